@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * command.c - prints errors and help, all in one style.
+ */
+#include "command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "pxrun.h"
+
+int px_command_exit(int rc)
+{
+	switch (rc) {
+	case 0:
+		return PX_EXIT_OK;
+	case PX_ENOPOOL:
+	case PX_EPOOL:
+		return PX_EXIT_NO_POOL;
+	case PX_EENGINE:
+		return PX_EXIT_ENGINE;
+	case PX_EEXIST:
+		return PX_EXIT_EXISTS;
+	default:
+		return PX_EXIT_FAILED;
+	}
+}
+
+int px_command_fail(int rc)
+{
+	const char *words = px_last_error();
+
+	fflush(stdout);
+	fprintf(stderr, "pxrun: %s\n", *words ? words : px_strerror(rc));
+	return px_command_exit(rc);
+}
+
+int px_command_bad_option(const struct px_verb *verb)
+{
+	fprintf(stderr, "Try 'pxrun help %s' for more information.\n", verb->name);
+	return PX_EXIT_USAGE;
+}
+
+int px_command_misuse(const struct px_verb *verb, const char *format, ...)
+{
+	va_list ap;
+
+	fputs("pxrun: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return px_command_bad_option(verb);
+}
+
+int px_command_help(const struct px_verb *verb)
+{
+	fputs(verb->help, stdout);
+	return PX_EXIT_OK;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * command.h - what the verbs of `pxrun` have in common: exit codes, errors, help.
+ */
+#ifndef PX_COMMAND_H
+#define PX_COMMAND_H
+
+/* What scripts may rely on; pxrun(1) has the same table. Ended by a signal: 128 + its number. */
+enum px_exit {
+	PX_EXIT_OK = 0,
+	PX_EXIT_FAILED = 1, /* also: the code raised an exception on an engine */
+	PX_EXIT_USAGE = 2,
+	PX_EXIT_NO_POOL = 3,
+	PX_EXIT_ENGINE = 4, /* an engine died, or there is none of that id */
+	PX_EXIT_EXISTS = 5,
+};
+
+struct px_verb {
+	const char *name, *summary;
+	const char *help;                  /* what `pxrun help VERB` prints */
+	int (*run)(int argc, char **argv); /* returns an exit code */
+};
+
+extern const struct px_verb px_verb_exec, px_verb_list, px_verb_run, px_verb_start, px_verb_status,
+	px_verb_stop;
+
+/* Prints "pxrun: words" of a failure and returns its exit code. */
+int px_command_fail(int rc);
+/* The exit code alone. */
+int px_command_exit(int rc);
+/* Prints "pxrun: words" and where to read more; returns PX_EXIT_USAGE. */
+int px_command_misuse(const struct px_verb *verb, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* For an option that getopt_long(3) refused, in words of its own. */
+int px_command_bad_option(const struct px_verb *verb);
+/* Prints the help of a verb on standard output; returns PX_EXIT_OK. */
+int px_command_help(const struct px_verb *verb);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * exec.c - `pxrun exec`: runs code on engines and prints what they print, return and raise.
+ *
+ * One engine at a time has the word: its output is shown line by line as it comes,
+ * that of the others waits for their turn. So what is printed does not depend on
+ * who is faster, and a single engine's output streams.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "command.h"
+#include "error.h"
+#include "values.h"
+
+/* How long a line that is printed without an end of the request may stay unseen. */
+#define LOOK_NS UINT64_C(30000000)
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupts++;
+}
+
+/* --- targets --- */
+
+struct targets {
+	uint32_t ids[PX_ENGINES_MAX];
+	size_t count; /* 0: all */
+};
+
+static int parse_targets(const char *text, struct targets *out)
+{
+	out->count = 0;
+	if (!strcmp(text, "all"))
+		return 0;
+	for (const char *at = text;; at++) {
+		char *end;
+		unsigned long id;
+
+		errno = 0;
+		id = strtoul(at, &end, 10);
+		if (*at < '0' || *at > '9' || errno || id >= PX_ENGINES_MAX ||
+		    (*end && *end != ','))
+			return px_fail(
+				PX_EINVAL,
+				"-t must be 'all' or ids of engines separated by commas, such "
+				"as 0,2, not '%.80s'",
+				text);
+		for (size_t i = 0; i < out->count; i++)
+			if (out->ids[i] == id)
+				return px_fail(PX_EINVAL, "-t names engine %lu twice", id);
+		out->ids[out->count++] = (uint32_t)id;
+		if (!*end)
+			return 0;
+		at = end;
+	}
+}
+
+/* --- printing --- */
+
+/* What of one engine's output has been shown. */
+struct shown {
+	size_t bytes[2];
+};
+
+/* Shows the lines that are complete; with the rest, also what has no end of line yet. */
+static void show_stream(struct px_result *result, size_t index, int which, struct shown *shown,
+			bool rest)
+{
+	FILE *to = which == 1 ? stdout : stderr;
+	size_t length, *done = &shown->bytes[which - 1];
+	const char *text = px_result_output(result, index, which, &length);
+
+	while (*done < length) {
+		const char *line = text + *done;
+		const char *end = memchr(line, '\n', length - *done);
+		size_t bytes = end ? (size_t)(end - line) : length - *done;
+
+		if (!end && !rest)
+			break;
+		fprintf(to, "[std%s:%u] ", which == 1 ? "out" : "err",
+			px_result_engine(result, index));
+		fwrite(line, 1, bytes, to);
+		fputc('\n', to);
+		*done += bytes + (end ? 1 : 0);
+	}
+	fflush(to);
+}
+
+/* How many requests the engine has executed: what a prompt shows between brackets. */
+static long long execution_count(const struct px_result *result, size_t index)
+{
+	struct px_decoded decoded;
+	long long count = 0;
+
+	if (px_decode(&result->requests[index].reply, &decoded) < 0)
+		return 0;
+	if (decoded.count && decoded.values[0].type == PX_INT)
+		count = decoded.values[0].as.integer;
+	px_decoded_clear(&decoded);
+	return count;
+}
+
+/* What became of a request that is ready. Returns its exit code. */
+static int show_end(struct px_result *result, size_t index)
+{
+	uint32_t engine = px_result_engine(result, index);
+	const char *traceback = "";
+	struct px_value value;
+	int rc = px_result_value(result, index, &value);
+
+	if (rc == PX_EREMOTE && px_result_error(result, index, NULL, NULL, &traceback) == 0) {
+		fflush(stdout);
+		fprintf(stderr, "[%u:execute]:\n%s%s", engine, traceback,
+			*traceback && traceback[strlen(traceback) - 1] == '\n' ? "" : "\n");
+		return PX_EXIT_FAILED;
+	}
+	if (rc < 0)
+		return px_command_fail(rc);
+	if (value.type == PX_STRING)
+		printf("[%u] Out[%lld]: %s\n", engine, execution_count(result, index),
+		       value.as.text.data);
+	fflush(stdout);
+	return PX_EXIT_OK;
+}
+
+/* --- waiting --- */
+
+/* Ctrl-C goes to the engines; the second one gives up waiting. */
+static bool handle_interrupts(struct px_client *client, struct px_result *result)
+{
+	static int passed_on;
+
+	if (interrupts == passed_on)
+		return true;
+	if (passed_on)
+		return false;
+	passed_on = interrupts;
+	for (size_t i = 0; i < px_result_count(result); i++)
+		if (!result->requests[i].done)
+			(void)px_client_signal(client, px_result_engine(result, i), SIGINT);
+	return true;
+}
+
+/* The worst of two exit codes: a dead pool, then a dead engine, then an exception. */
+static int worse(int a, int b)
+{
+	static const int rank[] = { PX_EXIT_OK, PX_EXIT_FAILED, PX_EXIT_ENGINE, PX_EXIT_NO_POOL };
+	int worst = PX_EXIT_OK;
+
+	for (unsigned i = 0; i < sizeof(rank) / sizeof(rank[0]); i++)
+		if (a == rank[i] || b == rank[i])
+			worst = rank[i];
+	return worst;
+}
+
+static int show_all(struct px_client *client, struct px_result *result)
+{
+	int code = PX_EXIT_OK;
+
+	for (size_t i = 0; i < px_result_count(result); i++) {
+		struct shown shown = { { 0, 0 } };
+		struct px_value value;
+
+		while (px_result_value(result, i, &value) == PX_EAGAIN) {
+			if (!handle_interrupts(client, result))
+				return 128 + SIGINT;
+			(void)px_result_wait(result, LOOK_NS);
+			show_stream(result, i, 1, &shown, false);
+			show_stream(result, i, 2, &shown, false);
+		}
+		show_stream(result, i, 1, &shown, true);
+		show_stream(result, i, 2, &shown, true);
+		code = worse(code, show_end(result, i));
+	}
+	return code;
+}
+
+static int execute(const char *profile, const struct targets *targets, const char *code)
+{
+	struct sigaction interrupt = { .sa_handler = on_interrupt };
+	struct px_result *result = NULL;
+	struct px_client *client = NULL;
+	struct px_view *view = NULL;
+	int rc, exit_code = PX_EXIT_OK;
+
+	rc = px_client_attach(profile, &client);
+	if (rc == 0)
+		rc = px_view_new(client, targets->ids, targets->count, &view);
+	if (rc == 0) {
+		sigaction(SIGINT, &interrupt, NULL);
+		rc = px_view_execute(view, code, &result);
+	}
+	if (rc == 0)
+		exit_code = show_all(client, result);
+	else
+		exit_code = px_command_fail(rc);
+	px_result_free(result);
+	px_view_free(view);
+	px_client_detach(client);
+	return exit_code;
+}
+
+/* --- the command line --- */
+
+/* Standard input whole, as a new string; NULL if it cannot be read. */
+static char *read_input(void)
+{
+	size_t used = 0, room = 65536;
+	char *text = malloc(room);
+
+	while (text) {
+		size_t got = fread(text + used, 1, room - 1 - used, stdin);
+		char *grown;
+
+		used += got;
+		if (got == 0)
+			break;
+		if (used + 1 < room)
+			continue;
+		room *= 2;
+		grown = realloc(text, room);
+		if (!grown)
+			free(text);
+		text = grown;
+	}
+	if (!text)
+		fputs("pxrun: no private memory for the code\n", stderr);
+	else if (ferror(stdin))
+		perror("pxrun: reading standard input");
+	else if (memchr(text, '\0', used))
+		fputs("pxrun: the code has a NUL byte in it\n", stderr);
+	else
+		return text[used] = '\0', text;
+	free(text);
+	return NULL;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "profile", required_argument, NULL, 'p' },
+		{ "targets", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct targets targets = { .count = 0 };
+	const char *profile = NULL;
+	char *input = NULL;
+	int option, exit_code;
+
+	while ((option = getopt_long(argc, argv, "p:t:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'p':
+			profile = optarg;
+			break;
+		case 't':
+			if (parse_targets(optarg, &targets) < 0)
+				return px_command_misuse(&px_verb_exec, "%s", px_last_error());
+			break;
+		case 'h':
+			return px_command_help(&px_verb_exec);
+		default:
+			return px_command_bad_option(&px_verb_exec);
+		}
+	}
+	if (optind == argc)
+		return px_command_misuse(&px_verb_exec, "no code to run");
+	if (optind + 1 < argc)
+		return px_command_misuse(&px_verb_exec,
+					 "the code must be one argument: put it between quotes");
+	if (!strcmp(argv[optind], "-")) {
+		input = read_input();
+		if (!input)
+			return PX_EXIT_FAILED;
+	}
+	exit_code = execute(profile, &targets, input ? input : argv[optind]);
+	free(input);
+	return exit_code;
+}
+
+const struct px_verb px_verb_exec = {
+	.name = "exec",
+	.summary = "run code on the engines of a pool",
+	.run = run,
+	.help = "usage: pxrun exec [OPTION...] CODE\n"
+		"Runs code in the engines' namespace and prints what it prints and, as a prompt\n"
+		"does, the value of a last expression. CODE '-' is read from standard input.\n\n"
+		"  -t, --targets IDS      'all' (default) or ids of engines, such as 0,2\n"
+		"  -p, --profile NAME     which pool (default: $PXRUN_PROFILE, else 'default')\n\n"
+		"Ctrl-C raises KeyboardInterrupt in the code; a second one stops waiting for it.\n"
+		"Exit code: 0, 1 if the code raised, 3 if no pool runs, 4 if an engine died.\n",
+};

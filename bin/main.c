@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * main.c - the command `pxrun`: finds the verb.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "pxrun.h"
+
+static const struct px_verb *const verbs[] = {
+	&px_verb_start, &px_verb_stop, &px_verb_status, &px_verb_list, &px_verb_exec, &px_verb_run,
+};
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static const struct px_verb *find(const char *name)
+{
+	for (size_t i = 0; i < VERBS; i++)
+		if (!strcmp(name, verbs[i]->name))
+			return verbs[i];
+	return NULL;
+}
+
+static void print_usage(FILE *to)
+{
+	fputs("usage: pxrun VERB [OPTION...] [ARGUMENT...]\n"
+	      "A pool of Python engines on this machine.\n\n",
+	      to);
+	for (size_t i = 0; i < VERBS; i++)
+		fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
+	fputs("  help     explain a verb: pxrun help start\n\n"
+	      "  --help, --version\n",
+	      to);
+}
+
+static int unknown(const char *what)
+{
+	fprintf(stderr,
+		"pxrun: there is no verb '%s'\n"
+		"Try 'pxrun help' for a list.\n",
+		what);
+	return PX_EXIT_USAGE;
+}
+
+static int help(const char *name)
+{
+	const struct px_verb *verb;
+
+	if (!name) {
+		print_usage(stdout);
+		return PX_EXIT_OK;
+	}
+	verb = find(name);
+	return verb ? px_command_help(verb) : unknown(name);
+}
+
+static int dispatch(int argc, char **argv)
+{
+	const struct px_verb *verb;
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (!*name) {
+		print_usage(stderr);
+		return PX_EXIT_USAGE;
+	}
+	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+		printf("pxrun %s\n", px_version());
+		return PX_EXIT_OK;
+	}
+	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
+		return help(argc > 2 ? argv[2] : NULL);
+	verb = find(name);
+	if (!verb)
+		return unknown(name);
+	/* getopt_long(3) names the program by its first argument. */
+	argv[1] = argv[0] = (char[]){ "pxrun" };
+	return verb->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int code = dispatch(argc, argv);
+
+	/* A full disk must not look like success. */
+	if (fflush(stdout) || ferror(stdout)) {
+		perror("pxrun: writing to standard output");
+		return code ? code : PX_EXIT_FAILED;
+	}
+	return code;
+}

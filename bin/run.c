@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * run.c - `pxrun run`: a pool for one script, which finds it without being told.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "command.h"
+#include "error.h"
+#include "pool_option.h"
+
+/* These reach the script; those that a terminal sends have reached it already. */
+static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+static const int from_terminal[] = { SIGINT, SIGQUIT };
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static volatile sig_atomic_t script_pid;
+
+static void forward(int number)
+{
+	int error = errno;
+
+	if (script_pid > 0)
+		kill((pid_t)script_pid, number);
+	errno = error;
+}
+
+/* What is forwarded stays blocked until there is a script; *before is the mask to restore. */
+static void handle_signals(sigset_t *before)
+{
+	struct sigaction pass = { .sa_handler = forward, .sa_flags = SA_RESTART };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < COUNT(forwarded); i++)
+		sigaddset(&blocked, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &blocked, before);
+	for (size_t i = 0; i < COUNT(forwarded); i++)
+		sigaction(forwarded[i], &pass, NULL);
+	for (size_t i = 0; i < COUNT(from_terminal); i++)
+		sigaction(from_terminal[i], &ignore, NULL);
+}
+
+/* In the child. Returns only if the interpreter cannot be started. */
+static void become_script(const char *python, char **argv, const char *connection, pid_t parent,
+			  const sigset_t *mask)
+{
+	struct sigaction usual = { .sa_handler = SIG_DFL };
+
+	for (size_t i = 0; i < COUNT(from_terminal); i++)
+		sigaction(from_terminal[i], &usual, NULL);
+	for (size_t i = 0; i < COUNT(forwarded); i++)
+		sigaction(forwarded[i], &usual, NULL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	/* A script whose pool is gone with us has nothing to go on with. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(PX_EXIT_FAILED);
+	setenv("PXRUN_CONNECTION", connection, 1);
+	argv[0] = (char *)(uintptr_t)python;
+	execvp(python, argv);
+	fprintf(stderr, "pxrun: starting %s: %s\n", python, strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Runs the script to its end. argv[0] is free for the interpreter. */
+static int run_script(const char *python, char **argv, const char *connection)
+{
+	pid_t parent = getpid(), pid;
+	sigset_t mask;
+	int status;
+
+	handle_signals(&mask);
+	pid = fork();
+	if (pid < 0) {
+		perror("pxrun: fork");
+		return PX_EXIT_FAILED;
+	}
+	if (pid == 0)
+		become_script(python, argv, connection, parent, &mask);
+	script_pid = pid;
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	script_pid = 0;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* The folder of the script: its modules are to be found by engines, too. */
+static int script_folder(const char *script, char *out)
+{
+	char path[PATH_MAX];
+
+	if (!realpath(script, path))
+		return px_fail_errno("the script %s", script);
+	snprintf(out, PATH_MAX, "%s", dirname(path));
+	return 0;
+}
+
+static int run_with_pool(struct px_pool_options *pool, char **argv)
+{
+	const char *python = pool->python ? pool->python : PX_PYTHON;
+	char folder[PATH_MAX], connection[128];
+	struct px_client *client;
+	int code, rc = script_folder(argv[1], folder);
+
+	if (rc < 0)
+		return px_command_fail(rc);
+	pool->sys_path = folder;
+	rc = px_pool_start(pool, &client);
+	if (rc < 0)
+		return px_command_fail(rc);
+	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));
+	code = run_script(python, argv, connection);
+	px_client_detach(client);
+	return code;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		PX_POOL_OPTION_LONG,
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct px_pool_options pool = PX_POOL_OPTIONS;
+	int option;
+
+	pool.profile = "";
+	/* +: what stands behind the script belongs to it. */
+	while ((option = getopt_long(argc, argv, "+h" PX_POOL_OPTION_LETTERS, options, NULL)) !=
+	       -1) {
+		if (option == 'h')
+			return px_command_help(&px_verb_run);
+		if (option == '?')
+			return px_command_bad_option(&px_verb_run);
+		if (px_pool_option(option, optarg, &pool) < 0)
+			return px_command_misuse(&px_verb_run, "%s", px_last_error());
+	}
+	if (optind == argc)
+		return px_command_misuse(&px_verb_run, "no script to run");
+	return run_with_pool(&pool, argv + optind - 1);
+}
+
+const struct px_verb px_verb_run = {
+	.name = "run",
+	.summary = "start a pool, run a Python script on it, stop the pool",
+	.run = run,
+	.help = "usage: pxrun run [OPTION...] SCRIPT [ARGUMENT...]\n"
+		"Starts a pool, runs a Python script that attaches to it by default, and stops the\n"
+		"pool. The exit code is the script's, or 128 + N if signal N ended it.\n\n" PX_POOL_OPTION_HELP,
+};

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * status.c - `pxrun status`: what a pool and its engines are doing.
+ */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "command.h"
+#include "error.h"
+#include "json.h"
+#include "pxrun.h"
+
+/* --- numbers as people read them --- */
+
+struct text {
+	char at[32];
+};
+
+static struct text bytes_text(const char *value)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double bytes = px_json_number(value, 0);
+	unsigned unit = 0;
+	struct text text;
+
+	for (; bytes >= 1024 && unit < 4; unit++)
+		bytes /= 1024;
+	snprintf(text.at, sizeof(text.at), unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes,
+		 units[unit]);
+	return text;
+}
+
+static struct text seconds_text(double seconds)
+{
+	struct text text;
+
+	if (seconds < 0)
+		snprintf(text.at, sizeof(text.at), "-");
+	else if (seconds < 10)
+		snprintf(text.at, sizeof(text.at), "%.3f s", seconds);
+	else if (seconds < 600)
+		snprintf(text.at, sizeof(text.at), "%.0f s", seconds);
+	else if (seconds < 36000)
+		snprintf(text.at, sizeof(text.at), "%.0f min", seconds / 60);
+	else
+		snprintf(text.at, sizeof(text.at), "%.0f h", seconds / 3600);
+	return text;
+}
+
+/* A member that is text. */
+static struct text word(const char *object, const char *key)
+{
+	struct text text;
+
+	if (!px_json_string(px_json_member(object, key), text.at, sizeof(text.at)))
+		snprintf(text.at, sizeof(text.at), "?");
+	return text;
+}
+
+static double number(const char *object, const char *key)
+{
+	return px_json_number(px_json_member(object, key), 0);
+}
+
+/* --- the table --- */
+
+static unsigned count_items(const char *array)
+{
+	unsigned count = 0;
+
+	for (const char *item = px_json_first(array); item; item = px_json_next(item))
+		count++;
+	return count;
+}
+
+static void print_why(const char *who, const char *object)
+{
+	char why[1024];
+
+	if (px_json_string(px_json_member(object, "why"), why, sizeof(why)) && why[0])
+		printf("%s: %s\n", who, why);
+}
+
+static void print_pool(const char *pool)
+{
+	const char *arena = px_json_member(pool, "arena");
+	const char *segment = px_json_member(pool, "segment");
+	const char *python = px_json_first(px_json_member(pool, "python"));
+	unsigned clients = count_items(px_json_member(pool, "clients"));
+
+	printf("pool '%s': %s for %s, process %.0f\n", word(pool, "profile").at,
+	       word(pool, "state").at, seconds_text(number(pool, "uptime")).at,
+	       number(pool, "pid"));
+	if (python)
+		printf("python %.0f.%.0f, ", px_json_number(python, 0),
+		       px_json_number(px_json_next(python), 0));
+	printf("event loop %s, restart %s, %u client%s\n", word(pool, "event_loop").at,
+	       word(pool, "restart").at, clients, clients == 1 ? "" : "s");
+	printf("arrays: %s of %s used, in %s\n", bytes_text(px_json_member(arena, "used")).at,
+	       bytes_text(px_json_member(arena, "budget")).at, word(segment, "kind").at);
+	print_why("engines are started one by one", px_json_member(pool, "template"));
+}
+
+static void print_engines(const char *engines)
+{
+	printf("\n%6s %8s  %-9s %8s %10s %12s %10s\n", "ENGINE", "PID", "STATE", "RESTARTS", "BUSY",
+	       "DONE", "ARRAYS");
+	for (const char *e = px_json_first(engines); e; e = px_json_next(e))
+		printf("%6.0f %8.0f  %-9s %8.0f %10s %12.0f %10s\n", number(e, "id"),
+		       number(e, "pid"), word(e, "state").at, number(e, "restarts"),
+		       seconds_text(px_json_number(px_json_member(e, "busy"), -1)).at,
+		       number(e, "done"), bytes_text(px_json_member(e, "arena")).at);
+	for (const char *e = px_json_first(engines); e; e = px_json_next(e)) {
+		char who[32];
+
+		snprintf(who, sizeof(who), "engine %.0f", number(e, "id"));
+		print_why(who, e);
+	}
+}
+
+static int print_table(const char *json)
+{
+	const char *pool = px_json_parse(json);
+
+	if (!pool)
+		return px_command_fail(px_fail(PX_ECORRUPT, "the supervisor's answer is not JSON"));
+	print_pool(pool);
+	print_engines(px_json_member(pool, "engines"));
+	if (px_json_true(px_json_member(pool, "truncated")))
+		puts("and more, for which there was no room");
+	return PX_EXIT_OK;
+}
+
+/* --- the command line --- */
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "profile", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const char *profile = NULL;
+	struct px_client *client = NULL;
+	char *status = NULL;
+	bool json = false;
+	int option, rc, exit_code;
+
+	while ((option = getopt_long(argc, argv, "p:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'j':
+			json = true;
+			break;
+		case 'p':
+			profile = optarg;
+			break;
+		case 'h':
+			return px_command_help(&px_verb_status);
+		default:
+			return px_command_bad_option(&px_verb_status);
+		}
+	}
+	if (optind < argc)
+		return px_command_misuse(&px_verb_status, "what is '%s'?", argv[optind]);
+	rc = px_client_attach(profile, &client);
+	if (rc == 0)
+		rc = px_client_status(client, &status);
+	if (rc < 0)
+		exit_code = px_command_fail(rc);
+	else
+		exit_code = json ? (puts(status), PX_EXIT_OK) : print_table(status);
+	free(status);
+	px_client_detach(client);
+	return exit_code;
+}
+
+const struct px_verb px_verb_status = {
+	.name = "status",
+	.summary = "show what a pool and its engines are doing",
+	.run = run,
+	.help = "usage: pxrun status [OPTION...]\n"
+		"Shows what a pool and its engines are doing.\n\n"
+		"  -p, --profile NAME     which pool (default: $PXRUN_PROFILE, else 'default')\n"
+		"      --json             everything that is known, as a JSON object\n",
+};

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * client.h - requests and replies of a client, below values and pickles.
+ *
+ * This is what pxrun.h's functions and the Python extension are built on.
+ * Replies of one engine come in the order of the requests to it, so each
+ * link has a queue of outstanding requests and a reply belongs to its head.
+ *
+ * Several threads may wait at once: one of them reads all rings (the leader),
+ * the others sleep until it has something of theirs or leaves.
+ */
+#ifndef PX_CLIENT_H
+#define PX_CLIENT_H
+
+#include "port.h"
+#include "pxrun.h"
+#include "runtime.h"
+
+struct px_stream_text {
+	char *bytes;
+	size_t length, capacity;
+};
+
+/* One message to one engine, and what came back. */
+struct px_request {
+	struct px_result *result;
+	struct px_request *next; /* in its link's queue, older to newer */
+	struct px_member_id member;
+	uint32_t engine;
+	uint64_t id;
+	_Atomic uint32_t done;
+	int32_t code;       /* when done */
+	char *words;        /* of a failure that is not the engine's reply */
+	struct px_incoming reply; /* body always private: a malloc'ed copy, or a loan */
+	uint64_t submitted_ns, received_ns; /* CLOCK_REALTIME */
+	struct px_stream_text output[2];    /* stdout, stderr */
+	uint8_t small[48];                  /* a short body needs no malloc */
+};
+
+struct px_result {
+	struct px_client *client;
+	_Atomic uint32_t pending; /* requests without an answer */
+	_Atomic uint32_t holds;   /* the user, and each pending request */
+	uint32_t count;
+	struct px_decoded *decoded; /* [count], made by the first px_result_value() */
+	struct px_request requests[];
+};
+
+/* The outstanding requests to one engine's process; hangs on its link. */
+struct px_queue {
+	struct px_link *link;
+	uint32_t engine;
+	struct px_request *head, *tail;
+	struct px_queue *next, **where; /* in the list of active queues; where NULL: not in it */
+};
+
+struct px_client {
+	struct px_port *port;
+	struct px_runtime runtime;
+	bool owns_pool; /* stop it on detach */
+	bool lost;      /* the supervisor is gone: every call is PX_EPOOL */
+	bool closed;
+	_Atomic uint64_t next_id;
+	uint64_t seen_members_seq;
+	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
+	struct px_queue *active; /* queues that are not empty */
+	pthread_mutex_t lock; /* all of the above, and the queues; taken before the port's */
+	pthread_cond_t changed;
+	bool pumping;
+	uint32_t waiters;
+	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */
+	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
+};
+
+/*
+ * Sends one message to each of n engines. Body and buffers are sent once and
+ * shared. message->id is given here. *result may be NULL. For an engine that is
+ * being restarted it waits until it is up. If a later engine fails, its entry of the result
+ * carries the error; if the first fails, the call does. As pxrun.h's requests.
+ */
+int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
+		     struct px_outgoing *message, struct px_result **result);
+/* Copies bytes into a new region of this client. PX_ENOMEM. */
+int px_client_region(struct px_client *client, const void *data, uint64_t bytes,
+		     struct px_region **out);
+/* Reads whatever has come, without waiting. PX_EPOOL if the pool is lost. */
+int px_client_poll(struct px_client *client);
+/* Like px_result_wait() for all of them. */
+int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
+		   uint64_t timeout_ns);
+/* Says hello on a connected control socket, which it takes on success. */
+int px_client_open(const struct px_runtime *runtime, int control, struct px_client **out);
+/* PX_ECLOSED if the handle is closed or another process's. */
+int px_client_check(const struct px_client *client);
+void px_client_hold(struct px_client *client);
+void px_client_release(struct px_client *client);
+/* Frees what px_result_value() made (values.c). */
+void px_decoded_free(struct px_result *result);
+/* The entry's failure as code and words in px_last_error(); 0 if it succeeded. */
+int px_request_failure(struct px_request *request);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * loop.c - takes one request of each client in turn.
+ */
+#include "loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "error.h"
+#include "killpoint.h"
+
+/* A client as the engine sees it. */
+struct customer {
+	struct px_member_id id;
+	const _Atomic uint32_t *open; /* its link to us: our epoch, once it has asked anything */
+	struct px_link *link;         /* NULL until then */
+	struct px_outgoing *outbox;   /* a reply that waits for a lease, with all it needs */
+	struct px_reply waiting;
+};
+
+struct shop {
+	struct px_engine *engine;
+	struct customer *customers;
+	uint32_t count, cap, turn;
+	uint32_t outboxes;
+	uint64_t seen_seq;
+};
+
+static uint64_t wall_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* --- customers come and go --- */
+
+static void reply_free(struct px_reply *reply)
+{
+	for (uint32_t i = 0; i < reply->regions_count; i++)
+		if (reply->regions[i])
+			px_region_release(reply->regions[i]);
+	free(reply->regions);
+	if (reply->release)
+		reply->release(reply);
+	memset(reply, 0, sizeof(*reply));
+}
+
+static void customer_leave(struct shop *shop, uint32_t index)
+{
+	struct customer *c = &shop->customers[index];
+
+	if (c->outbox) {
+		reply_free(&c->waiting);
+		free(c->outbox);
+		shop->outboxes--;
+	}
+	if (c->link)
+		px_link_finish(c->link);
+	*c = shop->customers[--shop->count];
+}
+
+static int customer_come(struct shop *shop, struct px_member_id id)
+{
+	struct px_port *port = shop->engine->port;
+
+	if (shop->count == shop->cap) {
+		uint32_t cap = shop->cap ? 2 * shop->cap : 16;
+		struct customer *grown = realloc(shop->customers, cap * sizeof(*grown));
+
+		if (!grown)
+			return px_fail(PX_ENOMEM, "no private memory for client %u", id.slot);
+		shop->customers = grown;
+		shop->cap = cap;
+	}
+	shop->customers[shop->count++] = (struct customer){
+		.id = id,
+		.open = &px_segment_block(port->segment, id.slot)->links[port->self.slot].epoch,
+	};
+	return 0;
+}
+
+static bool knows(const struct shop *shop, struct px_member_id id)
+{
+	for (uint32_t i = 0; i < shop->count; i++)
+		if (shop->customers[i].id.slot == id.slot &&
+		    shop->customers[i].id.epoch == id.epoch)
+			return true;
+	return false;
+}
+
+/* Somebody came or went since the last look. Requests of the dead are dropped. */
+static void look_at_members(struct shop *shop)
+{
+	const struct px_segment *segment = shop->engine->port->segment;
+	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
+	uint64_t seq = atomic_load_explicit(&segment->header->members_seq, memory_order_acquire);
+	struct px_member member;
+
+	if (seq == shop->seen_seq)
+		return;
+	shop->seen_seq = seq;
+	for (uint32_t i = shop->count; i-- > 0;)
+		if (!px_member_alive(segment, shop->customers[i].id))
+			customer_leave(shop, i);
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (px_member_read(segment, slot, &member) == 0 &&
+		    member.kind == PX_MEMBER_CLIENT && member.state == PX_SLOT_LIVE &&
+		    !knows(shop, member.id))
+			(void)customer_come(shop, member.id);
+}
+
+/* --- replies --- */
+
+static int send_reply(struct customer *c, const struct px_outgoing *out)
+{
+	int rc = px_link_send(c->link, out);
+
+	if (rc == 0 || rc == PX_EAGAIN)
+		return rc;
+	/* No memory for what was to be said: then say that, which fits a frame. */
+	struct px_outgoing words = *out;
+	words.code = rc;
+	words.body = px_last_error();
+	words.body_bytes = strlen(words.body);
+	words.buffers_count = 0;
+	return px_link_send(c->link, &words);
+}
+
+/* Keeps a reply until its client has released older ones. */
+static void keep(struct shop *shop, struct customer *c, const struct px_outgoing *out,
+		 struct px_reply *reply)
+{
+	c->outbox = malloc(sizeof(*c->outbox));
+	if (!c->outbox) {
+		reply_free(reply);
+		return;
+	}
+	*c->outbox = *out;
+	c->waiting = *reply;
+	shop->outboxes++;
+}
+
+static void try_outbox(struct shop *shop, struct customer *c)
+{
+	if (send_reply(c, c->outbox) == PX_EAGAIN)
+		return;
+	reply_free(&c->waiting);
+	free(c->outbox);
+	c->outbox = NULL;
+	shop->outboxes--;
+}
+
+static void answer(struct shop *shop, struct customer *c, const struct px_incoming *in,
+		   uint64_t started_ns, struct px_reply *reply)
+{
+	struct px_outgoing out = {
+		.kind = PX_REPLY,
+		.id = in->id,
+		.code = reply->code,
+		.started_ns = started_ns,
+		.completed_ns = wall_ns(),
+		.body = reply->body,
+		.body_bytes = reply->body_bytes,
+		.buffers = reply->regions,
+		.buffers_count = reply->regions_count,
+	};
+
+	if (send_reply(c, &out) == PX_EAGAIN)
+		keep(shop, c, &out, reply);
+	else
+		reply_free(reply);
+}
+
+/* --- requests --- */
+
+static void activity(struct shop *shop, const struct customer *c, uint64_t id, uint64_t now)
+{
+	struct px_activity_shm *a = &shop->engine->port->block->activity;
+
+	/* For displays: nobody relies on these words to agree with each other. */
+	atomic_store_explicit(&a->client_slot, c ? c->id.slot : 0, memory_order_relaxed);
+	atomic_store_explicit(&a->request_id, id, memory_order_relaxed);
+	atomic_store_explicit(&a->started_ns, now, memory_order_relaxed);
+	atomic_store_explicit(&a->client_epoch, c ? c->id.epoch : 0, memory_order_relaxed);
+	if (!c)
+		atomic_store_explicit(&a->requests_done,
+				      atomic_load_explicit(&a->requests_done, memory_order_relaxed) + 1,
+				      memory_order_relaxed);
+}
+
+static void serve_one(struct shop *shop, struct customer *c, struct px_incoming *in)
+{
+	struct px_engine *engine = shop->engine;
+	uint64_t now = wall_ns();
+	struct px_reply reply = { 0 };
+
+	activity(shop, c, in->id, now);
+	PX_KILLPOINT("loop.request.taken"); /* dead here: the client is told, the request is gone */
+	if (in->kind == PX_REQUEST_NOOP) {
+		reply.body = in->body;
+		reply.body_bytes = in->body_bytes;
+	} else {
+		px_streams_begin(engine->streams, c->link, in->id);
+		engine->run(engine->ctx, in, &reply);
+		px_streams_end(engine->streams);
+	}
+	PX_KILLPOINT("loop.request.done"); /* dead here: done, and nobody hears of it */
+	answer(shop, c, in, now, &reply);
+	activity(shop, NULL, 0, 0);
+}
+
+/* One request of one client, if it has one. False: it has to be dropped. */
+static bool serve_customer(struct shop *shop, struct customer *c, bool *served)
+{
+	struct px_incoming in;
+	int rc;
+
+	if (!c->link) {
+		struct px_port *port = shop->engine->port;
+
+		/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
+		if (atomic_load_explicit(c->open, memory_order_acquire) != port->self.epoch)
+			return true;
+		rc = px_port_link(port, c->id, &c->link);
+		if (rc < 0)
+			return rc != PX_EENGINE;
+	}
+	if (c->outbox)
+		try_outbox(shop, c);
+	if (c->outbox || !px_link_ready(c->link))
+		return true;
+	rc = px_link_receive(c->link, &in);
+	if (rc == 0)
+		return true;
+	if (rc < 0) {
+		fprintf(stderr, "pxrun: engine %u: %s\n", shop->engine->id, px_last_error());
+		return false;
+	}
+	serve_one(shop, c, &in);
+	px_incoming_free(&in);
+	/* The frame was the request's until now. */
+	px_link_next(shop->customers[shop->turn].link);
+	*served = true;
+	return true;
+}
+
+/* A round: each client one request. 1 if there was one. */
+static int round_of_turns(struct shop *shop)
+{
+	bool served = false;
+
+	look_at_members(shop);
+	for (uint32_t i = 0; i < shop->count; i++) {
+		shop->turn = i;
+		if (!serve_customer(shop, &shop->customers[i], &served))
+			customer_leave(shop, i--);
+	}
+	return served;
+}
+
+static int work_waits(void *ctx)
+{
+	struct shop *shop = ctx;
+	const struct px_segment *segment = shop->engine->port->segment;
+
+	if (atomic_load_explicit(shop->engine->stop, memory_order_relaxed))
+		return 1;
+	if (atomic_load_explicit(&segment->header->members_seq, memory_order_acquire) !=
+	    shop->seen_seq)
+		return 1;
+	for (uint32_t i = 0; i < shop->count; i++) {
+		const struct customer *c = &shop->customers[i];
+
+		if (c->link ? !c->outbox && px_link_ready(c->link) :
+			      atomic_load_explicit(c->open, memory_order_acquire) ==
+				      shop->engine->port->self.epoch)
+			return 1;
+	}
+	return 0;
+}
+
+static int supervisor_gone(void *ctx)
+{
+	struct shop *shop = ctx;
+
+	if (px_port_orphaned(shop->engine->port))
+		return px_fail(PX_EPOOL, "the supervisor is gone");
+	return shop->outboxes ? 1 : 0;
+}
+
+static int wait_for_work(struct shop *shop)
+{
+	struct px_engine *engine = shop->engine;
+	uint32_t why = PX_BELL_FRAME | (shop->outboxes ? PX_BELL_RELEASE : 0);
+	int rc;
+
+	if (engine->before_wait)
+		engine->before_wait(engine->ctx);
+	rc = px_doorbell_wait(engine->port->bell, why, engine->port->segment->header->spin_ns,
+			      UINT64_MAX, work_waits, supervisor_gone, shop);
+	if (engine->after_wait)
+		engine->after_wait(engine->ctx);
+	return rc == PX_EPOOL ? rc : 0; /* a signal is as good as a bell */
+}
+
+int px_engine_serve(struct px_engine *engine)
+{
+	struct shop shop = { .engine = engine, .seen_seq = UINT64_MAX };
+	int rc = 0;
+
+	while (rc == 0 && !atomic_load_explicit(engine->stop, memory_order_relaxed))
+		if (!round_of_turns(&shop))
+			rc = wait_for_work(&shop);
+	for (uint32_t i = 0; i < shop.count; i++)
+		free(shop.customers[i].outbox);
+	free(shop.customers);
+	return rc;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * template.c - forks engines on demand.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "template.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "error.h"
+#include "killpoint.h"
+#include "layout.h"
+
+/* An engine may need the memory more than the supervisor does: it is the one to go. */
+static void offer_to_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "200", 3) < 0)
+		errno = 0; /* not permitted: then it is not offered */
+	close(fd);
+}
+
+/*
+ * A new engine's parent is the process between it and the template, until that has
+ * ended. Only a child of the supervisor may ask to die with its parent.
+ */
+int px_engine_settle(int supervisor_pid)
+{
+	for (int i = 0; getppid() != supervisor_pid; i++) {
+		if (i > 1000000)
+			return px_fail(PX_EPOOL, "the supervisor has not adopted this engine");
+		sched_yield();
+	}
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != supervisor_pid)
+		return px_fail(PX_EPOOL, "the supervisor is gone");
+	(void)setpgid(0, 0);
+	offer_to_oom_killer();
+	return 0;
+}
+
+static int move_fd(int from, int to)
+{
+	if (dup2(from, to) < 0)
+		return px_fail_errno("giving an engine its standard streams");
+	close(from);
+	return 0;
+}
+
+/* In the new engine: its descriptors in place, nothing left of the template's. */
+static int be_born(int control, int supervisor_pid, const struct px_packet *packet,
+		   struct px_birth *birth)
+{
+	int null = open("/dev/null", O_RDONLY);
+	int rc;
+
+	close(control);
+	if (null >= 0 && null != STDIN_FILENO)
+		(void)move_fd(null, STDIN_FILENO);
+	rc = move_fd(packet->fds[1], STDOUT_FILENO);
+	if (rc == 0)
+		rc = move_fd(packet->fds[2], STDERR_FILENO);
+	if (rc == 0)
+		rc = px_engine_settle(supervisor_pid);
+	*birth = (struct px_birth){
+		.id = (uint32_t)packet->head.a,
+		.slot = (uint32_t)packet->head.b,
+		.epoch = (uint32_t)packet->head.c,
+		.generation = (uint32_t)packet->head.d,
+		.control = packet->fds[0],
+		.out_read = packet->fds[3],
+		.err_read = packet->fds[4],
+	};
+	return rc;
+}
+
+/* 1 in the engine, 0 in the template, PX_ESYSTEM. */
+static int fork_twice(void)
+{
+	pid_t middle, engine;
+	int status;
+
+	PyOS_BeforeFork();
+	middle = fork();
+	if (middle == 0) {
+		engine = fork();
+		if (engine == 0) {
+			PyOS_AfterFork_Child();
+			return 1;
+		}
+		_exit(engine < 0 ? errno : 0);
+	}
+	PyOS_AfterFork_Parent();
+	PX_KILLPOINT("template.fork.done"); /* dead here: the engine is the supervisor's already */
+	if (middle < 0)
+		return px_fail_errno("forking an engine");
+	while (waitpid(middle, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status)) {
+		errno = WEXITSTATUS(status);
+		return px_fail_errno("forking an engine");
+	}
+	return 0;
+}
+
+static int read_supervisor_pid(int segment, int *pid)
+{
+	struct px_header_shm header;
+
+	if (pread(segment, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    header.magic != PX_SEGMENT_MAGIC)
+		return px_fail(PX_EVERSION, "descriptor %d is not a segment of pxrun", segment);
+	*pid = header.supervisor_pid;
+	return 0;
+}
+
+static void close_all(struct px_packet *packet)
+{
+	while (packet->head.fds)
+		close(packet->fds[--packet->head.fds]);
+}
+
+int px_template_run(int control, int segment, const char *reason, struct px_birth *birth)
+{
+	struct px_control ready = { .type = PX_CONTROL_READY, .a = (uint64_t)getpid(),
+				    .c = reason ? 1 : 0 };
+	struct px_packet *packet = malloc(sizeof(*packet));
+	int supervisor_pid = 0, rc;
+
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	rc = read_supervisor_pid(segment, &supervisor_pid);
+	if (rc == 0)
+		rc = px_control_send(control, &ready, reason, NULL, 0);
+	while (rc == 0) {
+		rc = px_control_receive(control, packet);
+		if (rc < 0)
+			break;
+		PX_KILLPOINT("template.fork.asked"); /* dead here: the supervisor asks the next one */
+		if (packet->head.type != PX_CONTROL_FORK || packet->head.fds != 5) {
+			close_all(packet);
+			continue;
+		}
+		rc = fork_twice();
+		if (rc == 1) {
+			int born = be_born(control, supervisor_pid, packet, birth);
+
+			rc = born < 0 ? born : 1;
+			break;
+		}
+		close_all(packet);
+		if (rc < 0) {
+			fprintf(stderr, "pxrun: %s\n", px_last_error());
+			rc = 0; /* the engine's control socket hangs up: the supervisor knows */
+		}
+	}
+	free(packet);
+	return rc == PX_EPOOL ? 0 : rc;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * message.h - what clients and engines say to each other in a frame.
+ *
+ * A frame's payload is struct px_message_shm, then `regions` times struct
+ * px_region_shm, then the inline body. A body that is too long for a frame is
+ * the first region instead (PX_MESSAGE_BODY_REGION). Regions behind the body are the
+ * message's buffers: pickle protocol 5 out-of-band buffers, or the tensors of values.
+ */
+#ifndef PX_MESSAGE_H
+#define PX_MESSAGE_H
+
+#include <stdint.h>
+
+/* Frame kinds. A request is answered by any number of STREAM frames and one REPLY, with its id. */
+enum px_message_kind {
+	PX_REQUEST_NOOP = 1, /* answered by the engine's loop without Python; body is echoed */
+	PX_REQUEST_EXECUTE,  /* body: code, UTF-8. Flag PX_EXECUTE_SILENT */
+	PX_REQUEST_APPLY,    /* body: pickle of (f, args, kwargs), its buffers behind. Reply: pickle */
+	PX_REQUEST_CALL,     /* body: values: str "module:function", then its arguments. Reply: one value */
+	PX_REQUEST_PUSH,     /* body: values: str name, value */
+	PX_REQUEST_PULL,     /* body: values: str name. Reply: one value */
+	PX_REPLY = 32,       /* code 0: the result; PX_EREMOTE: an exception as below; other: words */
+	PX_STREAM,           /* body: bytes of standard output; flag PX_STREAM_STDERR */
+};
+#define PX_EXECUTE_SILENT 1u /* do not show the value of a last expression */
+#define PX_STREAM_STDERR 1u
+#define PX_MESSAGE_BODY_REGION 0x8000u
+
+/*
+ * Bodies:
+ * reply to EXECUTE: values: int execution_count, then str (the repr of a last
+ *   expression's value) or none.
+ * reply to APPLY: a pickle, its buffers behind.
+ * PX_EREMOTE: values: str ename, str evalue, str traceback, bytes (pickle of the
+ *   exception, empty where it cannot be had), str method ("apply", "execute", ...).
+ * other codes (an engine's own failure, such as PX_ENOMEM): UTF-8 words.
+ */
+struct px_message_shm {
+	int32_t code;
+	uint16_t regions;
+	uint16_t reserved;
+	uint64_t body_bytes;
+	uint64_t started_ns, completed_ns; /* CLOCK_REALTIME; requests: submitted, 0 */
+	uint64_t reserved2; /* keeps the whole header, with px_frame_shm, at 56 bytes */
+};
+
+/* A buffer lent with the message. */
+struct px_region_shm {
+	uint64_t offset, bytes; /* bytes 0: an empty buffer, nothing is lent */
+	uint16_t lease, generation;
+	uint32_t reserved;
+};
+
+/*
+ * Values, the neutral encoding for C and for errors; little-endian, no padding:
+ *   'N'                      None
+ *   'T' 'F'                  True, False
+ *   'i' int64                integer
+ *   'd' double               float
+ *   's' uint64 bytes…        UTF-8 text
+ *   'b' uint64 bytes…        bytes
+ *   'l' uint64 items…        list (a tuple is sent as a list)
+ *   'a' uint8 code, uint8 bits, uint8 ndim, uint8 0, int64 shape[ndim], uint32 buffer
+ *                            C-contiguous array; code as DLPack's (0 int, 1 uint, 2 float,
+ *                            5 complex, 6 bool); its data is the message's buffer of
+ *                            that index (counting from 0 behind the body)
+ *   'o' uint64 bytes…        an object that has no such form: its repr, UTF-8
+ */
+
+#endif

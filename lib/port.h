@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port.h - a member's place on the segment: its block, bell, memory, and links to peers.
+ *
+ * Who:     clients and engines alike; any thread, under the port's lock, which
+ *          each function takes itself.
+ * Blocks:  never on a peer; on the supervisor while it grants an extent.
+ * Death:   a dead peer's ring is read to its end; its link closes when
+ *          nothing of its memory is held here any more, and the supervisor is told.
+ */
+#ifndef PX_PORT_H
+#define PX_PORT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "arena.h"
+#include "doorbell.h"
+#include "lease.h"
+#include "member.h"
+#include "message.h"
+#include "ring.h"
+
+/* Most buffers of one message: their descriptors lie in the frame. */
+#define PX_BUFFERS_MAX ((PX_FRAME_MAX_BYTES - 128) / 2 / sizeof(struct px_region_shm))
+
+struct px_port {
+	struct px_segment *segment;
+	struct px_member_id self;
+	struct px_block_shm *block; /* ours, writable */
+	struct px_doorbell_shm *bell;
+	struct px_arena *arena;
+	int control; /* the socket to the supervisor */
+	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
+	pthread_mutex_t control_lock; /* one call at a time */
+	struct px_link *links[PX_MEMBERS_MAX];
+	int owner_pid; /* a forked child may not use it */
+	bool closed;   /* only loans keep it */
+};
+
+/* One peer. */
+struct px_link {
+	struct px_port *port;
+	struct px_member_id peer;
+	struct px_link_shm *own;
+	struct px_doorbell_shm *bell; /* the peer's */
+	struct px_producer tx;
+	struct px_consumer rx;
+	struct px_leases leases;     /* what we lent to it */
+	_Atomic uint32_t held;       /* loans of its memory that we hold */
+	bool finished;               /* we read nothing more from it; closes when held is 0 */
+	void *user;                  /* of the layer above: outstanding requests, turns */
+};
+
+/* Memory of a peer that was lent to us with a message. Counted; released to its owner at 0. */
+struct px_loan {
+	struct px_link *link;
+	const uint8_t *shared; /* read-only, in place */
+	uint64_t offset, bytes;
+	void *mapped; /* private writable view, made by px_loan_map() */
+	uint64_t mapped_bytes, mapped_skip;
+	uint16_t lease, generation;
+	_Atomic uint32_t holds;
+};
+
+/* A message to send. Buffers are regions of ours, filled already; sending holds them. */
+struct px_outgoing {
+	uint16_t kind, flags;
+	uint64_t id;
+	int32_t code;
+	uint64_t started_ns, completed_ns;
+	const void *body;
+	uint64_t body_bytes;
+	struct px_region *body_region; /* body in a region already; else NULL */
+	struct px_region *const *buffers; /* entries may be NULL: an empty buffer */
+	uint32_t buffers_count;
+};
+
+/* A message received. The body lies in the frame until px_link_next(), or is a loan. */
+struct px_incoming {
+	uint16_t kind, flags;
+	uint64_t id;
+	int32_t code;
+	uint64_t started_ns, completed_ns;
+	const void *body;
+	uint64_t body_bytes;
+	struct px_loan *body_loan; /* NULL: in the frame */
+	struct px_loan **buffers;  /* buffers_count; entries NULL for empty ones; a new array, taken by the caller */
+	uint32_t buffers_count;
+};
+
+/*
+ * Opens the port of a member that the supervisor has joined: maps its block, makes
+ * its arena (extents by PX_CONTROL_EXTENT_GET on control). Takes segment and control on success.
+ */
+int px_port_open(struct px_segment *segment, struct px_member_id self, int control,
+		 struct px_port **out);
+/* Closes every link and frees. Loans that are still held keep the mapping alive: it goes with the last. */
+void px_port_close(struct px_port *port);
+
+/*
+ * The link to a peer, opened at the first call. PX_EENGINE if that member is
+ * dead (or never was); PX_ENOMEM.
+ */
+int px_port_link(struct px_port *port, struct px_member_id peer, struct px_link **out);
+/* Drops what the peer is owed and marks the link finished; closes it when nothing is held. */
+void px_link_finish(struct px_link *link);
+
+/*
+ * Publishes and rings. Grants leases on the buffers first; collects ended ones
+ * when they run short. PX_EAGAIN: all leases are out; PX_ENOMEM: no memory for a body or a
+ * chunk. Then nothing was sent and nothing is held.
+ */
+int px_link_send(struct px_link *link, const struct px_outgoing *message);
+/*
+ * The oldest message: 1 and *in, 0 if none, PX_ECORRUPT (words name the member; finish
+ * the link), PX_ENOMEM. Every offset and length was checked. Then px_link_next().
+ */
+int px_link_receive(struct px_link *link, struct px_incoming *in);
+/* Leaves the message that was received: body is gone unless it is a loan. */
+void px_link_next(struct px_link *link);
+/* Whether a message waits; no lock, the cheapest look. */
+static inline bool px_link_ready(const struct px_link *link)
+{
+	return px_consumer_ready(&link->rx);
+}
+/* Ends leases that are over, takes back consumed chunks. */
+void px_link_collect(struct px_link *link);
+
+/* Private, writable view of the loan's bytes; PX_ESYSTEM. The same one each time. */
+int px_loan_map(struct px_loan *loan, void **out);
+void px_loan_hold(struct px_loan *loan);
+/* Any thread, also after px_port_close(). */
+void px_loan_release(struct px_loan *loan);
+/* Frees an incoming message's loans and array. */
+void px_incoming_free(struct px_incoming *in);
+
+/* Whether the supervisor hung up. One non-blocking look at the control socket. */
+bool px_port_orphaned(struct px_port *port);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * processors.h - how many processors there are for us.
+ */
+#ifndef PX_PROCESSORS_H
+#define PX_PROCESSORS_H
+
+#include <stdint.h>
+
+/* Those we may run on (sched_getaffinity), or fewer if a control group allots less time; >= 1. */
+uint32_t px_processors(void);
+/* What the control groups below `root` (cgroup.h) allot, rounded up; UINT32_MAX if no limit. */
+uint32_t px_processors_quota(const char *root);
+
+#endif

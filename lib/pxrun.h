@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pxrun.h - a pool of Python engines on this machine, from C.
+ *
+ *	struct px_client *client;
+ *	struct px_view *view;
+ *	struct px_result *result;
+ *	struct px_value sum;
+ *
+ *	px_pool_start(&(struct px_pool_options)PX_POOL_OPTIONS, &client);
+ *	px_view_new(client, NULL, 0, &view);
+ *	px_view_call(view, "math:hypot", 2, (struct px_value[]){px_double(3), px_double(4)}, &result);
+ *	px_result_wait(result, PX_FOREVER);
+ *	px_result_value(result, 0, &sum);
+ *
+ * Functions return 0 or a negative PX_E…, and then px_last_error() has a line of
+ * words; out-parameters are written only on success. Handles are opaque and
+ * thread-safe; each is freed by the function of its own family, and NULL may be
+ * freed. The library installs no signal handler, does not fork your process and
+ * links no Python. After a fork the child cannot use its parent's handles: PX_ECLOSED.
+ *
+ * The semantics are those of IPython's direct interface: requests to one engine run
+ * in the order in which this client sent them; targets are engine ids.
+ */
+#ifndef PXRUN_H
+#define PXRUN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define PX_PUBLIC __attribute__((visibility("default")))
+#define PX_CHECKED __attribute__((warn_unused_result))
+#else
+#define PX_PUBLIC
+#define PX_CHECKED
+#endif
+
+#define PX_EINVAL (-1)    /* a wrong argument */
+#define PX_ENOMEM (-2)    /* private or shared memory is used up */
+#define PX_ETIMEDOUT (-3) /* not ready in the given time */
+#define PX_ECORRUPT (-4)  /* another member wrote what cannot be */
+#define PX_EENGINE (-5)   /* the engine is dead, or died meanwhile */
+#define PX_EREMOTE (-6)   /* the request raised an exception on the engine */
+#define PX_EPOOL (-7)     /* the supervisor is gone: so is the pool */
+#define PX_ENOPOOL (-8)   /* no pool runs under that profile */
+#define PX_EEXIST (-9)    /* a pool runs under that profile already */
+#define PX_ESYSTEM (-10)  /* a system call failed */
+#define PX_EAGAIN (-11)   /* would block */
+#define PX_EVERSION (-12) /* made by another version of pxrun */
+#define PX_EINTR (-13)    /* a signal arrived while waiting */
+#define PX_ECLOSED (-14)  /* the handle is closed, or used after a fork */
+#define PX_EABORTED (-15) /* the request was aborted before it ran */
+#define PX_EPERM (-16)    /* not ours: owner or mode of a file, another user */
+
+#define PX_FOREVER UINT64_MAX /* as timeout_ns */
+
+struct px_client;
+struct px_view;
+struct px_result;
+
+/* The words of this thread's last failure; "" if none. Lends. */
+PX_PUBLIC const char *px_last_error(void);
+/* The meaning of an error number. Static. */
+PX_PUBLIC const char *px_strerror(int code);
+/* "0.1.0". Static. */
+PX_PUBLIC const char *px_version(void);
+
+/* --- pools --- */
+
+struct px_pool_options {
+	size_t size;
+	const char *profile;    /* NULL: $PXRUN_PROFILE, else "default"; "" makes a private, unnamed one */
+	uint32_t engines;       /* 0: as many as processors may be used (affinity, cgroup quota) */
+	uint64_t arena_bytes;   /* 0: half of the memory available */
+	const char *restart;    /* NULL: "on-failure"; "never", "always" */
+	const char *event_loop; /* NULL: "auto"; "io_uring", "epoll" */
+	const char *python;     /* NULL: the interpreter pxrun was built for */
+	const char *preload;    /* NULL: "numpy" if it can be had; modules separated by commas, "" none */
+	const char *sys_path;   /* NULL; folders, separated by colons, put before the engines' sys.path */
+	const char *command;    /* NULL: the installed `pxrun` */
+};
+#define PX_POOL_OPTIONS { .size = sizeof(struct px_pool_options) }
+
+/*
+ * Starts a pool and attaches to it: returns when all engines serve. The
+ * supervisor is a process of its own, started by posix_spawn(3). A pool started
+ * here with profile "" stops when this client is detached or its process ends.
+ * PX_EEXIST, PX_EINVAL, PX_ENOMEM, PX_ESYSTEM, PX_EENGINE (engines did not start; why).
+ */
+PX_PUBLIC PX_CHECKED int px_pool_start(const struct px_pool_options *options,
+				       struct px_client **client);
+/* Stops the pool of a profile and waits until all its processes are gone. PX_ENOPOOL, PX_ETIMEDOUT. */
+PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
+
+/* --- clients --- */
+
+/*
+ * Attaches to the pool that runs under a profile (NULL: $PXRUN_PROFILE, else "default"), or, if
+ * the name has a '/', to that of a connection file. PX_ENOPOOL (says how to start one), PX_EPERM,
+ * PX_EVERSION, PX_ENOMEM.
+ */
+PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client **client);
+/* Detaches and frees; results not yet ready become PX_ECLOSED. Views and results stay to be freed. */
+PX_PUBLIC void px_client_detach(struct px_client *client);
+/* Ids of the engines that are up or starting, ascending; returns their number, which may exceed cap. */
+PX_PUBLIC int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap);
+/* Stops the pool this client is attached to. */
+PX_PUBLIC int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns);
+/* Sends a signal to an engine's process: SIGINT raises KeyboardInterrupt in the running request. */
+PX_PUBLIC int px_client_signal(struct px_client *client, uint32_t engine, int signal_number);
+/* Starts count more engines; *first is the first new id. Returns when they serve. */
+PX_PUBLIC int px_client_add_engines(struct px_client *client, uint32_t count, uint32_t *first);
+/* Stops an engine's process and starts another with the same id and an empty namespace. */
+PX_PUBLIC int px_client_restart_engine(struct px_client *client, uint32_t engine);
+/* Stops an engine for good: its id is not used again. */
+PX_PUBLIC int px_client_remove_engine(struct px_client *client, uint32_t engine);
+/* The pool's state as JSON. Returns a new string: free(3). */
+PX_PUBLIC int px_client_status(struct px_client *client, char **json);
+/* Gives memory that lies idle back to the pool. Returns the bytes. */
+PX_PUBLIC uint64_t px_client_trim(struct px_client *client);
+
+/* --- values --- */
+
+enum px_type {
+	PX_NONE,
+	PX_BOOL,
+	PX_INT,
+	PX_DOUBLE,
+	PX_STRING, /* UTF-8, NUL-terminated in memory */
+	PX_BYTES,
+	PX_LIST,
+	PX_TENSOR,
+	PX_OBJECT, /* a Python object with no C form: its repr as text. Only received */
+};
+
+/* DLPack's dtype codes. */
+enum px_dtype_code { PX_DTYPE_INT = 0, PX_DTYPE_UINT = 1, PX_DTYPE_FLOAT = 2, PX_DTYPE_COMPLEX = 5, PX_DTYPE_BOOL = 6 };
+
+#define PX_TENSOR_NDIM_MAX 32
+
+/* A C-contiguous array. */
+struct px_tensor {
+	void *data;
+	uint64_t bytes;
+	uint8_t code; /* enum px_dtype_code */
+	uint8_t bits; /* of an element: 8, 16, 32, 64, 128 */
+	uint8_t ndim;
+	int64_t shape[PX_TENSOR_NDIM_MAX];
+};
+
+struct px_value {
+	enum px_type type;
+	union {
+		int truth;
+		int64_t integer;
+		double real;
+		struct {
+			const char *data;
+			uint64_t bytes;
+		} text; /* STRING, BYTES, OBJECT */
+		struct {
+			const struct px_value *items;
+			uint64_t count;
+		} list;
+		const struct px_tensor *tensor;
+	} as;
+};
+
+static inline struct px_value px_none(void)
+{
+	struct px_value v = { PX_NONE, { 0 } };
+	return v;
+}
+static inline struct px_value px_int(int64_t integer)
+{
+	struct px_value v = { PX_INT, { 0 } };
+	v.as.integer = integer;
+	return v;
+}
+static inline struct px_value px_double(double real)
+{
+	struct px_value v = { PX_DOUBLE, { 0 } };
+	v.as.real = real;
+	return v;
+}
+/* Lends text until the call that uses the value returns. */
+PX_PUBLIC struct px_value px_string(const char *text);
+PX_PUBLIC struct px_value px_bytes(const void *data, uint64_t bytes);
+PX_PUBLIC struct px_value px_array(const struct px_tensor *tensor);
+
+/* --- views --- */
+
+/* A handle on some engines (ids, count), or with count 0 on all that are up at each call. */
+PX_PUBLIC PX_CHECKED int px_view_new(struct px_client *client, const uint32_t *ids, size_t count,
+				     struct px_view **view);
+PX_PUBLIC void px_view_free(struct px_view *view);
+
+/*
+ * Requests: each returns a new result, one entry per target in the view's order, or
+ * NULL may be given as result: then nobody hears of it. PX_EENGINE if a target
+ * does not exist or is dead (names the live ids), PX_ENOMEM, PX_EPOOL, PX_ECLOSED.
+ * What is passed may be changed as soon as the call returns.
+ */
+PX_PUBLIC PX_CHECKED int px_view_noop(struct px_view *view, struct px_result **result);
+/* Runs code in the engines' namespace; the value is the repr of a last expression, or none. */
+PX_PUBLIC PX_CHECKED int px_view_execute(struct px_view *view, const char *code,
+					 struct px_result **result);
+/* Calls "module:function" (or a name in the engine's namespace, "name") with arguments. */
+PX_PUBLIC PX_CHECKED int px_view_call(struct px_view *view, const char *function, size_t argc,
+				      const struct px_value *argv, struct px_result **result);
+PX_PUBLIC PX_CHECKED int px_view_push(struct px_view *view, const char *name,
+				      const struct px_value *value, struct px_result **result);
+PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
+				      struct px_result **result);
+
+/* --- results --- */
+
+/* Waits until every entry is ready. PX_ETIMEDOUT, PX_EINTR; 0 also if entries failed. */
+PX_PUBLIC int px_result_wait(struct px_result *result, uint64_t timeout_ns);
+PX_PUBLIC int px_result_ready(const struct px_result *result); /* 1 or 0, looks at the rings */
+PX_PUBLIC size_t px_result_count(const struct px_result *result);
+PX_PUBLIC uint32_t px_result_engine(const struct px_result *result, size_t index);
+/*
+ * The value of a ready entry; lent until the result is freed. A failed entry gives its
+ * code (PX_EREMOTE, PX_EENGINE, …) and its words; PX_EAGAIN if it is not ready.
+ */
+PX_PUBLIC PX_CHECKED int px_result_value(struct px_result *result, size_t index,
+					 struct px_value *value);
+/* The exception of an entry with PX_EREMOTE, in three strings, lent; any may be NULL. */
+PX_PUBLIC int px_result_error(struct px_result *result, size_t index, const char **ename,
+			      const char **evalue, const char **traceback);
+/* What the request printed so far; which is 1 (stdout) or 2 (stderr). Lent until the next call. */
+PX_PUBLIC const char *px_result_output(struct px_result *result, size_t index, int which,
+				       size_t *bytes);
+/* Frees; a request that has not run yet still runs. */
+PX_PUBLIC void px_result_free(struct px_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * buffer.c - the type pxrun._pxrun.Buffer.
+ */
+#include "buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "module.h"
+
+struct buffer {
+	PyObject_HEAD
+	struct px_loan *loan; /* NULL: a copy */
+	void *at;
+	Py_ssize_t bytes;
+};
+
+static PyObject *buffer_type;
+
+static void buffer_dealloc(PyObject *self)
+{
+	struct buffer *buffer = (struct buffer *)self;
+	PyTypeObject *type = Py_TYPE(self);
+
+	if (buffer->loan)
+		px_loan_release(buffer->loan);
+	else
+		free(buffer->at);
+	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+	Py_DECREF(type);
+}
+
+static int buffer_get(PyObject *self, Py_buffer *view, int flags)
+{
+	struct buffer *buffer = (struct buffer *)self;
+
+	return PyBuffer_FillInfo(view, self, buffer->at, buffer->bytes, 0, flags);
+}
+
+static Py_ssize_t buffer_length(PyObject *self)
+{
+	return ((struct buffer *)self)->bytes;
+}
+
+static PyType_Slot slots[] = {
+	{ Py_tp_dealloc, buffer_dealloc },
+	{ Py_bf_getbuffer, buffer_get },
+	{ Py_sq_length, buffer_length },
+	{ Py_tp_doc, "Memory that came with a message: writable, and nobody else's." },
+	{ 0, NULL },
+};
+
+static PyType_Spec spec = {
+	.name = "pxrun._pxrun.Buffer",
+	.basicsize = sizeof(struct buffer),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.slots = slots,
+};
+
+/* A short one: its memory is copied, the lender has it back at once. */
+static int copy_loan(struct buffer *buffer, struct px_loan *loan)
+{
+	buffer->at = malloc(loan->bytes);
+	if (!buffer->at)
+		return px_fail(PX_ENOMEM, "no private memory for a buffer of %llu bytes",
+			       (unsigned long long)loan->bytes);
+	memcpy(buffer->at, loan->shared, loan->bytes);
+	px_loan_release(loan);
+	return 0;
+}
+
+PyObject *px_buffer_from_loan(struct px_loan *loan)
+{
+	allocfunc alloc = (allocfunc)PyType_GetSlot((PyTypeObject *)buffer_type, Py_tp_alloc);
+	struct buffer *buffer = (struct buffer *)alloc((PyTypeObject *)buffer_type, 0);
+	int rc = 0;
+
+	if (!buffer) {
+		px_loan_release(loan);
+		return NULL;
+	}
+	if (!loan)
+		return (PyObject *)buffer;
+	buffer->bytes = (Py_ssize_t)loan->bytes;
+	if (loan->bytes < PX_BUFFER_COPY_BYTES) {
+		rc = copy_loan(buffer, loan);
+	} else {
+		rc = px_loan_map(loan, &buffer->at);
+		if (rc == 0)
+			buffer->loan = loan;
+	}
+	if (rc < 0) {
+		px_loan_release(loan);
+		Py_DECREF((PyObject *)buffer);
+		return px_raise(rc);
+	}
+	return (PyObject *)buffer;
+}
+
+PyObject *px_buffers_from_incoming(struct px_incoming *in)
+{
+	PyObject *list;
+
+	if (!in->buffers_count)
+		Py_RETURN_NONE;
+	list = PyList_New(in->buffers_count);
+	for (uint32_t i = 0; list && i < in->buffers_count; i++) {
+		PyObject *buffer = px_buffer_from_loan(in->buffers[i]);
+
+		in->buffers[i] = NULL;
+		if (!buffer || PyList_SetItem(list, i, buffer) < 0)
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+int px_add_buffer(PyObject *module)
+{
+	buffer_type = PyType_FromModuleAndSpec(module, &spec, NULL);
+	return buffer_type ? PyModule_AddObjectRef(module, "Buffer", buffer_type) : -1;
+}

@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * client.c - the types pxrun._pxrun.Client and Result, over lib/client.h.
+ *
+ * Thin: bytes and buffers go in, bytes and Buffers come out. What they mean is
+ * Python's business. The interpreter's lock is given up while waiting, and
+ * signals are looked at every tenth of a second.
+ */
+#include "client.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "error.h"
+#include "module.h"
+
+#define SLICE_NS UINT64_C(100000000)
+#define LARGE_BYTES (256 * 1024) /* copying so much lets other threads run */
+
+struct client {
+	PyObject_HEAD
+	struct px_client *client; /* NULL: closed */
+};
+
+struct result {
+	PyObject_HEAD
+	struct px_result *result;
+};
+
+static PyObject *client_type, *result_type;
+
+static PyObject *make(PyObject *type)
+{
+	allocfunc alloc = (allocfunc)PyType_GetSlot((PyTypeObject *)type, Py_tp_alloc);
+
+	return alloc((PyTypeObject *)type, 0);
+}
+
+static void unmake(PyObject *self)
+{
+	PyTypeObject *type = Py_TYPE(self);
+
+	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+	Py_DECREF(type);
+}
+
+/* --- results --- */
+
+static PyObject *result_new(struct px_result *result)
+{
+	struct result *self = (struct result *)make(result_type);
+
+	if (!self) {
+		px_result_free(result);
+		return NULL;
+	}
+	self->result = result;
+	return (PyObject *)self;
+}
+
+static void result_dealloc(PyObject *self)
+{
+	px_result_free(((struct result *)self)->result);
+	unmake(self);
+}
+
+/* 0 when all is there, PX_ETIMEDOUT, or -100 with an exception (a signal's). */
+static int wait_for(struct px_result *result, uint64_t timeout_ns)
+{
+	for (;;) {
+		uint64_t slice = timeout_ns < SLICE_NS ? timeout_ns : SLICE_NS;
+		int rc;
+
+		Py_BEGIN_ALLOW_THREADS
+		rc = px_result_wait(result, slice);
+		Py_END_ALLOW_THREADS
+		if (rc != PX_ETIMEDOUT && rc != PX_EINTR)
+			return rc;
+		if (PyErr_CheckSignals() < 0)
+			return -100;
+		if (rc == PX_ETIMEDOUT && timeout_ns != PX_FOREVER) {
+			timeout_ns -= slice;
+			if (!timeout_ns)
+				return rc;
+		}
+	}
+}
+
+/* None or a negative number: for ever. -1 with an exception. */
+static int timeout_of(PyObject *object, uint64_t *ns)
+{
+	double seconds;
+
+	*ns = PX_FOREVER;
+	if (object == Py_None)
+		return 0;
+	seconds = PyFloat_AsDouble(object);
+	if (seconds == -1.0 && PyErr_Occurred())
+		return -1;
+	if (seconds >= 0 && seconds < 1e9)
+		*ns = (uint64_t)(seconds * 1e9);
+	return 0;
+}
+
+static PyObject *result_wait(PyObject *self, PyObject *timeout)
+{
+	uint64_t ns;
+	int rc;
+
+	if (timeout_of(timeout, &ns) < 0)
+		return NULL;
+	rc = wait_for(((struct result *)self)->result, ns);
+	if (rc == -100)
+		return NULL;
+	if (rc == 0)
+		Py_RETURN_TRUE;
+	if (rc == PX_ETIMEDOUT)
+		Py_RETURN_FALSE;
+	return px_raise(rc);
+}
+
+static PyObject *result_ready(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(px_result_ready(((struct result *)self)->result));
+}
+
+static struct px_request *request_of(PyObject *self, PyObject *index)
+{
+	struct px_result *result = ((struct result *)self)->result;
+	unsigned long i = PyLong_AsUnsignedLong(index);
+
+	if (PyErr_Occurred())
+		return NULL;
+	if (i >= result->count) {
+		PyErr_SetString(PyExc_IndexError, "the result has fewer entries");
+		return NULL;
+	}
+	return &result->requests[i];
+}
+
+static bool is_done(const struct px_request *request)
+{
+	/* SYNC request.done: acquire; partner: the release in request_finish(). */
+	return atomic_load_explicit(&request->done, memory_order_acquire);
+}
+
+static PyObject *result_done(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	return request ? PyBool_FromLong(is_done(request)) : NULL;
+}
+
+static PyObject *result_engine(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	return request ? PyLong_FromUnsignedLong(request->engine) : NULL;
+}
+
+/* (code, body, buffers); words as str where there is no reply. Buffers are given once. */
+static PyObject *reply_of(struct px_request *request)
+{
+	PyObject *body, *buffers, *reply = NULL;
+
+	if (request->code && request->code != PX_EREMOTE) {
+		(void)px_request_failure(request);
+		const char *words = px_last_error();
+		PyObject *text = PyUnicode_DecodeUTF8(words, (Py_ssize_t)strlen(words), "replace");
+
+		return text ? Py_BuildValue("(iNO)", request->code, text, Py_None) : NULL;
+	}
+	body = PyBytes_FromStringAndSize(request->reply.body, (Py_ssize_t)request->reply.body_bytes);
+	buffers = body ? px_buffers_from_incoming(&request->reply) : NULL;
+	if (buffers)
+		reply = Py_BuildValue("(iOO)", request->code, body, buffers);
+	Py_XDECREF(buffers);
+	Py_XDECREF(body);
+	return reply;
+}
+
+static PyObject *result_reply(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	if (!request)
+		return NULL;
+	if (!is_done(request)) {
+		PyErr_SetString(PyExc_RuntimeError, "the engine has not answered yet");
+		return NULL;
+	}
+	return reply_of(request);
+}
+
+static PyObject *result_times(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	if (!request)
+		return NULL;
+	if (!is_done(request))
+		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns, 0ULL, 0ULL, 0ULL);
+	return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns,
+			     (unsigned long long)request->reply.started_ns,
+			     (unsigned long long)request->reply.completed_ns,
+			     (unsigned long long)request->received_ns);
+}
+
+static PyObject *result_output(PyObject *self, PyObject *args)
+{
+	struct px_result *result = ((struct result *)self)->result;
+	unsigned index;
+	int which;
+	size_t bytes;
+	const char *text;
+
+	if (!PyArg_ParseTuple(args, "Ii", &index, &which))
+		return NULL;
+	text = px_result_output(result, index, which, &bytes);
+	return PyBytes_FromStringAndSize(text, (Py_ssize_t)bytes);
+}
+
+static PyObject *result_count(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyLong_FromUnsignedLong(((struct result *)self)->result->count);
+}
+
+static PyMethodDef result_methods[] = {
+	{ "wait", result_wait, METH_O, "wait(timeout) -> bool\n\nUntil every entry is done." },
+	{ "ready", result_ready, METH_NOARGS, "ready() -> bool\n\nReads what has come, without waiting." },
+	{ "done", result_done, METH_O, "done(i) -> bool" },
+	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine." },
+	{ "reply", result_reply, METH_O,
+	  "reply(i) -> (code, body, buffers)\n\nOnce: the buffers are the caller's. body is str where "
+	  "code says that there was no reply." },
+	{ "times", result_times, METH_O,
+	  "times(i) -> (submitted, started, completed, received)\n\nNanoseconds since the epoch, 0: not yet." },
+	{ "output", result_output, METH_VARARGS, "output(i, which) -> bytes\n\nwhich: 1 stdout, 2 stderr." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyGetSetDef result_getset[] = {
+	{ "count", result_count, NULL, "How many entries there are.", NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot result_slots[] = {
+	{ Py_tp_dealloc, result_dealloc },
+	{ Py_tp_methods, result_methods },
+	{ Py_tp_getset, result_getset },
+	{ Py_tp_doc, "Replies of the engines that one request went to." },
+	{ 0, NULL },
+};
+
+static PyType_Spec result_spec = {
+	.name = "pxrun._pxrun.Result",
+	.basicsize = sizeof(struct result),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.slots = result_slots,
+};
+
+/* --- sending --- */
+
+/* What is to be sent, taken out of Python objects. */
+struct parcel {
+	struct px_outgoing message;
+	Py_buffer body;
+	struct px_region **regions;
+};
+
+static void parcel_free(struct parcel *parcel)
+{
+	for (uint32_t i = 0; i < parcel->message.buffers_count; i++)
+		if (parcel->regions[i])
+			px_region_release(parcel->regions[i]);
+	free(parcel->regions);
+	if (parcel->body.obj)
+		PyBuffer_Release(&parcel->body);
+}
+
+/* Copies one object's memory into a region, once for however many targets. */
+static int pack_buffer(struct px_client *client, struct parcel *parcel, PyObject *object)
+{
+	struct px_region **place = &parcel->regions[parcel->message.buffers_count];
+	Py_buffer view;
+	int rc = 0;
+
+	if (PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS) < 0)
+		return -1;
+	if (view.len >= LARGE_BYTES) {
+		Py_BEGIN_ALLOW_THREADS
+		rc = px_client_region(client, view.buf, (uint64_t)view.len, place);
+		Py_END_ALLOW_THREADS
+	} else if (view.len) {
+		rc = px_client_region(client, view.buf, (uint64_t)view.len, place);
+	}
+	PyBuffer_Release(&view);
+	if (rc < 0) {
+		px_raise(rc);
+		return -1;
+	}
+	parcel->message.buffers_count++;
+	return 0;
+}
+
+static int pack(struct px_client *client, struct parcel *parcel, int kind, int flags, PyObject *body,
+		PyObject *buffers)
+{
+	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
+
+	memset(parcel, 0, sizeof(*parcel));
+	if (count < 0 || PyObject_GetBuffer(body, &parcel->body, PyBUF_SIMPLE) < 0)
+		return -1;
+	parcel->message.kind = (uint16_t)kind;
+	parcel->message.flags = (uint16_t)flags;
+	parcel->message.body = parcel->body.buf;
+	parcel->message.body_bytes = (uint64_t)parcel->body.len;
+	if (!count)
+		return 0;
+	parcel->regions = calloc((size_t)count, sizeof(*parcel->regions));
+	if (!parcel->regions) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	parcel->message.buffers = parcel->regions;
+	for (Py_ssize_t i = 0; i < count; i++)
+		if (pack_buffer(client, parcel, PyList_GetItem(buffers, i)) < 0)
+			return -1;
+	return 0;
+}
+
+static struct px_client *client_of(PyObject *self)
+{
+	struct px_client *client = ((struct client *)self)->client;
+
+	if (!client) {
+		px_fail(PX_ECLOSED, "this client is closed");
+		px_raise(PX_ECLOSED);
+	}
+	return client;
+}
+
+static struct px_result *submit(struct px_client *client, const uint32_t *engines, uint32_t count,
+				struct parcel *parcel)
+{
+	struct px_result *result = NULL;
+	int rc;
+
+	Py_BEGIN_ALLOW_THREADS
+	rc = px_client_submit(client, engines, count, &parcel->message, &result);
+	Py_END_ALLOW_THREADS
+	if (rc < 0)
+		px_raise(rc);
+	return result;
+}
+
+static PyObject *client_submit(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	struct px_result *result = NULL;
+	uint32_t engines[PX_ENGINES_MAX];
+	struct parcel parcel;
+	PyObject *targets, *body, *buffers;
+	Py_ssize_t count;
+	int kind, flags;
+
+	if (!client || !PyArg_ParseTuple(args, "iiO!OO", &kind, &flags, &PyList_Type, &targets, &body, &buffers))
+		return NULL;
+	count = PyList_Size(targets);
+	if (count > PX_ENGINES_MAX) {
+		PyErr_SetString(PyExc_ValueError, "more targets than a pool has engines");
+		return NULL;
+	}
+	for (Py_ssize_t i = 0; i < count; i++)
+		engines[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GetItem(targets, i));
+	if (PyErr_Occurred())
+		return NULL;
+	if (pack(client, &parcel, kind, flags, body, buffers) == 0)
+		result = submit(client, engines, (uint32_t)count, &parcel);
+	parcel_free(&parcel);
+	return result ? result_new(result) : NULL;
+}
+
+/* submit() and wait() of one target in one go: the blocking call's path. */
+static PyObject *client_call(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	struct px_result *result = NULL;
+	struct parcel parcel;
+	PyObject *body, *buffers, *object;
+	unsigned engine;
+	int kind, flags, rc;
+
+	if (!client || !PyArg_ParseTuple(args, "iiIOO", &kind, &flags, &engine, &body, &buffers))
+		return NULL;
+	if (pack(client, &parcel, kind, flags, body, buffers) == 0)
+		result = submit(client, &engine, 1, &parcel);
+	parcel_free(&parcel);
+	if (!result)
+		return NULL;
+	object = result_new(result);
+	if (!object)
+		return NULL;
+	rc = wait_for(result, PX_FOREVER);
+	/* A signal's exception stays set for the caller to see: the request goes on. */
+	if (rc == -100) {
+		PyObject *type, *value, *traceback;
+
+		PyErr_Fetch(&type, &value, &traceback);
+		if (PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt)) {
+			Py_XDECREF(type);
+			Py_XDECREF(value);
+			Py_XDECREF(traceback);
+			return Py_BuildValue("(ON)", Py_None, object);
+		}
+		PyErr_Restore(type, value, traceback);
+		Py_DECREF(object);
+		return NULL;
+	}
+	if (rc < 0) {
+		Py_DECREF(object);
+		return px_raise(rc);
+	}
+	PyObject *reply = reply_of(&result->requests[0]);
+	if (!reply) {
+		Py_DECREF(object);
+		return NULL;
+	}
+	return Py_BuildValue("(NN)", reply, object);
+}
+
+/* --- the pool --- */
+
+static void client_dealloc(PyObject *self)
+{
+	struct px_client *client = ((struct client *)self)->client;
+
+	if (client) {
+		Py_BEGIN_ALLOW_THREADS
+		px_client_detach(client);
+		Py_END_ALLOW_THREADS
+	}
+	unmake(self);
+}
+
+static PyObject *client_detach(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = ((struct client *)self)->client;
+
+	(void)unused;
+	((struct client *)self)->client = NULL;
+	if (client) {
+		Py_BEGIN_ALLOW_THREADS
+		px_client_detach(client);
+		Py_END_ALLOW_THREADS
+	}
+	Py_RETURN_NONE;
+}
+
+static PyObject *client_engines(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+	uint32_t ids[PX_ENGINES_MAX];
+	PyObject *list;
+	int count;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	count = px_client_engines(client, ids, PX_ENGINES_MAX);
+	if (count < 0)
+		return px_raise(count);
+	list = PyList_New(count);
+	for (int i = 0; list && i < count; i++)
+		if (PyList_SetItem(list, i, PyLong_FromUnsignedLong(ids[i])) < 0)
+			Py_CLEAR(list);
+	return list;
+}
+
+/* Calls of the supervisor that have one number for an answer, or none. */
+#define ASK(call)                                                                              \
+	do {                                                                                   \
+		Py_BEGIN_ALLOW_THREADS                                                         \
+		rc = (call);                                                                   \
+		Py_END_ALLOW_THREADS                                                           \
+		if (rc < 0)                                                                    \
+			return px_raise(rc);                                                   \
+	} while (0)
+
+static PyObject *client_signal(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	unsigned engine;
+	int number, rc;
+
+	if (!client || !PyArg_ParseTuple(args, "Ii", &engine, &number))
+		return NULL;
+	ASK(px_client_signal(client, engine, number));
+	Py_RETURN_NONE;
+}
+
+static PyObject *client_restart(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	unsigned engine;
+	int rc;
+
+	if (!client || !PyArg_ParseTuple(args, "I", &engine))
+		return NULL;
+	ASK(px_client_restart_engine(client, engine));
+	Py_RETURN_NONE;
+}
+
+static PyObject *client_remove(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	unsigned engine;
+	int rc;
+
+	if (!client || !PyArg_ParseTuple(args, "I", &engine))
+		return NULL;
+	ASK(px_client_remove_engine(client, engine));
+	Py_RETURN_NONE;
+}
+
+static PyObject *client_add(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	unsigned count;
+	uint32_t first;
+	int rc;
+
+	if (!client || !PyArg_ParseTuple(args, "I", &count))
+		return NULL;
+	ASK(px_client_add_engines(client, count, &first));
+	return PyLong_FromUnsignedLong(first);
+}
+
+static PyObject *client_status(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+	PyObject *text;
+	char *json;
+	int rc;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	ASK(px_client_status(client, &json));
+	text = PyUnicode_DecodeUTF8(json, (Py_ssize_t)strlen(json), "replace");
+	free(json);
+	return text;
+}
+
+static PyObject *client_stop_pool(PyObject *self, PyObject *timeout)
+{
+	struct px_client *client = client_of(self);
+	uint64_t ns;
+	int rc;
+
+	if (!client || timeout_of(timeout, &ns) < 0)
+		return NULL;
+	ASK(px_client_stop_pool(client, ns));
+	Py_RETURN_NONE;
+}
+
+static PyObject *client_poll(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+	int rc;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	ASK(px_client_poll(client));
+	Py_RETURN_NONE;
+}
+
+static PyObject *client_trim(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+
+	(void)unused;
+	return client ? PyLong_FromUnsignedLongLong(px_client_trim(client)) : NULL;
+}
+
+static PyObject *client_supervisor(PyObject *self, void *unused)
+{
+	struct px_client *client = client_of(self);
+
+	(void)unused;
+	return client ? PyLong_FromLong(client->port->segment->header->supervisor_pid) : NULL;
+}
+
+static PyObject *client_folder(PyObject *self, void *unused)
+{
+	struct px_client *client = client_of(self);
+
+	(void)unused;
+	return client ? PyUnicode_DecodeFSDefault(client->runtime.folder) : NULL;
+}
+
+static PyObject *client_profile(PyObject *self, void *unused)
+{
+	struct px_client *client = client_of(self);
+
+	(void)unused;
+	return client ? PyUnicode_DecodeFSDefault(client->runtime.profile) : NULL;
+}
+
+static PyMethodDef client_methods[] = {
+	{ "submit", client_submit, METH_VARARGS,
+	  "submit(kind, flags, targets, body, buffers) -> Result\n\nSends one message to each target; "
+	  "buffers (a list, or None) are copied once." },
+	{ "call1", client_call, METH_VARARGS,
+	  "call1(kind, flags, target, body, buffers) -> (reply, Result)\n\nSends and waits. reply as "
+	  "Result.reply(0); None if Ctrl-C ended the wait." },
+	{ "engines", client_engines, METH_NOARGS, "engines() -> list of ids, ascending" },
+	{ "signal", client_signal, METH_VARARGS, "signal(engine, number)" },
+	{ "restart", client_restart, METH_VARARGS, "restart(engine)" },
+	{ "remove", client_remove, METH_VARARGS, "remove(engine)" },
+	{ "add", client_add, METH_VARARGS, "add(count) -> first new id" },
+	{ "status", client_status, METH_NOARGS, "status() -> JSON" },
+	{ "stop_pool", client_stop_pool, METH_O, "stop_pool(timeout)" },
+	{ "poll", client_poll, METH_NOARGS, "poll()\n\nReads what has come." },
+	{ "trim", client_trim, METH_NOARGS, "trim() -> bytes given back" },
+	{ "detach", client_detach, METH_NOARGS, "detach()" },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyGetSetDef client_getset[] = {
+	{ "supervisor_pid", client_supervisor, NULL, "Process id of the supervisor.", NULL },
+	{ "folder", client_folder, NULL, "The pool's runtime folder.", NULL },
+	{ "profile", client_profile, NULL, "The pool's name.", NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot client_slots[] = {
+	{ Py_tp_dealloc, client_dealloc },
+	{ Py_tp_methods, client_methods },
+	{ Py_tp_getset, client_getset },
+	{ Py_tp_doc, "A connection to a pool." },
+	{ 0, NULL },
+};
+
+static PyType_Spec client_spec = {
+	.name = "pxrun._pxrun.Client",
+	.basicsize = sizeof(struct client),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.slots = client_slots,
+};
+
+/* A handle for an attached client. Steals it. */
+static PyObject *client_new(struct px_client *client)
+{
+	struct client *self = (struct client *)make(client_type);
+
+	if (!self) {
+		px_client_detach(client);
+		return NULL;
+	}
+	self->client = client;
+	return (PyObject *)self;
+}
+
+static PyObject *start(PyObject *module, PyObject *args, PyObject *keywords)
+{
+	static char *names[] = { "profile", "engines", "arena", "restart", "event_loop", "python",
+				 "preload", "sys_path", "command", NULL };
+	struct px_pool_options options = PX_POOL_OPTIONS;
+	struct px_client *client;
+	unsigned long long arena = 0;
+	int rc;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|zIKzzzzzz", names, &options.profile,
+					 &options.engines, &arena, &options.restart,
+					 &options.event_loop, &options.python, &options.preload,
+					 &options.sys_path, &options.command))
+		return NULL;
+	options.arena_bytes = arena;
+	ASK(px_pool_start(&options, &client));
+	return client_new(client);
+}
+
+static PyObject *attach(PyObject *module, PyObject *args)
+{
+	struct px_client *client;
+	const char *profile;
+	int rc;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "z", &profile))
+		return NULL;
+	ASK(px_client_attach(profile, &client));
+	return client_new(client);
+}
+
+static PyObject *stop(PyObject *module, PyObject *args)
+{
+	PyObject *timeout;
+	const char *profile;
+	uint64_t ns;
+	int rc;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "zO", &profile, &timeout) || timeout_of(timeout, &ns) < 0)
+		return NULL;
+	ASK(px_pool_stop(profile, ns));
+	Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+	{ "start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
+	  "start(profile, engines, arena, restart, event_loop, python, preload, sys_path, command) -> "
+	  "Client\n\nStarts a pool and attaches to it; see px_pool_start() in pxrun.h." },
+	{ "attach", attach, METH_VARARGS, "attach(profile or connection file) -> Client" },
+	{ "stop", stop, METH_VARARGS, "stop(profile, timeout)" },
+	{ NULL, NULL, 0, NULL },
+};
+
+int px_add_client(PyObject *module)
+{
+	client_type = PyType_FromModuleAndSpec(module, &client_spec, NULL);
+	result_type = PyType_FromModuleAndSpec(module, &result_spec, NULL);
+	if (!client_type || !result_type ||
+	    PyModule_AddObjectRef(module, "Client", client_type) < 0 ||
+	    PyModule_AddObjectRef(module, "Result", result_type) < 0)
+		return -1;
+	return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * engine.c - the engine's loop as functions of the extension, and Python's part in it.
+ *
+ * pxrun.engine calls template() and then, in each engine, serve(). The
+ * handlers that serve() is given do what is easier said in Python.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "control.h"
+#include "error.h"
+#include "killpoint.h"
+#include "loop.h"
+#include "module.h"
+#include "template.h"
+#include "pyvalues.h"
+
+/* One engine a process: signal handlers have no other way to find it. */
+static _Atomic int stop_asked;
+static _Atomic int request_runs;
+
+struct interpreter {
+	PyObject *apply;   /* (body, buffers) -> (code, body, buffers) */
+	PyObject *execute; /* (code, silent) -> (code, body) */
+	PyObject *resolve; /* "module:function" -> callable */
+	PyObject *push, *pull; /* (name, value), (name) */
+	PyObject *failure; /* (exception, method) -> body */
+	PyObject *flush;   /* () : standard streams */
+	PyObject *functions; /* resolved before: str -> callable */
+	struct px_array_hooks hooks;
+	struct px_engine *engine;
+	PyThreadState *thread;
+};
+
+/* --- signals --- */
+
+static void on_interrupt(int number)
+{
+	/* An idle engine has nothing to interrupt. */
+	if (atomic_load(&request_runs))
+		PyErr_SetInterruptEx(number);
+}
+
+static void on_terminate(int number)
+{
+	(void)number;
+	atomic_store(&stop_asked, 1);
+	/* What runs is interrupted: the loop then sees that it has to stop. */
+	if (atomic_load(&request_runs))
+		PyErr_SetInterruptEx(SIGINT);
+}
+
+static void install(int number, void (*handler)(int))
+{
+	struct sigaction action = { .sa_handler = handler };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(number, &action, NULL);
+}
+
+/* An interrupt that came too late must not hit the next request. */
+static void forget_interrupt(void)
+{
+	atomic_store(&request_runs, 0);
+	if (PyErr_CheckSignals() < 0)
+		PyErr_Clear();
+}
+
+/* --- replies --- */
+
+/* A body that is a bytes object; the reply keeps it. */
+static void release_object(struct px_reply *reply)
+{
+	Py_XDECREF((PyObject *)reply->owner);
+}
+
+static int reply_bytes(struct px_reply *reply, PyObject *bytes)
+{
+	char *data;
+	Py_ssize_t length;
+
+	if (PyBytes_AsStringAndSize(bytes, &data, &length) < 0)
+		return -1;
+	reply->body = data;
+	reply->body_bytes = (uint64_t)length;
+	Py_INCREF(bytes);
+	reply->owner = bytes;
+	reply->release = release_object;
+	return 0;
+}
+
+static void drop_reply(struct px_reply *reply)
+{
+	for (uint32_t i = 0; i < reply->regions_count; i++)
+		if (reply->regions[i])
+			px_region_release(reply->regions[i]);
+	free(reply->regions);
+	if (reply->release)
+		reply->release(reply);
+	memset(reply, 0, sizeof(*reply));
+}
+
+/* Copies each buffer of a result into a region, once. */
+static int reply_buffers(struct interpreter *py, struct px_reply *reply, PyObject *buffers)
+{
+	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
+
+	if (count <= 0)
+		return (int)count;
+	reply->regions = calloc((size_t)count, sizeof(*reply->regions));
+	if (!reply->regions) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	for (Py_ssize_t i = 0; i < count; i++) {
+		Py_buffer view;
+		int rc = 0;
+
+		if (PyObject_GetBuffer(PyList_GetItem(buffers, i), &view, PyBUF_ANY_CONTIGUOUS) < 0)
+			return -1;
+		if (view.len)
+			rc = px_region_new(py->engine->port->arena, (uint64_t)view.len,
+					   &reply->regions[i]);
+		reply->regions_count++;
+		if (rc == 0 && view.len) {
+			Py_BEGIN_ALLOW_THREADS
+			memcpy(reply->regions[i]->at, view.buf, (size_t)view.len);
+			Py_END_ALLOW_THREADS
+		}
+		PyBuffer_Release(&view);
+		if (rc < 0) {
+			PyErr_SetString(PyExc_MemoryError, px_last_error());
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* (code, body, buffers) from a handler. Steals parts. */
+static int reply_parts(struct interpreter *py, struct px_reply *reply, PyObject *parts)
+{
+	PyObject *body, *buffers;
+	int code, rc = -1;
+
+	if (parts && PyArg_ParseTuple(parts, "iOO", &code, &body, &buffers) &&
+	    reply_bytes(reply, body) == 0 && reply_buffers(py, reply, buffers) == 0) {
+		reply->code = code;
+		rc = 0;
+	}
+	Py_XDECREF(parts);
+	return rc;
+}
+
+/* The exception that is set becomes the reply. */
+static void reply_failure(struct interpreter *py, struct px_reply *reply, const char *method)
+{
+	PyObject *type, *value, *traceback, *body = NULL;
+
+	drop_reply(reply);
+	PyErr_Fetch(&type, &value, &traceback);
+	PyErr_NormalizeException(&type, &value, &traceback);
+	if (value && traceback)
+		PyException_SetTraceback(value, traceback);
+	atomic_store(&request_runs, 0); /* nothing that describes a failure is interrupted */
+	if (value)
+		body = PyObject_CallFunction(py->failure, "Os", value, method);
+	if (body && reply_bytes(reply, body) == 0) {
+		reply->code = PX_EREMOTE;
+	} else {
+		PyErr_Clear();
+		reply->code = PX_ESYSTEM;
+		reply->body = "the request failed, and so did describing how";
+		reply->body_bytes = strlen(reply->body);
+	}
+	Py_XDECREF(body);
+	Py_XDECREF(type);
+	Py_XDECREF(value);
+	Py_XDECREF(traceback);
+}
+
+/* --- requests --- */
+
+static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
+{
+	PyObject *body = PyBytes_FromStringAndSize(in->body, (Py_ssize_t)in->body_bytes);
+	PyObject *buffers = body ? px_buffers_from_incoming(in) : NULL;
+	PyObject *parts = NULL;
+
+	/* A long body lies in a region: its lender has it back before the call. */
+	px_loan_release(in->body_loan);
+	in->body_loan = NULL;
+	if (buffers)
+		parts = PyObject_CallFunctionObjArgs(py->apply, body, buffers, NULL);
+	Py_XDECREF(buffers);
+	Py_XDECREF(body);
+	return reply_parts(py, reply, parts);
+}
+
+static int run_execute(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
+{
+	PyObject *code = PyUnicode_DecodeUTF8(in->body, (Py_ssize_t)in->body_bytes, NULL);
+	PyObject *parts = NULL;
+
+	if (code)
+		parts = PyObject_CallFunctionObjArgs(
+			py->execute, code, in->flags & PX_EXECUTE_SILENT ? Py_True : Py_False, NULL);
+	Py_XDECREF(code);
+	return reply_parts(py, reply, parts);
+}
+
+/* The function that a call names, looked up once. A new reference. */
+static PyObject *find_function(struct interpreter *py, PyObject *name)
+{
+	PyObject *function = PyDict_GetItemWithError(py->functions, name);
+
+	if (function) {
+		Py_INCREF(function);
+		return function;
+	}
+	return PyErr_Occurred() ? NULL : PyObject_CallFunctionObjArgs(py->resolve, name, NULL);
+}
+
+static PyObject *call(struct interpreter *py, PyObject *values)
+{
+	Py_ssize_t count = PyList_Size(values);
+	PyObject *function = find_function(py, PyList_GetItem(values, 0));
+	PyObject *arguments, *value = NULL;
+
+	if (!function)
+		return NULL;
+	if (count == 1) {
+		value = PyObject_CallNoArgs(function);
+	} else {
+		arguments = PyList_GetSlice(values, 1, count);
+		PyObject *tuple = arguments ? PyList_AsTuple(arguments) : NULL;
+
+		if (tuple)
+			value = PyObject_Call(function, tuple, NULL);
+		Py_XDECREF(tuple);
+		Py_XDECREF(arguments);
+	}
+	Py_DECREF(function);
+	return value;
+}
+
+static int run_values(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
+{
+	PyObject *values = px_values_decode(in, &py->hooks);
+	Py_ssize_t count = values ? PyList_Size(values) : 0;
+	PyObject *result = NULL;
+	int rc = -1;
+
+	if (values && (count < 1 || !PyUnicode_Check(PyList_GetItem(values, 0)) ||
+		       (in->kind == PX_REQUEST_PUSH && count != 2)))
+		PyErr_SetString(PyExc_ValueError, "a request without a name");
+	else if (values && in->kind == PX_REQUEST_CALL)
+		result = call(py, values);
+	else if (values && in->kind == PX_REQUEST_PUSH)
+		result = PyObject_CallFunctionObjArgs(py->push, PyList_GetItem(values, 0),
+						      PyList_GetItem(values, 1), NULL);
+	else if (values)
+		result = PyObject_CallFunctionObjArgs(py->pull, PyList_GetItem(values, 0), NULL);
+	Py_XDECREF(values);
+	if (result)
+		rc = px_values_encode(result, py->engine->port->arena, &py->hooks, reply);
+	Py_XDECREF(result);
+	return rc;
+}
+
+static void run(void *ctx, const struct px_incoming *request, struct px_reply *reply)
+{
+	struct interpreter *py = ctx;
+	/* The handlers take its loans; the loop frees what they leave. */
+	struct px_incoming *in = (struct px_incoming *)(uintptr_t)request;
+	const char *method = "apply";
+	PyObject *flushed;
+	int rc = -1;
+
+	atomic_store(&request_runs, 1);
+	switch (in->kind) {
+	case PX_REQUEST_APPLY:
+		rc = run_apply(py, in, reply);
+		break;
+	case PX_REQUEST_EXECUTE:
+		method = "execute";
+		rc = run_execute(py, in, reply);
+		break;
+	case PX_REQUEST_CALL:
+	case PX_REQUEST_PUSH:
+	case PX_REQUEST_PULL:
+		method = in->kind == PX_REQUEST_CALL ? "call" :
+			 in->kind == PX_REQUEST_PUSH ? "push" :
+						       "pull";
+		rc = run_values(py, in, reply);
+		break;
+	default:
+		PyErr_Format(PyExc_ValueError, "this engine knows no request of kind %d", in->kind);
+	}
+	if (rc < 0)
+		reply_failure(py, reply, method);
+	forget_interrupt();
+	flushed = PyObject_CallNoArgs(py->flush);
+	if (!flushed)
+		PyErr_Clear();
+	Py_XDECREF(flushed);
+}
+
+/* --- serving --- */
+
+static void let_others_run(void *ctx)
+{
+	((struct interpreter *)ctx)->thread = PyEval_SaveThread();
+}
+
+static void take_turn(void *ctx)
+{
+	PyEval_RestoreThread(((struct interpreter *)ctx)->thread);
+}
+
+/* Where faulthandler writes as the engine falls: a descriptor at our crash slot. */
+static PyObject *crash_fd(PyObject *self, PyObject *args)
+{
+	char path[64];
+	int segment, fd;
+	unsigned slot;
+	struct px_segment *s;
+	off_t offset;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "iI", &segment, &slot))
+		return NULL;
+	if (px_segment_attach(segment, &s) < 0)
+		return px_raise(PX_EVERSION);
+	offset = (off_t)(px_segment_block_offset(s, slot) + offsetof(struct px_block_shm, crash));
+	s->fd = -1; /* the caller's */
+	px_segment_detach(s);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", segment);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || lseek(fd, offset, SEEK_SET) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return PyLong_FromLong(-1);
+	}
+	return PyLong_FromLong(fd);
+}
+
+static PyObject *template(PyObject *self, PyObject *args)
+{
+	struct px_birth birth = { 0 };
+	const char *reason;
+	int control, segment, rc;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "iiz", &control, &segment, &reason))
+		return NULL;
+	px_killpoint_role("template");
+	rc = px_template_run(control, segment, reason, &birth);
+	if (rc < 0)
+		return px_raise(rc);
+	if (rc == 0)
+		Py_RETURN_NONE;
+	return Py_BuildValue("(IIIIiii)", birth.id, birth.slot, birth.epoch, birth.generation,
+			     birth.control, birth.out_read, birth.err_read);
+}
+
+static PyObject *settle(PyObject *self, PyObject *args)
+{
+	int supervisor, rc;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "i", &supervisor))
+		return NULL;
+	rc = px_engine_settle(supervisor);
+	if (rc < 0)
+		return px_raise(rc);
+	Py_RETURN_NONE;
+}
+
+static int take_handlers(struct interpreter *py, PyObject *handlers)
+{
+	struct {
+		const char *name;
+		PyObject **to;
+	} wanted[] = {
+		{ "apply", &py->apply },     { "execute", &py->execute },
+		{ "resolve", &py->resolve }, { "push", &py->push },
+		{ "pull", &py->pull },	     { "failure", &py->failure },
+		{ "flush", &py->flush },     { "functions", &py->functions },
+		{ "to_array", &py->hooks.to_array },
+		{ "from_array", &py->hooks.from_array },
+	};
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		*wanted[i].to = PyObject_GetAttrString(handlers, wanted[i].name);
+		if (!*wanted[i].to)
+			return -1;
+	}
+	return 0;
+}
+
+static int say_ready(int control)
+{
+	struct px_control ready = { .type = PX_CONTROL_READY, .a = (uint64_t)getpid() };
+
+	return px_control_send(control, &ready, NULL, NULL, 0);
+}
+
+static PyObject *serve(PyObject *self, PyObject *args)
+{
+	struct interpreter py = { 0 };
+	struct px_engine engine = { .run = run,
+				    .before_wait = let_others_run,
+				    .after_wait = take_turn,
+				    .ctx = &py,
+				    .stop = &stop_asked };
+	struct px_segment *segment;
+	struct px_member_id id;
+	int segment_fd, control, out_read, err_read, log, rc;
+	PyObject *handlers;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "IIIiiiiiO", &engine.id, &id.slot, &id.epoch, &segment_fd,
+			      &control, &out_read, &err_read, &log, &handlers) ||
+	    take_handlers(&py, handlers) < 0)
+		return NULL;
+	px_killpoint_role("engine");
+	py.engine = &engine;
+	rc = px_segment_attach(segment_fd, &segment);
+	if (rc == 0)
+		rc = px_port_open(segment, id, control, &engine.port);
+	if (rc == 0)
+		rc = px_streams_new(out_read, err_read, log, &engine.streams);
+	if (rc < 0)
+		return px_raise(rc);
+	install(SIGINT, on_interrupt);
+	install(SIGTERM, on_terminate);
+	rc = say_ready(control);
+	if (rc == 0)
+		rc = px_engine_serve(&engine);
+	/* The process ends now: the sweep of its death gives everything back. */
+	return PyLong_FromLong(rc);
+}
+
+static PyMethodDef functions[] = {
+	{ "template", template, METH_VARARGS,
+	  "template(control, segment, reason) -> None | (id, slot, epoch, generation, control, out, "
+	  "err)\n\nForks engines for the supervisor; returns in each of them. None: the supervisor "
+	  "is gone." },
+	{ "settle", settle, METH_VARARGS,
+	  "settle(supervisor_pid)\n\nWhat a forked engine has done already, for one that was exec'd." },
+	{ "crash_fd", crash_fd, METH_VARARGS,
+	  "crash_fd(segment, slot) -> fd\n\nA descriptor at the engine's crash slot, or -1." },
+	{ "serve", serve, METH_VARARGS,
+	  "serve(id, slot, epoch, segment, control, out, err, log, handlers) -> code\n\nThe engine's "
+	  "loop, until it is told to stop." },
+	{ NULL, NULL, 0, NULL },
+};
+
+int px_add_engine(PyObject *module)
+{
+	return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * module.h - the extension pxrun._pxrun: what its files share.
+ */
+#ifndef PX_MODULE_H
+#define PX_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/* Raises the class that set_errors() gave the code, with this thread's last words. Always NULL. */
+PyObject *px_raise(int code);
+
+int px_add_client(PyObject *module);
+int px_add_engine(PyObject *module);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pyvalues.h - the neutral values of message.h, to and from Python objects.
+ */
+#ifndef PX_PYVALUES_H
+#define PX_PYVALUES_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "loop.h"
+
+/* Python's side of arrays: (buffer, code, bits, shape) -> array, and array -> the same or None. */
+struct px_array_hooks {
+	PyObject *to_array, *from_array;
+};
+
+/* All values of a request's body, as a new list. Takes the message's loans. NULL with an exception. */
+PyObject *px_values_decode(struct px_incoming *in, const struct px_array_hooks *hooks);
+/* One object as a reply's body and regions. -1 with an exception. */
+int px_values_encode(PyObject *object, struct px_arena *arena, const struct px_array_hooks *hooks,
+		     struct px_reply *reply);
+
+#endif

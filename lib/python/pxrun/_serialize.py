@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Objects to bytes and buffers, and back.
+
+Pickle protocol 5, with two differences. Functions that the engine cannot import
+(those of ``__main__``, lambdas, nested ones) are sent by value, and their globals are
+the namespace of the engine that runs them. Large buffers stay out of the stream: they
+travel in shared memory, copied once however many engines get them.
+
+Whatever plain pickle cannot do (classes of ``__main__``, modules, cells …) is done by
+cloudpickle, which is imported only then.
+"""
+from __future__ import annotations
+
+import io
+import marshal
+import pickle
+import sys
+import types
+from typing import Any, Sequence
+
+from ._pxrun import BUFFERS_MAX
+
+#: Shorter buffers are copied into the stream: a lease costs more.
+OUT_OF_BAND = 16 * 1024
+#: bytes and bytearray, which pickle would otherwise copy twice.
+BYTES_OUT_OF_BAND = 64 * 1024
+
+NONE = pickle.dumps(None, 5)
+
+
+class _NeedsCloudpickle(Exception):
+    """Something that the fast pickler does not know."""
+
+
+# --- functions by value -----------------------------------------------------
+
+# Marshalled code by id, beside the code that keeps the id: marshalling costs more than
+# everything else about a small function.
+_marshalled: dict[int, tuple[types.CodeType, bytes]] = {}
+_codes: dict[bytes, types.CodeType] = {}
+_CACHE_MAX = 4096
+
+
+def _code_bytes(code: types.CodeType) -> bytes:
+    found = _marshalled.get(id(code))
+    if found is not None:
+        return found[1]
+    if len(_marshalled) >= _CACHE_MAX:
+        _marshalled.clear()
+    data = marshal.dumps(code)
+    _marshalled[id(code)] = code, data
+    return data
+
+
+def _code(data: bytes) -> types.CodeType:
+    code = _codes.get(data)
+    if code is None:
+        if len(_codes) >= _CACHE_MAX:
+            _codes.clear()
+        code = _codes[data] = marshal.loads(data)
+    return code
+
+
+def _function(data: bytes, free: int) -> types.FunctionType:
+    """A bare function whose globals are the engine's namespace."""
+    closure = tuple(types.CellType() for _ in range(free)) or None
+    return types.FunctionType(_code(data), sys.modules["__main__"].__dict__, None, None, closure)
+
+
+def _function_state(function: types.FunctionType, state: tuple) -> None:
+    """The rest of a function; apart from its making, so that it may refer to itself."""
+    module, name, qualname, doc, defaults, kwdefaults, annotations, attributes, cells = state
+    function.__module__ = module
+    function.__name__ = name
+    function.__qualname__ = qualname
+    function.__doc__ = doc
+    function.__defaults__ = defaults
+    function.__kwdefaults__ = kwdefaults
+    if annotations:
+        function.__annotations__ = annotations
+    if attributes:
+        function.__dict__.update(attributes)
+    for cell, content in zip(function.__closure__ or (), cells):
+        if content:
+            cell.cell_contents = content[0]
+
+
+def _plain_function(data: bytes, name: str) -> types.FunctionType:
+    """A function that has nothing but its code and its name: most lambdas."""
+    return types.FunctionType(_code(data), sys.modules["__main__"].__dict__, name)
+
+
+def _cell(cell: types.CellType) -> tuple:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # not filled yet
+        return ()
+
+
+def _reduce_function(function: types.FunctionType) -> tuple:
+    data = _code_bytes(function.__code__)
+    closure = function.__closure__
+    if (
+        closure is None
+        and function.__defaults__ is None
+        and function.__kwdefaults__ is None
+        and not function.__dict__
+        and function.__module__ == "__main__"
+        and not function.__annotations__
+        and function.__qualname__ == function.__code__.co_qualname
+    ):
+        return _plain_function, (data, function.__name__)
+    state = (
+        function.__module__,
+        function.__name__,
+        function.__qualname__,
+        function.__doc__,
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__annotations__,
+        function.__dict__,
+        [_cell(cell) for cell in closure or ()],
+    )
+    return _function, (data, len(closure or ())), state, None, None, _function_state
+
+
+def _importable(obj: Any) -> bool:
+    """Whether the engine finds the very same object by its module and name."""
+    module = getattr(obj, "__module__", None)
+    if module is None or module == "__main__" or module == "__mp_main__":
+        return False
+    found = sys.modules.get(module)
+    if found is None:
+        return False
+    try:
+        for part in obj.__qualname__.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        return False
+    return found is obj
+
+
+# --- the two picklers -------------------------------------------------------
+
+
+class _Buffers:
+    """What a pickler does with out-of-band buffers."""
+
+    def __init__(self, in_band: bool) -> None:
+        self.found: list = []
+        self.in_band = in_band
+
+    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+        if self.in_band or len(self.found) >= BUFFERS_MAX:
+            return True
+        if buffer.raw().nbytes < OUT_OF_BAND:
+            return True
+        self.found.append(buffer)
+        return False
+
+
+def _reduce(obj: Any) -> Any:
+    """What both picklers do differently from pickle; NotImplemented for all else."""
+    kind = type(obj)
+    if kind is types.FunctionType:
+        return NotImplemented if _importable(obj) else _reduce_function(obj)
+    if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+        return _reduce_array(obj)
+    return NotImplemented
+
+
+def _reduce_array(array: Any) -> Any:
+    """A large array with gaps is made contiguous: numpy would copy it into the stream twice."""
+    flags = array.flags
+    if flags.c_contiguous or flags.f_contiguous or array.nbytes < OUT_OF_BAND or array.dtype.hasobject:
+        return NotImplemented
+    return array.copy(order="C").__reduce_ex__(5)
+
+
+class _Fast(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is types.FunctionType:
+            return NotImplemented if _importable(obj) else _reduce_function(obj)
+        if issubclass(kind, type):
+            if _importable(obj) or obj.__module__ == "builtins":
+                return NotImplemented
+            raise _NeedsCloudpickle
+        if kind is types.ModuleType or kind is types.CellType or kind is types.CodeType:
+            raise _NeedsCloudpickle
+        return _reduce(obj)
+
+
+_thorough: Any = None
+
+
+def _thorough_pickler() -> Any:
+    """cloudpickle's pickler with our functions; made when it is first needed."""
+    global _thorough
+    if _thorough is None:
+        try:
+            import cloudpickle
+        except ImportError:
+            raise TypeError("to send classes, modules or cells by value the package cloudpickle is needed") from None
+
+        class Thorough(cloudpickle.CloudPickler):
+            def reducer_override(self, obj: Any) -> Any:
+                reduced = _reduce(obj)
+                return super().reducer_override(obj) if reduced is NotImplemented else reduced
+
+        _thorough = Thorough
+    return _thorough
+
+
+class _Bytes:
+    """bytes or bytearray whose memory stays out of the stream."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bytes | bytearray) -> None:
+        self.value = value
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        return type(self.value), (pickle.PickleBuffer(self.value),)
+
+
+def _wrap(obj: Any) -> Any:
+    """Puts large bytes aside, at the top and one level inside calls' arguments."""
+    kind = type(obj)
+    if kind is bytes or kind is bytearray:
+        return _Bytes(obj) if len(obj) >= BYTES_OUT_OF_BAND else obj
+    return obj
+
+
+def _wrap_deep(obj: Any) -> Any:
+    kind = type(obj)
+    if kind is tuple or kind is list:
+        return kind([_wrap_deep(item) for item in obj]) if len(obj) <= 64 else obj
+    if kind is dict:
+        return {key: _wrap_deep(value) for key, value in obj.items()} if len(obj) <= 64 else obj
+    return _wrap(obj)
+
+
+def _holds_bytes(obj: Any) -> bool:
+    kind = type(obj)
+    if kind is bytes or kind is bytearray:
+        return len(obj) >= BYTES_OUT_OF_BAND
+    if kind is tuple or kind is list:
+        return len(obj) <= 64 and any(map(_holds_bytes, obj))
+    if kind is dict:
+        return len(obj) <= 64 and any(map(_holds_bytes, obj.values()))
+    return False
+
+
+def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
+    """An object as a pickle and the buffers that belong to it.
+
+    Parameters
+    ----------
+    obj : object
+        Anything that pickle or cloudpickle can take.
+    in_band : bool
+        Whether all is to be in the stream; then there are no buffers.
+
+    Returns
+    -------
+    body : bytes
+    buffers : list of pickle.PickleBuffer, or None
+        They lend the memory of what was pickled.
+
+    Raises
+    ------
+    TypeError, pickle.PicklingError, …
+        As pickle and cloudpickle do.
+    """
+    if not in_band and _holds_bytes(obj):
+        obj = _wrap_deep(obj)
+    buffers = _Buffers(in_band)
+    stream = io.BytesIO()
+    try:
+        _Fast(stream, 5, buffer_callback=buffers).dump(obj)
+    except (_NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
+        # pickle itself says only that it can't; cloudpickle either can or says why
+        stream = io.BytesIO()
+        buffers = _Buffers(in_band)
+        _thorough_pickler()(stream, 5, buffer_callback=buffers).dump(obj)
+    return stream.getvalue(), buffers.found or None
+
+
+def loads(body: bytes, buffers: Sequence = ()) -> Any:
+    """The object that dumps() was given; arrays lie in the buffers."""
+    return pickle.loads(body, buffers=buffers)

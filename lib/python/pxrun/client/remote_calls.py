@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What views ask engines to do: importable functions that run there."""
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+class _Behind(dict):
+    """Locals of an assignment: reads and writes go to the engine's namespace."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        sys.modules["__main__"].__dict__[name] = value
+
+    def __missing__(self, name: str) -> Any:
+        return sys.modules["__main__"].__dict__[name]
+
+
+def push(namespace: dict) -> None:
+    """Assigns each value; a key may be any assignment target, ``a.b`` or ``d['k']``."""
+    user = sys.modules["__main__"].__dict__
+    for name, value in namespace.items():
+        if name.isidentifier():
+            user[name] = value
+        else:
+            code = compile(f"{name} = _px_value", "<push>", "exec")
+            exec(code, user, _Behind(_px_value=value))
+
+
+def pull(names: Any) -> Any:
+    """Evaluates a name, or a list of them."""
+    user = sys.modules["__main__"].__dict__
+    if isinstance(names, str):
+        return eval(names, user)
+    return [eval(name, user) for name in names]
+
+
+def map_chunk(f: Any, *sequences: Any) -> list:
+    """An engine's share of a map."""
+    return list(map(f, *sequences))
+
+
+def map_resolved(f: Any, *sequences: Any) -> list:
+    """As map_chunk, where f or elements are References."""
+    from .reference import Reference
+
+    user = sys.modules["__main__"].__dict__
+
+    def value(item: Any) -> Any:
+        return eval(item.name, user) if type(item) is Reference else item
+
+    return list(map(value(f), *([value(item) for item in sequence] for sequence in sequences)))
+
+
+def clear() -> None:
+    """An empty namespace; modules stay loaded."""
+    user = sys.modules["__main__"].__dict__
+    kept = {name: user[name] for name in ("__name__", "__builtins__", "__doc__") if name in user}
+    user.clear()
+    user.update(kept)

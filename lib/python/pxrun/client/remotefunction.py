@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Functions that run on engines when they are called."""
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, Callable, Sequence
+
+from . import map as maps
+from .asyncresult import AsyncMapResult
+from .reference import Reference
+from .remote_calls import map_chunk, map_resolved
+
+
+def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Callable], "RemoteFunction"]:
+    """Decorator: calls run on every target of the view."""
+    return lambda f: RemoteFunction(view, f, block=block, **flags)
+
+
+def parallel(view: Any, dist: str = "b", block: bool | None = None, **flags: Any) -> Callable[[Callable], "ParallelFunction"]:
+    """Decorator: calls cut their sequences into parts, one for each engine."""
+    return lambda f: ParallelFunction(view, f, dist=dist, block=block, **flags)
+
+
+class RemoteFunction:
+    """Calls `f` on every target of `view`.
+
+    Parameters
+    ----------
+    block : bool, optional
+        Whether calls wait; None: as the view does at the call.
+    """
+
+    def __init__(self, view: Any, f: Callable, block: bool | None = None, **flags: Any) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.__doc__ = f"{type(self).__name__} wrapping:\n{f.__doc__ or ''}"
+        try:
+            self.__signature__ = inspect.signature(f)
+        except (TypeError, ValueError):
+            pass
+        self.view, self.func, self.block, self.flags = view, f, block, flags
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        block = self.view.block if self.block is None else self.block
+        with self.view.temp_flags(block=block, **self.flags):
+            return self.view.apply(self.func, *args, **kwargs)
+
+
+class ParallelFunction(RemoteFunction):
+    """Cuts sequences into parts: a call gives each engine its part, `map` each element."""
+
+    def __init__(self, view: Any, f: Callable, dist: str = "b", block: bool | None = None, **flags: Any) -> None:
+        super().__init__(view, f, block, **flags)
+        self.mapping = maps.by_name(dist)
+
+    def __call__(self, *sequences: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            raise TypeError("a parallel function takes sequences only, no keyword arguments")
+        lengths = [len(s) for s in sequences]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"all sequences must have equal length, but have {lengths}")
+        return self._distribute(self.func, sequences, None)
+
+    def map(self, *sequences: Any) -> Any:
+        """The function of each element, as a list."""
+        listed = [s if hasattr(s, "__len__") and hasattr(s, "__getitem__") else list(s) for s in sequences]
+        references = type(self.func) is Reference or any(type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s)
+        chunk = map_resolved if references else map_chunk
+        return self._distribute(functools.partial(chunk, self.func), listed, self.func)
+
+    def _distribute(self, f: Callable, sequences: Sequence, mapped: Any) -> Any:
+        view = self.view
+        block = view.block if self.block is None else self.block
+        length = min((len(s) for s in sequences), default=0)
+        if length == 0:
+            return []
+        targets, _ = view._targets(None)
+        parts = min(len(targets), length)
+        view._check_alive(targets[:parts])
+        longest = max(len(s) for s in sequences)
+        if longest != length:
+            sequences = [s[:length] for s in sequences]
+        results = []
+        for i, engine in enumerate(targets[:parts]):
+            arguments = [self.mapping.partition(s, i, parts) for s in sequences]
+            results.append(view._submit_call(f, tuple(arguments), {}, [engine]))
+        fname = getattr(self.func, "__name__", type(self.func).__name__)
+        ar = AsyncMapResult(view.client, Results(results), fname, False, mapping=self.mapping, length=length if mapped else None)
+        return view._finish(ar, block)
+
+
+class Results:
+    """Several one-engine results as one, in the extension's words."""
+
+    def __init__(self, parts: list) -> None:
+        self.parts = parts
+        self.count = len(parts)
+
+    def wait(self, timeout: float | None) -> bool:
+        import time
+
+        if timeout is None or timeout < 0:
+            return all([part.wait(None) for part in self.parts])
+        end = time.monotonic() + timeout
+        return all(part.wait(max(0.0, end - time.monotonic())) for part in self.parts)
+
+    def ready(self) -> bool:
+        return all([part.ready() for part in self.parts])
+
+    def done(self, i: int) -> bool:
+        return self.parts[i].done(0)
+
+    def engine(self, i: int) -> int:
+        return self.parts[i].engine(0)
+
+    def reply(self, i: int) -> tuple:
+        return self.parts[i].reply(0)
+
+    def times(self, i: int) -> tuple:
+        return self.parts[i].times(0)
+
+    def output(self, i: int, which: int) -> bytes:
+        return self.parts[i].output(0, which)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Starting and stopping pools."""
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Iterable
+
+from . import _pxrun
+from .client.client import Client
+
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class Cluster:
+    """A pool of engines, stopped at the end of a with statement.
+
+    Parameters
+    ----------
+    n : int, optional
+        Number of engines; default as many as processors may be used.
+    profile : str, optional
+        A name by which others can attach. Without one the pool is this client's alone, and
+        ends with this process however that ends.
+    arena : int or str, optional
+        Shared memory for arrays: bytes, or "4G"; default half of what is available.
+    restart : {'on-failure', 'always', 'never'}, optional
+        Whether an engine that died is started again, under its id.
+    event_loop : {'auto', 'io_uring', 'epoll'}, optional
+        How the supervisor waits.
+    preload : iterable of str, optional
+        Modules that are imported once, for all engines; default numpy and cloudpickle.
+    python : str, optional
+        The engines' interpreter; default the one that runs this.
+
+    Examples
+    --------
+    >>> with pxrun.Cluster(n=4) as rc:          # doctest: +SKIP
+    ...     rc[:].apply_sync(os.getpid)
+    """
+
+    def __init__(
+        self,
+        n: int | None = None,
+        *,
+        profile: str | None = None,
+        arena: int | str | None = None,
+        restart: str | None = None,
+        event_loop: str | None = None,
+        preload: Iterable[str] | str | None = None,
+        python: str | None = None,
+    ) -> None:
+        if n is not None and (not isinstance(n, int) or n < 1):
+            raise ValueError(f"n is the number of engines, 1 or more, not {n!r}")
+        if preload is not None and not isinstance(preload, str):
+            preload = ",".join(preload)
+        self.n = n
+        self.profile = profile
+        self._options: dict[str, Any] = {
+            "profile": "" if profile is None else profile,
+            "engines": n or 0,
+            "arena": _bytes(arena),
+            "restart": restart,
+            "event_loop": event_loop,
+            "preload": preload,
+            "python": _interpreter(python),
+        }
+        self._client: Client | None = None
+
+    def __repr__(self) -> str:
+        state = "running" if self._client is not None else "not started"
+        return f"<Cluster of {self.n or 'all processors'}: {state}>"
+
+    def start_cluster_sync(self) -> "Cluster":
+        """Starts the pool; returns when all engines answer."""
+        if self._client is None:
+            core = _pxrun.start(sys_path=_sys_path(), **self._options)
+            self._client = Client._of(core, self)
+        return self
+
+    def connect_client_sync(self) -> Client:
+        """The client that started the pool."""
+        if self._client is None:
+            raise RuntimeError("the cluster is not started: use it in a with statement, or start_cluster_sync()")
+        return self._client
+
+    def start_and_connect_sync(self) -> Client:
+        """Starts the pool; its client."""
+        return self.start_cluster_sync().connect_client_sync()
+
+    def start_engines_sync(self, n: int) -> list[int]:
+        """Adds engines; their ids, when they answer."""
+        first = self.connect_client_sync()._core.add(n)
+        return list(range(first, first + n))
+
+    def stop_cluster_sync(self, timeout: float = 10.0) -> None:
+        """Stops the pool, if it runs, and waits until its processes are gone."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            client._core.stop_pool(timeout)
+        finally:
+            client.close()
+
+    def __enter__(self) -> Client:
+        return self.start_and_connect_sync()
+
+    def __exit__(self, *exc: Any) -> None:
+        self.stop_cluster_sync()
+
+
+def _bytes(size: int | str | None) -> int:
+    """A size as a number of bytes; 0 for None."""
+    if size is None:
+        return 0
+    if isinstance(size, str):
+        text = size.strip().upper().removesuffix("B").removesuffix("I")
+        unit = _UNITS.get(text[-1:], 1)
+        try:
+            return int(float(text.rstrip("KMGT")) * unit)
+        except ValueError:
+            raise ValueError(f"a size is a number of bytes, or like '512M' or '4G', not {size!r}") from None
+    return int(size)
+
+
+def _interpreter(python: str | None) -> str | None:
+    """None if the engines' built-in interpreter is the one that runs this, with the same packages."""
+    if python is not None:
+        return python
+    same = sys.prefix == sys.base_prefix and os.path.realpath(sys.executable) == os.path.realpath(_pxrun.PYTHON)
+    return None if same else sys.executable
+
+
+def _sys_path() -> str:
+    """This process's module path, as the engines are to have it."""
+    return ":".join(os.path.abspath(p) if p else os.getcwd() for p in sys.path if ":" not in p)

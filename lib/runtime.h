@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * runtime.h - the only names a pool has: files in a folder that is ours.
+ *
+ *   $XDG_RUNTIME_DIR/pxrun/PROFILE/   else /tmp/pxrun-UID/PROFILE/, all 0700
+ *       lock              the supervisor's pid; locked (F_OFD_SETLK) while the pool lives,
+ *                         which is the one truth about that
+ *       control           the supervisor's socket
+ *       connection.json   {"pxrun": VERSION, "profile", "pid", "socket", "engines",
+ *                          "python": [major, minor], "started": ISO 8601}
+ *       log               what supervisor and engines print
+ *
+ * A folder that another user owns, a symbolic link, or one with a wider mode is refused.
+ */
+#ifndef PX_RUNTIME_H
+#define PX_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct px_runtime {
+	char profile[64];
+	char folder[108 - 10]; /* + "/control" fits a sockaddr_un */
+};
+
+/*
+ * Finds the folder of a profile (NULL: $PXRUN_PROFILE, else "default"); with create, makes it.
+ * PX_EINVAL: a name that is not [A-Za-z0-9._-]{1,63} or begins with a dot; PX_EPERM; PX_ESYSTEM.
+ */
+int px_runtime_find(const char *profile, bool create, struct px_runtime *out);
+/* Path of a file in it. Returns out. */
+const char *px_runtime_path(const struct px_runtime *runtime, const char *file, char *out,
+			    size_t out_bytes);
+/*
+ * Takes the profile's lock for a supervisor's life and removes what a dead one
+ * left (socket, connection file). PX_EEXIST: a pool runs, in words with its pid.
+ */
+int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd);
+/* Whether a pool lives there: the lock is held. */
+bool px_runtime_alive(const struct px_runtime *runtime);
+
+struct px_runtime_facts {
+	int pid; /* of the supervisor that has, or had, the lock */
+	uint32_t engines;
+	char started[40]; /* "" until the pool serves */
+};
+/* What lock and connection file say of a pool; zeros where they say nothing. */
+void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts *out);
+
+/* Removes the files, the folder too if it is empty but for the log. */
+void px_runtime_clean(const struct px_runtime *runtime);
+/* Calls each(ctx, runtime) for every profile folder there is. */
+int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), void *ctx);
+/* From a connection file's path to its runtime. PX_ENOPOOL, PX_EINVAL. */
+int px_runtime_from_file(const char *path, struct px_runtime *out);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * extents.c - hands out units of the arena.
+ */
+#include "extents.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "budget.h"
+#include "error.h"
+#include "killpoint.h"
+
+static uint64_t units_count(const struct px_extents *extents)
+{
+	return extents->segment->arena_bytes / PX_UNIT_BYTES;
+}
+
+static uint32_t owner_of(const struct px_extents *extents, uint64_t unit)
+{
+	/* Our own writes: no order is needed. */
+	return atomic_load_explicit(&extents->segment->rw.units[unit], memory_order_relaxed);
+}
+
+uint64_t px_extents_used(const struct px_extents *extents, uint64_t *by_slot)
+{
+	uint64_t used = 0;
+
+	for (uint64_t unit = 0; unit < units_count(extents); unit++) {
+		uint32_t owner = owner_of(extents, unit);
+
+		if (!owner)
+			continue;
+		used += PX_UNIT_BYTES;
+		if (by_slot)
+			by_slot[owner - 1] += PX_UNIT_BYTES;
+	}
+	return used;
+}
+
+uint64_t px_extents_default_bytes(const char *root)
+{
+	struct px_budget budget;
+
+	px_budget_begin(&budget, UINT64_MAX, UINT64_MAX);
+	px_budget_memory(&budget, root, 0);
+	/* Where the kernel does not say: as much as a small machine has. */
+	if (budget.have == UINT64_MAX)
+		return UINT64_C(1) << 30;
+	return budget.have / 2 > PX_UNIT_BYTES ? budget.have / 2 : PX_UNIT_BYTES;
+}
+
+/*
+ * What was granted and whose pages are not reserved yet, seen from what the file has.
+ * The head and the blocks are counted there too, so this errs by their few MiB.
+ */
+static uint64_t promised(const struct px_extents *extents, uint64_t used)
+{
+	struct stat st;
+	uint64_t reserved;
+
+	if (fstat(extents->segment->fd, &st) < 0)
+		return 0;
+	reserved = (uint64_t)st.st_blocks * 512;
+	return used > reserved ? used - reserved : 0;
+}
+
+void px_extents_budget(const struct px_extents *extents, struct px_budget *out)
+{
+	uint64_t used = px_extents_used(extents, NULL);
+	uint64_t owed = promised(extents, used);
+	struct statvfs fs;
+
+	px_budget_begin(out, extents->segment->arena_bytes - used, extents->segment->arena_bytes);
+	px_budget_memory(out, extents->root, owed);
+	/* A memfd lies on the kernel's own mount, which has no size. */
+	if (!extents->segment->memfd && fstatvfs(extents->segment->fd, &fs) == 0 && fs.f_blocks) {
+		uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
+
+		px_budget_mount(out, have > owed ? have - owed : 0,
+				(uint64_t)fs.f_blocks * fs.f_frsize);
+	}
+}
+
+/* The lowest free run of `want` units; *longest is the longest that was met. */
+static bool find_run(const struct px_extents *extents, uint64_t want, uint64_t *first,
+		     uint64_t *longest)
+{
+	uint64_t run = 0;
+
+	*longest = 0;
+	for (uint64_t unit = 0; unit < units_count(extents); unit++) {
+		run = owner_of(extents, unit) ? 0 : run + 1;
+		if (run > *longest)
+			*longest = run;
+		if (run == want) {
+			*first = unit + 1 - want;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void set_owner(struct px_extents *extents, uint64_t first, uint64_t count, uint32_t word)
+{
+	for (uint64_t unit = first; unit < first + count; unit++)
+		/* SYNC extent.owner: release; partner: the acquire in px_segment_owned(). */
+		atomic_store_explicit(&extents->segment->rw.units[unit], (uint16_t)word,
+				      memory_order_release);
+}
+
+int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, uint64_t *offset,
+		   uint64_t *got)
+{
+	uint64_t first, longest, want, need;
+	struct px_budget budget;
+
+	if (bytes == 0)
+		return px_fail(PX_EINVAL, "an extent of 0 bytes");
+	px_extents_budget(extents, &budget);
+	want = bytes / PX_UNIT_BYTES + (bytes % PX_UNIT_BYTES > 0);
+	if (want > budget.have / PX_UNIT_BYTES)
+		return px_budget_refuse(&budget, bytes);
+	need = want * PX_UNIT_BYTES;
+	if (!find_run(extents, want, &first, &longest))
+		return px_fail(PX_ENOMEM,
+			       "needs %llu MiB in one piece, and of the %llu MiB that the arena has "
+			       "free the largest piece has %llu: raise arena: in the profile, or let "
+			       "go of arrays",
+			       (unsigned long long)(need >> 20),
+			       (unsigned long long)(budget.have >> 20),
+			       (unsigned long long)(longest * PX_UNIT_BYTES >> 20));
+	set_owner(extents, first, want, owner + 1);
+	PX_KILLPOINT("supervisor.extent.granted"); /* dead here: so is the pool */
+	*offset = extents->segment->arena_offset + first * PX_UNIT_BYTES;
+	*got = need;
+	return 0;
+}
+
+int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, uint64_t bytes)
+{
+	uint64_t from = offset - extents->segment->arena_offset;
+
+	if (!px_segment_owned(extents->segment, offset, bytes, owner) || from % PX_UNIT_BYTES ||
+	    bytes % PX_UNIT_BYTES)
+		return px_fail(PX_EINVAL,
+			       "%llu bytes at offset %llu are not whole units of this member's",
+			       (unsigned long long)bytes, (unsigned long long)offset);
+	set_owner(extents, from / PX_UNIT_BYTES, bytes / PX_UNIT_BYTES, 0);
+	PX_KILLPOINT("supervisor.extent.returned"); /* dead here: so is the pool */
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * extents.h - which unit of the arena belongs to whom.
+ *
+ * Who:     the supervisor writes, at a member's request; all read.
+ * Where:   one word a unit in the segment's extent map; there is no other ledger,
+ *          so nothing can disagree with it.
+ * Blocks:  never.
+ * Death:   a member's units are freed by px_member_sweep().
+ */
+#ifndef PX_EXTENTS_H
+#define PX_EXTENTS_H
+
+#include "segment.h"
+
+struct px_extents {
+	struct px_segment *segment;
+	const char *root; /* of the kernel's files, as in cgroup.h */
+};
+
+/*
+ * The bytes of address space for an arena whose size nobody chose: half of what is
+ * available now, at least one unit.
+ */
+uint64_t px_extents_default_bytes(const char *root);
+/*
+ * Gives whole units, at least bytes, to owner: the lowest that fit. The pages are not
+ * reserved yet: that is the owner's part. PX_EINVAL; PX_ENOMEM with need, have, where the limit
+ * comes from and which setting changes it.
+ */
+int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, uint64_t *offset,
+		   uint64_t *got);
+/* Takes them back, punched by the owner. PX_EINVAL: not whole units of its own; nothing is taken. */
+int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, uint64_t bytes);
+/* Bytes that belong to each slot, added to by_slot[PX_MEMBERS_MAX] unless NULL; returns the sum. */
+uint64_t px_extents_used(const struct px_extents *extents, uint64_t *by_slot);
+/* What an extent could have at most right now, with all limits looked at. */
+struct px_budget;
+void px_extents_budget(const struct px_extents *extents, struct px_budget *out);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * last_words.h - the end of what a process printed, for the report of its death.
+ */
+#ifndef PX_LAST_WORDS_H
+#define PX_LAST_WORDS_H
+
+#include <stddef.h>
+
+#include "log.h"
+
+struct px_last_words {
+	char text[1024]; /* NUL-terminated; its oldest bytes make room for new ones */
+	size_t used;
+};
+
+void px_last_words_add(struct px_last_words *words, const char *bytes, size_t count);
+/* The last line that is not blank; "" if none. Lends: cuts the text off behind it. */
+const char *px_last_words_line(struct px_last_words *words);
+/*
+ * Moves what waits in a pipe to the log, and to words unless NULL. Never waits, nor changes
+ * the descriptor's flags, which its other holders share. At most a pipe's worth: a
+ * child of the dead may go on writing.
+ */
+void px_last_words_drain(int pipe, struct px_log *log, struct px_last_words *words);
+
+#endif

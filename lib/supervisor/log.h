@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * log.h - what the supervisor has to say, and the last output of processes that died.
+ *
+ * Who:     the supervisor; engines append to the same file by themselves.
+ * Where:   a descriptor of the caller's: a file opened for appending, or a terminal.
+ * Blocks:  never: what a full pipe does not take is dropped and counted.
+ * Death:   lines are written one by one; none is buffered.
+ */
+#ifndef PX_LOG_H
+#define PX_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct px_log {
+	int fd; /* -1: nowhere */
+	uint64_t dropped;
+};
+
+/* One line, with time and "supervisor:" before it. */
+void px_log(struct px_log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Bytes as they are. */
+void px_log_bytes(struct px_log *log, const char *bytes, size_t count);
+
+#endif

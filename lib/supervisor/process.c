@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * process.c - starts, signals and reaps children.
+ */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+
+/* glibc has these since 2.36 only. */
+int px_pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int pidfd_signal(int pidfd, int signal_number)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0);
+}
+
+/* --- starting; between fork and exec only what is async-signal-safe --- */
+
+/* Descriptors are first moved out of the way of each other's places. */
+static bool place_fds(const int *fds)
+{
+	int moved[PX_SPAWN_FDS];
+
+	for (int i = 0; i < PX_SPAWN_FDS; i++) {
+		moved[i] = fds[i];
+		if (fds[i] < 0 && i <= STDERR_FILENO)
+			moved[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (moved[i] >= 0)
+			moved[i] = fcntl(moved[i], F_DUPFD_CLOEXEC, PX_SPAWN_FDS);
+		if (moved[i] < 0 && (fds[i] >= 0 || i <= STDERR_FILENO))
+			return false;
+	}
+	for (int i = 0; i < PX_SPAWN_FDS; i++) {
+		if (moved[i] < 0)
+			(void)fcntl(i, F_SETFD, FD_CLOEXEC);
+		else if (dup2(moved[i], i) < 0)
+			return false;
+	}
+	return true;
+}
+
+static void run(const struct px_spawn *spawn, pid_t parent, int report)
+{
+	sigset_t none;
+	int failure;
+
+	/* Descriptor 3 and those behind it are about to be overwritten: report moves as well. */
+	report = fcntl(report, F_DUPFD_CLOEXEC, PX_SPAWN_FDS + 64);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)setpgid(0, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	if (place_fds(spawn->fds))
+		(void)execvpe(spawn->argv[0], spawn->argv, spawn->environment);
+	failure = errno;
+	(void)!write(report, &failure, sizeof(failure));
+	_exit(127);
+}
+
+/* What the child could not do; 0 once its program runs. */
+static int wait_for_exec(int report)
+{
+	int failure = 0;
+	ssize_t got;
+
+	do
+		got = read(report, &failure, sizeof(failure));
+	while (got < 0 && errno == EINTR);
+	return got == sizeof(failure) ? failure : 0;
+}
+
+int px_process_spawn(const struct px_spawn *spawn, struct px_process *out)
+{
+	struct px_process child = { .pidfd = -1 };
+	pid_t self = getpid();
+	int report[2], failure;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return px_fail_errno("making a pipe to start '%s'", spawn->argv[0]);
+	child.pid = fork();
+	if (child.pid == 0)
+		run(spawn, self, report[1]);
+	failure = errno;
+	close(report[1]);
+	if (child.pid < 0) {
+		close(report[0]);
+		errno = failure;
+		return px_fail_errno("forking to start '%s'", spawn->argv[0]);
+	}
+	failure = wait_for_exec(report[0]);
+	close(report[0]);
+	if (!failure) {
+		child.pidfd = px_pidfd_open(child.pid);
+		if (child.pidfd < 0)
+			failure = errno;
+	}
+	if (failure) {
+		(void)kill(child.pid, SIGKILL);
+		(void)waitpid(child.pid, NULL, 0);
+		errno = failure;
+		return px_fail_errno("starting '%s'", spawn->argv[0]);
+	}
+	*out = child;
+	return 0;
+}
+
+int px_process_adopt(pid_t pid, struct px_process *out)
+{
+	siginfo_t info;
+	int pidfd;
+
+	if (pid <= 1)
+		return px_fail(PX_EINVAL, "%d is no process of the pool", (int)pid);
+	pidfd = px_pidfd_open(pid);
+	if (pidfd < 0)
+		return errno == ESRCH ? px_fail(PX_EINVAL, "process %d is gone", (int)pid) :
+					px_fail_errno("opening process %d", (int)pid);
+	if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
+		close(pidfd);
+		return px_fail(PX_EINVAL, "process %d is no child of the supervisor", (int)pid);
+	}
+	*out = (struct px_process){ pid, pidfd };
+	return 0;
+}
+
+/* --- ending --- */
+
+bool px_process_signal(const struct px_process *process, int signal_number)
+{
+	return process->pid > 0 && pidfd_signal(process->pidfd, signal_number) == 0;
+}
+
+void px_process_kill(const struct px_process *process)
+{
+	if (process->pid <= 0)
+		return;
+	(void)pidfd_signal(process->pidfd, SIGKILL);
+	(void)kill(-process->pid, SIGKILL);
+}
+
+bool px_process_reap(struct px_process *process, struct px_exit *out)
+{
+	siginfo_t info = { 0 };
+
+	if (process->pid <= 0)
+		return false;
+	if (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_pid == 0)
+		return false;
+	(void)kill(-process->pid, SIGKILL);
+	(void)waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
+	*out = (struct px_exit){
+		.signal = info.si_code == CLD_EXITED ? 0 : info.si_status,
+		.code = info.si_code == CLD_EXITED ? info.si_status : 0,
+	};
+	close(process->pidfd);
+	*process = (struct px_process){ .pidfd = -1 };
+	return true;
+}
+
+void px_process_end(struct px_process *process)
+{
+	siginfo_t info;
+
+	if (process->pid <= 0)
+		return;
+	px_process_kill(process);
+	while (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	close(process->pidfd);
+	*process = (struct px_process){ .pidfd = -1 };
+}
+
+const char *px_exit_words(const struct px_exit *how, char *out, size_t out_bytes)
+{
+	const char *name = sigabbrev_np(how->signal);
+
+	if (!how->signal)
+		snprintf(out, out_bytes, "exit code %d", how->code);
+	else if (name)
+		snprintf(out, out_bytes, "SIG%s", name);
+	else
+		snprintf(out, out_bytes, "signal %d", how->signal);
+	return out;
+}

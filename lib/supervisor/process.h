@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * process.h - a child of the supervisor, named by its pidfd so that it cannot be mistaken.
+ *
+ * Who:     the supervisor, which is the parent (or became it as subreaper).
+ * Blocks:  px_process_spawn() until the child has executed its program;
+ *          px_process_end() until the child, killed, is gone.
+ * Death:   of the supervisor: children that were spawned here die with it
+ *          (PR_SET_PDEATHSIG); those that were forked by the template see to that themselves.
+ */
+#ifndef PX_PROCESS_H
+#define PX_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct px_process {
+	pid_t pid; /* 0: none */
+	int pidfd;
+};
+
+#define PX_SPAWN_FDS 8
+
+struct px_spawn {
+	char *const *argv; /* argv[0] is the program: a path, or a name to be found on PATH */
+	char *const *environment;
+	int fds[PX_SPAWN_FDS]; /* [i] becomes the child's descriptor i; -1: /dev/null for 0 to 2, else closed */
+};
+
+/*
+ * Starts a program in a process group of its own, with the default signal mask.
+ * PX_ESYSTEM: it could not be run, in words that name it.
+ */
+int px_process_spawn(const struct px_spawn *spawn, struct px_process *out);
+/* Takes a process that became our child. PX_EINVAL: pid is no child of ours. PX_ESYSTEM. */
+int px_process_adopt(pid_t pid, struct px_process *out);
+/* Sends a signal to the process alone. False if it is gone. */
+bool px_process_signal(const struct px_process *process, int signal_number);
+/* Kills it and its process group. */
+void px_process_kill(const struct px_process *process);
+
+struct px_exit {
+	int signal, code; /* signal 0: it exited */
+};
+
+/*
+ * If it has ended: true, *out says how, its process group is killed, and *process is
+ * none. The group goes first: as long as the leader is not reaped its number is its own.
+ */
+bool px_process_reap(struct px_process *process, struct px_exit *out);
+/* Kills and reaps. */
+void px_process_end(struct px_process *process);
+/* "exit code 1", "SIGSEGV"; returns out. */
+const char *px_exit_words(const struct px_exit *how, char *out, size_t out_bytes);
+
+/* pidfd_open(2): a descriptor that is readable once the process is dead; -1 and errno. */
+int px_pidfd_open(pid_t pid);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * status.h - what the supervisor says about the pool.
+ */
+#ifndef PX_STATUS_H
+#define PX_STATUS_H
+
+#include <stddef.h>
+
+struct px_supervisor;
+
+/*
+ * Writes the pool's state as JSON; what has no room is left out, and "truncated" says so.
+ *
+ *   profile, pid, version, python [major, minor] or null, event_loop, restart, uptime (s),
+ *   state, template {pid, state, forks, why}, spin_ns,
+ *   segment {kind "shm" or "memfd", bytes},
+ *   arena {total, used, budget, limit, lingering (dead members whose memory is still read)},
+ *   engines [{id, pid, state, generation, restarts, busy (s, null if idle), done, arena, why}],
+ *   clients [{slot, pid, arena}], connections, truncated
+ */
+void px_status_write(const struct px_supervisor *s, char *out, size_t out_bytes);
+/* Puts connection.json into the runtime folder, whole or not at all. PX_ESYSTEM. */
+int px_status_publish(const struct px_supervisor *s);
+
+#endif

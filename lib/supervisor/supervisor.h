@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * supervisor.h - starts a pool's engines, watches them, and ends them.
+ *
+ * Who:     `pxrun start`, in the process that is to be the supervisor.
+ * Where:   the runtime folder's `control` and `connection.json`; everything else is
+ *          descriptors and private memory.
+ * Blocks:  px_supervisor_run() for the life of the pool.
+ * Death:   engines and template have the supervisor's death as their own
+ *          (PR_SET_PDEATHSIG); clients see their sockets hang up; the lock is free, and
+ *          the next start removes the files.
+ */
+#ifndef PX_SUPERVISOR_H
+#define PX_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime.h"
+
+struct px_supervisor_options {
+	struct px_runtime runtime; /* its folder is made and its lock is held: by the caller, to the end */
+	uint32_t engines;          /* 0: px_processors() */
+	uint64_t arena_bytes;      /* 0: half of what is available */
+	const char *restart;       /* "never", NULL or "on-failure", "always" */
+	const char *event_loop;    /* NULL or "auto", "io_uring", "epoll" */
+	const char *python;        /* engines run `PYTHON -m pxrun.engine`; NULL: pxrun-engine */
+	const char *engine_program; /* a program to run instead of either; NULL */
+	const char *preload;       /* NULL: "numpy,cloudpickle"; "" nothing */
+	const char *sys_path;      /* folders, separated by colons; NULL */
+	char *const *environment;  /* "NAME=value" for the engines, NULL at the end; or NULL */
+	bool pin;                  /* each engine to one processor */
+	uint32_t start_seconds;    /* template and engines must be ready within it; 0: 120 */
+	int ready_fd; /* gets '\0' once all engines serve, else "CODE words"; is closed. -1: none */
+	int owner_fd; /* its hang-up stops the pool. -1: none */
+	int log_fd;   /* what is to be logged. -1: nowhere */
+	const char *root; /* stands before /proc and /sys paths (cgroup.h); NULL: "" */
+};
+/* clang-format off */
+#define PX_SUPERVISOR_OPTIONS { .ready_fd = -1, .owner_fd = -1, .log_fd = -1 }
+/* clang-format on */
+
+/*
+ * Runs the pool in this process and its working directory until it is told to stop
+ * (PX_CONTROL_STOP, SIGTERM, SIGINT, SIGHUP, the owner's end). Then all its processes are gone and
+ * the runtime folder is clean. Takes ready_fd and owner_fd. Returns an exit code: 0; 1
+ * if the pool could not be started, with the words in px_last_error(), in ready_fd and in the log.
+ * The process should be single-threaded and end soon after: the signal mask, the limit of
+ * descriptors and the child subreaper stay changed.
+ */
+int px_supervisor_run(const struct px_supervisor_options *options);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sweep.c - frees slots and memory of dead members, now and later.
+ */
+#include "sweep.h"
+
+#include "supervision.h"
+
+#define DELAY_MIN_NS UINT64_C(100000000)
+#define DELAY_MAX_NS UINT64_C(5000000000)
+
+static void freed(void *ctx, uint32_t slot, uint64_t units)
+{
+	bool *changed = ctx;
+
+	(void)slot;
+	(void)units;
+	*changed = true;
+}
+
+static bool sweep(struct px_supervisor *s)
+{
+	bool changed = false;
+
+	s->sweep.lingering = (uint32_t)px_member_sweep(s->segment, freed, &changed);
+	if (changed)
+		px_member_announce(s->segment);
+	return changed;
+}
+
+static void again(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+	struct px_sweep *state = &s->sweep;
+
+	if (sweep(s) || !state->delay_ns)
+		state->delay_ns = DELAY_MIN_NS;
+	else if (state->delay_ns < DELAY_MAX_NS)
+		state->delay_ns *= 2;
+	if (state->delay_ns > DELAY_MAX_NS)
+		state->delay_ns = DELAY_MAX_NS;
+	if (state->lingering)
+		px_loop_timer_set(s->loop, &state->timer, state->delay_ns, again, s);
+	else
+		px_loop_timer_stop(s->loop, &state->timer);
+}
+
+void px_sweep_now(struct px_supervisor *s)
+{
+	s->sweep.delay_ns = 0;
+	again(s);
+}

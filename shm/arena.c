@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * arena.c - extents cut into blocks, all bookkeeping in private memory.
+ *
+ * Every extent is a list of blocks in the order of their addresses; free ones are
+ * also in a bin of their size, four bins for each doubling. Freeing joins a block with free
+ * neighbours, and puts it in front of its bin, so that what was used last is
+ * used next: its pages are warm. Blocks in use are found by their offset in a hash table.
+ */
+#include "arena.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "killpoint.h"
+
+#define BINS 256
+#define LARGE_BYTES (64 * 1024) /* from here on a region begins with a page */
+#define EXTENT_MAX_BYTES (UINT64_C(64) << 20) /* a larger one only for a larger region */
+#define HASH_START 64
+
+struct extent {
+	struct extent *next;
+	uint64_t offset, bytes;
+	uint8_t *at;
+	struct block *first;
+};
+
+struct block {
+	struct extent *extent;
+	uint64_t offset, bytes;
+	struct block *before, *behind;     /* by address */
+	struct block *bin_before, *bin_behind; /* free blocks of a size */
+	struct block *hashed;              /* used blocks */
+	bool used;
+};
+
+struct px_arena {
+	struct px_segment *segment;
+	struct px_extent_source source;
+	pthread_mutex_t lock;
+	struct extent *extents;
+	uint64_t next_bytes; /* of the next extent */
+	struct block *bins[BINS];
+	uint64_t bin_map[BINS / 64];
+	struct block **hash;
+	uint64_t hash_size, used_count;
+	uint64_t used_bytes, regions;
+};
+
+static uint64_t up(uint64_t bytes, uint64_t unit)
+{
+	return (bytes + unit - 1) / unit * unit;
+}
+
+/* --- bins --- */
+
+/* Four for each doubling: the two bits behind the highest one. */
+static unsigned bin_of(uint64_t bytes)
+{
+	unsigned high = 63 - (unsigned)__builtin_clzll(bytes);
+
+	return high * 4 + (unsigned)(bytes >> (high - 2) & 3);
+}
+
+static void bin_push(struct px_arena *arena, struct block *block)
+{
+	unsigned bin = bin_of(block->bytes);
+
+	block->used = false;
+	block->bin_before = NULL;
+	block->bin_behind = arena->bins[bin];
+	if (block->bin_behind)
+		block->bin_behind->bin_before = block;
+	arena->bins[bin] = block;
+	arena->bin_map[bin / 64] |= UINT64_C(1) << bin % 64;
+}
+
+static void bin_remove(struct px_arena *arena, struct block *block)
+{
+	unsigned bin = bin_of(block->bytes);
+
+	if (block->bin_before)
+		block->bin_before->bin_behind = block->bin_behind;
+	else
+		arena->bins[bin] = block->bin_behind;
+	if (block->bin_behind)
+		block->bin_behind->bin_before = block->bin_before;
+	if (!arena->bins[bin])
+		arena->bin_map[bin / 64] &= ~(UINT64_C(1) << bin % 64);
+}
+
+/* The first bin at or above `bin` that is not empty; BINS if none. */
+static unsigned bin_next(const struct px_arena *arena, unsigned bin)
+{
+	for (unsigned word = bin / 64; word < BINS / 64; word++) {
+		uint64_t map = arena->bin_map[word];
+
+		if (word == bin / 64)
+			map &= ~UINT64_C(0) << bin % 64;
+		if (map)
+			return word * 64 + (unsigned)__builtin_ctzll(map);
+	}
+	return BINS;
+}
+
+static bool fits(const struct block *block, uint64_t bytes, uint64_t align)
+{
+	uint64_t start = up(block->offset, align);
+
+	return start + bytes <= block->offset + block->bytes;
+}
+
+static struct block *find_free(const struct px_arena *arena, uint64_t bytes, uint64_t align)
+{
+	for (unsigned bin = bin_next(arena, bin_of(bytes)); bin < BINS;
+	     bin = bin_next(arena, bin + 1))
+		for (struct block *b = arena->bins[bin]; b; b = b->bin_behind)
+			if (fits(b, bytes, align))
+				return b;
+	return NULL;
+}
+
+/* --- blocks in use, by offset --- */
+
+static struct block **hash_place(const struct px_arena *arena, uint64_t offset)
+{
+	return &arena->hash[(offset / PX_LINE_BYTES * UINT64_C(0x9e3779b97f4a7c15)) >> 32 &
+			    (arena->hash_size - 1)];
+}
+
+static void hash_add(struct px_arena *arena, struct block *block)
+{
+	struct block **place = hash_place(arena, block->offset);
+
+	block->used = true;
+	block->hashed = *place;
+	*place = block;
+	arena->used_count++;
+}
+
+/* Takes the used block that begins there. A wrong offset is a bug of ours. */
+static struct block *hash_take(struct px_arena *arena, uint64_t offset)
+{
+	struct block **place = hash_place(arena, offset), *block;
+
+	while (*place && (*place)->offset != offset)
+		place = &(*place)->hashed;
+	block = *place;
+	assert(block);
+	*place = block->hashed;
+	arena->used_count--;
+	return block;
+}
+
+/* Keeps the chains short; failing to is no failure. */
+static void hash_grow(struct px_arena *arena)
+{
+	struct block **old = arena->hash;
+	uint64_t old_size = arena->hash_size;
+	struct block **grown;
+
+	if (arena->used_count < old_size)
+		return;
+	grown = calloc(2 * old_size, sizeof(struct block *));
+	if (!grown)
+		return;
+	arena->hash = grown;
+	arena->hash_size = 2 * old_size;
+	arena->used_count = 0;
+	for (uint64_t i = 0; i < old_size; i++)
+		while (old[i]) {
+			struct block *block = old[i];
+
+			old[i] = block->hashed;
+			hash_add(arena, block);
+		}
+	free(old);
+}
+
+/* --- extents --- */
+
+static int extent_map(struct px_arena *arena, struct extent *extent)
+{
+	void *at;
+	int rc = px_segment_reserve(arena->segment, extent->offset, extent->bytes);
+
+	PX_KILLPOINT("arena.extent.reserved"); /* dead here: the sweep punches it */
+	if (rc == 0)
+		rc = px_segment_map(arena->segment, extent->offset, extent->bytes, &at);
+	if (rc == 0)
+		extent->at = at;
+	return rc;
+}
+
+static int extent_get(struct px_arena *arena, uint64_t bytes)
+{
+	struct extent *extent = calloc(1, sizeof(*extent));
+	struct block *whole = calloc(1, sizeof(*whole));
+	int rc;
+
+	if (!extent || !whole) {
+		rc = px_fail(PX_ENOMEM, "no private memory for an extent's books");
+		goto fail;
+	}
+	rc = arena->source.get(arena->source.ctx, bytes, &extent->offset, &extent->bytes);
+	if (rc < 0)
+		goto fail;
+	PX_KILLPOINT("arena.extent.got"); /* dead here: the sweep takes it back */
+	rc = extent_map(arena, extent);
+	if (rc < 0) {
+		(void)px_segment_punch(arena->segment, extent->offset, extent->bytes);
+		arena->source.put(arena->source.ctx, extent->offset, extent->bytes);
+		goto fail;
+	}
+	whole->extent = extent;
+	whole->offset = extent->offset;
+	whole->bytes = extent->bytes;
+	extent->first = whole;
+	extent->next = arena->extents;
+	arena->extents = extent;
+	bin_push(arena, whole);
+	return 0;
+
+fail:
+	free(whole);
+	free(extent);
+	return rc;
+}
+
+/* Twice the last extent, or what is needed; only that where so much is not to be had. */
+static int extents_grow(struct px_arena *arena, uint64_t bytes)
+{
+	uint64_t need = up(bytes, PX_UNIT_BYTES);
+	uint64_t want = arena->next_bytes > need ? arena->next_bytes : need;
+	int rc = extent_get(arena, want);
+
+	if (rc == PX_ENOMEM && want > need)
+		rc = extent_get(arena, need);
+	if (rc == 0 && arena->next_bytes < EXTENT_MAX_BYTES)
+		arena->next_bytes *= 2;
+	return rc;
+}
+
+/* --- blocks --- */
+
+static void insert_behind(struct block *block, struct block *fresh)
+{
+	fresh->extent = block->extent;
+	fresh->before = block;
+	fresh->behind = block->behind;
+	if (block->behind)
+		block->behind->before = fresh;
+	block->behind = fresh;
+}
+
+/* Cuts a free block at offset; the block keeps the front, the rest is free too. */
+static int cut(struct px_arena *arena, struct block *block, uint64_t offset, struct block **rest)
+{
+	struct block *fresh = calloc(1, sizeof(*fresh));
+
+	if (!fresh)
+		return px_fail(PX_ENOMEM, "no private memory for a region's books");
+	bin_remove(arena, block);
+	fresh->offset = offset;
+	fresh->bytes = block->offset + block->bytes - offset;
+	block->bytes = offset - block->offset;
+	insert_behind(block, fresh);
+	bin_push(arena, block);
+	bin_push(arena, fresh);
+	*rest = fresh;
+	return 0;
+}
+
+static void absorb_behind(struct px_arena *arena, struct block *block)
+{
+	struct block *gone = block->behind;
+
+	bin_remove(arena, gone);
+	block->bytes += gone->bytes;
+	block->behind = gone->behind;
+	if (gone->behind)
+		gone->behind->before = block;
+	free(gone);
+}
+
+static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct block **out)
+{
+	struct block *block = find_free(arena, bytes, align), *rest;
+	uint64_t start;
+	int rc;
+
+	if (!block) {
+		rc = extents_grow(arena, bytes);
+		if (rc < 0)
+			return rc;
+		block = find_free(arena, bytes, align);
+		assert(block); /* an extent begins with a page */
+	}
+	start = up(block->offset, align);
+	if (start > block->offset) {
+		rc = cut(arena, block, start, &block);
+		if (rc < 0)
+			return rc;
+	}
+	if (block->bytes > bytes) {
+		rc = cut(arena, block, start + bytes, &rest);
+		if (rc < 0)
+			return rc;
+	}
+	bin_remove(arena, block);
+	hash_grow(arena);
+	hash_add(arena, block);
+	arena->used_bytes += bytes;
+	*out = block;
+	return 0;
+}
+
+static void give(struct px_arena *arena, struct block *block)
+{
+	arena->used_bytes -= block->bytes;
+	block->used = false;
+	if (block->behind && !block->behind->used)
+		absorb_behind(arena, block);
+	if (block->before && !block->before->used) {
+		struct block *front = block->before;
+
+		bin_push(arena, block);
+		bin_remove(arena, front);
+		absorb_behind(arena, front);
+		block = front;
+	}
+	bin_push(arena, block);
+}
+
+/* --- the arena --- */
+
+int px_arena_new(struct px_segment *segment, struct px_extent_source source,
+		 struct px_arena **out)
+{
+	struct px_arena *arena = calloc(1, sizeof(*arena));
+
+	if (arena)
+		arena->hash = calloc(HASH_START, sizeof(struct block *));
+	if (!arena || !arena->hash) {
+		free(arena);
+		return px_fail(PX_ENOMEM, "no private memory for an arena");
+	}
+	arena->segment = segment;
+	arena->source = source;
+	arena->hash_size = HASH_START;
+	arena->next_bytes = PX_UNIT_BYTES;
+	pthread_mutex_init(&arena->lock, NULL);
+	*out = arena;
+	return 0;
+}
+
+static void extent_free(struct extent *extent)
+{
+	while (extent->first) {
+		struct block *block = extent->first;
+
+		extent->first = block->behind;
+		free(block);
+	}
+	px_segment_unmap(extent->at, extent->bytes);
+	free(extent);
+}
+
+void px_arena_free(struct px_arena *arena)
+{
+	if (!arena)
+		return;
+	while (arena->extents) {
+		struct extent *extent = arena->extents;
+
+		arena->extents = extent->next;
+		extent_free(extent);
+	}
+	free(arena->hash);
+	pthread_mutex_destroy(&arena->lock);
+	free(arena);
+}
+
+int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at)
+{
+	bool large = bytes >= LARGE_BYTES;
+	uint64_t align = large ? PX_PAGE_BYTES : PX_LINE_BYTES;
+	struct block *block;
+	int rc;
+
+	if (bytes == 0 || bytes > arena->segment->arena_bytes)
+		return px_fail(bytes ? PX_ENOMEM : PX_EINVAL,
+			       "a region of %llu MiB: the arena has %llu MiB in all; raise `arena:` "
+			       "in the profile, or --arena",
+			       (unsigned long long)(bytes >> 20),
+			       (unsigned long long)(arena->segment->arena_bytes >> 20));
+	pthread_mutex_lock(&arena->lock);
+	rc = take(arena, up(bytes, align), align, &block);
+	if (rc == 0) {
+		*offset = block->offset;
+		*at = block->extent->at + (block->offset - block->extent->offset);
+	}
+	pthread_mutex_unlock(&arena->lock);
+	return rc;
+}
+
+void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes)
+{
+	(void)bytes;
+	pthread_mutex_lock(&arena->lock);
+	give(arena, hash_take(arena, offset));
+	pthread_mutex_unlock(&arena->lock);
+}
+
+uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes)
+{
+	uint64_t kept = 0, given = 0;
+	struct extent **place;
+
+	pthread_mutex_lock(&arena->lock);
+	for (place = &arena->extents; *place;) {
+		struct extent *extent = *place;
+
+		if (extent->first->used || extent->first->behind) {
+			place = &extent->next;
+			continue;
+		}
+		if (kept + extent->bytes <= keep_bytes) {
+			kept += extent->bytes;
+			place = &extent->next;
+			continue;
+		}
+		*place = extent->next;
+		given += extent->bytes;
+		bin_remove(arena, extent->first);
+		(void)px_segment_punch(arena->segment, extent->offset, extent->bytes);
+		PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
+		arena->source.put(arena->source.ctx, extent->offset, extent->bytes);
+		extent_free(extent);
+	}
+	if (!arena->extents)
+		arena->next_bytes = PX_UNIT_BYTES;
+	pthread_mutex_unlock(&arena->lock);
+	return given;
+}
+
+void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out)
+{
+	*out = (struct px_arena_usage){ 0 };
+	pthread_mutex_lock(&arena->lock);
+	for (struct extent *e = arena->extents; e; e = e->next) {
+		out->extents++;
+		out->extent_bytes += e->bytes;
+	}
+	out->used_bytes = arena->used_bytes;
+	out->regions = arena->regions;
+	pthread_mutex_unlock(&arena->lock);
+}
+
+/* --- regions --- */
+
+int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out)
+{
+	struct px_region *region = malloc(sizeof(*region));
+	int rc;
+
+	if (!region)
+		return px_fail(PX_ENOMEM, "no private memory for a region");
+	rc = px_arena_get(arena, bytes, &region->offset, &region->at);
+	if (rc < 0) {
+		free(region);
+		return rc;
+	}
+	region->bytes = bytes;
+	region->arena = arena;
+	atomic_init(&region->holds, 1);
+	pthread_mutex_lock(&arena->lock);
+	arena->regions++;
+	pthread_mutex_unlock(&arena->lock);
+	*out = region;
+	return 0;
+}
+
+void px_region_hold(struct px_region *region)
+{
+	atomic_fetch_add_explicit(&region->holds, 1, memory_order_relaxed);
+}
+
+void px_region_release(struct px_region *region)
+{
+	if (atomic_fetch_sub_explicit(&region->holds, 1, memory_order_acq_rel) != 1)
+		return;
+	pthread_mutex_lock(&region->arena->lock);
+	region->arena->regions--;
+	pthread_mutex_unlock(&region->arena->lock);
+	px_arena_put(region->arena, region->offset, region->bytes);
+	free(region);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * arena.h - a member's own array memory: extents cut into regions.
+ *
+ * Who:     one member, any of its threads (a private mutex).
+ * Where:   pages in the segment; all bookkeeping in private memory, so that no
+ *          peer can damage it and a death leaves nothing half done.
+ * Blocks:  while the supervisor grants an extent.
+ * Death:   the extents are freed by the supervisor's sweep.
+ *
+ * Extents are whole units, reserved (fallocate) when they are got, so that a full
+ * /dev/shm is an error here and never SIGBUS later. Sizes double from
+ * one unit. Freed regions are used again last-in first-out, warm. A region is
+ * aligned to 64 bytes, from 64 KiB on to a page, and padded alike.
+ */
+#ifndef PX_ARENA_H
+#define PX_ARENA_H
+
+#include "segment.h"
+
+/* How to get extents. The supervisor counts the budget; words of a refusal are passed on. */
+struct px_extent_source {
+	/* A range of whole units, >= bytes, now owned by us in the extent map. PX_ENOMEM. */
+	int (*get)(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got);
+	void (*put)(void *ctx, uint64_t offset, uint64_t bytes);
+	void *ctx;
+};
+
+struct px_arena;
+
+/* A piece of array memory. Counted privately: 1 at birth, one more with each lease. */
+struct px_region {
+	uint64_t offset, bytes; /* in the segment; bytes as asked for */
+	void *at;               /* writable */
+	struct px_arena *arena;
+	_Atomic uint32_t holds;
+};
+
+int px_arena_new(struct px_segment *segment, struct px_extent_source source,
+		 struct px_arena **out);
+/* Forgets all; extents are not given back (the process leaves). */
+void px_arena_free(struct px_arena *arena);
+/* A new region of bytes > 0, held once. PX_ENOMEM in the source's words. */
+int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out);
+void px_region_hold(struct px_region *region);
+/* Lets go; the last one gives the memory back to the arena, warm. */
+void px_region_release(struct px_region *region);
+
+/* For rings: the same memory without the handle. */
+int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at);
+void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes);
+
+/*
+ * Gives wholly free extents back to the source, but keeps `keep_bytes` of them
+ * warm. Returns the bytes given back.
+ */
+uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes);
+
+struct px_arena_usage {
+	uint64_t extents, extent_bytes, used_bytes, regions;
+};
+void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out);
+
+#endif

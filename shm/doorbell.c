@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * doorbell.c - an eventcount on a futex.
+ */
+#include "doorbell.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "error.h"
+#include "killpoint.h"
+#include "os.h"
+
+#define NAP_MAX_NS UINT64_C(50000000)
+
+void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
+{
+	/*
+	 * SYNC bell.look: the fence orders what was published before the look at
+	 * asleep; partner: the fence in px_doorbell_announce().
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!(atomic_load_explicit(&bell->asleep, memory_order_relaxed) & why))
+		return;
+	/* SYNC bell.seq: release; partner: the acquire in px_doorbell_announce(). */
+	atomic_fetch_add_explicit(&bell->seq, 1, memory_order_release);
+	PX_KILLPOINT("doorbell.ring.counted"); /* dead here: the sleeper wakes at the end of its nap */
+	px_os.futex_wake(&bell->seq);
+}
+
+uint32_t px_doorbell_announce(struct px_doorbell_shm *bell, uint32_t why)
+{
+	/* SYNC bell.seq: acquire; partner: the release in px_doorbell_ring(). */
+	uint32_t ticket = atomic_load_explicit(&bell->seq, memory_order_acquire);
+
+	atomic_store_explicit(&bell->asleep, why, memory_order_relaxed);
+	PX_KILLPOINT("doorbell.announce.visible"); /* dead here: ringers wake nobody */
+	/* SYNC bell.look: the announcement before the look at the rings; see px_doorbell_ring(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	return ticket;
+}
+
+void px_doorbell_cancel(struct px_doorbell_shm *bell)
+{
+	atomic_store_explicit(&bell->asleep, 0, memory_order_relaxed);
+}
+
+int px_doorbell_sleep(struct px_doorbell_shm *bell, uint32_t ticket, uint64_t nap_ns)
+{
+	int rc = px_os.futex_wait(&bell->seq, ticket, nap_ns);
+
+	px_doorbell_cancel(bell);
+	return rc == -EINTR ? PX_EINTR : 0;
+}
+
+/* Looks, then yields, until something is ready or the budget is used up. */
+static int spin(uint64_t until_ns, int (*ready)(void *ctx), void *ctx)
+{
+	int rc;
+
+	/* The clock costs as much as several looks: it is read every few rounds. */
+	do {
+		for (int i = 0; i < 8; i++) {
+			rc = ready(ctx);
+			if (rc)
+				return rc;
+			px_os.yield();
+		}
+	} while (px_os.now_ns() < until_ns);
+	return 0;
+}
+
+int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
+		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
+		     void *ctx)
+{
+	uint64_t now, deadline, nap;
+	int rc = ready(ctx);
+
+	if (rc)
+		return rc;
+	now = px_os.now_ns();
+	deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+	rc = spin(spin_ns < timeout_ns ? now + spin_ns : deadline, ready, ctx);
+	if (rc)
+		return rc;
+	for (;;) {
+		uint32_t ticket = px_doorbell_announce(bell, why);
+
+		rc = ready(ctx);
+		if (rc)
+			break;
+		now = px_os.now_ns();
+		if (now >= deadline) {
+			rc = PX_ETIMEDOUT;
+			break;
+		}
+		nap = deadline - now < NAP_MAX_NS ? deadline - now : NAP_MAX_NS;
+		rc = px_doorbell_sleep(bell, ticket, nap);
+		if (rc == PX_EINTR) {
+			int news = ready(ctx);
+
+			rc = news ? news : px_fail(PX_EINTR, "a signal arrived");
+			break;
+		}
+		rc = ready(ctx);
+		if (!rc && on_nap)
+			rc = on_nap(ctx);
+		if (rc)
+			break;
+	}
+	px_doorbell_cancel(bell);
+	return rc;
+}
+
+/* --- what a wake-up costs here --- */
+
+#define ROUNDS 41
+
+struct pair {
+	_Atomic uint32_t ping, pong;
+	int processor;
+};
+
+static void *answer(void *ctx)
+{
+	struct pair *pair = ctx;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(pair->processor, &set);
+	(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		while (atomic_load(&pair->ping) != i)
+			px_os.futex_wait(&pair->ping, i - 1, NAP_MAX_NS);
+		atomic_store(&pair->pong, i);
+		px_os.futex_wake(&pair->pong);
+	}
+	return NULL;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* A processor that we may use and are not on. -1: there is none. */
+static int other_processor(void)
+{
+	int here = sched_getcpu();
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return -1;
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set) && i != here)
+			return i;
+	return -1;
+}
+
+uint64_t px_doorbell_measure_ns(void)
+{
+	struct pair pair = { .processor = other_processor() };
+	uint64_t times[ROUNDS], ns;
+	pthread_t thread;
+
+	if (pair.processor < 0 || pthread_create(&thread, NULL, answer, &pair))
+		return 20000;
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		uint64_t start = px_os.now_ns();
+
+		atomic_store(&pair.ping, i);
+		px_os.futex_wake(&pair.ping);
+		while (atomic_load(&pair.pong) != i)
+			px_os.futex_wait(&pair.pong, i - 1, NAP_MAX_NS);
+		times[i - 1] = px_os.now_ns() - start;
+	}
+	pthread_join(thread, NULL);
+	qsort(times, ROUNDS, sizeof(times[0]), by_size);
+	ns = times[ROUNDS / 2] / 2; /* one way */
+	return ns < 5000 ? 5000 : ns > 100000 ? 100000 : ns;
+}

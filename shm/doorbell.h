@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * doorbell.h - tells a sleeping member that one of its rings has news.
+ *
+ * Who:     any member may ring; one thread of one member sleeps.
+ * Where:   one cache line in the segment, writable for all.
+ * Blocks:  px_doorbell_sleep() only, never past its nap.
+ * Death:   a ringer killed between publishing and ringing loses one wake-up;
+ *          the supervisor rings every bell after each sweep, and naps are bounded.
+ *
+ * An eventcount. The ringer publishes, then looks whether somebody sleeps; the
+ * sleeper announces itself, then looks once more for what was published. Of the
+ * two looks one sees the other's write (Dekker), which is what the two
+ * sequentially consistent fences are for. A bell nobody sleeps at costs one
+ * fence and one load.
+ */
+#ifndef PX_DOORBELL_H
+#define PX_DOORBELL_H
+
+#include "layout.h"
+
+#define PX_BELL_FRAME 1u   /* a ring has a new frame, or a member came or went */
+#define PX_BELL_RELEASE 2u /* a lease is over */
+
+/* Wakes the sleeper if it waits for any of `why`. Call after publishing. */
+void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why);
+/*
+ * Announces that this thread is about to sleep until `why`. Returns the ticket for
+ * px_doorbell_sleep(). Look at the rings between the two.
+ */
+uint32_t px_doorbell_announce(struct px_doorbell_shm *bell, uint32_t why);
+/* Sleeps until rung since the ticket, at most nap_ns; takes the announcement back. 0 or PX_EINTR. */
+int px_doorbell_sleep(struct px_doorbell_shm *bell, uint32_t ticket, uint64_t nap_ns);
+/* Takes the announcement back without sleeping. */
+void px_doorbell_cancel(struct px_doorbell_shm *bell);
+
+/*
+ * Waits until ready(ctx) is not 0 (its value is returned: 1, or an error), for at
+ * most timeout_ns (UINT64_MAX: for ever): PX_ETIMEDOUT. PX_EINTR if a signal
+ * handler ran while asleep. Spins with sched_yield for spin_ns first. Between two
+ * naps of at most 50 ms, on_nap(ctx) is called if given: not 0 ends the wait
+ * with its value; that is where a lost supervisor is noticed.
+ */
+int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
+		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
+		     void *ctx);
+/* Times a wake-up of a thread on another processor: the budget for spinning. Some ms. */
+uint64_t px_doorbell_measure_ns(void);
+
+#endif

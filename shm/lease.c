@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lease.c - lends regions, and finds out that they came back.
+ */
+#include "lease.h"
+
+#include <stdlib.h>
+
+#include "doorbell.h"
+#include "error.h"
+#include "killpoint.h"
+
+#define NO_ROW UINT16_MAX
+_Static_assert(PX_LEASES_MAX < NO_ROW, "a row's number fits");
+
+void px_leases_open(struct px_leases *leases, const struct px_segment *segment,
+		    struct px_member_id holder, const struct px_link_shm *theirs,
+		    uint32_t own_epoch)
+{
+	*leases = (struct px_leases){
+		.segment = segment,
+		.holder = holder,
+		.theirs = theirs,
+		.own_epoch = own_epoch,
+		.free_head = NO_ROW,
+		.used_head = NO_ROW,
+	};
+}
+
+/* Most links never lend anything: the table comes with the first lease. */
+static int make_rows(struct px_leases *leases)
+{
+	leases->rows = calloc(PX_LEASES_MAX, sizeof(*leases->rows));
+	if (!leases->rows)
+		return px_fail(PX_ENOMEM, "no private memory for a table of leases");
+	for (uint16_t i = 0; i < PX_LEASES_MAX; i++)
+		leases->rows[i].next = i + 1 < PX_LEASES_MAX ? (uint16_t)(i + 1) : NO_ROW;
+	leases->free_head = 0;
+	return 0;
+}
+
+int px_lease_grant(struct px_leases *leases, struct px_region *region, uint16_t *lease,
+		   uint16_t *generation)
+{
+	struct px_lease_row *row;
+	uint16_t index;
+
+	if (!leases->rows) {
+		int rc = make_rows(leases);
+
+		if (rc < 0)
+			return rc;
+	}
+	index = leases->free_head;
+	if (index == NO_ROW)
+		return px_fail(PX_EAGAIN, "all %d leases to member %u are out", PX_LEASES_MAX,
+			       leases->holder.slot);
+	row = &leases->rows[index];
+	leases->free_head = row->next;
+	row->next = leases->used_head;
+	leases->used_head = index;
+	row->region = region;
+	/* 0 means never released, so that a fresh table of the holder says nothing. */
+	if (++row->generation == 0)
+		row->generation = 1;
+	px_region_hold(region);
+	leases->count++;
+	*lease = index;
+	*generation = row->generation;
+	return 0;
+}
+
+/* Ends the lease that *place, a word of the list in use, names. */
+static void end(struct px_leases *leases, uint16_t *place)
+{
+	uint16_t index = *place;
+	struct px_lease_row *row = &leases->rows[index];
+	struct px_region *region = row->region;
+
+	*place = row->next;
+	row->next = leases->free_head;
+	leases->free_head = index;
+	row->region = NULL;
+	leases->count--;
+	px_region_release(region);
+}
+
+void px_lease_revoke(struct px_leases *leases, uint16_t lease)
+{
+	uint16_t *place = &leases->used_head;
+
+	while (*place != NO_ROW && *place != lease)
+		place = &leases->rows[*place].next;
+	if (*place == lease)
+		end(leases, place);
+}
+
+/* Whether what the holder has written about releases is meant for us. */
+static bool holder_knows_us(const struct px_leases *leases)
+{
+	/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
+	return atomic_load_explicit(&leases->theirs->epoch, memory_order_acquire) ==
+	       leases->own_epoch;
+}
+
+static bool released(const struct px_leases *leases, uint16_t lease, uint16_t generation)
+{
+	/* SYNC lease.released: acquire; partner: the release in px_lease_release(). */
+	return atomic_load_explicit(&leases->theirs->released[lease], memory_order_acquire) ==
+	       generation;
+}
+
+uint32_t px_leases_collect(struct px_leases *leases)
+{
+	uint32_t before = leases->count;
+	bool dead, known;
+	uint64_t seq;
+	uint16_t *place;
+
+	if (!before)
+		return 0;
+	dead = !px_member_alive(leases->segment, leases->holder);
+	known = holder_knows_us(leases);
+	/* SYNC lease.seq: acquire; partner: the release in px_lease_release(). */
+	seq = atomic_load_explicit(&leases->theirs->released_seq, memory_order_acquire);
+	if (!dead && (!known || seq == leases->seen_seq))
+		return 0;
+	leases->seen_seq = seq;
+	for (place = &leases->used_head; *place != NO_ROW;) {
+		struct px_lease_row *row = &leases->rows[*place];
+
+		if (dead || released(leases, *place, row->generation))
+			end(leases, place);
+		else
+			place = &row->next;
+	}
+	return before - leases->count;
+}
+
+void px_leases_close(struct px_leases *leases)
+{
+	while (leases->rows && leases->used_head != NO_ROW)
+		end(leases, &leases->used_head);
+	free(leases->rows);
+	leases->rows = NULL;
+	leases->free_head = NO_ROW;
+}
+
+bool px_lease_over(const struct px_leases *leases, uint16_t lease, uint16_t generation)
+{
+	if (lease >= PX_LEASES_MAX || !leases->rows || !leases->rows[lease].region ||
+	    leases->rows[lease].generation != generation)
+		return true;
+	return !px_member_alive(leases->segment, leases->holder) ||
+	       (holder_knows_us(leases) && released(leases, lease, generation));
+}
+
+int px_lease_release(struct px_link_shm *own, uint16_t lease, uint16_t generation,
+		     struct px_doorbell_shm *bell)
+{
+	if (lease >= PX_LEASES_MAX)
+		return px_fail(PX_ECORRUPT, "there is no lease %u", lease);
+	/* SYNC lease.released: release of our last use; partner: the acquire in released(). */
+	atomic_store_explicit(&own->released[lease], generation, memory_order_release);
+	PX_KILLPOINT("lease.release.stored"); /* dead here: over, for we are dead */
+	/* SYNC lease.seq: release; partner: the acquire in px_leases_collect(). */
+	atomic_fetch_add_explicit(&own->released_seq, 1, memory_order_release);
+	PX_KILLPOINT("lease.release.counted"); /* dead here: over, the owner is told by the sweep */
+	px_doorbell_ring(bell, PX_BELL_RELEASE);
+	return 0;
+}

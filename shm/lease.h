@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lease.h - the right of a peer to read one of our regions.
+ *
+ * Who:     the owner grants and collects, one thread at a time; the holder
+ *          releases from any thread.
+ * Where:   what is granted stands in the owner's private memory and in the
+ *          frame that lends it; what is released in the holder's link to the owner.
+ *          One writer each, no shared count.
+ * Blocks:  never. A tracker sleeps on the owner's bell (PX_BELL_RELEASE).
+ * Death:   a lease is over when released equals granted or the holder is dead.
+ *          A dead owner's extents stay while a live member has a link open
+ *          to it, and a holder closes its link after its last release.
+ */
+#ifndef PX_LEASE_H
+#define PX_LEASE_H
+
+#include "arena.h"
+#include "member.h"
+
+/* Owner's private table for one peer. */
+struct px_leases {
+	const struct px_segment *segment;
+	struct px_member_id holder;
+	const struct px_link_shm *theirs; /* the holder's link to us */
+	uint32_t own_epoch;
+	uint64_t seen_seq; /* theirs->released_seq when last collected */
+	uint32_t count;    /* outstanding */
+	uint16_t free_head;
+	struct px_lease_row {
+		struct px_region *region; /* NULL: free */
+		uint16_t generation;
+		uint16_t next; /* in the list of free or outstanding rows */
+	} *rows; /* [PX_LEASES_MAX], allocated with the first grant */
+	uint16_t used_head;
+};
+
+void px_leases_open(struct px_leases *leases, const struct px_segment *segment,
+		    struct px_member_id holder, const struct px_link_shm *theirs,
+		    uint32_t own_epoch);
+/* Every lease is over (the holder is dead, or the pool): lets go of the regions. */
+void px_leases_close(struct px_leases *leases);
+/*
+ * Lends the region: holds it until the lease is over. Grant before publishing the
+ * frame. PX_EAGAIN: all PX_LEASES_MAX are out, collect and try again later.
+ */
+int px_lease_grant(struct px_leases *leases, struct px_region *region, uint16_t *lease,
+		   uint16_t *generation);
+/* Takes back a grant that was never published. */
+void px_lease_revoke(struct px_leases *leases, uint16_t lease);
+/* Ends the leases that are over. Returns how many. One load if nothing changed. */
+uint32_t px_leases_collect(struct px_leases *leases);
+/* Whether that lease of that generation is over (it may have been used again since). */
+bool px_lease_over(const struct px_leases *leases, uint16_t lease, uint16_t generation);
+
+/*
+ * Holder: lets go. own: our link to the owner, writable; bell: the owner's.
+ * PX_ECORRUPT if lease is out of range. Thread-safe.
+ */
+int px_lease_release(struct px_link_shm *own, uint16_t lease, uint16_t generation,
+		     struct px_doorbell_shm *bell);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * member.c - who is on the segment, who is dead, and what may be freed.
+ */
+#include "member.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "doorbell.h"
+#include "error.h"
+#include "killpoint.h"
+#include "os.h"
+
+#define LOAD(word) atomic_load_explicit(&(word), memory_order_relaxed)
+#define STORE(word, value) atomic_store_explicit(&(word), (value), memory_order_relaxed)
+
+uint64_t px_member_start_time(int32_t pid)
+{
+	char path[32], line[1024];
+	unsigned long long start = 0;
+	char *at;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	at = fgets(line, sizeof(line), file);
+	fclose(file);
+	/* The command's name, field 2, may contain anything: count from its last ')'. */
+	at = at ? strrchr(line, ')') : NULL;
+	if (!at || sscanf(at + 1,
+			  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			  "%*d %*d %llu",
+			  &start) != 1)
+		return 0;
+	return start;
+}
+
+/* --- reading --- */
+
+int px_member_read(const struct px_segment *segment, uint32_t slot, struct px_member *out)
+{
+	const struct px_member_shm *m;
+	uint32_t epoch, state;
+
+	if (slot >= PX_MEMBERS_MAX)
+		return px_fail(PX_EINVAL, "there is no slot %u", slot);
+	m = &segment->members[slot];
+	do {
+		/* SYNC member.epoch: acquire; partner: the releases in join, live and bury. */
+		epoch = atomic_load_explicit(&m->epoch, memory_order_acquire);
+		state = atomic_load_explicit(&m->state, memory_order_acquire);
+		*out = (struct px_member){
+			.id = { slot, epoch },
+			.state = (enum px_member_state)state,
+			.kind = (enum px_member_kind)LOAD(m->kind),
+			.pid = LOAD(m->pid),
+			.engine_id = LOAD(m->engine_id),
+			.start_time = LOAD(m->start_time),
+			.exit_signal = LOAD(m->exit_signal),
+			.exit_code = LOAD(m->exit_code),
+			.oom_killed = LOAD(m->oom_killed),
+			.expected = LOAD(m->expected),
+			.joined_ns = LOAD(m->joined_ns),
+			.died_ns = LOAD(m->died_ns),
+		};
+		atomic_thread_fence(memory_order_acquire);
+	} while (LOAD(m->epoch) != epoch || LOAD(m->state) != state);
+	return 0;
+}
+
+bool px_member_alive(const struct px_segment *segment, struct px_member_id id)
+{
+	const struct px_member_shm *m = &segment->members[id.slot];
+
+	/* SYNC member.dead: acquire; partner: the release in px_member_bury(). */
+	return atomic_load_explicit(&m->dead_epoch, memory_order_acquire) != id.epoch &&
+	       atomic_load_explicit(&m->epoch, memory_order_acquire) == id.epoch;
+}
+
+/* --- links --- */
+
+bool px_member_link_open(struct px_segment *segment, struct px_link_shm *own,
+			 struct px_member_id peer)
+{
+	STORE(own->consumed_seq, PX_SEQ_START);
+	STORE(own->released_seq, 0);
+	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
+		STORE(own->released[i], 0);
+	/* SYNC link.epoch: release of all that the link holds; partner: the acquires in ring.c. */
+	atomic_store_explicit(&own->epoch, peer.epoch, memory_order_release);
+	PX_KILLPOINT("member.link.stored"); /* dead here: links of the dead do not count */
+	/*
+	 * SYNC link.open: the link before the look whether the peer lives; partner: the
+	 * fence in px_member_sweep(). One of the two sees the other.
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (px_member_alive(segment, peer))
+		return true;
+	px_member_link_close(own);
+	return false;
+}
+
+void px_member_link_close(struct px_link_shm *own)
+{
+	/* SYNC link.close: release of our last use; partner: the acquire in px_member_sweep(). */
+	atomic_store_explicit(&own->epoch, 0, memory_order_release);
+}
+
+/* --- the supervisor's side --- */
+
+static uint64_t link_offset(const struct px_segment *segment, uint32_t of, uint32_t to)
+{
+	return px_segment_block_offset(segment, of) + offsetof(struct px_block_shm, links) +
+	       (uint64_t)to * sizeof(struct px_link_shm);
+}
+
+/* Reserves what a member and its present peers say to each other. */
+static int reserve_links(struct px_segment *segment, uint32_t slot, enum px_member_kind kind)
+{
+	int rc = 0;
+
+	for (uint32_t peer = 0; peer < PX_MEMBERS_MAX && rc == 0; peer++) {
+		const struct px_member_shm *m = &segment->members[peer];
+		uint32_t state = LOAD(m->state);
+
+		if (peer == slot || LOAD(m->kind) == (uint32_t)kind ||
+		    (state != PX_SLOT_LIVE && state != PX_SLOT_JOINING))
+			continue;
+		rc = px_segment_reserve(segment, link_offset(segment, slot, peer),
+					sizeof(struct px_link_shm));
+		/* The peer's half stays reserved if this fails: it is the peer's for its next peer. */
+		if (rc == 0)
+			rc = px_segment_reserve(segment, link_offset(segment, peer, slot),
+						sizeof(struct px_link_shm));
+	}
+	return rc;
+}
+
+static int reserve_block(struct px_segment *segment, uint32_t slot, enum px_member_kind kind)
+{
+	uint64_t block = px_segment_block_offset(segment, slot);
+	int rc = px_segment_reserve(segment, block, PX_PAGE_BYTES);
+
+	if (rc == 0 && kind == PX_MEMBER_ENGINE)
+		rc = px_segment_reserve(segment, block + offsetof(struct px_block_shm, crash),
+					PX_CRASH_BYTES);
+	if (rc == 0)
+		rc = reserve_links(segment, slot, kind);
+	return rc;
+}
+
+int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t engine_id,
+		   struct px_member_id *out)
+{
+	struct px_member_shm *m = segment->rw.members;
+	uint32_t slot = 0, epoch;
+	int rc;
+
+	while (slot < PX_MEMBERS_MAX && LOAD(m[slot].state) != PX_SLOT_FREE)
+		slot++;
+	if (slot == PX_MEMBERS_MAX)
+		return px_fail(PX_ENOMEM, "all %d places for clients and engines are taken",
+			       PX_MEMBERS_MAX);
+	rc = reserve_block(segment, slot, kind);
+	if (rc < 0) {
+		(void)px_segment_punch(segment, px_segment_block_offset(segment, slot),
+				       sizeof(struct px_block_shm));
+		return rc;
+	}
+	m += slot;
+	epoch = LOAD(m->epoch) + 1;
+	if (epoch == 0) /* 0 means: no link */
+		epoch = 1;
+	STORE(segment->bells[slot].asleep, 0);
+	STORE(m->kind, kind);
+	STORE(m->engine_id, engine_id);
+	STORE(m->pid, 0);
+	STORE(m->start_time, 0);
+	STORE(m->exit_signal, 0);
+	STORE(m->exit_code, 0);
+	STORE(m->oom_killed, 0);
+	STORE(m->expected, 0);
+	STORE(m->joined_ns, px_os.now_ns());
+	STORE(m->died_ns, 0);
+	/* SYNC member.epoch: release; partner: the acquire in px_member_read(). */
+	atomic_store_explicit(&m->epoch, epoch, memory_order_release);
+	atomic_store_explicit(&m->state, PX_SLOT_JOINING, memory_order_release);
+	PX_KILLPOINT("member.join.visible"); /* dead here: so is the pool */
+	*out = (struct px_member_id){ slot, epoch };
+	return 0;
+}
+
+void px_member_live(struct px_segment *segment, struct px_member_id id, int32_t pid)
+{
+	struct px_member_shm *m = &segment->rw.members[id.slot];
+
+	STORE(m->pid, pid);
+	STORE(m->start_time, px_member_start_time(pid));
+	atomic_store_explicit(&m->state, PX_SLOT_LIVE, memory_order_release);
+	PX_KILLPOINT("member.live.visible"); /* dead here: so is the pool */
+}
+
+void px_member_bury(struct px_segment *segment, struct px_member_id id,
+		    const struct px_death *death)
+{
+	struct px_member_shm *m = &segment->rw.members[id.slot];
+
+	if (LOAD(m->epoch) != id.epoch || LOAD(m->dead_epoch) == id.epoch)
+		return;
+	STORE(m->exit_signal, death->exit_signal);
+	STORE(m->exit_code, death->exit_code);
+	STORE(m->oom_killed, death->oom_killed);
+	STORE(m->expected, death->expected);
+	STORE(m->died_ns, px_os.now_ns());
+	/* SYNC member.dead: release of why; partner: the acquire in px_member_alive(). */
+	atomic_store_explicit(&m->dead_epoch, id.epoch, memory_order_release);
+	PX_KILLPOINT("member.bury.dead"); /* dead here: so is the pool */
+	atomic_store_explicit(&m->state, PX_SLOT_DEAD, memory_order_release);
+}
+
+/* Whether a living member may still look at what the dead one left. */
+static bool link_to(const struct px_segment *segment, uint32_t dead)
+{
+	uint32_t epoch = LOAD(segment->members[dead].epoch);
+
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++) {
+		uint32_t state = LOAD(segment->members[slot].state);
+
+		if (slot == dead || (state != PX_SLOT_LIVE && state != PX_SLOT_JOINING))
+			continue;
+		/* SYNC link.close: acquire; partner: the release in px_member_link_close(). */
+		if (atomic_load_explicit(&px_segment_block(segment, slot)->links[dead].epoch,
+					 memory_order_acquire) == epoch)
+			return true;
+	}
+	return false;
+}
+
+/* Ownership goes before the pages: nobody is told of memory that is about to vanish. */
+static uint64_t free_units(struct px_segment *segment, uint32_t owner)
+{
+	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES, freed = 0;
+
+	for (uint64_t unit = 0; unit < count; unit++) {
+		uint64_t first = unit;
+
+		while (unit < count && LOAD(segment->units[unit]) == owner + 1)
+			unit++;
+		if (unit == first)
+			continue;
+		(void)px_segment_punch(segment, segment->arena_offset + first * PX_UNIT_BYTES,
+				       (unit - first) * PX_UNIT_BYTES);
+		for (uint64_t i = first; i < unit; i++)
+			atomic_store_explicit(&segment->rw.units[i], 0, memory_order_release);
+		freed += unit - first;
+	}
+	return freed;
+}
+
+int px_member_sweep(struct px_segment *segment,
+		    void (*freed)(void *ctx, uint32_t slot, uint64_t units), void *ctx)
+{
+	int left = 0;
+
+	/* SYNC link.open: deaths before the look at links; partner: px_member_link_open(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++) {
+		uint64_t units;
+
+		if (LOAD(segment->members[slot].state) != PX_SLOT_DEAD)
+			continue;
+		if (link_to(segment, slot)) {
+			left++;
+			continue;
+		}
+		units = free_units(segment, slot);
+		PX_KILLPOINT("member.sweep.units"); /* dead here: so is the pool */
+		(void)px_segment_punch(segment, px_segment_block_offset(segment, slot),
+				       sizeof(struct px_block_shm));
+		STORE(segment->rw.members[slot].kind, PX_MEMBER_NONE);
+		atomic_store_explicit(&segment->rw.members[slot].state, PX_SLOT_FREE,
+				      memory_order_release);
+		PX_KILLPOINT("member.sweep.freed"); /* dead here: so is the pool */
+		if (freed)
+			freed(ctx, slot, units);
+	}
+	return left;
+}
+
+void px_member_announce(struct px_segment *segment)
+{
+	/* SYNC members.seq: release; partner: the acquires of clients and engines. */
+	atomic_fetch_add_explicit(&segment->rw.header->members_seq, 1, memory_order_release);
+	PX_KILLPOINT("member.announce.counted"); /* dead here: so is the pool */
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (LOAD(segment->members[slot].state) != PX_SLOT_FREE)
+			px_doorbell_ring(&segment->bells[slot], PX_BELL_FRAME | PX_BELL_RELEASE);
+}

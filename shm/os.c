@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * os.c - the kernel's side of os.h.
+ */
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* Never FUTEX_PRIVATE_FLAG: the word is shared between processes. */
+static int futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t ns)
+{
+	struct timespec t = { .tv_sec = (time_t)(ns / 1000000000),
+			      .tv_nsec = (long)(ns % 1000000000) };
+
+	return syscall(SYS_futex, word, FUTEX_WAIT, expected, &t, NULL, 0) < 0 ? -errno : 0;
+}
+
+static void futex_wake(_Atomic uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static int os_fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	return fallocate(fd, mode, offset, length) < 0 ? -errno : 0;
+}
+
+static void os_yield(void)
+{
+	sched_yield();
+}
+
+struct px_os px_os = { now_ns, futex_wait, futex_wake, os_fallocate, os_yield };

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * os.h - the few calls of the kernel whose failures tests must be able to script.
+ *
+ * The table is px_os; tests swap entries in it before they start threads.
+ */
+#ifndef PX_OS_H
+#define PX_OS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct px_os {
+	uint64_t (*now_ns)(void); /* CLOCK_MONOTONIC */
+	/* Sleeps while *word == expected, for at most ns. 0, or -errno (EAGAIN, EINTR, ETIMEDOUT). */
+	int (*futex_wait)(_Atomic uint32_t *word, uint32_t expected, uint64_t ns);
+	/* Wakes all sleepers of a word shared between processes. */
+	void (*futex_wake)(_Atomic uint32_t *word);
+	int (*fallocate)(int fd, int mode, off_t offset, off_t length); /* as fallocate(2), -errno */
+	void (*yield)(void);
+};
+
+extern struct px_os px_os;
+
+#endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * segment.c - makes, maps and reserves the pool's shared memory.
+ */
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "killpoint.h"
+#include "os.h"
+
+#define MIB(bytes) ((unsigned long long)((bytes) >> 20))
+
+static uint64_t up(uint64_t bytes, uint64_t unit)
+{
+	return (bytes + unit - 1) / unit * unit;
+}
+
+/* --- the layout: the same arithmetic for who creates and who attaches --- */
+
+static void lay_out(struct px_header_shm *h, uint64_t arena_bytes)
+{
+	uint64_t at = PX_PAGE_BYTES;
+
+	*h = (struct px_header_shm){
+		.magic = PX_SEGMENT_MAGIC,
+		.version = PX_SEGMENT_VERSION,
+		.members_max = PX_MEMBERS_MAX,
+		.engines_max = PX_ENGINES_MAX,
+		.link_bytes = sizeof(struct px_link_shm),
+		.block_bytes = sizeof(struct px_block_shm),
+		.arena_bytes = up(arena_bytes, PX_UNIT_BYTES),
+		.unit_bytes = PX_UNIT_BYTES,
+	};
+#ifdef PX_TINY
+	h->tiny = 1;
+#endif
+	h->members_offset = at;
+	at += up(PX_MEMBERS_MAX * sizeof(struct px_member_shm), PX_PAGE_BYTES);
+	h->engines_offset = at;
+	at += up(PX_ENGINES_MAX * sizeof(struct px_engine_shm), PX_PAGE_BYTES);
+	h->units_offset = at;
+	at += up(h->arena_bytes / PX_UNIT_BYTES * sizeof(uint16_t), PX_PAGE_BYTES);
+	h->bells_offset = at;
+	at += up(PX_MEMBERS_MAX * sizeof(struct px_doorbell_shm), PX_PAGE_BYTES);
+	h->blocks_offset = at;
+	at += PX_MEMBERS_MAX * sizeof(struct px_block_shm);
+	h->arena_offset = up(at, PX_UNIT_BYTES);
+	h->total_bytes = h->arena_offset + h->arena_bytes;
+}
+
+/* --- the file --- */
+
+static int open_memfd(void)
+{
+	int fd = memfd_create("pxrun", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd < 0 ? px_fail_errno("making a memfd for the segment") : fd;
+}
+
+static int open_shm(void)
+{
+	static _Atomic unsigned count;
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/pxrun-%d-%u", (int)getpid(), ++count);
+	fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		return px_fail_errno("making %s in /dev/shm", name);
+	/* A death between these two calls is the one way to leave a name: an empty file. */
+	shm_unlink(name);
+	PX_KILLPOINT("segment.create.unlinked"); /* dead here: the kernel frees it */
+	return fd;
+}
+
+/* Whether /dev/shm is a file system that could hold the whole arena. */
+static bool shm_holds(uint64_t bytes)
+{
+	struct statvfs fs;
+
+	return statvfs("/dev/shm", &fs) == 0 && (uint64_t)fs.f_blocks * fs.f_frsize >= bytes;
+}
+
+static int open_file(uint64_t bytes, bool prefer_memfd, bool *memfd)
+{
+	int fd = -1;
+
+	*memfd = prefer_memfd || !shm_holds(bytes);
+	if (!*memfd)
+		fd = open_shm();
+	if (fd < 0) {
+		*memfd = true;
+		fd = open_memfd();
+	}
+	return fd;
+}
+
+/* --- maps --- */
+
+/* A child of a member has no part in the pool, nor should a core dump hold every array. */
+static void keep_private(void *at, uint64_t bytes)
+{
+	(void)madvise(at, bytes, MADV_DONTFORK);
+	(void)madvise(at, bytes, MADV_DONTDUMP);
+}
+
+int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, segment->fd,
+			(off_t)offset);
+
+	if (at == MAP_FAILED)
+		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
+	keep_private(at, bytes);
+	*out = at;
+	return 0;
+}
+
+int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
+			segment->fd, (off_t)offset);
+
+	if (at == MAP_FAILED)
+		return px_fail_errno("mapping %llu MiB of the arena", MIB(bytes));
+	*out = at;
+	return 0;
+}
+
+void px_segment_unmap(void *at, uint64_t bytes)
+{
+	munmap(at, bytes);
+}
+
+static int map_base(struct px_segment *s, uint64_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, s->fd, 0);
+
+	if (at == MAP_FAILED)
+		return px_fail_errno("mapping the segment's %llu MiB of address space", MIB(bytes));
+	keep_private(at, bytes);
+	s->base = at;
+	s->total_bytes = bytes;
+	return 0;
+}
+
+/* From the checked header to pointers. */
+static int map_parts(struct px_segment *s, const struct px_header_shm *h)
+{
+	void *bells;
+	int rc = px_segment_map(s, h->bells_offset, h->blocks_offset - h->bells_offset, &bells);
+
+	if (rc < 0)
+		return rc;
+	s->bells = bells;
+	s->arena_offset = h->arena_offset;
+	s->arena_bytes = h->arena_bytes;
+	s->blocks_offset = h->blocks_offset;
+	s->header = (const void *)s->base;
+	s->members = (const void *)(s->base + h->members_offset);
+	s->engines = (const void *)(s->base + h->engines_offset);
+	s->units = (const void *)(s->base + h->units_offset);
+	return 0;
+}
+
+int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment **out)
+{
+	struct px_segment *s = calloc(1, sizeof(*s));
+	struct px_header_shm layout;
+	uint8_t *head;
+	void *at;
+	int rc;
+
+	if (!s)
+		return px_fail(PX_ENOMEM, "no private memory for a segment");
+	lay_out(&layout, arena_bytes);
+	s->fd = rc = open_file(layout.total_bytes, prefer_memfd, &s->memfd);
+	if (rc < 0)
+		goto no_file;
+	if (ftruncate(s->fd, (off_t)layout.total_bytes) < 0) {
+		rc = px_fail_errno("sizing the segment to %llu MiB", MIB(layout.total_bytes));
+		goto no_map;
+	}
+	if (s->memfd)
+		(void)fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	rc = px_segment_reserve(s, 0, layout.blocks_offset);
+	if (rc == 0)
+		rc = px_segment_map(s, 0, layout.bells_offset, &at);
+	if (rc < 0)
+		goto no_map;
+	head = at;
+	layout.supervisor_pid = getpid();
+	memcpy(head, &layout, sizeof(layout));
+	s->rw.header = at;
+	s->rw.members = (void *)(head + layout.members_offset);
+	s->rw.engines = (void *)(head + layout.engines_offset);
+	s->rw.units = (void *)(head + layout.units_offset);
+	rc = map_base(s, layout.total_bytes);
+	if (rc == 0)
+		rc = map_parts(s, &layout);
+	if (rc < 0)
+		goto no_map;
+	*out = s;
+	return 0;
+
+no_map:
+	px_segment_detach(s);
+	return rc;
+no_file:
+	free(s);
+	return rc;
+}
+
+static int compare(const struct px_header_shm *found, uint64_t file_bytes)
+{
+	struct px_header_shm ours;
+
+	if (found->magic != PX_SEGMENT_MAGIC)
+		return px_fail(PX_EVERSION, "this is not a segment of pxrun: it begins with %016llx",
+			       (unsigned long long)found->magic);
+	if (found->version != PX_SEGMENT_VERSION)
+		return px_fail(PX_EVERSION,
+			       "the pool's segment has version %u, this pxrun knows %u: restart "
+			       "the pool with the same version",
+			       found->version, PX_SEGMENT_VERSION);
+	lay_out(&ours, found->arena_bytes);
+	if (found->tiny != ours.tiny)
+		return px_fail(PX_EVERSION, "the pool was %sbuilt with --enable-tiny, this is not",
+			       found->tiny ? "" : "not ");
+	if (found->members_max != ours.members_max || found->engines_max != ours.engines_max ||
+	    found->link_bytes != ours.link_bytes || found->block_bytes != ours.block_bytes ||
+	    found->unit_bytes != ours.unit_bytes)
+		return px_fail(PX_EVERSION,
+			       "the pool was built with other sizes: %u members, links of %llu "
+			       "bytes, blocks of %llu",
+			       found->members_max, (unsigned long long)found->link_bytes,
+			       (unsigned long long)found->block_bytes);
+	if (found->members_offset != ours.members_offset ||
+	    found->engines_offset != ours.engines_offset ||
+	    found->units_offset != ours.units_offset || found->bells_offset != ours.bells_offset ||
+	    found->blocks_offset != ours.blocks_offset ||
+	    found->arena_offset != ours.arena_offset || found->arena_bytes != ours.arena_bytes ||
+	    found->total_bytes != ours.total_bytes)
+		return px_fail(PX_EVERSION, "the pool's segment is laid out otherwise than ours");
+	if (file_bytes != found->total_bytes)
+		return px_fail(PX_EVERSION, "the segment says %llu bytes and has %llu",
+			       (unsigned long long)found->total_bytes,
+			       (unsigned long long)file_bytes);
+	return 0;
+}
+
+int px_segment_attach(int fd, struct px_segment **out)
+{
+	struct px_segment *s;
+	struct px_header_shm header;
+	struct stat file;
+	int rc;
+
+	if (fstat(fd, &file) < 0)
+		return px_fail_errno("looking at the segment");
+	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
+		return px_fail(PX_EVERSION, "this is not a segment of pxrun: it has %lld bytes",
+			       (long long)file.st_size);
+	rc = compare(&header, (uint64_t)file.st_size);
+	if (rc < 0)
+		return rc;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return px_fail(PX_ENOMEM, "no private memory for a segment");
+	s->fd = fd;
+	rc = map_base(s, header.total_bytes);
+	if (rc == 0)
+		rc = map_parts(s, &header);
+	if (rc < 0) {
+		s->fd = -1; /* the caller keeps it */
+		px_segment_detach(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void px_segment_detach(struct px_segment *s)
+{
+	struct px_header_shm sizes;
+
+	if (!s)
+		return;
+	lay_out(&sizes, s->arena_bytes);
+	if (s->bells)
+		munmap(s->bells, sizes.blocks_offset - sizes.bells_offset);
+	if (s->rw.header)
+		munmap(s->rw.header, s->rw.header->bells_offset);
+	if (s->base)
+		munmap((void *)(uintptr_t)s->base, s->total_bytes);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+}
+
+/* --- pages --- */
+
+static int no_pages(const struct px_segment *segment, uint64_t bytes)
+{
+	struct statvfs fs;
+
+	if (!segment->memfd && fstatvfs(segment->fd, &fs) == 0)
+		return px_fail(PX_ENOMEM,
+			       "needs %llu MiB, /dev/shm has %llu of %llu MiB free: free memory, or "
+			       "remount it larger (docker: --shm-size)",
+			       MIB(bytes + (1 << 20) - 1),
+			       MIB((uint64_t)fs.f_bavail * fs.f_frsize),
+			       MIB((uint64_t)fs.f_blocks * fs.f_frsize));
+	return px_fail(PX_ENOMEM, "needs %llu MiB of memory, and there is not that much",
+		       MIB(bytes + (1 << 20) - 1));
+}
+
+int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes)
+{
+	int rc;
+
+	do
+		rc = px_os.fallocate(segment->fd, 0, (off_t)offset, (off_t)bytes);
+	while (rc == -EINTR);
+	PX_KILLPOINT("segment.reserve.done"); /* dead here: the sweep punches what was ours */
+	if (rc == -ENOSPC || rc == -ENOMEM)
+		return no_pages(segment, bytes);
+	if (rc < 0) {
+		errno = -rc;
+		return px_fail_errno("reserving %llu KiB of the segment",
+				     (unsigned long long)(bytes >> 10));
+	}
+	return 0;
+}
+
+int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes)
+{
+	int rc;
+
+	do
+		rc = px_os.fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     (off_t)offset, (off_t)bytes);
+	while (rc == -EINTR);
+	PX_KILLPOINT("segment.punch.done"); /* dead here: punched again by the next sweep */
+	if (rc < 0) {
+		errno = -rc;
+		return px_fail_errno("giving %llu KiB of the segment back",
+				     (unsigned long long)(bytes >> 10));
+	}
+	return 0;
+}
+
+bool px_segment_owned(const struct px_segment *segment, uint64_t offset, uint64_t bytes,
+		      uint32_t owner)
+{
+	uint64_t first, last;
+
+	if (bytes == 0 || offset < segment->arena_offset ||
+	    offset - segment->arena_offset >= segment->arena_bytes ||
+	    bytes > segment->arena_bytes - (offset - segment->arena_offset))
+		return false;
+	first = (offset - segment->arena_offset) / PX_UNIT_BYTES;
+	last = (offset - segment->arena_offset + bytes - 1) / PX_UNIT_BYTES;
+	for (uint64_t unit = first; unit <= last; unit++)
+		/* SYNC extent.owner: acquire; partner: the release where the supervisor grants it. */
+		if (atomic_load_explicit(&segment->units[unit], memory_order_acquire) != owner + 1)
+			return false;
+	return true;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * segment.h - the one piece of shared memory of a pool.
+ *
+ * Who:     the supervisor creates it, members attach by descriptor.
+ * Where:   /dev/shm by shm_open(3), unlinked at once; a sealed memfd where /dev/shm
+ *          is smaller than the arena. Nothing is left behind, whoever is killed.
+ * Blocks:  never.
+ * Death:   the kernel frees the pages with the last descriptor and mapping.
+ *
+ * Writable maps of blocks and bells are MADV_DONTFORK, and the read-only map as
+ * well: a child of a member has neither.
+ */
+#ifndef PX_SEGMENT_H
+#define PX_SEGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "layout.h"
+
+struct px_segment {
+	int fd;
+	const uint8_t *base; /* the whole segment, read-only */
+	/* Copies made when the header was checked; sizes are never read from there again. */
+	uint64_t total_bytes, arena_offset, arena_bytes, blocks_offset;
+	const struct px_header_shm *header;
+	const struct px_member_shm *members;   /* [PX_MEMBERS_MAX] */
+	const struct px_engine_shm *engines;   /* [PX_ENGINES_MAX] */
+	const _Atomic uint16_t *units;         /* [arena_bytes / PX_UNIT_BYTES]: owner's slot + 1, or 0 */
+	struct px_doorbell_shm *bells;         /* [PX_MEMBERS_MAX], writable */
+	struct px_head_rw {                    /* the supervisor's writable map of the head, else NULL */
+		struct px_header_shm *header;
+		struct px_member_shm *members;
+		struct px_engine_shm *engines;
+		_Atomic uint16_t *units;
+	} rw;
+	bool memfd;
+};
+
+/*
+ * Makes a segment with arena_bytes (rounded up to units) of address space for
+ * arrays. prefer_memfd skips /dev/shm. Returns a new segment in *out: detach it.
+ * PX_ENOMEM, PX_ESYSTEM.
+ */
+int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment **out);
+/*
+ * Maps what someone else created; takes fd on success. PX_EVERSION if magic,
+ * version, sizes or layout are not ours (the words say which), PX_ESYSTEM.
+ */
+int px_segment_attach(int fd, struct px_segment **out);
+/* Unmaps and closes; NULL is fine. */
+void px_segment_detach(struct px_segment *segment);
+
+/* Maps [offset, offset + bytes) writable (whole pages), not to be inherited. PX_ESYSTEM. */
+int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
+/* Maps the range MAP_PRIVATE: writable, and what is written stays here. PX_ESYSTEM. */
+int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
+void px_segment_unmap(void *at, uint64_t bytes);
+/*
+ * Reserves pages, so that touching them cannot fail. PX_ENOMEM in words that
+ * name the mount and its size when /dev/shm (or memory) is full.
+ */
+int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes);
+/* Gives the pages back; they read as zero when reserved again. */
+int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes);
+
+static inline uint64_t px_segment_block_offset(const struct px_segment *segment, uint32_t slot)
+{
+	return segment->blocks_offset + (uint64_t)slot * sizeof(struct px_block_shm);
+}
+/* A peer's block, read-only. */
+static inline const struct px_block_shm *px_segment_block(const struct px_segment *segment,
+							  uint32_t slot)
+{
+	return (const void *)(segment->base + px_segment_block_offset(segment, slot));
+}
+/*
+ * Whether [offset, offset + bytes) lies in the arena, bytes > 0, and every unit
+ * of it belongs to `owner`. What another member names is checked by this.
+ */
+bool px_segment_owned(const struct px_segment *segment, uint64_t offset, uint64_t bytes,
+		      uint32_t owner);
+
+#endif

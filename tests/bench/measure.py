@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clocks, medians, and what the kernel says of processes."""
+from __future__ import annotations
+
+import os
+import statistics
+import time
+
+
+def median_us(f, seconds=1.0, at_least=20, at_most=20000, pause=0.0, warm=10):
+    """Median time of f() in microseconds; pause seconds of sleep before each call."""
+    for _ in range(warm):
+        f()
+    times = []
+    end = time.perf_counter() + seconds
+    while len(times) < at_least or (time.perf_counter() < end and len(times) < at_most):
+        if pause:
+            time.sleep(pause)
+        start = time.perf_counter_ns()
+        f()
+        times.append(time.perf_counter_ns() - start)
+    return statistics.median(times) / 1e3
+
+
+def median_s(f, repeats=7):
+    """Median of what f() returns."""
+    return statistics.median(f() for _ in range(repeats))
+
+
+def descendants(pid):
+    """The process and all below it."""
+    children = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as stat:
+                parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        todo += children.get(pid, [])
+    return found
+
+
+def pss_mib(pids):
+    """Proportional set size of some processes together: shared pages count once."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as rollup:
+                total += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+        except OSError:
+            pass
+    return total / 1024
+
+
+def cpu_seconds(pids):
+    ticks = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The pools that are compared, behind one small interface.
+
+Each class is a context manager with ``call`` (a no-op on one worker), ``call_all``
+(on all of them), or None where the peer has no such thing. A peer that is not
+installed raises ImportError when it is made.
+"""
+from __future__ import annotations
+
+import functions
+
+WORKERS = 4
+
+
+class Pxrun:
+    name = "pxrun"
+
+    def __enter__(self):
+        import pxrun
+
+        self.cluster = pxrun.Cluster(n=WORKERS)
+        self.client = self.cluster.__enter__()
+        self.one, self.all = self.client[0], self.client[:]
+        return self
+
+    def __exit__(self, *exc):
+        self.cluster.__exit__(*exc)
+
+    def call(self, f=functions.noop):
+        return self.one.apply_sync(f)
+
+    def call_all(self, f=functions.noop):
+        return self.all.apply_sync(f)
+
+    def push_all(self, array):
+        self.all.push({"a": array}, block=True)
+
+
+class Pool:
+    name = "multiprocessing.Pool"
+
+    def __enter__(self):
+        import multiprocessing
+
+        self.pool = multiprocessing.get_context("fork").Pool(WORKERS)
+        return self
+
+    def __exit__(self, *exc):
+        self.pool.terminate()
+        self.pool.join()
+
+    def call(self, f=functions.noop):
+        return self.pool.apply(f)
+
+    def call_all(self, f=functions.noop):
+        return [r.get() for r in [self.pool.apply_async(f) for _ in range(WORKERS)]]
+
+    def push_all(self, array):
+        self.pool.map(len, [array] * WORKERS, chunksize=1)
+
+
+class _Executor:
+    def __exit__(self, *exc):
+        self.pool.shutdown()
+
+    def call(self, f=functions.noop):
+        return self.pool.submit(f).result()
+
+    def call_all(self, f=functions.noop):
+        return [r.result() for r in [self.pool.submit(f) for _ in range(WORKERS)]]
+
+    def push_all(self, array):
+        for r in [self.pool.submit(len, array) for _ in range(WORKERS)]:
+            r.result()
+
+
+class ProcessPoolExecutor(_Executor):
+    name = "ProcessPoolExecutor"
+
+    def __enter__(self):
+        import concurrent.futures
+        import multiprocessing
+
+        self.pool = concurrent.futures.ProcessPoolExecutor(
+            WORKERS, mp_context=multiprocessing.get_context("fork")
+        )
+        return self
+
+
+class Loky(_Executor):
+    name = "loky"
+
+    def __enter__(self):
+        from joblib.externals import loky
+
+        self.pool = loky.ProcessPoolExecutor(WORKERS)
+        return self
+
+
+class Ipyparallel:
+    name = "ipyparallel"
+
+    def __enter__(self):
+        import logging
+
+        import ipyparallel
+
+        self.cluster = ipyparallel.Cluster(n=WORKERS, log_level=logging.ERROR)
+        self.client = self.cluster.start_and_connect_sync()
+        self.one, self.all = self.client[0], self.client[:]
+        return self
+
+    def __exit__(self, *exc):
+        self.client.close()
+        self.cluster.stop_cluster_sync()
+
+    def call(self, f=functions.noop):
+        return self.one.apply_sync(f)
+
+    def call_all(self, f=functions.noop):
+        return self.all.apply_sync(f)
+
+    def push_all(self, array):
+        self.all.push({"a": array}, block=True)
+
+
+PEERS = [Pool, ProcessPoolExecutor, Loky, Ipyparallel]

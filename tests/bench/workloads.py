@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured. Each function returns rows (what, unit, {who: value}, goal or None).
+
+A goal is a text for people; nothing here fails a build.
+"""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import functions
+import measure
+import peers
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.environ.get("PXRUN_BUILDDIR", ".")
+
+
+def program(name):
+    """A C program of this folder, as built."""
+    return os.path.join(BUILD, "tests", "bench", name)
+
+
+def with_peers(f):
+    """{name: f(pool)} for pxrun and each peer that is installed."""
+    found = {}
+    for kind in [peers.Pxrun, *peers.PEERS]:
+        try:
+            with kind() as pool:
+                found[kind.name] = f(pool)
+        except ImportError as error:
+            print(f"left out: {kind.name} ({error})", file=sys.stderr)
+    return found
+
+
+def calls(quick):
+    seconds = 0.3 if quick else 1.5
+
+    def one(pool):
+        row = {
+            "hot": measure.median_us(pool.call, seconds),
+            "all": measure.median_us(pool.call_all, seconds),
+            "asleep": measure.median_us(pool.call, seconds, pause=0.005),
+        }
+        if isinstance(pool, peers.Pxrun):
+            row["lambda"] = measure.median_us(lambda: pool.call(lambda: None), seconds)
+        return row
+
+    found = with_peers(one)
+    floor = int(subprocess.check_output([program("pingpong")])) / 1e3
+    asleep = {name: row["asleep"] for name, row in found.items()}
+    asleep["futex ping-pong"] = floor
+    return [
+        ("no-op to 1, hot", "µs", {n: r["hot"] for n, r in found.items()}, "≤ 8; Pool ≥ 10x, ipyparallel ≥ 200x"),
+        ("no-op to 1, asleep", "µs", asleep, f"≤ 1.5 x ping-pong + 15 = {1.5 * floor + 15:.0f}"),
+        ("no-op to all of 4", "µs", {n: r["all"] for n, r in found.items()}, "≤ 25"),
+        ("lambda to 1, hot", "µs", {"pxrun": found["pxrun"]["lambda"]}, "≤ importable + 12"),
+    ]
+
+
+def from_c(quick):
+    lines = subprocess.check_output([program("calls")], text=True, env=_with_path()).splitlines()
+    values = dict(line.split(" ", 1) for line in lines)
+    return [
+        ("no-op from C, hot", "µs", {"pxrun": int(values["noop_hot_ns"]) / 1e3}, "< 1"),
+        ("Python no-op from C, hot", "µs", {"pxrun": int(values["call_hot_ns"]) / 1e3}, "< 1"),
+        ("1,000,000 no-ops queued", "s", {"pxrun": float(values["queue_s"])}, None),
+        ("… and all replies read", "s", {"pxrun": float(values["drain_s"])}, "all, after a sleep of 2 s"),
+    ]
+
+
+def _with_path():
+    env = dict(os.environ)
+    env["PYTHONPATH"] = HERE + os.pathsep + env.get("PYTHONPATH", "")
+    return env
+
+
+def idle(quick):
+    with peers.Pxrun() as pool:
+        pool.call_all(functions.numpy_ready)
+        pids = measure.descendants(_supervisor(pool.client))
+        time.sleep(0.5)
+        before = measure.cpu_seconds(pids)
+        time.sleep(1 if quick else 5)
+        cpu = measure.cpu_seconds(pids) - before
+        return [
+            ("idle pool of 4 with numpy, PSS", "MiB", {"pxrun": measure.pss_mib(pids)}, "≤ 60"),
+            ("… its processor time in 5 s", "s", {"pxrun": cpu}, "0"),
+        ]
+
+
+def _supervisor(client):
+    import json
+
+    return json.loads(client.status())["pid"] if hasattr(client, "status") else client.supervisor_pid
+
+
+START = {
+    "pxrun": "import pxrun, functions\nwith pxrun.Cluster(n=4) as rc: assert rc[:].apply_sync(functions.numpy_ready) == [1] * 4",
+    "multiprocessing.Pool": (
+        "import multiprocessing, functions\nimport numpy\n"
+        "with multiprocessing.get_context('fork').Pool(4) as p: assert p.map(len, ['a'] * 4, 1) == [1] * 4"
+    ),
+}
+
+
+def start(quick):
+    def script(code):
+        def run():
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, env=_with_path())
+            return time.perf_counter() - begin
+
+        return measure.median_s(run, 3 if quick else 9)
+
+    with peers.Pxrun() as pool:
+
+        def add():
+            begin = time.perf_counter()
+            pool.client.cluster.start_engines_sync(4)
+            return time.perf_counter() - begin
+
+        more = measure.median_s(add, 3 if quick else 9)
+    return [
+        ("script: exec to 4 engines with numpy, and out", "s", {n: script(c) for n, c in START.items()}, "≤ 0.8 x Pool"),
+        ("four more engines", "ms", {"pxrun": more * 1e3}, "≤ 15"),
+    ]
+
+
+def death(quick):
+    import pxrun
+
+    told, back = [], []
+    with peers.Pxrun() as pool:
+        for _ in range(3 if quick else 15):
+            pid = pool.one.apply_sync(functions.pid)
+            pending = pool.one.apply_async(time.sleep, 60)
+            time.sleep(0.05)
+            begin = time.perf_counter()
+            os.kill(pid, signal.SIGKILL)
+            try:
+                pending.get(10)
+            except pxrun.EngineError:
+                told.append(time.perf_counter() - begin)
+            pool.one.apply_sync(functions.noop)
+            back.append(time.perf_counter() - begin)
+    median = sorted(told)[len(told) // 2], sorted(back)[len(back) // 2]
+    return [
+        ("engine killed: client told", "ms", {"pxrun": median[0] * 1e3}, "≤ 5"),
+        ("engine killed: back and answering", "ms", {"pxrun": median[1] * 1e3}, "≤ 20"),
+    ]
+
+
+def push(quick):
+    import numpy
+
+    rows = []
+    for mib in (1, 64):
+        array = numpy.ones(mib << 17)
+        into = numpy.empty_like(array)
+        found = with_peers(lambda pool: measure.median_us(lambda: pool.push_all(array), 0.5 if quick else 2, 5, warm=3))
+        found["one memcpy"] = measure.median_us(lambda: numpy.copyto(into, array), 0.5, 5)
+        rows.append((f"push of {mib} MiB to 4, warm", "µs", found, "≤ 1.3 x memcpy" if mib == 64 else None))
+    rows.append(_push_memory())
+    return rows
+
+
+def _push_memory():
+    import numpy
+
+    with peers.Pxrun() as pool:
+        pids = measure.descendants(_supervisor(pool.client))
+        pool.push_all(numpy.ones(8))
+        before = measure.pss_mib(pids) + measure.pss_mib([os.getpid()])
+        array = numpy.ones(64 << 17)
+        pool.push_all(array)
+        assert pool.all.apply_sync(_sum) == [float(64 << 17)] * 4
+        grown = measure.pss_mib(pids) + measure.pss_mib([os.getpid()]) - before - 64
+    return ("PSS after push of 64 MiB to 4 which read it", "MiB", {"pxrun": grown}, "one array: 64")
+
+
+def _sum():
+    return float(a.sum())  # noqa: F821 - the engine's
+
+
+def crowd(quick):
+    import pxrun
+
+    begin = time.perf_counter()
+    with pxrun.Cluster(n=64) as rc:
+        up = time.perf_counter() - begin
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+            script.write(CROWD)
+            script.flush()
+            env = dict(_with_path(), PXRUN_CONNECTION=rc.connection_file)
+            begin = time.perf_counter()
+            clients = [subprocess.Popen([sys.executable, script.name], env=env, stdout=subprocess.PIPE, text=True) for _ in range(16)]
+            ends = [float(c.communicate()[0]) for c in clients]
+            took = time.perf_counter() - begin
+    return [
+        ("pool of 64 engines up", "s", {"pxrun": up}, "< 1"),
+        ("16 clients x 64 engines x 100 calls", "s", {"pxrun": took}, None),
+        ("… slowest client against the median one", "x", {"pxrun": max(ends) / sorted(ends)[8]}, "fair: near 1"),
+    ]
+
+
+CROWD = """
+import time
+import pxrun
+
+view = pxrun.Client()[:]
+view.execute("seen = []", block=True)
+begin = time.perf_counter()
+pending = [view.apply_async(lambda i: i, i) for i in range(100)]
+for i, ar in enumerate(pending):
+    assert ar.get() == [i] * 64
+print(time.perf_counter() - begin)
+"""
+
+ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, push, crowd)}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_port.c - two members of one segment in one process, and a thread that
+ * grants extents as the supervisor does.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "error.h"
+#include "port.h"
+
+#define ARENA_BYTES (16 * PX_UNIT_BYTES)
+
+struct side {
+	struct px_port *port;
+	struct px_link *link; /* to the other side */
+	int supervisor_end;
+	pthread_t granter;
+	uint32_t slot;
+};
+
+static struct px_segment *segment;
+static struct side client, engine;
+
+/* First fit over the unit map, until the member hangs up. */
+static void *grant(void *ctx)
+{
+	struct side *side = ctx;
+	struct px_packet *packet = malloc(sizeof(*packet));
+	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES;
+
+	while (px_control_receive(side->supervisor_end, packet) == 0) {
+		struct px_control reply = { .type = PX_CONTROL_REPLY, .serial = packet->head.serial };
+		uint64_t units = packet->head.a / PX_UNIT_BYTES, first = 0, run = 0;
+
+		if (packet->head.type == PX_CONTROL_EXTENT_PUT) {
+			first = (packet->head.a - segment->arena_offset) / PX_UNIT_BYTES;
+			for (uint64_t i = 0; i < packet->head.b / PX_UNIT_BYTES; i++)
+				atomic_store(&segment->rw.units[first + i], 0);
+		}
+		if (packet->head.type != PX_CONTROL_EXTENT_GET)
+			continue;
+		for (uint64_t unit = 0; unit < count && run < units; unit++) {
+			run = atomic_load(&segment->units[unit]) ? 0 : run + 1;
+			first = unit + 1 - run;
+		}
+		if (run < units) {
+			reply.code = PX_ENOMEM;
+		} else {
+			for (uint64_t i = 0; i < units; i++)
+				atomic_store(&segment->rw.units[first + i], (uint16_t)(side->slot + 1));
+			reply.a = segment->arena_offset + first * PX_UNIT_BYTES;
+			reply.b = units * PX_UNIT_BYTES;
+		}
+		(void)px_control_send(side->supervisor_end, &reply, reply.code ? "arena full" : NULL,
+				      NULL, 0);
+	}
+	free(packet);
+	return NULL;
+}
+
+static void open_side(struct side *side, enum px_member_kind kind)
+{
+	struct px_member_id id;
+	struct px_segment *mine;
+	int ends[2];
+
+	assert_int_equal(px_member_join(segment, kind, kind == PX_MEMBER_ENGINE ? 0 : -1, &id), 0);
+	px_member_live(segment, id, getpid());
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	side->supervisor_end = ends[1];
+	side->slot = id.slot;
+	pthread_create(&side->granter, NULL, grant, side);
+	assert_int_equal(px_segment_attach(dup(segment->fd), &mine), 0);
+	assert_int_equal(px_port_open(mine, id, ends[0], &side->port), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	alarm(60);
+	if (px_segment_create(ARENA_BYTES, true, &segment) < 0)
+		return -1;
+	open_side(&client, PX_MEMBER_CLIENT);
+	open_side(&engine, PX_MEMBER_ENGINE);
+	return px_port_link(client.port, engine.port->self, &client.link) |
+	       px_port_link(engine.port, client.port->self, &engine.link);
+}
+
+static void close_side(struct side *side)
+{
+	px_port_close(side->port);
+	pthread_join(side->granter, NULL);
+	close(side->supervisor_end);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close_side(&client);
+	close_side(&engine);
+	px_segment_detach(segment);
+	return 0;
+}
+
+/* The next message, which must be there. */
+static struct px_incoming receive(struct px_link *link)
+{
+	struct px_incoming in;
+
+	if (px_link_receive(link, &in) != 1)
+		fail_msg("nothing came: %s", px_last_error());
+	return in;
+}
+
+static void send_inline_body_arrives(void **state)
+{
+	struct px_outgoing out = { .kind = PX_REQUEST_NOOP, .flags = 3, .id = 9, .code = -4,
+				   .started_ns = 5, .completed_ns = 6, .body = "body", .body_bytes = 4 };
+	struct px_incoming in;
+
+	(void)state;
+	assert_int_equal(px_link_receive(engine.link, &in), 0);
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	in = receive(engine.link);
+	assert_int_equal(in.kind, PX_REQUEST_NOOP);
+	assert_int_equal(in.flags, 3);
+	assert_int_equal(in.id, 9);
+	assert_int_equal(in.code, -4);
+	assert_int_equal(in.completed_ns, 6);
+	assert_int_equal(in.body_bytes, 4);
+	assert_memory_equal(in.body, "body", 4);
+	assert_null(in.body_loan);
+	px_link_next(engine.link);
+	assert_int_equal(px_link_receive(engine.link, &in), 0);
+}
+
+static void send_each_size_arrives(void **state)
+{
+	const uint64_t largest = 3 * PX_UNIT_BYTES;
+	uint8_t *body = malloc(largest);
+
+	(void)state;
+	for (uint64_t i = 0; i < largest; i++)
+		body[i] = (uint8_t)(i * 7 >> 3);
+	for (uint64_t bytes = 0; bytes <= largest; bytes = bytes < 700 ? bytes + 1 : bytes * 3 / 2) {
+		struct px_outgoing out = { .kind = PX_REPLY, .id = bytes, .body = body,
+					   .body_bytes = bytes };
+		assert_int_equal(px_link_send(client.link, &out), 0);
+		struct px_incoming in = receive(engine.link);
+		assert_true(in.id == bytes && in.body_bytes == bytes);
+		assert_memory_equal(in.body, body, bytes);
+		px_link_next(engine.link);
+		px_incoming_free(&in);
+	}
+	free(body);
+}
+
+static struct px_region *region_of(struct px_port *port, uint64_t bytes, int fill)
+{
+	struct px_region *region;
+
+	assert_int_equal(px_region_new(port->arena, bytes, &region), 0);
+	memset(region->at, fill, bytes);
+	return region;
+}
+
+static void loan_is_private_and_writable(void **state)
+{
+	struct px_region *regions[3] = { region_of(client.port, 100000, 'a'), NULL,
+					 region_of(client.port, 64, 'b') };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = regions, .buffers_count = 3 };
+	uint8_t *mine, *theirs = regions[0]->at;
+	void *view;
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	struct px_incoming in = receive(engine.link);
+	px_link_next(engine.link);
+	assert_int_equal(in.buffers_count, 3);
+	assert_null(in.buffers[1]);
+	assert_int_equal(px_loan_map(in.buffers[0], &view), 0);
+	mine = view;
+	assert_true(mine[0] == 'a' && mine[99999] == 'a');
+	mine[5] = 'x';
+	assert_int_equal(theirs[5], 'a');
+	assert_int_equal(in.buffers[2]->bytes, 64);
+	assert_int_equal(client.link->leases.count, 2);
+	px_incoming_free(&in);
+	px_link_collect(client.link);
+	assert_int_equal(client.link->leases.count, 0);
+	assert_int_equal(atomic_load(&regions[0]->holds), 1);
+	px_region_release(regions[0]);
+	px_region_release(regions[2]);
+}
+
+static void leases_run_out_and_come_back(void **state)
+{
+	struct px_region *region = region_of(client.port, 4096, 'c');
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &region, .buffers_count = 1 };
+	struct px_incoming held[PX_LEASES_MAX];
+
+	(void)state;
+	for (int i = 0; i < PX_LEASES_MAX; i++) {
+		assert_int_equal(px_link_send(client.link, &out), 0);
+		held[i] = receive(engine.link);
+		px_link_next(engine.link);
+	}
+	assert_int_equal(px_link_send(client.link, &out), PX_EAGAIN);
+	assert_int_equal(atomic_load(&region->holds), 1 + PX_LEASES_MAX);
+	px_incoming_free(&held[3]);
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	held[3] = receive(engine.link);
+	px_link_next(engine.link);
+	for (int i = 0; i < PX_LEASES_MAX; i++)
+		px_incoming_free(&held[i]);
+	px_link_collect(client.link);
+	assert_int_equal(atomic_load(&region->holds), 1);
+	px_region_release(region);
+}
+
+static void arena_full_is_enomem_and_sends_nothing(void **state)
+{
+	struct px_region *region;
+	struct px_incoming in;
+	uint8_t *body = calloc(1, ARENA_BYTES + 1);
+	struct px_outgoing out = { .kind = PX_REPLY, .body = body, .body_bytes = ARENA_BYTES + 1 };
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "arena"));
+	assert_int_equal(px_link_receive(engine.link, &in), 0);
+	assert_int_equal(px_region_new(client.port->arena, ARENA_BYTES / 2, &region), 0);
+	px_region_release(region);
+	free(body);
+}
+
+/* A death with loans out: the link closes with the last of them, and the slot can go. */
+static void dead_peer_is_freed_after_the_last_loan(void **state)
+{
+	struct px_region *region = region_of(client.port, 200000, 'd');
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &region, .buffers_count = 1 };
+	struct px_death death = { .exit_signal = 9 };
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	struct px_incoming in = receive(engine.link);
+	px_link_next(engine.link);
+	px_member_bury(segment, client.port->self, &death);
+	px_link_finish(engine.link);
+	assert_int_equal(px_member_sweep(segment, NULL, NULL), 1);
+	assert_int_equal(in.buffers[0]->shared[199999], 'd');
+	px_incoming_free(&in);
+	assert_int_equal(px_member_sweep(segment, NULL, NULL), 0);
+	assert_int_equal(px_port_link(engine.port, client.port->self, &engine.link), PX_EENGINE);
+	px_region_release(region);
+}
+
+static void port_closed_before_loan_is_released(void **state)
+{
+	struct px_region *region = region_of(client.port, 200000, 'e');
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &region, .buffers_count = 1 };
+	void *view;
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	struct px_incoming in = receive(engine.link);
+	px_link_next(engine.link);
+	assert_int_equal(px_loan_map(in.buffers[0], &view), 0);
+	px_port_close(engine.port);
+	assert_int_equal(((uint8_t *)view)[1], 'e');
+	px_incoming_free(&in); /* closes the port for good */
+	pthread_join(engine.granter, NULL);
+	close(engine.supervisor_end);
+	px_region_release(region);
+	open_side(&engine, PX_MEMBER_ENGINE);
+}
+
+/* A peer that writes nonsense is named, and nothing of it is followed. */
+static void damaged_message_says_corrupt(void **state)
+{
+	struct px_region *region = region_of(client.port, 4096, 'f');
+	struct px_message_shm head = { .regions = 1 };
+	struct px_region_shm lent = { .offset = region->offset, .bytes = 4096 };
+	const struct {
+		struct px_message_shm head;
+		struct px_region_shm lent;
+		uint32_t bytes;
+		uint16_t flags;
+	} cases[] = {
+		{ head, lent, sizeof(head) - 1, 0 },
+		{ { .regions = 2 }, lent, sizeof(head) + sizeof(lent), 0 },
+		{ { .regions = UINT16_MAX }, lent, sizeof(head) + sizeof(lent), 0 },
+		{ { .regions = 1, .body_bytes = 1 }, lent, sizeof(head) + sizeof(lent), 0 },
+		{ { .regions = 1, .body_bytes = UINT64_MAX }, lent, sizeof(head) + sizeof(lent), 0 },
+		{ { .regions = 1, .body_bytes = 4097 }, lent, sizeof(head) + sizeof(lent), PX_MESSAGE_BODY_REGION },
+		{ { .regions = 0 }, lent, sizeof(head), PX_MESSAGE_BODY_REGION },
+		{ head, { .offset = 0, .bytes = 4096 }, sizeof(head) + sizeof(lent), 0 },
+		{ head, { .offset = UINT64_MAX, .bytes = 4096 }, sizeof(head) + sizeof(lent), 0 },
+		{ head, { .offset = region->offset, .bytes = UINT64_MAX }, sizeof(head) + sizeof(lent), 0 },
+		{ head, { .offset = region->offset, .bytes = ARENA_BYTES }, sizeof(head) + sizeof(lent), 0 },
+		{ head, { .offset = region->offset, .bytes = 1, .lease = UINT16_MAX }, sizeof(head) + sizeof(lent), 0 },
+	};
+	struct px_incoming in;
+	char expected[32];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "member %u", client.slot);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		void *payload;
+
+		assert_int_equal(px_producer_reserve(&client.link->tx, sizeof(head) + sizeof(lent),
+						     &payload), 0);
+		memcpy(payload, &cases[i].head, sizeof(head));
+		memcpy((uint8_t *)payload + sizeof(head), &cases[i].lent, sizeof(lent));
+		px_producer_publish(&client.link->tx, PX_REPLY, cases[i].flags, i, cases[i].bytes);
+		assert_int_equal(px_link_receive(engine.link, &in), PX_ECORRUPT);
+		assert_non_null(strstr(px_last_error(), expected));
+		assert_int_equal(atomic_load(&engine.link->held), 0);
+		px_link_next(engine.link);
+	}
+	px_region_release(region);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(send_inline_body_arrives),
+		CASE(send_each_size_arrives),
+		CASE(loan_is_private_and_writable),
+		CASE(leases_run_out_and_come_back),
+		CASE(arena_full_is_enomem_and_sends_nothing),
+		CASE(dead_peer_is_freed_after_the_last_loan),
+		CASE(port_closed_before_loan_is_released),
+		CASE(damaged_message_says_corrupt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# exports.sh - libpxrun.so shows exactly the functions that pxrun.h marks PX_PUBLIC.
+
+folder=$(mktemp -d) || exit 99
+trap 'rm -rf "$folder"' EXIT
+
+tr '\n' ' ' <"$PXRUN_SRCDIR/lib/pxrun.h" |
+	sed 's|/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/||g; s/PX_PUBLIC/\n&/g' |
+	sed -n 's/^PX_PUBLIC[^(]*[ *]\(px_[a-z_0-9]*\)(.*/\1/p' | sort -u >"$folder/declared"
+nm -D --defined-only "$PXRUN_BUILDDIR/.libs/libpxrun.so" |
+	awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$folder/exported"
+
+missing=$(comm -23 "$folder/declared" "$folder/exported")
+surplus=$(comm -13 "$folder/declared" "$folder/exported")
+bad=0
+for name in $missing; do
+	echo "$name is declared PX_PUBLIC but libpxrun.so does not show it: not defined, hidden, or not in lib/pxrun.map"
+	bad=1
+done
+for name in $surplus; do
+	echo "$name is shown by libpxrun.so but pxrun.h does not declare it"
+	bad=1
+done
+test $bad -eq 0 && echo "$(wc -l <"$folder/declared") public functions"
+exit $bad

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A client's life in a second, every step of which may be the last of somebody.
+
+``scenario.py PROFILE``. Each call must end: with the right result, or with one of
+pxrun's errors. Anything else (a wrong value, another exception, a hang that the
+driver sees) is a failure. Exit code 0: all steps ended as they should.
+"""
+from __future__ import annotations
+
+import sys
+
+import pxrun
+
+
+def tolerate(step, *args):
+    """Runs a step; errors that say that somebody died are as good as a result."""
+    try:
+        return step(*args)
+    except (pxrun.error.EngineError, pxrun.error.CompositeError, pxrun.error.PoolError) as error:
+        if isinstance(error, pxrun.error.CompositeError):
+            assert {e[0] for e in error.elist} <= {"EngineError"}, error
+        assert str(error), "an error without words"
+        return None
+
+
+def calls(view):
+    for i in range(40):
+        assert view.apply_sync(lambda x: x + 1, i) == [i + 1] * len(view)
+
+
+def queued(view):
+    pending = [view.apply_async(len, "x" * i) for i in range(150)]
+    for i, ar in enumerate(pending):
+        assert ar.get(30) == [i] * len(view)
+
+
+def buffers(view):
+    # bytes travel out of band in regions, without numpy to wait for
+    for size in (70_000, 300_000, 3_000_000):
+        data = bytes(size)
+        view.push({"data": data}, block=True)
+        assert view.apply_sync(lambda: len(data)) == [size] * len(view)
+        assert view.pull("data", block=True) == [data] * len(view)
+
+
+def prints(view):
+    ar = view.apply_async(lambda: print("x" * 20000))
+    ar.get(30)
+    assert all(out == "x" * 20000 + "\n" for out in ar.stdout)
+
+
+def dropped(view):
+    for _ in range(20):
+        view.apply_async(bytes, 100_000)
+
+
+def main(profile):
+    client = tolerate(pxrun.Client, profile)
+    if client is None:
+        return
+    for step in (calls, queued, buffers, prints, dropped, calls):
+        tolerate(lambda step=step: step(client[:]))
+    tolerate(client.close)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

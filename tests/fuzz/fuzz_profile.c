@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_profile.c - no text makes the reader of profiles fall, leak, or fail without words.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "error.h"
+#include "profile.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct px_profile profile;
+	int rc = px_profile_parse("profile", (const char *)data, size, &profile);
+
+	if (rc == 0)
+		px_profile_clear(&profile);
+	else if (!px_last_error()[0])
+		abort();
+	return 0;
+}

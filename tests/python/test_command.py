@@ -1,0 +1,455 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command `pxrun`: each verb, its exit codes, and what bad input and bad days get."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+OK, FAILED, USAGE, NO_POOL, ENGINE, EXISTS = range(6)
+LIMIT = 60
+
+
+class Command:
+    """Runs `pxrun` with runtime and configuration folders of its own."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.runtime = self.folder / "run"
+        self.config = self.folder / "config" / "pxrun"
+        self.runtime.mkdir(mode=0o700)
+        self.config.mkdir(parents=True)
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=str(self.runtime),
+                        XDG_CONFIG_HOME=str(self.config.parent))
+        for name in ("PXRUN_PROFILE", "PXRUN_ENGINES", "PXRUN_CONNECTION"):
+            self.env.pop(name, None)
+
+    def __call__(self, *arguments, code=OK, **options):
+        """Runs a verb to its end; its exit code must be `code`."""
+        done = subprocess.run(["pxrun", *arguments], env=self.env, text=True, timeout=LIMIT,
+                              capture_output=True, **options)
+        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+        return done
+
+    def begin(self, *arguments, **options):
+        """Runs a verb in the background."""
+        return subprocess.Popen(["pxrun", *arguments], env=self.env, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+    def status(self, *arguments):
+        return json.loads(self("status", "--json", *arguments).stdout)
+
+    def pools(self):
+        return json.loads(self("list", "--json").stdout)
+
+    def profile(self, text, name="default"):
+        path = self.config / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def pxrun():
+    # Not below pytest's own folders: a socket's path must be short.
+    folder = tempfile.mkdtemp(prefix="pxc.", dir="/tmp")
+    command = Command(folder)
+    yield command
+    subprocess.run(["pxrun", "stop", "--all"], env=command.env, timeout=LIMIT,
+                   stderr=subprocess.DEVNULL, check=False)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def pool(pxrun):
+    """A command whose default pool runs with two engines."""
+    pxrun("start", "-n", "2", "--daemonize")
+    return pxrun
+
+
+def wait_until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.01)
+
+
+def gone(pid):
+    """Whether a process is dead; one that its parent has not reaped counts as dead."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+# --- usage ---
+
+
+def test_version(pxrun):
+    assert re.fullmatch(r"pxrun \d+\.\d+\.\d+\n", pxrun("--version").stdout)
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "status", "list", "exec", "run"])
+def test_help_of_verb(pxrun, verb):
+    text = pxrun("help", verb).stdout
+    assert text.startswith(f"usage: pxrun {verb}")
+    assert pxrun(verb, "--help").stdout == text
+    assert pxrun(verb, "-h").stdout == text
+    assert f"\n  {verb} " in pxrun("help").stdout
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], "usage: pxrun VERB"),
+    (["dance"], "there is no verb 'dance'"),
+    (["help", "dance"], "there is no verb 'dance'"),
+    (["start", "--fast"], "pxrun: unrecognized option '--fast'"),
+    (["start", "extra"], "what is 'extra'?"),
+    (["start", "-n"], "pxrun: option requires an argument -- 'n'"),
+    (["start", "-n", "0"], "-n must be a whole number from 1 to 512, not '0'"),
+    (["start", "-n", "100000"], "from 1 to 512, not '100000'"),
+    (["start", "-n", "-3"], "from 1 to 512, not '-3'"),
+    (["start", "-n", "4x"], "from 1 to 512, not '4x'"),
+    (["run", "-n", "0", "script.py"], "-n must be a whole number from 1 to 512, not '0'"),
+    (["start", "--arena", "lots"], "--arena must be a size such as"),
+    (["start", "--arena", "3"], "--arena must be from 1M to 16T"),
+    (["start", "--restart", "perhaps"], "'never', 'on-failure' or 'always', not 'perhaps'"),
+    (["start", "--event-loop=select"], "'auto', 'io_uring' or 'epoll', not 'select'"),
+    (["start", "--preload", "a b"], "--preload must be names of modules"),
+    (["start", "--ready-fd", "77"], "--ready-fd must be a descriptor that is open"),
+    (["stop", "--timeout", "soon"], "--timeout must be a number of seconds"),
+    (["stop", "--all", "--profile", "x"], "--all and --profile exclude each other"),
+    (["status", "extra"], "what is 'extra'?"),
+    (["list", "extra"], "what is 'extra'?"),
+    (["exec"], "no code to run"),
+    (["exec", "a", "b"], "the code must be one argument"),
+    (["exec", "-t", "0,,1", "a"], "-t must be 'all' or ids"),
+    (["exec", "-t", "0-1", "a"], "-t must be 'all' or ids"),
+    (["exec", "-t", "", "a"], "-t must be 'all' or ids"),
+    (["exec", "-t", "1,1", "a"], "-t names engine 1 twice"),
+    (["run"], "no script to run"),
+])
+def test_misuse(pxrun, arguments, words):
+    done = pxrun(*arguments, code=USAGE)
+    assert words in done.stderr
+    assert not done.stdout
+    assert not list(pxrun.runtime.iterdir())
+
+
+def test_full_disk_is_no_success(pxrun):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(["pxrun", "help"], env=pxrun.env, stdout=full, text=True,
+                              stderr=subprocess.PIPE, timeout=LIMIT, check=False)
+    assert done.returncode == FAILED
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b/", ".hidden", "a b", "x" * 64])
+def test_profile_name_refused(pxrun, name):
+    done = pxrun("start", "--daemonize", "--profile", name, code=FAILED)
+    assert "is no profile name" in done.stderr
+    assert not list(pxrun.runtime.iterdir())
+
+
+# --- start, stop ---
+
+
+@pytest.mark.parametrize("loop", ["epoll", "io_uring"])
+def test_daemonize_returns_when_engines_answer(pxrun, loop):
+    done = subprocess.run(["pxrun", "start", "-n", "3", "-d", "--event-loop", loop],
+                          env=pxrun.env, text=True, capture_output=True, timeout=LIMIT,
+                          check=False)
+    if loop == "io_uring" and done.returncode and "io_uring" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == OK, done.stderr
+    assert re.match(r"pool 'default': 3 engines, pid \d+; stop it with `pxrun stop`\n",
+                    done.stdout)
+    assert pxrun("exec", "6 * 7").stdout == "".join(f"[{i}] Out[1]: 42\n" for i in range(3))
+    assert pxrun.status()["event_loop"] == loop
+    pxrun("stop")
+    assert list((pxrun.runtime / "pxrun").iterdir()) == []
+
+
+def test_start_twice(pool):
+    pid = pool.status()["pid"]
+    for arguments in (["start"], ["start", "--daemonize"]):
+        done = pool(*arguments, code=EXISTS)
+        assert f"a pool runs under the profile 'default' already (process {pid})" in done.stderr
+    assert pool("exec", "-t", "0", "1").stdout == "[0] Out[1]: 1\n"
+
+
+def test_two_profiles(pool):
+    pool("start", "-d", "-n", "1", "--profile", "second")
+    assert [p["profile"] for p in pool.pools()] == ["default", "second"]
+    assert pool("exec", "-p", "second", "'here'").stdout == "[0] Out[1]: 'here'\n"
+    pool("stop", "-p", "second")
+    assert [p["profile"] for p in pool.pools()] == ["default"]
+    pool("start", "-d", "-n", "1", "--profile", "second")
+    pool("stop", "--all")
+    assert pool.pools() == []
+
+
+def test_stop_without_pool(pxrun):
+    assert "start one with: pxrun start" in pxrun("stop", code=NO_POOL).stderr
+    assert "no pool of yours runs" in pxrun("stop", "--all", code=NO_POOL).stderr
+
+
+def test_foreground_until_interrupted(pxrun):
+    start = pxrun.begin("start", "-n", "2")
+    line = start.stdout.readline()
+    assert line == (f"pool 'default': 2 engines, pid {start.pid}; "
+                    "stop it with Ctrl-C or `pxrun stop`\n")
+    engines = [engine["pid"] for engine in pxrun.status()["engines"]]
+    start.send_signal(signal.SIGINT)
+    assert start.wait(LIMIT) == OK
+    assert start.stderr.read() == ""
+    assert all(gone(pid) for pid in engines)
+    assert list((pxrun.runtime / "pxrun").iterdir()) == []
+
+
+def test_foreground_ends_with_stop(pxrun):
+    start = pxrun.begin("start", "-n", "1")
+    start.stdout.readline()
+    pxrun("stop")
+    assert start.wait(LIMIT) == OK
+
+
+def test_supervisor_killed_then_start_again(pool):
+    before = pool.status()
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: all(gone(engine["pid"]) for engine in before["engines"]))
+    assert "no pool runs" in pool("exec", "1", code=NO_POOL).stderr
+    done = pool("start", "-n", "1", "--daemonize")
+    assert "1 engine," in done.stdout
+    assert pool.status()["pid"] != before["pid"]
+
+
+def test_stale_pool_listed_once(pool):
+    pid = pool.status()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: gone(pid))
+    wait_until(lambda: "running" not in pool("list").stdout)
+    assert pool.pools() == []
+    assert list((pool.runtime / "pxrun").iterdir()) == []
+
+
+def test_stale_socket_cleaned(pxrun):
+    folder = pxrun.runtime / "pxrun" / "default"
+    folder.mkdir(mode=0o700, parents=True)
+    folder.parent.chmod(0o700)
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    dead.bind(str(folder / "control"))
+    dead.close()
+    (folder / "connection.json").write_text("{}")
+    assert "no pool runs" in pxrun("status", code=NO_POOL).stderr
+    pxrun("start", "-n", "1", "--daemonize")
+    assert pxrun("exec", "1").stdout == "[0] Out[1]: 1\n"
+
+
+def test_folder_not_ours(pxrun):
+    folder = pxrun.runtime / "pxrun"
+    folder.mkdir()
+    folder.chmod(0o755)
+    for verb in (["start"], ["start", "-d"], ["status"], ["list"], ["exec", "1"], ["stop"]):
+        assert "has mode 0755" in pxrun(*verb, code=FAILED).stderr
+    folder.rmdir()
+    folder.symlink_to("/tmp")
+    assert "is a symbolic link" in pxrun("start", "-d", code=FAILED).stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_folder_of_another_user(pxrun):
+    folder = pxrun.runtime / "pxrun"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 12345, 12345)
+    assert "belongs to user 12345" in pxrun("start", "-d", code=FAILED).stderr
+
+
+def test_runtime_path_too_long(pxrun):
+    pxrun.env["XDG_RUNTIME_DIR"] = "/tmp/" + "x" * 100
+    done = pxrun("start", "-d", code=FAILED)
+    assert "set XDG_RUNTIME_DIR to a shorter one" in done.stderr
+
+
+# --- profiles ---
+
+
+def test_profile_is_read(pxrun):
+    pxrun.profile("engines: 3\nrestart: never\nenv: {GREETING: hello}\npreload: [colorsys]\n")
+    pxrun("start", "-d")
+    assert len(pxrun.status()["engines"]) == 3
+    code = "import os, sys; os.environ['GREETING'], 'colorsys' in sys.modules"
+    assert pxrun("exec", "-t", "2", code).stdout == "[2] Out[1]: ('hello', True)\n"
+
+
+def test_option_before_environment_before_profile(pxrun):
+    pxrun.profile("engines: 3\n")
+    pxrun.env["PXRUN_ENGINES"] = "2"
+    pxrun("start", "-d")
+    assert len(pxrun.status()["engines"]) == 2
+    pxrun("stop")
+    pxrun("start", "-d", "-n", "1")
+    assert len(pxrun.status()["engines"]) == 1
+    pxrun("stop")
+    pxrun.env["PXRUN_ENGINES"] = "many"
+    done = pxrun("start", "-d", code=FAILED)
+    assert "PXRUN_ENGINES must be a whole number from 1 to 512" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["start"], ["start", "-d"]])
+def test_wrong_profile_names_file_and_line(pxrun, arguments):
+    path = pxrun.profile("# settings\nengines: many\n")
+    done = pxrun(*arguments, code=FAILED)
+    assert f"{path}:2: engines must be a whole number from 1 to 512, not 'many'" in done.stderr
+    assert not list(pxrun.runtime.iterdir())
+
+
+def test_python_that_is_none(pxrun):
+    done = pxrun("start", "-d", "-n", "1", "--python", "/nonexistent/python", code=ENGINE)
+    assert "/nonexistent/python" in done.stderr
+    assert pxrun.pools() == []
+
+
+# --- status, list ---
+
+
+def test_status(pool):
+    status = pool.status()
+    assert status["profile"] == "default"
+    assert [engine["id"] for engine in status["engines"]] == [0, 1]
+    table = pool("status").stdout
+    assert table.startswith("pool 'default': up for ")
+    for engine in status["engines"]:
+        assert re.search(rf"^ +{engine['id']} +{engine['pid']}  up ", table, re.M)
+
+
+def test_list(pxrun):
+    done = pxrun("list")
+    assert done.stdout == "" and "no pool of yours runs" in done.stderr
+    pxrun("start", "-d", "-n", "2", "-p", "work")
+    [pool] = pxrun.pools()
+    assert pool["profile"] == "work" and pool["state"] == "running" and pool["engines"] == 2
+    assert pool["pid"] == pxrun.status("-p", "work")["pid"]
+    assert re.search(rf"^work +running +{pool['pid']} +2 ", pxrun("list").stdout, re.M)
+
+
+# --- exec ---
+
+
+def test_exec_prints_by_engine(pool):
+    done = pool("exec", "import sys\nprint('a\\nb')\nprint('c', end='', file=sys.stderr)\n'value'")
+    assert done.stdout == "".join(
+        f"[stdout:{i}] a\n[stdout:{i}] b\n[{i}] Out[1]: 'value'\n" for i in range(2))
+    assert done.stderr == "[stderr:0] c\n[stderr:1] c\n"
+
+
+def test_exec_keeps_namespace(pool):
+    assert pool("exec", "-t", "1", "a = 5").stdout == ""
+    assert pool("exec", "-t", "1", "a + 1").stdout == "[1] Out[2]: 6\n"
+    done = pool("exec", "a", code=FAILED)
+    assert done.stdout == "[1] Out[3]: 5\n"
+    assert "[0:execute]:\n" in done.stderr and "NameError" in done.stderr
+
+
+def test_exec_reads_standard_input(pool):
+    done = pool("exec", "-t", "0", "-", input="x = 20\nx + 1\n")
+    assert done.stdout == "[0] Out[1]: 21\n"
+    assert "NUL" in pool("exec", "-", input="a\0b", code=FAILED).stderr
+
+
+def test_exec_syntax_error(pool):
+    assert "SyntaxError" in pool("exec", "-t", "0", "1 +", code=FAILED).stderr
+
+
+def test_exec_no_such_engine(pool):
+    done = pool("exec", "-t", "7", "1", code=ENGINE)
+    assert "there is no engine 7; the live ones are 0, 1" in done.stderr
+
+
+def test_exec_engine_dies(pool):
+    done = pool("exec", "-t", "0", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+                code=ENGINE)
+    assert "engine 0" in done.stderr and "SIGKILL" in done.stderr
+    assert pool("exec", "1").stdout == "[0] Out[1]: 1\n[1] Out[1]: 1\n"
+
+
+def test_exec_streams(pool):
+    code = "import time\nprint('first')\ntime.sleep(30)"
+    run = pool.begin("exec", "-t", "0", code)
+    begin = time.monotonic()
+    assert run.stdout.readline() == "[stdout:0] first\n"
+    assert time.monotonic() - begin < 10
+    run.send_signal(signal.SIGINT)
+    assert run.wait(LIMIT) == FAILED
+    assert "KeyboardInterrupt" in run.stderr.read()
+    assert pool("exec", "-t", "0", "1").stdout.endswith(": 1\n")
+
+
+def test_exec_pool_killed(pool):
+    run = pool.begin("exec", "import time; print('on'); time.sleep(30)")
+    assert run.stdout.readline() == "[stdout:0] on\n"
+    os.kill(pool.status()["pid"], signal.SIGKILL)
+    assert run.wait(10) == NO_POOL
+    assert "supervisor is gone" in run.stderr.read()
+
+
+# --- run ---
+
+SCRIPT = """\
+import os, sys, time
+import pxrun
+with pxrun.Client() as rc:
+    print(rc[:].apply_sync(lambda x: x + 1, 41), flush=True)
+    print(sys.argv[1:], flush=True)
+    time.sleep(float(os.environ.get("NAP", "0")))
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def script(pxrun):
+    path = pxrun.folder / "script.py"
+    path.write_text(SCRIPT)
+    return str(path)
+
+
+def test_run_script(pxrun, script):
+    done = pxrun("run", "-n", "2", script, "--flag", "word", code=7)
+    assert done.stdout == "[42, 42]\n['--flag', 'word']\n"
+    assert pxrun.pools() == []
+    assert list((pxrun.runtime / "pxrun").iterdir()) == []
+
+
+def test_run_beside_default_pool(pool, script):
+    pool("run", "-n", "1", script, code=7)
+    assert [p["profile"] for p in pool.pools()] == ["default"]
+
+
+def test_run_finds_modules_beside_script(pxrun):
+    (pxrun.folder / "neighbour.py").write_text("def answer():\n    return 42\n")
+    path = pxrun.folder / "main.py"
+    path.write_text("import neighbour, pxrun\n"
+                    "print(pxrun.Client()[:].apply_sync(neighbour.answer))\n")
+    assert pxrun("run", "-n", "1", str(path), cwd="/").stdout == "[42]\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_run_ends_with_signal(pxrun, script, number):
+    pxrun.env["NAP"] = "60"
+    run = pxrun.begin("run", "-n", "1", script)
+    assert run.stdout.readline() == "[42]\n"
+    run.send_signal(number)
+    status = run.wait(LIMIT)
+    assert status == (128 + number if number == signal.SIGTERM else -number)
+    wait_until(lambda: pxrun.pools() == [])
+
+
+def test_run_missing_script(pxrun):
+    done = pxrun("run", "/nonexistent.py", code=FAILED)
+    assert "/nonexistent.py: No such file" in done.stderr

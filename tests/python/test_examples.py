@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The examples run, check themselves, and say so."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+EXAMPLES = pathlib.Path(os.environ["PXRUN_SRCDIR"]) / "examples"
+BUILD = pathlib.Path(os.environ["PXRUN_BUILDDIR"])
+HEAT = ["--size", "64", "--steps", "20"]
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], text=True, capture_output=True,
+                          timeout=120, check=False, **options)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("launcher", [[sys.executable], ["pxrun", "run", "-n", "3"]],
+                         ids=["alone", "pxrun-run"])
+def test_census(launcher):
+    output = run(*launcher, EXAMPLES / "census.py", "--quick")
+    assert "The engines and the serial run agree." in output
+    assert f"{3 if 'run' in launcher else 4} engines" in output
+    rows = re.findall(r"^(\w+) +(\d+) +(\d+)", output, re.M)
+    assert len(rows) >= 10
+    assert rows[-1][0] == "all" and int(rows[-1][2]) > 10000
+
+
+@pytest.mark.parametrize("launcher", [[sys.executable], ["pxrun", "run", "-n", "3"]],
+                         ids=["alone", "pxrun-run"])
+def test_heat(launcher, tmp_path):
+    picture = tmp_path / "heat.png"
+    output = run(*launcher, EXAMPLES / "heat.py", *HEAT, "--output", picture)
+    assert "agree in every bit" in output
+    data = picture.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n") and data[16:24] == b"\0\0\0\x40" * 2
+    length = int.from_bytes(data[33:37], "big")
+    pixels = zlib.decompress(data[41:41 + length])
+    assert len(pixels) == 64 * (1 + 3 * 64)
+    assert pixels[1:4] == b"\xff\xff\xff"  # the hot rim
+
+
+def test_heat_refuses_tiny_plate(tmp_path):
+    done = subprocess.run([sys.executable, EXAMPLES / "heat.py", "--size", "3"], text=True,
+                          capture_output=True, timeout=120, check=False, cwd=tmp_path)
+    assert done.returncode == 2 and "need a plate of 6 points" in done.stderr
+
+
+def test_pi():
+    output = run(BUILD / "examples" / "pi")
+    assert re.search(r"^pi = 3\.14159265\d+, error \d\.\de-1\d$", output, re.M)
+
+
+@pytest.mark.skipif(bool(os.environ.get("PXRUN_SANITIZE_PRELOAD")),
+                    reason="a program must be linked with the sanitizer of its library")
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler to be found")
+def test_example_of_manual(tmp_path):
+    manual = (EXAMPLES.parent / "man" / "libpxrun.3").read_text()
+    code = re.search(r"^#include.*?(?=^\.Ed)", manual, re.M | re.S)[0].replace(r"\e", "\\")
+    (tmp_path / "example.c").write_text(code)
+    run("cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{EXAMPLES.parent / 'lib'}",
+        tmp_path / "example.c", f"-L{BUILD / '.libs'}", "-lpxrun", "-o", tmp_path / "example")
+    assert run(tmp_path / "example") == "engine 0: 5\nengine 1: 5\n"
