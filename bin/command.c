@@ -14,6 +14,8 @@ int px_command_exit(int rc)
 	switch (rc) {
 	case 0:
 		return PX_EXIT_OK;
+	case PX_EINVAL:
+		return PX_EXIT_USAGE;
 	case PX_ENOPOOL:
 	case PX_EPOOL:
 		return PX_EXIT_NO_POOL;

@@ -2,8 +2,10 @@
 /*
  * main.c - the command `pxrun`: finds the verb.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "pxrun.h"
@@ -77,9 +79,24 @@ static int dispatch(int argc, char **argv)
 	return verb->run(argc - 1, argv + 1);
 }
 
+/* A descriptor below 3 that is closed would be given to the next file that is opened. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd < 3);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
-	int code = dispatch(argc, argv);
+	int code;
+
+	fill_standard_descriptors();
+	code = dispatch(argc, argv);
 
 	/* A full disk must not look like success. */
 	if (fflush(stdout) || ferror(stdout)) {

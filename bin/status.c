@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
 #include "error.h"
@@ -39,7 +40,7 @@ static struct text seconds_text(double seconds)
 	if (seconds < 0)
 		snprintf(text.at, sizeof(text.at), "-");
 	else if (seconds < 10)
-		snprintf(text.at, sizeof(text.at), "%.3f s", seconds);
+		snprintf(text.at, sizeof(text.at), "%.1f s", seconds);
 	else if (seconds < 600)
 		snprintf(text.at, sizeof(text.at), "%.0f s", seconds);
 	else if (seconds < 36000)
@@ -99,7 +100,9 @@ static void print_pool(const char *pool)
 	printf("event loop %s, restart %s, %u client%s\n", word(pool, "event_loop").at,
 	       word(pool, "restart").at, clients, clients == 1 ? "" : "s");
 	printf("arrays: %s of %s used, in %s\n", bytes_text(px_json_member(arena, "used")).at,
-	       bytes_text(px_json_member(arena, "budget")).at, word(segment, "kind").at);
+	       bytes_text(px_json_member(arena, "budget")).at,
+	       strcmp(word(segment, "kind").at, "shm") ? "a memfd: /dev/shm is too small" :
+							 "/dev/shm");
 	print_why("engines are started one by one", px_json_member(pool, "template"));
 }
 

@@ -90,7 +90,7 @@ def print_table(packages, shown):
                "longest function"))
     largest = sorted(packages.items(), key=lambda item: item[1][1], reverse=True)
     for name, (*numbers, longest) in largest[:shown]:
-        print(line(name, *numbers, f"{longest[1]}, {longest[0]} lines"))
+        print(line(name, *numbers, "{1}, {0} lines".format(*longest) if longest[0] else "-"))
     if len(largest) > shown:
         print(line(f"and {len(largest) - shown} more", *[""] * 6).rstrip())
     sums = [sum(column) for column in list(zip(*packages.values()))[:-1]]

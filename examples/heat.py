@@ -6,7 +6,7 @@ below its strip from its neighbours: the halo, which is pulled from one engine a
 pushed to the next. The result is compared with that of a single process, and written
 as a picture.
 
-    python heat.py [--size 256] [--steps 400] [--output heat.png]
+    python heat.py [--size 512] [--steps 400] [--output heat.png]
     pxrun run -n 4 heat.py
 """
 
@@ -45,14 +45,17 @@ def solve_serially(u, steps):
     return u
 
 
-def exchange(engines):
+def exchange(view, engines):
     """Gives each strip its neighbours' edge rows."""
-    first = [engine.pull("u[1]", block=False) for engine in engines]
-    last = [engine.pull("u[-2]", block=False) for engine in engines]
+    edges = view.pull(("u[1]", "u[-2]"), block=True)
     pushed = []
-    for upper, lower, last_of_upper, first_of_lower in zip(engines, engines[1:], last, first[1:]):
-        pushed.append(upper.push({"u[-1]": first_of_lower.get()}, block=False))
-        pushed.append(lower.push({"u[0]": last_of_upper.get()}, block=False))
+    for i, engine in enumerate(engines):
+        halo = {}
+        if i > 0:
+            halo["u[0]"] = edges[i - 1][1]
+        if i < len(engines) - 1:
+            halo["u[-1]"] = edges[i + 1][0]
+        pushed.append(engine.push(halo, block=False))
     for result in pushed:
         result.get()
 
@@ -67,7 +70,7 @@ def solve_on_engines(rc, u, steps):
         engine.push({"u": u[begin - 1:end + 1]}, block=True)
     for _ in range(steps):
         view.execute("advance(u)", block=True)
-        exchange(engines)
+        exchange(view, engines)
     view.execute("inside = u[1:-1]", block=True)
     return np.concatenate([u[:1], view.gather("inside", block=True), u[-1:]])
 
@@ -94,7 +97,7 @@ def connect():
 
 def main():
     parser = argparse.ArgumentParser(description="The heat equation in strips.")
-    parser.add_argument("--size", type=int, default=256, help="points along a side")
+    parser.add_argument("--size", type=int, default=512, help="points along a side")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--output", default="heat.png", help="the picture to write")
     options = parser.parse_args()

@@ -13,6 +13,7 @@
 
 #include "control.h"
 #include "error.h"
+#include "forked.h"
 #include "killpoint.h"
 #include "os.h"
 
@@ -378,7 +379,7 @@ static int usable(const struct px_client *client)
 /* Before the lock, which a fork may have copied while it was taken. */
 static int own_process(const struct px_client *client)
 {
-	if (!client->closed && client->port->owner_pid != getpid())
+	if (!client->closed && client->port->generation != px_forked_generation())
 		return px_fail(PX_ECLOSED,
 			       "this client belongs to process %d: attach a new one after a fork",
 			       client->port->owner_pid);
@@ -850,7 +851,7 @@ void px_client_detach(struct px_client *client)
 
 	if (!client || client->closed)
 		return;
-	if (client->port->owner_pid != getpid()) /* a child's copy: nothing of it is its own */
+	if (client->port->generation != px_forked_generation()) /* a child's copy: nothing of it is its own */
 		return;
 	if (client->owns_pool)
 		(void)px_client_stop_pool(client, PRIVATE_STOP_NS);
@@ -883,9 +884,10 @@ int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap)
 {
 	uint32_t given;
 	size_t count = 0;
+	int rc = px_client_check(client);
 
-	if (client->closed)
-		return px_fail(PX_ECLOSED, "this client is closed");
+	if (rc < 0)
+		return rc;
 	given = atomic_load_explicit(&client->port->segment->header->engines_count,
 				     memory_order_acquire);
 	for (uint32_t id = 0; id < given && id < PX_ENGINES_MAX; id++) {

@@ -12,6 +12,7 @@
 
 #include "control.h"
 #include "error.h"
+#include "forked.h"
 #include "killpoint.h"
 
 /* --- memory from the supervisor --- */
@@ -80,6 +81,7 @@ int px_port_open(struct px_segment *segment, struct px_member_id self, int contr
 	port->block = block;
 	port->bell = &segment->bells[self.slot];
 	port->control = control;
+	port->generation = px_forked_generation();
 	port->owner_pid = getpid();
 	pthread_mutex_init(&port->lock, NULL);
 	pthread_mutex_init(&port->control_lock, NULL);
@@ -200,11 +202,11 @@ static int link_open(struct px_port *port, struct px_member_id peer, struct px_l
 	if (rc < 0)
 		goto no_ring;
 	px_leases_open(&link->leases, port->segment, peer, &theirs->links[port->self.slot], port->self.epoch);
+	px_consumer_open(&link->rx, port->segment, link->own, peer.slot, port->self.slot);
 	if (!px_member_link_open(port->segment, link->own, peer)) {
 		rc = px_fail(PX_EENGINE, "member %u is dead", peer.slot);
 		goto dead;
 	}
-	px_consumer_open(&link->rx, port->segment, link->own, peer.slot, port->self.slot);
 	PX_KILLPOINT("port.link.opened"); /* dead here: an open link of a dead member counts for nothing */
 	*out = link;
 	return 0;
@@ -524,7 +526,7 @@ void px_loan_release(struct px_loan *loan)
 	port = link->port;
 	if (loan->mapped)
 		px_segment_unmap(loan->mapped, loan->mapped_bytes);
-	if (port->owner_pid == getpid()) {
+	if (port->generation == px_forked_generation()) {
 		(void)px_lease_release(link->own, loan->lease, loan->generation, link->bell);
 		PX_KILLPOINT("port.loan.released"); /* dead here: the lease is over either way */
 		pthread_mutex_lock(&port->lock);

@@ -34,7 +34,8 @@ struct px_port {
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
 	pthread_mutex_t control_lock; /* one call at a time */
 	struct px_link *links[PX_MEMBERS_MAX];
-	int owner_pid; /* a forked child may not use it */
+	uint32_t generation; /* px_forked_generation(): a forked child may not use it */
+	int owner_pid;
 	bool closed;   /* only loans keep it */
 };
 

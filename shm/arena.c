@@ -18,7 +18,7 @@
 #include "killpoint.h"
 
 #define BINS 256
-#define LARGE_BYTES (64 * 1024) /* from here on a region begins with a page */
+#define LARGE_BYTES (64 * 1024)               /* from here on a region begins with a page */
 #define EXTENT_MAX_BYTES (UINT64_C(64) << 20) /* a larger one only for a larger region */
 #define HASH_START 64
 
@@ -32,9 +32,9 @@ struct extent {
 struct block {
 	struct extent *extent;
 	uint64_t offset, bytes;
-	struct block *before, *behind;     /* by address */
+	struct block *before, *behind;         /* by address */
 	struct block *bin_before, *bin_behind; /* free blocks of a size */
-	struct block *hashed;              /* used blocks */
+	struct block *hashed;                  /* used blocks */
 	bool used;
 };
 
@@ -48,7 +48,8 @@ struct px_arena {
 	uint64_t bin_map[BINS / 64];
 	struct block **hash;
 	uint64_t hash_size, used_count;
-	uint64_t used_bytes, regions;
+	uint64_t used_bytes;
+	_Atomic uint64_t regions;
 };
 
 static uint64_t up(uint64_t bytes, uint64_t unit)
@@ -114,14 +115,27 @@ static bool fits(const struct block *block, uint64_t bytes, uint64_t align)
 	return start + bytes <= block->offset + block->bytes;
 }
 
-static struct block *find_free(const struct px_arena *arena, uint64_t bytes, uint64_t align)
+/* The first that fits of at most `looks` blocks of each bin. */
+static struct block *search(const struct px_arena *arena, uint64_t bytes, uint64_t align,
+			    uint64_t looks)
 {
 	for (unsigned bin = bin_next(arena, bin_of(bytes)); bin < BINS;
-	     bin = bin_next(arena, bin + 1))
-		for (struct block *b = arena->bins[bin]; b; b = b->bin_behind)
-			if (fits(b, bytes, align))
-				return b;
+	     bin = bin_next(arena, bin + 1)) {
+		struct block *block = arena->bins[bin];
+
+		for (uint64_t i = 0; i < looks && block; i++, block = block->bin_behind)
+			if (fits(block, bytes, align))
+				return block;
+	}
 	return NULL;
+}
+
+/* Many blocks of the bin may be a little too short: all are looked at only before we give up. */
+static struct block *find_free(const struct px_arena *arena, uint64_t bytes, uint64_t align)
+{
+	struct block *block = search(arena, bytes, align, 8);
+
+	return block ? block : search(arena, bytes, align, UINT64_MAX);
 }
 
 /* --- blocks in use, by offset --- */
@@ -191,9 +205,10 @@ static int extent_map(struct px_arena *arena, struct extent *extent)
 	PX_KILLPOINT("arena.extent.reserved"); /* dead here: the sweep punches it */
 	if (rc == 0)
 		rc = px_segment_map(arena->segment, extent->offset, extent->bytes, &at);
-	if (rc == 0)
-		extent->at = at;
-	return rc;
+	if (rc < 0)
+		return px_fail(PX_ENOMEM, "%s", px_last_error());
+	extent->at = at;
+	return 0;
 }
 
 static int extent_get(struct px_arena *arena, uint64_t bytes)
@@ -275,16 +290,32 @@ static int cut(struct px_arena *arena, struct block *block, uint64_t offset, str
 	return 0;
 }
 
-static void absorb_behind(struct px_arena *arena, struct block *block)
+/* Joins a block that is in no bin with the one behind it, likewise. */
+static void absorb_behind(struct block *block)
 {
 	struct block *gone = block->behind;
 
-	bin_remove(arena, gone);
 	block->bytes += gone->bytes;
 	block->behind = gone->behind;
 	if (gone->behind)
 		gone->behind->before = block;
 	free(gone);
+}
+
+/* Makes a block that is in no bin a free one, as long as it can be. */
+static void set_free(struct px_arena *arena, struct block *block)
+{
+	block->used = false;
+	if (block->behind && !block->behind->used) {
+		bin_remove(arena, block->behind);
+		absorb_behind(block);
+	}
+	if (block->before && !block->before->used) {
+		block = block->before;
+		bin_remove(arena, block);
+		absorb_behind(block);
+	}
+	bin_push(arena, block);
 }
 
 static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct block **out)
@@ -308,8 +339,11 @@ static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct b
 	}
 	if (block->bytes > bytes) {
 		rc = cut(arena, block, start + bytes, &rest);
-		if (rc < 0)
+		if (rc < 0) {
+			bin_remove(arena, block);
+			set_free(arena, block);
 			return rc;
+		}
 	}
 	bin_remove(arena, block);
 	hash_grow(arena);
@@ -319,27 +353,9 @@ static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct b
 	return 0;
 }
 
-static void give(struct px_arena *arena, struct block *block)
-{
-	arena->used_bytes -= block->bytes;
-	block->used = false;
-	if (block->behind && !block->behind->used)
-		absorb_behind(arena, block);
-	if (block->before && !block->before->used) {
-		struct block *front = block->before;
-
-		bin_push(arena, block);
-		bin_remove(arena, front);
-		absorb_behind(arena, front);
-		block = front;
-	}
-	bin_push(arena, block);
-}
-
 /* --- the arena --- */
 
-int px_arena_new(struct px_segment *segment, struct px_extent_source source,
-		 struct px_arena **out)
+int px_arena_new(struct px_segment *segment, struct px_extent_source source, struct px_arena **out)
 {
 	struct px_arena *arena = calloc(1, sizeof(*arena));
 
@@ -385,19 +401,25 @@ void px_arena_free(struct px_arena *arena)
 	free(arena);
 }
 
+/* Of a region's offset and size. */
+static uint64_t alignment(uint64_t bytes)
+{
+	return bytes >= LARGE_BYTES ? PX_PAGE_BYTES : PX_LINE_BYTES;
+}
+
 int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at)
 {
-	bool large = bytes >= LARGE_BYTES;
-	uint64_t align = large ? PX_PAGE_BYTES : PX_LINE_BYTES;
+	uint64_t align = alignment(bytes);
 	struct block *block;
 	int rc;
 
 	if (bytes == 0 || bytes > arena->segment->arena_bytes)
-		return px_fail(bytes ? PX_ENOMEM : PX_EINVAL,
-			       "a region of %llu MiB: the arena has %llu MiB in all; raise `arena:` "
-			       "in the profile, or --arena",
-			       (unsigned long long)(bytes >> 20),
-			       (unsigned long long)(arena->segment->arena_bytes >> 20));
+		return px_fail(
+			bytes ? PX_ENOMEM : PX_EINVAL,
+			"a region of %llu MiB: the arena has %llu MiB in all; raise `arena:` "
+			"in the profile, or --arena",
+			(unsigned long long)(bytes >> 20),
+			(unsigned long long)(arena->segment->arena_bytes >> 20));
 	pthread_mutex_lock(&arena->lock);
 	rc = take(arena, up(bytes, align), align, &block);
 	if (rc == 0) {
@@ -410,9 +432,13 @@ int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void 
 
 void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes)
 {
-	(void)bytes;
+	struct block *block;
+
 	pthread_mutex_lock(&arena->lock);
-	give(arena, hash_take(arena, offset));
+	block = hash_take(arena, offset);
+	assert(block->bytes == up(bytes, alignment(bytes)));
+	arena->used_bytes -= block->bytes;
+	set_free(arena, block);
 	pthread_mutex_unlock(&arena->lock);
 }
 
@@ -424,23 +450,24 @@ uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes)
 	pthread_mutex_lock(&arena->lock);
 	for (place = &arena->extents; *place;) {
 		struct extent *extent = *place;
+		uint64_t offset = extent->offset, bytes = extent->bytes;
 
 		if (extent->first->used || extent->first->behind) {
 			place = &extent->next;
 			continue;
 		}
-		if (kept + extent->bytes <= keep_bytes) {
-			kept += extent->bytes;
+		if (kept + bytes <= keep_bytes) {
+			kept += bytes;
 			place = &extent->next;
 			continue;
 		}
 		*place = extent->next;
-		given += extent->bytes;
+		given += bytes;
 		bin_remove(arena, extent->first);
-		(void)px_segment_punch(arena->segment, extent->offset, extent->bytes);
-		PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
-		arena->source.put(arena->source.ctx, extent->offset, extent->bytes);
 		extent_free(extent);
+		(void)px_segment_punch(arena->segment, offset, bytes);
+		PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
+		arena->source.put(arena->source.ctx, offset, bytes);
 	}
 	if (!arena->extents)
 		arena->next_bytes = PX_UNIT_BYTES;
@@ -457,7 +484,7 @@ void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out)
 		out->extent_bytes += e->bytes;
 	}
 	out->used_bytes = arena->used_bytes;
-	out->regions = arena->regions;
+	out->regions = atomic_load_explicit(&arena->regions, memory_order_relaxed);
 	pthread_mutex_unlock(&arena->lock);
 }
 
@@ -478,9 +505,7 @@ int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out
 	region->bytes = bytes;
 	region->arena = arena;
 	atomic_init(&region->holds, 1);
-	pthread_mutex_lock(&arena->lock);
-	arena->regions++;
-	pthread_mutex_unlock(&arena->lock);
+	atomic_fetch_add_explicit(&arena->regions, 1, memory_order_relaxed);
 	*out = region;
 	return 0;
 }
@@ -494,9 +519,7 @@ void px_region_release(struct px_region *region)
 {
 	if (atomic_fetch_sub_explicit(&region->holds, 1, memory_order_acq_rel) != 1)
 		return;
-	pthread_mutex_lock(&region->arena->lock);
-	region->arena->regions--;
-	pthread_mutex_unlock(&region->arena->lock);
+	atomic_fetch_sub_explicit(&region->arena->regions, 1, memory_order_relaxed);
 	px_arena_put(region->arena, region->offset, region->bytes);
 	free(region);
 }

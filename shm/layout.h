@@ -139,7 +139,7 @@ _Static_assert(sizeof(struct px_link_shm) % PX_LINE_BYTES == 0, "whole lines");
 /* What an engine does at the moment, for status displays; clients leave it zero. */
 struct px_activity_shm {
 	_Atomic uint32_t client_slot, client_epoch; /* epoch 0: idle */
-	_Atomic uint64_t request_id, started_ns;
+	_Atomic uint64_t request_id, started_ns; /* CLOCK_REALTIME */
 	_Atomic uint64_t requests_done;
 };
 

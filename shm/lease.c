@@ -91,8 +91,14 @@ void px_lease_revoke(struct px_leases *leases, uint16_t lease)
 
 	while (*place != NO_ROW && *place != lease)
 		place = &leases->rows[*place].next;
-	if (*place == lease)
-		end(leases, place);
+	if (*place != lease)
+		return;
+	/*
+	 * The holder has not released this generation and never will. If it were used up, so many
+	 * revocations could come round to the one that the holder released last.
+	 */
+	leases->rows[lease].generation--;
+	end(leases, place);
 }
 
 /* Whether what the holder has written about releases is meant for us. */

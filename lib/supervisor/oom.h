@@ -13,8 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cgroup.h"
+
 struct px_oom {
 	const char *root;
+	struct px_cgroup group; /* looked for once: a death is to be told of without delay */
+	bool grouped;
 	uint64_t seen;   /* kills that were looked at */
 	uint64_t unused; /* of these, the ones that no death has been charged with */
 };

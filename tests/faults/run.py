@@ -132,9 +132,8 @@ class Pool:
         self.run(PXRUN, "exec", "--profile", self.profile, "import os; os.getpid()", check=True)
         self.scenario_clean()
         state = self.status()
-        lingering = [m for m in state["arena"]["by_member"] if not m["alive"]]
-        if lingering:
-            raise Failure(f"memory of the dead is kept: {lingering}")
+        if state["arena"]["lingering"]:
+            raise Failure(f"{state['arena']['lingering']} dead members are kept")
 
     def scenario_clean(self):
         done = self.scenario()
@@ -192,7 +191,7 @@ def at_random(count, seed):
         state = pool.status()
         what = dice.choices(("engine", "client", "template", "supervisor"), (60, 30, 7, 3))[0]
         victims = {"engine": [e["pid"] for e in state["engines"] if e["pid"] > 0], "client": [client.pid],
-                   "template": [state.get("template", 0)], "supervisor": [state["pid"]]}[what]
+                   "template": [state["template"]["pid"]], "supervisor": [state["pid"]]}[what]
         victim = dice.choice([v for v in victims if v] or [client.pid])
         os.kill(victim, signal.SIGKILL)
         try:

@@ -152,7 +152,7 @@ def test_full_disk_is_no_success(pxrun):
 
 @pytest.mark.parametrize("name", ["../x", "a/b/", ".hidden", "a b", "x" * 64])
 def test_profile_name_refused(pxrun, name):
-    done = pxrun("start", "--daemonize", "--profile", name, code=FAILED)
+    done = pxrun("start", "--daemonize", "--profile", name, code=USAGE)
     assert "is no profile name" in done.stderr
     assert not list(pxrun.runtime.iterdir())
 
@@ -198,6 +198,20 @@ def test_two_profiles(pool):
 def test_stop_without_pool(pxrun):
     assert "start one with: pxrun start" in pxrun("stop", code=NO_POOL).stderr
     assert "no pool of yours runs" in pxrun("stop", "--all", code=NO_POOL).stderr
+
+
+def test_stop_interrupts_what_runs(pool):
+    run = pool.begin("exec", "import time\ntry: time.sleep(60)\nfinally: print('left')")
+    wait_until(lambda: pool.status()["engines"][1]["busy"])
+    pool("stop", "--timeout", "20")
+    assert run.wait(LIMIT) in (FAILED, NO_POOL, ENGINE)
+
+
+def test_start_without_standard_files(pxrun):
+    done = subprocess.run("pxrun start -d -n 1 <&- >&- 2>&-", shell=True, env=pxrun.env,
+                          timeout=LIMIT, check=False)
+    assert done.returncode == OK
+    assert pxrun("exec", "1").stdout == "[0] Out[1]: 1\n"
 
 
 def test_foreground_until_interrupted(pxrun):
@@ -273,7 +287,7 @@ def test_folder_of_another_user(pxrun):
 
 def test_runtime_path_too_long(pxrun):
     pxrun.env["XDG_RUNTIME_DIR"] = "/tmp/" + "x" * 100
-    done = pxrun("start", "-d", code=FAILED)
+    done = pxrun("start", "-d", code=USAGE)
     assert "set XDG_RUNTIME_DIR to a shorter one" in done.stderr
 
 
@@ -298,14 +312,14 @@ def test_option_before_environment_before_profile(pxrun):
     assert len(pxrun.status()["engines"]) == 1
     pxrun("stop")
     pxrun.env["PXRUN_ENGINES"] = "many"
-    done = pxrun("start", "-d", code=FAILED)
+    done = pxrun("start", "-d", code=USAGE)
     assert "PXRUN_ENGINES must be a whole number from 1 to 512" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["start"], ["start", "-d"]])
 def test_wrong_profile_names_file_and_line(pxrun, arguments):
     path = pxrun.profile("# settings\nengines: many\n")
-    done = pxrun(*arguments, code=FAILED)
+    done = pxrun(*arguments, code=USAGE)
     assert f"{path}:2: engines must be a whole number from 1 to 512, not 'many'" in done.stderr
     assert not list(pxrun.runtime.iterdir())
 
@@ -327,6 +341,15 @@ def test_status(pool):
     assert table.startswith("pool 'default': up for ")
     for engine in status["engines"]:
         assert re.search(rf"^ +{engine['id']} +{engine['pid']}  up ", table, re.M)
+
+
+def test_status_of_busy_engine(pool):
+    run = pool.begin("exec", "-t", "1", "import time; print('on'); time.sleep(30)")
+    run.stdout.readline()
+    wait_until(lambda: pool.status()["engines"][1]["busy"] > 0.2)
+    assert pool.status()["engines"][0]["busy"] is None
+    run.send_signal(signal.SIGINT)
+    assert run.wait(LIMIT) == FAILED
 
 
 def test_list(pxrun):

@@ -337,11 +337,12 @@ static struct px_client *client_of(PyObject *self)
 {
 	struct px_client *client = ((struct client *)self)->client;
 
-	if (!client) {
-		px_fail(PX_ECLOSED, "this client is closed");
-		px_raise(PX_ECLOSED);
-	}
-	return client;
+	/* In a forked child the segment is not even mapped. */
+	int rc = client ? px_client_check(client) : px_fail(PX_ECLOSED, "this client is closed");
+
+	if (rc < 0)
+		px_raise(rc);
+	return rc < 0 ? NULL : client;
 }
 
 static struct px_result *submit(struct px_client *client, const uint32_t *engines, uint32_t count,

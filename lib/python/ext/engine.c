@@ -33,7 +33,7 @@ struct interpreter {
 	PyObject *resolve; /* "module:function" -> callable */
 	PyObject *push, *pull; /* (name, value), (name) */
 	PyObject *failure; /* (exception, method) -> body */
-	PyObject *flush;   /* () : standard streams */
+	PyObject *flush; /* "flush" */
 	PyObject *functions; /* resolved before: str -> callable */
 	struct px_array_hooks hooks;
 	struct px_engine *engine;
@@ -186,6 +186,23 @@ static void reply_failure(struct interpreter *py, struct px_reply *reply, const 
 	Py_XDECREF(traceback);
 }
 
+/* What a request printed and Python still holds back goes into the pipes. */
+static void flush_streams(const struct interpreter *py)
+{
+	static const char *const names[] = { "stdout", "stderr" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		PyObject *stream = PySys_GetObject(names[i]); /* borrowed; a request may have set it */
+		PyObject *done = NULL;
+
+		if (stream && stream != Py_None)
+			done = PyObject_CallMethodObjArgs(stream, py->flush, NULL);
+		if (!done)
+			PyErr_Clear();
+		Py_XDECREF(done);
+	}
+}
+
 /* --- requests --- */
 
 static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
@@ -281,7 +298,6 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 	/* The handlers take its loans; the loop frees what they leave. */
 	struct px_incoming *in = (struct px_incoming *)(uintptr_t)request;
 	const char *method = "apply";
-	PyObject *flushed;
 	int rc = -1;
 
 	atomic_store(&request_runs, 1);
@@ -307,10 +323,7 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 	if (rc < 0)
 		reply_failure(py, reply, method);
 	forget_interrupt();
-	flushed = PyObject_CallNoArgs(py->flush);
-	if (!flushed)
-		PyErr_Clear();
-	Py_XDECREF(flushed);
+	flush_streams(py);
 }
 
 /* --- serving --- */
@@ -393,7 +406,7 @@ static int take_handlers(struct interpreter *py, PyObject *handlers)
 		{ "apply", &py->apply },     { "execute", &py->execute },
 		{ "resolve", &py->resolve }, { "push", &py->push },
 		{ "pull", &py->pull },	     { "failure", &py->failure },
-		{ "flush", &py->flush },     { "functions", &py->functions },
+		{ "functions", &py->functions },
 		{ "to_array", &py->hooks.to_array },
 		{ "from_array", &py->hooks.from_array },
 	};
@@ -403,7 +416,8 @@ static int take_handlers(struct interpreter *py, PyObject *handlers)
 		if (!*wanted[i].to)
 			return -1;
 	}
-	return 0;
+	py->flush = PyUnicode_InternFromString("flush");
+	return py->flush ? 0 : -1;
 }
 
 static int say_ready(int control)

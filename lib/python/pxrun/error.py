@@ -77,7 +77,7 @@ class RemoteError(KernelError):
     """
 
     def __init__(self, ename: str, evalue: str, traceback: str, engine_info: dict | None = None) -> None:
-        super().__init__(ename, evalue)
+        BaseException.__init__(self, ename, evalue)  # not that of a twin's other base
         self.ename = ename
         self.evalue = evalue
         self.traceback = traceback or ""
@@ -192,8 +192,8 @@ def _twin(cls: type) -> type:
     if found is None:
         try:
             found = type(f"RemoteError_{cls.__name__}", (RemoteError, cls), {"__module__": __name__})
-            found.__new__(found, "probe", "probe")  # some classes refuse two strings
-        except TypeError:
+            found("probe", "probe", "", {})
+        except Exception:  # the class has a constructor of its own that refuses this
             found = RemoteError
         _twins[cls] = found
     return found
@@ -224,10 +224,9 @@ def remote_error(ename: str, evalue: str, traceback: str, info: dict, original: 
     if cls is not None and not issubclass(cls, (SystemExit, KeyboardInterrupt, GeneratorExit)):
         # an engine's SystemExit must not end the client's process
         made = _twin(cls)
-    error = made.__new__(made, ename, evalue)
-    if exception is not None and hasattr(exception, "__dict__"):
-        error.__dict__.update(exception.__dict__)
-    RemoteError.__init__(error, ename, evalue, traceback, info)  # type: ignore[arg-type]
+    error = made(ename, evalue, traceback, info)
+    for name, value in getattr(exception, "__dict__", {}).items():
+        error.__dict__.setdefault(name, value)
     error._original = original  # type: ignore[attr-defined]
     return error
 

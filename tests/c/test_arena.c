@@ -1,0 +1,784 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "error.h"
+#include "os.h"
+
+#define UNITS 160
+#define ARENA_BYTES ((uint64_t)UNITS * PX_UNIT_BYTES)
+#define LARGE_BYTES (64 * 1024)
+#define EXTENT_MAX_BYTES (UINT64_C(64) << 20)
+#define GETS_MAX 256
+
+/* A segment, an arena in it, and who hands out its units. */
+static struct world {
+	struct px_segment *segment;
+	struct px_arena *arena;
+	bool taken[UNITS];
+	uint64_t taken_units, taken_max;   /* the source says no beyond */
+	uint64_t asked[GETS_MAX];          /* bytes of each call of source_get() */
+	unsigned asks, shift;              /* of the offsets given: a range that cannot be mapped */
+	int fallocates, fail_at, fail_how; /* the fail_at-th fallocate returns fail_how */
+	struct px_os os;
+} world;
+
+static int source_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got)
+{
+	uint64_t units = bytes / PX_UNIT_BYTES, first, run = 0;
+
+	(void)ctx;
+	assert_int_equal(bytes % PX_UNIT_BYTES, 0);
+	assert_true(units > 0);
+	world.asked[world.asks++ % GETS_MAX] = bytes;
+	if (world.taken_units + units > world.taken_max)
+		return px_fail(PX_ENOMEM, "no: %llu units are out",
+			       (unsigned long long)world.taken_units);
+	for (first = 0; first < UNITS && run < units; first++)
+		run = world.taken[first] ? 0 : run + 1;
+	if (run < units)
+		return px_fail(PX_ENOMEM, "no: all is in pieces");
+	first -= units;
+	memset(&world.taken[first], true, units);
+	world.taken_units += units;
+	*offset = world.segment->arena_offset + first * PX_UNIT_BYTES + world.shift;
+	*got = bytes;
+	return 0;
+}
+
+static void source_put(void *ctx, uint64_t offset, uint64_t bytes)
+{
+	uint64_t first = (offset - world.segment->arena_offset) / PX_UNIT_BYTES;
+
+	(void)ctx;
+	for (uint64_t i = first; i < first + bytes / PX_UNIT_BYTES; i++) {
+		assert_true(world.taken[i]);
+		world.taken[i] = false;
+		world.taken_units--;
+	}
+}
+
+static int fallocate_scripted(int fd, int mode, off_t offset, off_t length)
+{
+	if (++world.fallocates == world.fail_at)
+		return world.fail_how;
+	return world.shift ? 0 : world.os.fallocate(fd, mode, offset, length);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	world.taken_max = UNITS;
+	world.os = px_os;
+	if (px_segment_create(ARENA_BYTES, true, &world.segment) ||
+	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+			 &world.arena))
+		return -1;
+	px_os.fallocate = fallocate_scripted;
+	return 0;
+}
+
+/* Every case ends with nothing in use, and then every unit must come back. */
+static int teardown(void **state)
+{
+	struct px_arena_usage usage;
+	uint64_t given = world.taken_units * PX_UNIT_BYTES;
+	int rc = 0;
+
+	(void)state;
+	world.fail_at = 0;
+	px_arena_usage(world.arena, &usage);
+	if (usage.regions || usage.used_bytes || usage.extent_bytes != given)
+		rc = -1;
+	if (px_arena_trim(world.arena, 0) != given || world.taken_units)
+		rc = -1;
+	px_arena_free(world.arena);
+	px_segment_detach(world.segment);
+	px_os = world.os;
+	return rc;
+}
+
+static struct px_region *region(uint64_t bytes)
+{
+	struct px_region *r = NULL;
+
+	assert_int_equal(px_region_new(world.arena, bytes, &r), 0);
+	assert_int_equal(r->bytes, bytes);
+	return r;
+}
+
+static struct px_arena_usage usage(void)
+{
+	struct px_arena_usage u;
+
+	px_arena_usage(world.arena, &u);
+	return u;
+}
+
+static uint64_t padded(uint64_t bytes)
+{
+	uint64_t align = bytes >= LARGE_BYTES ? PX_PAGE_BYTES : PX_LINE_BYTES;
+
+	return (bytes + align - 1) / align * align;
+}
+
+static uint64_t file_bytes(void)
+{
+	struct stat file;
+
+	assert_int_equal(fstat(world.segment->fd, &file), 0);
+	return (uint64_t)file.st_blocks * 512;
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* --- what a region is */
+
+static void new_each_size_is_aligned_and_padded(void **state)
+{
+	static const int around[] = { -1, 0, 1 };
+
+	(void)state;
+	for (unsigned bit = 1; UINT64_C(8) << bit <= ARENA_BYTES; bit++)
+		for (unsigned i = 0; i < 3; i++) {
+			uint64_t bytes = (UINT64_C(1) << bit) + (uint64_t)around[i];
+			uint64_t align = bytes >= LARGE_BYTES ? PX_PAGE_BYTES : PX_LINE_BYTES;
+			struct px_region *odd = region(1), *r = region(bytes);
+
+			assert_int_equal(r->offset % align, 0);
+			assert_int_equal((uintptr_t)r->at % align, 0);
+			assert_int_equal(usage().used_bytes, PX_LINE_BYTES + padded(bytes));
+			px_region_release(r);
+			px_region_release(odd);
+			px_arena_trim(world.arena, 0);
+		}
+}
+
+static void new_region_is_seen_by_readers_at_its_offset(void **state)
+{
+	struct px_region *r = region(100000);
+
+	(void)state;
+	memset(r->at, 0x5a, r->bytes);
+	assert_memory_equal(world.segment->base + r->offset, r->at, r->bytes);
+	px_region_release(r);
+}
+
+static void new_no_bytes_is_refused(void **state)
+{
+	struct px_region *r;
+
+	(void)state;
+	assert_int_equal(px_region_new(world.arena, 0, &r), PX_EINVAL);
+	assert_int_equal(world.asks, 0);
+}
+
+static void new_larger_than_arena_says_no_memory(void **state)
+{
+	struct px_region *r;
+
+	(void)state;
+	assert_int_equal(px_region_new(world.arena, ARENA_BYTES + 1, &r), PX_ENOMEM);
+	assert_int_equal(px_region_new(world.arena, UINT64_MAX, &r), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "arena:"));
+	assert_int_equal(world.asks, 0);
+}
+
+static void release_last_hold_gives_memory_back(void **state)
+{
+	struct px_region *r = region(5000);
+
+	(void)state;
+	px_region_hold(r);
+	px_region_hold(r);
+	px_region_release(r);
+	px_region_release(r);
+	assert_int_equal(usage().regions, 1);
+	px_region_release(r);
+	assert_int_equal(usage().regions, 0);
+	assert_int_equal(usage().used_bytes, 0);
+}
+
+/* --- extents */
+
+static void extents_double_up_to_a_cap(void **state)
+{
+	struct px_region *regions[UNITS];
+	uint64_t next = PX_UNIT_BYTES;
+	unsigned count = 0, asks = 0;
+
+	(void)state;
+	while (world.taken_units < UNITS / 2) {
+		regions[count++] = region(PX_UNIT_BYTES);
+		if (world.asks == asks)
+			continue;
+		assert_int_equal(world.asked[asks++], next);
+		if (next < EXTENT_MAX_BYTES)
+			next *= 2;
+	}
+	assert_int_equal(usage().extents, asks);
+	while (count > 0)
+		px_region_release(regions[--count]);
+}
+
+static void extent_for_a_large_region_has_what_it_needs(void **state)
+{
+	struct px_region *r = region(20 * (uint64_t)PX_UNIT_BYTES + 1);
+
+	(void)state;
+	assert_int_equal(world.asks, 1);
+	assert_int_equal(world.asked[0], 21 * PX_UNIT_BYTES);
+	px_region_release(r);
+}
+
+static void extent_doubled_refused_takes_what_is_needed(void **state)
+{
+	struct px_region *a, *b, *c;
+
+	(void)state;
+	world.taken_max = 4;
+	a = region(PX_UNIT_BYTES);
+	b = region(2 * PX_UNIT_BYTES);
+	assert_int_equal(world.asked[1], 2 * PX_UNIT_BYTES);
+	c = region(PX_UNIT_BYTES);
+	assert_int_equal(world.asks, 4);
+	assert_int_equal(world.asked[2], 4 * PX_UNIT_BYTES);
+	assert_int_equal(world.asked[3], PX_UNIT_BYTES);
+	px_region_release(a);
+	px_region_release(b);
+	px_region_release(c);
+}
+
+static void new_source_empty_says_why_and_recovers(void **state)
+{
+	struct px_region *a, *b = NULL;
+
+	(void)state;
+	world.taken_max = 1;
+	a = region(PX_UNIT_BYTES);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(px_region_new(world.arena, 64, &b), PX_ENOMEM);
+		assert_string_equal(px_last_error(), "no: 1 units are out");
+		assert_null(b);
+	}
+	px_region_release(a);
+	a = region(PX_UNIT_BYTES);
+	px_region_release(a);
+	world.taken_max = 2;
+	a = region(PX_UNIT_BYTES);
+	b = region(64);
+	px_region_release(a);
+	px_region_release(b);
+}
+
+static void extent_not_reserved_is_put_back(void **state)
+{
+	struct px_region *r = NULL;
+
+	(void)state;
+	world.fail_how = -ENOSPC;
+	world.fail_at = 1;
+	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "memory"));
+	world.fail_how = -EIO;
+	world.fail_at = world.fallocates + 1;
+	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), strerror(EIO)));
+	assert_null(r);
+	assert_int_equal(world.taken_units, 0);
+	assert_int_equal(usage().extents, 0);
+	px_region_release(region(64));
+}
+
+static void extent_reserve_interrupted_is_tried_again(void **state)
+{
+	(void)state;
+	world.fail_how = -EINTR;
+	world.fail_at = 1;
+	px_region_release(region(64));
+	assert_int_equal(world.fallocates, 2);
+}
+
+static void extent_not_mapped_is_put_back(void **state)
+{
+	struct px_region *r = NULL;
+
+	(void)state;
+	world.shift = 1;
+	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "mapping"));
+	assert_null(r);
+	assert_int_equal(world.taken_units, 0);
+	world.shift = 0;
+	px_region_release(region(64));
+}
+
+/* Some growing, some shrinking; returns the number of refusals. */
+static unsigned day_in_the_life(void)
+{
+	struct px_region *regions[12] = { NULL };
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < 12; i++) {
+		int rc = px_region_new(world.arena, (i + 1) * PX_UNIT_BYTES / 2, &regions[i]);
+
+		assert_true(rc == 0 || rc == PX_ENOMEM);
+		refused += rc != 0;
+		if (i % 3 == 2 && regions[i - 1]) {
+			px_region_release(regions[i - 1]);
+			regions[i - 1] = NULL;
+			px_arena_trim(world.arena, PX_UNIT_BYTES);
+		}
+	}
+	for (unsigned i = 0; i < 12; i++)
+		if (regions[i])
+			px_region_release(regions[i]);
+	px_arena_trim(world.arena, 0);
+	return refused;
+}
+
+static void fallocate_fails_at_any_step_leaks_nothing(void **state)
+{
+	int steps;
+
+	(void)state;
+	assert_int_equal(day_in_the_life(), 0);
+	steps = world.fallocates;
+	assert_true(steps > 6);
+	world.fail_how = -ENOSPC;
+	for (int step = 1; step <= steps; step++) {
+		world.fallocates = 0;
+		world.fail_at = step;
+		(void)day_in_the_life();
+		assert_true(world.fallocates >= step);
+		assert_int_equal(world.taken_units, 0);
+		assert_int_equal(usage().extent_bytes, 0);
+		assert_int_equal(usage().used_bytes, 0);
+	}
+}
+
+/* --- trim */
+
+static void trim_gives_pages_and_units_back(void **state)
+{
+	uint64_t before = file_bytes();
+	struct px_region *r = region(3 * PX_UNIT_BYTES);
+
+	(void)state;
+	assert_true(file_bytes() >= before + 3 * PX_UNIT_BYTES);
+	px_region_release(r);
+	assert_int_equal(world.taken_units, 3);
+	assert_int_equal(px_arena_trim(world.arena, 0), 3 * PX_UNIT_BYTES);
+	assert_int_equal(world.taken_units, 0);
+	assert_int_equal(file_bytes(), before);
+	assert_int_equal(px_arena_trim(world.arena, 0), 0);
+}
+
+static void trim_keeps_extents_in_use(void **state)
+{
+	struct px_region *a = region(PX_UNIT_BYTES), *b = region(2 * PX_UNIT_BYTES);
+	struct px_region *small = region(64);
+
+	(void)state;
+	px_region_release(b);
+	assert_int_equal(px_arena_trim(world.arena, 0), 2 * PX_UNIT_BYTES);
+	memset(a->at, 1, a->bytes);
+	memset(small->at, 2, small->bytes);
+	px_region_release(a);
+	px_region_release(small);
+}
+
+static void trim_keeps_so_many_warm(void **state)
+{
+	struct px_region *a = region(PX_UNIT_BYTES), *b = region(2 * PX_UNIT_BYTES);
+
+	(void)state;
+	px_region_release(a);
+	px_region_release(b);
+	assert_int_equal(px_arena_trim(world.arena, 3 * PX_UNIT_BYTES), 0);
+	assert_int_equal(px_arena_trim(world.arena, 2 * PX_UNIT_BYTES), PX_UNIT_BYTES);
+	assert_int_equal(usage().extent_bytes, 2 * PX_UNIT_BYTES);
+	assert_int_equal(world.asks, 2);
+	px_region_release(region(2 * PX_UNIT_BYTES));
+	assert_int_equal(world.asks, 2);
+}
+
+/* --- reuse */
+
+static void new_after_release_is_the_warmest(void **state)
+{
+	struct px_region *used[4], *walls[4];
+	uint64_t offsets[4];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		used[i] = region(1000);
+		walls[i] = region(64);
+		offsets[i] = used[i]->offset;
+	}
+	px_region_release(used[2]);
+	px_region_release(used[0]);
+	px_region_release(used[3]);
+	px_region_release(used[1]);
+	used[0] = region(1000);
+	used[1] = region(1000);
+	used[2] = region(1000);
+	used[3] = region(1000);
+	assert_int_equal(used[0]->offset, offsets[1]);
+	assert_int_equal(used[1]->offset, offsets[3]);
+	assert_int_equal(used[2]->offset, offsets[0]);
+	assert_int_equal(used[3]->offset, offsets[2]);
+	for (unsigned i = 0; i < 4; i++) {
+		px_region_release(used[i]);
+		px_region_release(walls[i]);
+	}
+}
+
+static void new_and_release_in_turn_uses_one_place(void **state)
+{
+	struct px_region *r = region(300000);
+	uint64_t offset = r->offset;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		px_region_release(r);
+		r = region(300000);
+		assert_int_equal(r->offset, offset);
+	}
+	px_region_release(r);
+	assert_int_equal(world.asks, 1);
+}
+
+/* A bin holds blocks that differ by up to a quarter: the one that fits may come last. */
+static void new_finds_the_one_block_that_fits(void **state)
+{
+	struct px_region *fits, *regions[40], *walls[41];
+	struct px_region *rest[PX_UNIT_BYTES / 1024];
+	uint64_t offset, bytes = 0;
+	unsigned count = 0;
+
+	(void)state;
+	world.taken_max = 1;
+	fits = region(1216);
+	walls[40] = region(64);
+	offset = fits->offset;
+	for (unsigned i = 0; i < 40; i++) {
+		regions[i] = region(1024);
+		walls[i] = region(64);
+	}
+	bytes = PX_UNIT_BYTES - usage().used_bytes;
+	while (bytes >= 1024 && px_region_new(world.arena, 1024, &rest[count]) == 0)
+		count++;
+	bytes = PX_UNIT_BYTES - usage().used_bytes;
+	if (bytes > 0)
+		rest[count++] = region(bytes);
+	px_region_release(fits);
+	for (unsigned i = 0; i < 40; i++)
+		px_region_release(regions[i]);
+	fits = region(1216);
+	assert_int_equal(fits->offset, offset);
+	px_region_release(fits);
+	for (unsigned i = 0; i < 41; i++)
+		px_region_release(walls[i]);
+	while (count > 0)
+		px_region_release(rest[--count]);
+}
+
+static void release_in_any_order_makes_one_block(void **state)
+{
+	enum { PIECES = 64 };
+	struct px_region *pieces[PIECES];
+	uint64_t seed = 7;
+
+	(void)state;
+	px_region_release(region(PX_UNIT_BYTES));
+	for (unsigned round = 0; round < 200; round++) {
+		for (unsigned i = 0; i < PIECES; i++)
+			pieces[i] = region(PX_UNIT_BYTES / PIECES);
+		for (unsigned left = PIECES; left > 0; left--) {
+			unsigned i = (unsigned)(random_next(&seed) % left);
+
+			px_region_release(pieces[i]);
+			pieces[i] = pieces[left - 1];
+		}
+		px_region_release(region(PX_UNIT_BYTES));
+	}
+	assert_int_equal(world.asks, 1);
+}
+
+/* --- against a model: who has which line */
+
+#define LIVE_MAX 2000
+#define LINES (ARENA_BYTES / PX_LINE_BYTES)
+
+static uint64_t random_size(uint64_t *seed)
+{
+	uint64_t r = random_next(seed), most;
+
+	most = r % 100 < 70 ? 2000 : r % 100 < 95 ? 40000 : PX_UNIT_BYTES / 2;
+	return 1 + (r >> 8) % most;
+}
+
+static void stamp(const struct px_region *r, uint64_t value)
+{
+	*(uint64_t *)r->at = value;
+	if (r->bytes >= 16)
+		memcpy((uint8_t *)r->at + r->bytes - 8, &value, 8);
+}
+
+static void check_stamp(const struct px_region *r, uint64_t value)
+{
+	assert_int_equal(*(uint64_t *)r->at, value);
+	if (r->bytes >= 16)
+		assert_memory_equal((uint8_t *)r->at + r->bytes - 8, &value, 8);
+}
+
+static void check_and_mark(uint8_t *lines, const struct px_region *r, bool used)
+{
+	uint64_t first = (r->offset - world.segment->arena_offset) / PX_LINE_BYTES;
+	uint64_t count = padded(r->bytes) / PX_LINE_BYTES;
+
+	assert_true(first + count <= LINES);
+	for (uint64_t i = first; i < first + count; i++)
+		assert_int_equal(lines[i], !used);
+	memset(lines + first, used, count);
+}
+
+static void random_operations_never_overlap(void **state)
+{
+	static struct px_region *live[LIVE_MAX];
+	uint8_t *lines = calloc(LINES, 1);
+	uint64_t seed = 20240607, used = 0;
+	unsigned count = 0, refused = 0;
+
+	(void)state;
+	assert_non_null(lines);
+	world.taken_max = UNITS / 4;
+	for (unsigned op = 0; op < 200000; op++) {
+		bool grows = random_next(&seed) % 64 < ((op / 20000) % 2 ? 28u : 36u);
+
+		if (grows && count < LIVE_MAX) {
+			uint64_t bytes = random_size(&seed);
+			int rc = px_region_new(world.arena, bytes, &live[count]);
+
+			if (rc) {
+				assert_int_equal(rc, PX_ENOMEM);
+				refused++;
+				continue;
+			}
+			check_and_mark(lines, live[count], true);
+			stamp(live[count], live[count]->offset ^ bytes);
+			used += padded(bytes);
+			count++;
+		} else if (count > 0) {
+			unsigned i = (unsigned)(random_next(&seed) % count);
+
+			check_stamp(live[i], live[i]->offset ^ live[i]->bytes);
+			check_and_mark(lines, live[i], false);
+			used -= padded(live[i]->bytes);
+			px_region_release(live[i]);
+			live[i] = live[--count];
+		}
+		if (op % 1000 == 0) {
+			px_arena_trim(world.arena, random_next(&seed) % (8 * PX_UNIT_BYTES));
+			assert_int_equal(usage().used_bytes, used);
+			assert_int_equal(usage().regions, count);
+			assert_int_equal(usage().extent_bytes, world.taken_units * PX_UNIT_BYTES);
+		}
+	}
+	assert_true(refused > 0);
+	while (count > 0)
+		px_region_release(live[--count]);
+	free(lines);
+}
+
+/* --- without the handle */
+
+static void get_and_put_need_no_handle(void **state)
+{
+	uint64_t offsets[100];
+	void *at;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(px_arena_get(world.arena, 64 + i * 512, &offsets[i], &at), 0);
+		assert_memory_equal(world.segment->base + offsets[i], at, 64);
+	}
+	assert_int_equal(usage().regions, 0);
+	for (unsigned i = 0; i < 100; i++)
+		px_arena_put(world.arena, offsets[i], 64 + i * 512);
+}
+
+/* Whether putting that back is noticed as the bug that it is; in a child. */
+static bool put_aborts(uint64_t offset, uint64_t bytes)
+{
+	struct rlimit no_core = { 0, 0 };
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (!child) {
+		signal(SIGABRT, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &no_core);
+		close(STDERR_FILENO);
+		px_arena_put(world.arena, offset, bytes);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void put_wrong_offset_is_noticed(void **state)
+{
+	uint64_t offset;
+	void *at;
+
+	(void)state;
+#ifdef NDEBUG
+	skip();
+#endif
+	assert_int_equal(px_arena_get(world.arena, 1000, &offset, &at), 0);
+	assert_true(put_aborts(offset + 64, 1000));
+	assert_true(put_aborts(offset + UINT64_C(0x1000000), 1000));
+	assert_true(put_aborts(offset, 1100));
+	assert_false(put_aborts(offset, 1000));
+	px_arena_put(world.arena, offset, 1000);
+	assert_true(put_aborts(offset, 1000));
+}
+
+/* --- threads */
+
+#define THREADS 4
+
+static void *use_arena(void *arg)
+{
+	uint64_t seed = *(uint64_t *)arg;
+	struct px_region *mine[32] = { NULL };
+	uintptr_t wrong = 0;
+
+	for (unsigned op = 0; op < 20000; op++) {
+		uint64_t r = random_next(&seed);
+		struct px_region **place = &mine[r % 32];
+
+		if (*place) {
+			uint64_t found = *(uint64_t *)(*place)->at;
+
+			wrong += found != ((*place)->offset ^ *(uint64_t *)arg);
+			if (r >> 8 & 1) {
+				px_region_hold(*place);
+				px_region_release(*place);
+			}
+			px_region_release(*place);
+			*place = NULL;
+		} else if (px_region_new(world.arena, 8 + (r >> 8) % 8000, place) == 0) {
+			*(uint64_t *)(*place)->at = (*place)->offset ^ *(uint64_t *)arg;
+		} else {
+			wrong++;
+		}
+		if (op % 500 == 0)
+			px_arena_trim(world.arena, PX_UNIT_BYTES);
+	}
+	for (unsigned i = 0; i < 32; i++)
+		if (mine[i])
+			px_region_release(mine[i]);
+	return (void *)wrong;
+}
+
+static void threads_share_an_arena(void **state)
+{
+	pthread_t threads[THREADS];
+	uint64_t seeds[THREADS];
+	void *wrong;
+
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++) {
+		seeds[i] = 1000 + i;
+		assert_int_equal(pthread_create(&threads[i], NULL, use_arena, &seeds[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+}
+
+/* A region may be let go by another thread than the one that made it, both at once. */
+static void *release_one(void *arg)
+{
+	px_region_release(arg);
+	return NULL;
+}
+
+static void threads_release_last_hold_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		struct px_region *r = region(4096);
+		pthread_t thread;
+
+		px_region_hold(r);
+		memset(r->at, (int)i, 64);
+		assert_int_equal(pthread_create(&thread, NULL, release_one, r), 0);
+		px_region_release(r);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(usage().regions, 0);
+	}
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest cases[] = {
+		CASE(new_each_size_is_aligned_and_padded),
+		CASE(new_region_is_seen_by_readers_at_its_offset),
+		CASE(new_no_bytes_is_refused),
+		CASE(new_larger_than_arena_says_no_memory),
+		CASE(release_last_hold_gives_memory_back),
+		CASE(extents_double_up_to_a_cap),
+		CASE(extent_for_a_large_region_has_what_it_needs),
+		CASE(extent_doubled_refused_takes_what_is_needed),
+		CASE(new_source_empty_says_why_and_recovers),
+		CASE(extent_not_reserved_is_put_back),
+		CASE(extent_reserve_interrupted_is_tried_again),
+		CASE(extent_not_mapped_is_put_back),
+		CASE(fallocate_fails_at_any_step_leaks_nothing),
+		CASE(trim_gives_pages_and_units_back),
+		CASE(trim_keeps_extents_in_use),
+		CASE(trim_keeps_so_many_warm),
+		CASE(new_after_release_is_the_warmest),
+		CASE(new_and_release_in_turn_uses_one_place),
+		CASE(new_finds_the_one_block_that_fits),
+		CASE(release_in_any_order_makes_one_block),
+		CASE(random_operations_never_overlap),
+		CASE(get_and_put_need_no_handle),
+		CASE(put_wrong_offset_is_noticed),
+		CASE(threads_share_an_arena),
+		CASE(threads_release_last_hold_once),
+	};
+
+	return cmocka_run_group_tests(cases, NULL, NULL);
+}

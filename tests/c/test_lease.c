@@ -1,0 +1,762 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "doorbell.h"
+#include "error.h"
+#include "lease.h"
+
+#define UNITS 16
+
+/* A segment with an owner that has an arena, and a holder; both played by this process. */
+static struct world {
+	struct px_segment *segment;
+	struct px_member_id owner, holder;
+	struct px_block_shm *owner_block, *holder_block;
+	struct px_link_shm *holder_link; /* what the holder says to the owner */
+	struct px_arena *arena;
+	struct px_leases leases;
+	uint64_t units;
+} world;
+
+static int source_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got)
+{
+	(void)ctx;
+	if (world.units + bytes / PX_UNIT_BYTES > UNITS)
+		return px_fail(PX_ENOMEM, "no unit left");
+	*offset = world.segment->arena_offset + world.units * PX_UNIT_BYTES;
+	*got = bytes;
+	world.units += bytes / PX_UNIT_BYTES;
+	return 0;
+}
+
+static void source_put(void *ctx, uint64_t offset, uint64_t bytes)
+{
+	(void)ctx;
+	(void)offset;
+	(void)bytes;
+}
+
+static int map_block(uint32_t slot, struct px_block_shm **out)
+{
+	void *at;
+	int rc = px_segment_map(world.segment, px_segment_block_offset(world.segment, slot),
+				sizeof(struct px_block_shm), &at);
+
+	if (rc == 0)
+		*out = at;
+	return rc;
+}
+
+static void open_leases(void)
+{
+	px_leases_open(&world.leases, world.segment, world.holder,
+		       &px_segment_block(world.segment, world.holder.slot)->links[world.owner.slot],
+		       world.owner.epoch);
+}
+
+static bool open_holder_link(void)
+{
+	return px_member_link_open(world.segment, world.holder_link, world.owner);
+}
+
+static int setup_closed(void **state)
+{
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	if (px_segment_create(UNITS * (uint64_t)PX_UNIT_BYTES, true, &world.segment) ||
+	    px_member_join(world.segment, PX_MEMBER_CLIENT, -1, &world.owner) ||
+	    px_member_join(world.segment, PX_MEMBER_ENGINE, 0, &world.holder) ||
+	    map_block(world.owner.slot, &world.owner_block) ||
+	    map_block(world.holder.slot, &world.holder_block) ||
+	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+			 &world.arena))
+		return -1;
+	px_member_live(world.segment, world.owner, getpid());
+	px_member_live(world.segment, world.holder, getpid());
+	world.holder_link = &world.holder_block->links[world.owner.slot];
+	open_leases();
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_closed(state) || !open_holder_link() ? -1 : 0;
+}
+
+/* Every case ends without a lease, and then no region may be left. */
+static int teardown(void **state)
+{
+	struct px_arena_usage usage;
+	int rc = world.leases.count ? -1 : 0;
+
+	(void)state;
+	px_leases_close(&world.leases);
+	px_arena_usage(world.arena, &usage);
+	if (usage.regions || usage.used_bytes)
+		rc = -1;
+	px_arena_free(world.arena);
+	px_segment_unmap(world.owner_block, sizeof(struct px_block_shm));
+	px_segment_unmap(world.holder_block, sizeof(struct px_block_shm));
+	px_segment_detach(world.segment);
+	return rc;
+}
+
+struct grant {
+	uint16_t lease, generation;
+};
+
+static uint64_t regions(void)
+{
+	struct px_arena_usage usage;
+
+	px_arena_usage(world.arena, &usage);
+	return usage.regions;
+}
+
+/* Lends a new region, which is held by its lease alone. */
+static struct grant grant(void)
+{
+	struct px_region *region;
+	struct grant g;
+
+	assert_int_equal(px_region_new(world.arena, 1000, &region), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, &g.lease, &g.generation), 0);
+	px_region_release(region);
+	assert_true(g.lease < PX_LEASES_MAX);
+	assert_int_not_equal(g.generation, 0);
+	return g;
+}
+
+static void release(struct grant g)
+{
+	assert_int_equal(px_lease_release(world.holder_link, g.lease, g.generation,
+					  &world.segment->bells[world.owner.slot]),
+			 0);
+}
+
+static uint32_t collect(void)
+{
+	return px_leases_collect(&world.leases);
+}
+
+static bool over(struct grant g)
+{
+	return px_lease_over(&world.leases, g.lease, g.generation);
+}
+
+static void kill_holder(void)
+{
+	static const struct px_death death = { .exit_signal = SIGKILL };
+
+	px_member_bury(world.segment, world.holder, &death);
+}
+
+/* Another process takes the dead holder's slot. */
+static void replace_holder(void)
+{
+	struct px_member_id dead = world.holder;
+
+	kill_holder();
+	assert_int_equal(px_member_sweep(world.segment, NULL, NULL), 0);
+	assert_int_equal(px_member_join(world.segment, PX_MEMBER_ENGINE, 0, &world.holder), 0);
+	assert_int_equal(world.holder.slot, dead.slot);
+	assert_int_not_equal(world.holder.epoch, dead.epoch);
+	px_member_live(world.segment, world.holder, getpid());
+}
+
+/* --- grant, release, collect */
+
+static void collect_released_ends_lease(void **state)
+{
+	struct grant g = grant();
+
+	(void)state;
+	assert_int_equal(world.leases.count, 1);
+	assert_int_equal(regions(), 1);
+	assert_false(over(g));
+	release(g);
+	assert_true(over(g));
+	assert_int_equal(regions(), 1);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(regions(), 0);
+	assert_true(over(g));
+}
+
+static void collect_not_released_ends_nothing(void **state)
+{
+	struct grant g = grant(), other = grant();
+
+	(void)state;
+	assert_int_equal(collect(), 0);
+	release(other);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(collect(), 0);
+	assert_false(over(g));
+	release(g);
+	assert_int_equal(collect(), 1);
+}
+
+static void grant_twice_holds_region_for_both(void **state)
+{
+	struct px_region *region;
+	struct grant a, b;
+
+	(void)state;
+	assert_int_equal(px_region_new(world.arena, 64, &region), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, &a.lease, &a.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, &b.lease, &b.generation), 0);
+	assert_int_not_equal(a.lease, b.lease);
+	release(b);
+	assert_int_equal(collect(), 1);
+	px_region_release(region);
+	assert_int_equal(regions(), 1);
+	release(a);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(regions(), 0);
+}
+
+static void grant_all_out_says_again(void **state)
+{
+	struct grant all[PX_LEASES_MAX], more;
+	struct px_region *region;
+
+	(void)state;
+	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
+		all[i] = grant();
+	assert_int_equal(px_region_new(world.arena, 64, &region), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, &more.lease, &more.generation),
+			 PX_EAGAIN);
+	assert_int_equal(atomic_load(&region->holds), 1);
+	release(all[PX_LEASES_MAX / 2]);
+	assert_int_equal(px_lease_grant(&world.leases, region, &more.lease, &more.generation),
+			 PX_EAGAIN);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(px_lease_grant(&world.leases, region, &more.lease, &more.generation), 0);
+	assert_int_equal(more.lease, all[PX_LEASES_MAX / 2].lease);
+	px_region_release(region);
+	all[PX_LEASES_MAX / 2] = more;
+	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
+		release(all[i]);
+	assert_int_equal(collect(), PX_LEASES_MAX);
+}
+
+static void release_twice_ends_one_lease(void **state)
+{
+	struct grant first = grant(), second;
+
+	(void)state;
+	release(first);
+	release(first);
+	assert_int_equal(collect(), 1);
+	second = grant();
+	assert_int_equal(second.lease, first.lease);
+	assert_true(over(first));
+	release(first);
+	assert_int_equal(collect(), 0);
+	assert_false(over(second));
+	release(second);
+	assert_int_equal(collect(), 1);
+}
+
+static void release_wrong_generation_ends_nothing(void **state)
+{
+	struct grant g = grant(), wrong = g;
+
+	(void)state;
+	for (unsigned i = 1; i < 100; i++) {
+		wrong.generation = (uint16_t)(g.generation + i);
+		release(wrong);
+		assert_int_equal(collect(), 0);
+		assert_false(over(g));
+	}
+	wrong.generation = 0;
+	release(wrong);
+	assert_int_equal(collect(), 0);
+	release(g);
+	assert_int_equal(collect(), 1);
+}
+
+static void release_out_of_range_says_corrupt(void **state)
+{
+	struct px_link_shm before;
+
+	(void)state;
+	memcpy(&before, world.holder_link, sizeof(before));
+	assert_int_equal(px_lease_release(world.holder_link, PX_LEASES_MAX, 1,
+					  &world.segment->bells[world.owner.slot]),
+			 PX_ECORRUPT);
+	assert_int_equal(px_lease_release(world.holder_link, UINT16_MAX, 1,
+					  &world.segment->bells[world.owner.slot]),
+			 PX_ECORRUPT);
+	assert_memory_equal(&before, world.holder_link, sizeof(before));
+}
+
+/* The holder is broken: it says that it has released what it was never lent. */
+static void collect_mad_holder_ends_no_more_than_was_lent(void **state)
+{
+	struct grant g = grant();
+
+	(void)state;
+	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
+		atomic_store(&world.holder_link->released[i], g.generation);
+	atomic_fetch_add(&world.holder_link->released_seq, 12345);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(collect(), 0);
+}
+
+static void generation_wraps_and_is_never_zero(void **state)
+{
+	uint16_t last = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * 65536 + 10; i++) {
+		struct grant g = grant();
+
+		assert_int_equal(g.lease, 0);
+		assert_int_not_equal(g.generation, last);
+		assert_false(over(g));
+		assert_int_equal(collect(), 0);
+		release(g);
+		assert_int_equal(collect(), 1);
+		last = g.generation;
+	}
+}
+
+static void released_seq_wraps(void **state)
+{
+	(void)state;
+	atomic_store(&world.holder_link->released_seq, UINT64_MAX - 3);
+	world.leases.seen_seq = UINT64_MAX - 3;
+	for (unsigned i = 0; i < 8; i++) {
+		struct grant g = grant();
+
+		assert_int_equal(collect(), 0);
+		release(g);
+		assert_int_equal(collect(), 1);
+	}
+}
+
+/* --- revoke, close */
+
+static void revoke_gives_region_and_lease_back(void **state)
+{
+	struct grant a = grant(), b = grant(), c = grant();
+
+	(void)state;
+	px_lease_revoke(&world.leases, b.lease);
+	assert_int_equal(world.leases.count, 2);
+	assert_int_equal(regions(), 2);
+	assert_int_equal(grant().lease, b.lease);
+	px_lease_revoke(&world.leases, c.lease);
+	px_lease_revoke(&world.leases, c.lease);
+	px_lease_revoke(&world.leases, b.lease);
+	px_lease_revoke(&world.leases, a.lease);
+	assert_int_equal(regions(), 0);
+}
+
+/* However often: the generation that the holder released last does not come round. */
+static void revoke_often_is_not_taken_for_released(void **state)
+{
+	struct grant g = grant();
+
+	(void)state;
+	release(g);
+	assert_int_equal(collect(), 1);
+	for (unsigned i = 0; i < 65536 + 10; i++) {
+		struct grant again = grant();
+
+		assert_int_equal(again.lease, g.lease);
+		assert_false(over(again));
+		px_lease_revoke(&world.leases, again.lease);
+	}
+}
+
+static void close_lets_go_of_everything(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
+		grant();
+	px_leases_close(&world.leases);
+	assert_int_equal(world.leases.count, 0);
+	assert_int_equal(regions(), 0);
+	px_leases_close(&world.leases);
+}
+
+/* --- deaths */
+
+static void collect_dead_holder_ends_all(void **state)
+{
+	struct grant a = grant(), b = grant();
+
+	(void)state;
+	grant();
+	release(a);
+	kill_holder();
+	assert_true(over(b));
+	assert_int_equal(collect(), 3);
+	assert_int_equal(regions(), 0);
+}
+
+static void collect_holder_that_never_looked_ends_nothing(void **state)
+{
+	struct grant g = grant();
+
+	(void)state;
+	assert_int_equal(collect(), 0);
+	assert_false(over(g));
+	kill_holder();
+	assert_int_equal(collect(), 1);
+}
+
+static void collect_slot_has_another_holder_ends_all(void **state)
+{
+	struct grant g = grant(), old = g;
+
+	(void)state;
+	grant();
+	replace_holder();
+	assert_true(over(g));
+	assert_int_equal(collect(), 2);
+	px_leases_close(&world.leases);
+
+	/* The heir has its own leases, and knows of no earlier one. */
+	open_leases();
+	assert_true(open_holder_link());
+	g = grant();
+	assert_int_equal(g.lease, old.lease);
+	assert_int_equal(g.generation, old.generation);
+	assert_int_equal(collect(), 0);
+	assert_false(over(g));
+	release(g);
+	assert_int_equal(collect(), 1);
+}
+
+/* We are the second in our slot, and the holder has not said yet that it knows. */
+static void release_to_dead_owner_is_ignored(void **state)
+{
+	struct grant before[3] = { grant(), grant(), grant() }, g;
+
+	(void)state;
+	assert_int_equal(world.leases.count, 3);
+	px_leases_close(&world.leases);
+	world.owner.epoch++;
+	open_leases();
+	g = grant();
+	assert_int_equal(g.lease, before[0].lease);
+	assert_int_equal(g.generation, before[0].generation);
+	for (unsigned i = 0; i < 3; i++)
+		release(before[i]);
+	assert_int_equal(collect(), 0);
+	assert_false(over(g));
+
+	/* Now it says so, and what it had released before is wiped. */
+	atomic_store(&world.segment->rw.members[world.owner.slot].epoch, world.owner.epoch);
+	assert_true(open_holder_link());
+	assert_int_equal(collect(), 0);
+	assert_false(over(g));
+	release(g);
+	assert_int_equal(collect(), 1);
+}
+
+/* --- threads through one mapping */
+
+#define PASSED_MAX 64
+
+struct passed_item {
+	struct grant grant;
+	const uint64_t *at;
+	uint64_t value;
+};
+
+/* What the owner lends, in order; each item is for one of the holders. */
+static struct {
+	struct passed_item items[PASSED_MAX];
+	_Atomic uint64_t published, wrong;
+	_Atomic bool closing;
+	pthread_mutex_t lock; /* between holders */
+	uint64_t claimed;
+} passed;
+
+static bool claim(struct passed_item *out)
+{
+	bool found;
+
+	pthread_mutex_lock(&passed.lock);
+	found = passed.claimed != atomic_load(&passed.published);
+	if (found)
+		*out = passed.items[passed.claimed++ % PASSED_MAX];
+	pthread_mutex_unlock(&passed.lock);
+	return found;
+}
+
+static void *hold(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+	struct passed_item item;
+
+	while (!atomic_load(&passed.closing)) {
+		if (!claim(&item)) {
+			sched_yield();
+			continue;
+		}
+		for (unsigned i = 0; i < 16; i++)
+			if (item.at[i] != item.value + i)
+				atomic_fetch_add(&passed.wrong, 1);
+		if (rand_r(&seed) % 4 == 0)
+			sched_yield();
+		release(item.grant);
+	}
+	return NULL;
+}
+
+static int some_collected(void *ctx)
+{
+	(void)ctx;
+	return collect() > 0;
+}
+
+static void threads_never_see_a_region_used_again(void **state)
+{
+	struct px_doorbell_shm *bell = &world.segment->bells[world.owner.slot];
+	pthread_t holders[2];
+	uint64_t sent = 0;
+
+	(void)state;
+	memset(&passed, 0, sizeof(passed));
+	pthread_mutex_init(&passed.lock, NULL);
+	/* ThreadSanitizer sees no order between two mappings of a word. */
+	world.leases.theirs = world.holder_link;
+	for (uintptr_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&holders[i], NULL, hold, (void *)(i + 1)), 0);
+	while (sent < 20000) {
+		struct px_region *region;
+		struct grant g;
+		uint64_t *words;
+
+		while (world.leases.count >= PX_LEASES_MAX || world.leases.count >= PASSED_MAX / 2)
+			assert_int_equal(px_doorbell_wait(bell, PX_BELL_RELEASE, 1000,
+							  UINT64_C(20000000000), some_collected,
+							  NULL, NULL),
+					 1);
+		assert_int_equal(px_region_new(world.arena, 16 * 8, &region), 0);
+		words = region->at;
+		for (unsigned i = 0; i < 16; i++)
+			words[i] = sent * 100 + i;
+		assert_int_equal(px_lease_grant(&world.leases, region, &g.lease, &g.generation), 0);
+		px_region_release(region);
+		passed.items[sent % PASSED_MAX] = (struct passed_item){ g, words, sent * 100 };
+		atomic_store(&passed.published, ++sent);
+	}
+	while (world.leases.count > 0)
+		assert_int_equal(px_doorbell_wait(bell, PX_BELL_RELEASE, 1000,
+						  UINT64_C(20000000000), some_collected, NULL,
+						  NULL),
+				 1);
+	atomic_store(&passed.closing, true);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(holders[i], NULL);
+	pthread_mutex_destroy(&passed.lock);
+	assert_int_equal(passed.wrong, 0);
+}
+
+static void *release_late(void *arg)
+{
+	struct timespec while_it_sleeps = { .tv_nsec = 20000000 };
+
+	nanosleep(&while_it_sleeps, NULL);
+	release(*(struct grant *)arg);
+	return NULL;
+}
+
+static struct grant tracked;
+
+static int tracked_over(void *ctx)
+{
+	(void)ctx;
+	return over(tracked);
+}
+
+static void release_wakes_the_tracker(void **state)
+{
+	struct px_doorbell_shm *bell = &world.segment->bells[world.owner.slot];
+	pthread_t thread;
+	uint32_t before = atomic_load(&bell->seq);
+
+	(void)state;
+	tracked = grant();
+	assert_int_equal(pthread_create(&thread, NULL, release_late, &tracked), 0);
+	assert_int_equal(px_doorbell_wait(bell, PX_BELL_RELEASE, 0, UINT64_C(10000000000),
+					  tracked_over, NULL, NULL),
+			 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&bell->seq), before + 1);
+	assert_int_equal(collect(), 1);
+}
+
+/* --- two processes */
+
+#define ROUNDS 200
+#define WORDS 64
+
+/* How the owner tells the holder what it lends, and hears what went wrong. */
+struct mailbox {
+	_Atomic uint64_t published, done, wrong;
+	struct {
+		uint64_t offset, value;
+		struct grant grant;
+	} items[PASSED_MAX];
+};
+
+static _Noreturn void be_holder(struct mailbox *box, int fd)
+{
+	struct px_segment *segment;
+	struct px_link_shm *own;
+	void *block;
+	uint64_t next = 0;
+
+	if (px_segment_attach(fd, &segment) ||
+	    px_segment_map(segment, px_segment_block_offset(segment, world.holder.slot),
+			   sizeof(struct px_block_shm), &block))
+		_exit(1);
+	own = &((struct px_block_shm *)block)->links[world.owner.slot];
+	if (!px_member_link_open(segment, own, world.owner))
+		_exit(2);
+	for (;;) {
+		const uint64_t *words;
+
+		if (next == atomic_load(&box->published)) {
+			sched_yield();
+			continue;
+		}
+		words = (const void *)(segment->base + box->items[next % PASSED_MAX].offset);
+		for (unsigned i = 0; i < WORDS; i++)
+			if (words[i] != box->items[next % PASSED_MAX].value + i)
+				atomic_fetch_add(&box->wrong, 1);
+		if (px_lease_release(own, box->items[next % PASSED_MAX].grant.lease,
+				     box->items[next % PASSED_MAX].grant.generation,
+				     &segment->bells[world.owner.slot]))
+			_exit(3);
+		atomic_store(&box->done, ++next);
+	}
+}
+
+static void lend_one(struct mailbox *box)
+{
+	uint64_t sent = atomic_load(&box->published);
+	struct px_region *region;
+	struct grant g;
+	uint64_t *words;
+
+	assert_int_equal(px_region_new(world.arena, WORDS * 8, &region), 0);
+	words = region->at;
+	for (unsigned i = 0; i < WORDS; i++)
+		words[i] = sent * 1000 + i;
+	assert_int_equal(px_lease_grant(&world.leases, region, &g.lease, &g.generation), 0);
+	box->items[sent % PASSED_MAX].offset = region->offset;
+	box->items[sent % PASSED_MAX].value = sent * 1000;
+	box->items[sent % PASSED_MAX].grant = g;
+	px_region_release(region);
+	atomic_store(&box->published, sent + 1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+static void holder_killed_any_time_leaks_nothing(void **state)
+{
+	struct mailbox *box =
+		mmap(NULL, sizeof(*box), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t released = 0;
+	unsigned seed = 1;
+
+	(void)state;
+	assert_ptr_not_equal(box, MAP_FAILED);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		int fd = dup(world.segment->fd), status;
+		uint64_t until;
+		pid_t child;
+
+		assert_true(fd >= 0);
+		memset(box, 0, sizeof(*box));
+		child = fork();
+		assert_true(child >= 0);
+		if (!child)
+			be_holder(box, fd);
+		close(fd);
+		until = now_ns() + 1000000 + (uint64_t)rand_r(&seed) % 7000000;
+		while (now_ns() < until) {
+			if (world.leases.count < PX_LEASES_MAX / 2 + 1 &&
+			    world.leases.count < PASSED_MAX / 2)
+				lend_one(box);
+			else
+				sched_yield();
+			collect();
+		}
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		assert_int_equal(box->wrong, 0);
+		released += box->done;
+		/* It holds until it is buried: what it had read last is not used again before. */
+		replace_holder();
+		collect();
+		assert_int_equal(world.leases.count, 0);
+		assert_int_equal(regions(), 0);
+		px_leases_close(&world.leases);
+		open_leases();
+	}
+	assert_true(released > ROUNDS);
+	munmap(box, sizeof(*box));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE_CLOSED(name) cmocka_unit_test_setup_teardown(name, setup_closed, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest cases[] = {
+		CASE(collect_released_ends_lease),
+		CASE(collect_not_released_ends_nothing),
+		CASE(grant_twice_holds_region_for_both),
+		CASE(grant_all_out_says_again),
+		CASE(release_twice_ends_one_lease),
+		CASE(release_wrong_generation_ends_nothing),
+		CASE(release_out_of_range_says_corrupt),
+		CASE(collect_mad_holder_ends_no_more_than_was_lent),
+		CASE(generation_wraps_and_is_never_zero),
+		CASE(released_seq_wraps),
+		CASE(revoke_gives_region_and_lease_back),
+		CASE(revoke_often_is_not_taken_for_released),
+		CASE(close_lets_go_of_everything),
+		CASE(collect_dead_holder_ends_all),
+		CASE_CLOSED(collect_holder_that_never_looked_ends_nothing),
+		CASE(collect_slot_has_another_holder_ends_all),
+		CASE(release_to_dead_owner_is_ignored),
+		CASE(threads_never_see_a_region_used_again),
+		CASE(release_wakes_the_tracker),
+		CASE_CLOSED(holder_killed_any_time_leaks_nothing),
+	};
+
+	return cmocka_run_group_tests(cases, NULL, NULL);
+}
