@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lease.pml - shm/lease.c: an owner that lends regions to one holder.
+ *
+ * Each of the two may be killed between any two steps that the other can see. Then the
+ * supervisor buries it, frees its slot once the other has closed its link, and
+ * another process takes the slot with the next epoch. What must hold: what a
+ * living holder was lent does not change under its hands, be the owner alive or dead; every
+ * lease ends, and the owner, which sleeps on its bell until it has, is woken.
+ *
+ * Generations are 1 and 2 only: two grants of a lease that follow each other must
+ * differ, nothing more is asked of them. How bell and ring work is looked at in
+ * doorbell.pml and ring.pml, how a link is opened to one who dies in sweep.pml.
+ *
+ * BROKEN 1 to 10 are ways to get it wrong, each of which must be found.
+ */
+#define LEASES 2
+#define REGIONS 2
+#define GENERATIONS 2
+#define GRANTS 3 /* by each owner */
+#define REVOKES 1
+#define EPOCHS 2 /* owners and holders, one after another */
+
+/* --- what lies in shared memory */
+byte owner_epoch = 1, owner_dead, holder_epoch = 1, holder_dead; /* member table */
+byte link_epoch, released[LEASES], seq;                          /* the holder's block */
+byte open_epoch;                                                 /* the owner's block … */
+chan ring = [LEASES] of { byte, byte, byte, bit };               /* … lease, generation, region, content */
+bit content[REGIONS];                                            /* the owner's extents */
+bit rung;                                                        /* the owner's bell */
+
+/* --- what only the supervisor and the properties look at */
+bit owner_gone, holder_gone; /* killed */
+bit owner_freed;             /* the last owner's slot and extents */
+bit owner_done;              /* an owner has ended its work in peace */
+
+#define OWNER_ALIVE(e) (owner_epoch == e && owner_dead != e)
+#define HOLDER_ALIVE(e) (holder_epoch == e && holder_dead != e)
+#define MAY_DIE if :: true :: true -> goto dead fi
+
+/* --- owner */
+
+inline end_lease()
+{
+	count--;
+	region_of[i] = 0
+}
+
+inline collect()
+{
+	is_dead = !HOLDER_ALIVE(peer);
+	is_known = link_epoch == me;
+#if BROKEN == 1
+	is_known = true;
+#endif
+#if BROKEN == 9
+	is_dead = false;
+#endif
+	now = seq;
+	if
+	:: !is_dead && (!is_known || now == seen)
+	:: else ->
+#if BROKEN != 4
+		seen = now;
+#endif
+		i = 0;
+		do
+		:: i == LEASES -> break
+		:: i < LEASES ->
+			if
+			:: !region_of[i]
+			:: region_of[i] && is_dead -> end_lease()
+#if BROKEN == 2
+			:: region_of[i] && !is_dead && released[i] -> end_lease()
+			:: region_of[i] && !is_dead && !released[i]
+#else
+			:: region_of[i] && !is_dead && released[i] == generation[i] -> end_lease()
+			:: region_of[i] && !is_dead && released[i] != generation[i]
+#endif
+			fi;
+			i++
+		od;
+#if BROKEN == 4
+		seen = seq;
+#endif
+	fi;
+	d_step { i = 0; now = 0; is_dead = 0; is_known = 0 }
+}
+
+/* A free lease for a region. One that is lent to nobody gets another content. */
+inline grant()
+{
+	d_step {
+		i = (region_of[0] -> 1 : 0);
+		generation[i] = generation[i] % GENERATIONS + 1;
+		if
+		:: region_of[1 - i] != region + 1 -> content[region] = !content[region]
+		:: else
+		fi;
+		region_of[i] = region + 1;
+		count++;
+		grants++
+	}
+}
+
+proctype owner(byte me)
+{
+	byte peer, region_of[LEASES], generation[LEASES];
+	byte count, seen, grants, revokes, region, i, now;
+	bit is_dead, is_known;
+
+connect:
+	/* Another holder than the last one, or none will come. */
+	if
+	:: atomic {
+		holder_epoch != peer && holder_dead != holder_epoch ->
+		peer = holder_epoch;
+		do
+		:: ring?_, _, _, _
+		:: empty(ring) -> break
+		od;
+		open_epoch = peer;
+		seen = 0;
+		generation[0] = 0;
+		generation[1] = 0
+	}
+	:: peer == EPOCHS && holder_dead == EPOCHS -> goto done
+	fi;
+	MAY_DIE;
+	do
+	:: grants < GRANTS && count < LEASES ->
+		select(region : 0 .. REGIONS - 1);
+		grant();
+		MAY_DIE;
+		if
+		:: ring!i, generation[i], region, content[region]
+		:: revokes < REVOKES ->
+			revokes++;
+			count--;
+			region_of[i] = 0;
+#if BROKEN != 7
+			generation[i]--;
+#endif
+		fi;
+		d_step { i = 0; region = 0 }
+		MAY_DIE
+	:: count > 0 && (seq != seen || !HOLDER_ALIVE(peer)) ->
+		collect();
+		MAY_DIE
+	:: count == LEASES || (grants == GRANTS && count > 0) ->
+		/* Track: look again once the bell is armed, then sleep. */
+		rung = 0;
+		collect();
+		MAY_DIE;
+		if
+		:: count < LEASES && grants < GRANTS
+		:: count == 0
+		:: else -> rung
+		fi
+	:: !HOLDER_ALIVE(peer) ->
+		collect();
+		assert(count == 0);
+		open_epoch = 0;
+		MAY_DIE;
+		goto connect
+	:: grants == GRANTS && count == 0 -> break
+	od;
+done:
+	assert(!region_of[0] && !region_of[1]);
+	open_epoch = 0;
+	owner_done = 1;
+	goto out;
+dead:
+	owner_gone = 1;
+out:
+	skip
+}
+
+/* --- holder */
+
+inline check(n)
+{
+	assert(content[lent[n].region] == lent[n].content)
+}
+
+inline release(n)
+{
+	MAY_DIE;
+	check(n);
+#if BROKEN == 3
+	seq++;
+	MAY_DIE;
+	released[lent[n].lease] = lent[n].generation;
+#else
+	released[lent[n].lease] = lent[n].generation;
+	MAY_DIE;
+	seq++;
+#endif
+	MAY_DIE;
+#if BROKEN != 10
+	rung = 1;
+#endif
+	d_step {
+		lent[n].generation = 0;
+		lent[n].lease = 0;
+		lent[n].region = 0;
+		lent[n].content = 0
+	}
+}
+
+typedef loan {
+	byte lease, generation, region;
+	bit content
+}
+
+proctype holder(byte me)
+{
+	loan lent[2];
+	byte peer;
+
+connect:
+	if
+	:: owner_epoch != peer && owner_dead != owner_epoch -> peer = owner_epoch
+	:: owner_done -> goto out
+	:: peer == EPOCHS && owner_dead == EPOCHS -> goto out
+	fi;
+#if BROKEN == 8
+	link_epoch = peer;
+	MAY_DIE;
+#endif
+	released[0] = 0;
+	released[1] = 0;
+	seq = 0;
+	MAY_DIE;
+	link_epoch = peer;
+	MAY_DIE;
+	if
+	:: OWNER_ALIVE(peer)
+	:: else -> link_epoch = 0; goto connect
+	fi;
+	do
+	:: atomic {
+		open_epoch == me && !lent[0].generation ->
+		ring?lent[0].lease, lent[0].generation, lent[0].region, lent[0].content;
+		check(0)
+	}
+	:: atomic {
+		open_epoch == me && lent[0].generation && !lent[1].generation ->
+		ring?lent[1].lease, lent[1].generation, lent[1].region, lent[1].content;
+		check(1)
+	}
+	:: lent[0].generation -> release(0)
+	:: lent[1].generation -> release(1)
+#if BROKEN == 6
+	:: !OWNER_ALIVE(peer) ->
+#else
+	:: !OWNER_ALIVE(peer) && !lent[0].generation && !lent[1].generation ->
+#endif
+		link_epoch = 0;
+		MAY_DIE;
+#if BROKEN == 6
+		if
+		:: lent[0].generation -> release(0)
+		:: else
+		fi;
+		if
+		:: lent[1].generation -> release(1)
+		:: else
+		fi;
+#endif
+		goto connect
+	:: owner_done && !lent[0].generation && !lent[1].generation -> goto out
+	od;
+dead:
+	holder_gone = 1;
+out:
+	skip
+}
+
+/* --- supervisor */
+
+active proctype supervisor()
+{
+	atomic {
+		run owner(1);
+		run holder(1)
+	}
+end:
+	do
+	:: owner_gone && owner_dead != owner_epoch -> owner_dead = owner_epoch
+	:: holder_gone && holder_dead != holder_epoch ->
+		holder_dead = holder_epoch;
+		rung = 1
+	:: atomic {
+		owner_dead == owner_epoch && !owner_freed &&
+		(link_epoch != owner_epoch || holder_dead == holder_epoch) ->
+		/* The pages are punched. */
+		open_epoch = 0;
+		content[0] = !content[0];
+		content[1] = !content[1];
+		owner_freed = 1
+	}
+	:: atomic {
+		owner_freed && owner_epoch < EPOCHS ->
+		owner_freed = 0;
+		owner_gone = 0;
+		rung = 0;
+		owner_epoch++;
+		run owner(owner_epoch)
+	}
+	:: atomic {
+		holder_dead == holder_epoch && holder_epoch < EPOCHS &&
+		(open_epoch != holder_epoch || owner_dead == owner_epoch) ->
+#if BROKEN != 5
+		link_epoch = 0;
+		released[0] = 0;
+		released[1] = 0;
+		seq = 0;
+#endif
+		holder_gone = 0;
+		holder_epoch++;
+		run holder(holder_epoch)
+	}
+	od
+}
