@@ -18,9 +18,9 @@
 #include <stdint.h>
 
 struct px_cgroup {
-	char folder[1024];  /* with root before it */
-	size_t top_length;  /* of folder at the top of the mount */
-	bool unified;       /* version 2 */
+	char folder[1024]; /* with root before it */
+	size_t top_length; /* of folder at the top of the mount */
+	bool unified;      /* version 2 */
 };
 
 /* The group that limits a resource ("memory", "cpu"). False if there is none. */

@@ -816,6 +816,7 @@ int px_client_open(const struct px_runtime *runtime, int control, struct px_clie
 
 	if (!client)
 		return px_fail(PX_ENOMEM, "no private memory for a client");
+	px_killpoint_role("client");
 	rc = hello(control, &self, &fd);
 	if (rc < 0)
 		goto no_hello;

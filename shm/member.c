@@ -50,7 +50,7 @@ int px_member_read(const struct px_segment *segment, uint32_t slot, struct px_me
 		return px_fail(PX_EINVAL, "there is no slot %u", slot);
 	m = &segment->members[slot];
 	do {
-		/* SYNC member.epoch: acquire; partner: the releases in join, live and bury. */
+		/* SYNC member.state: acquire; partner: the releases wherever it changes. */
 		epoch = atomic_load_explicit(&m->epoch, memory_order_acquire);
 		state = atomic_load_explicit(&m->state, memory_order_acquire);
 		*out = (struct px_member){
@@ -67,6 +67,7 @@ int px_member_read(const struct px_segment *segment, uint32_t slot, struct px_me
 			.joined_ns = LOAD(m->joined_ns),
 			.died_ns = LOAD(m->died_ns),
 		};
+		/* SYNC member.epoch: copied, then compared; partner: the fence in px_member_join(). */
 		atomic_thread_fence(memory_order_acquire);
 	} while (LOAD(m->epoch) != epoch || LOAD(m->state) != state);
 	return 0;
@@ -108,6 +109,7 @@ void px_member_link_close(struct px_link_shm *own)
 {
 	/* SYNC link.close: release of our last use; partner: the acquire in px_member_sweep(). */
 	atomic_store_explicit(&own->epoch, 0, memory_order_release);
+	PX_KILLPOINT("member.link.closed"); /* dead here: links of the dead do not count */
 }
 
 /* --- the supervisor's side --- */
@@ -118,38 +120,98 @@ static uint64_t link_offset(const struct px_segment *segment, uint32_t of, uint3
 	       (uint64_t)to * sizeof(struct px_link_shm);
 }
 
-/* Reserves what a member and its present peers say to each other. */
-static int reserve_links(struct px_segment *segment, uint32_t slot, enum px_member_kind kind)
+/* Clients speak to engines only. */
+static bool have_links(const struct px_segment *segment, uint32_t slot, enum px_member_kind kind)
+{
+	const struct px_member_shm *m = &segment->members[slot];
+
+	return LOAD(m->state) != PX_SLOT_FREE && LOAD(m->kind) != (uint32_t)kind;
+}
+
+/* Whether it may still look at what another has left. */
+static bool runs(const struct px_segment *segment, uint32_t slot)
+{
+	uint32_t state = LOAD(segment->members[slot].state);
+
+	return state == PX_SLOT_LIVE || state == PX_SLOT_JOINING;
+}
+
+/*
+ * Reserves what a member and its present peers say to each other. To a dead peer it
+ * says nothing, but px_member_sweep() looks whether it does.
+ */
+static int reserve_links(struct px_segment *segment, uint32_t slot, enum px_member_kind kind,
+			 uint32_t *peer)
 {
 	int rc = 0;
 
-	for (uint32_t peer = 0; peer < PX_MEMBERS_MAX && rc == 0; peer++) {
-		const struct px_member_shm *m = &segment->members[peer];
-		uint32_t state = LOAD(m->state);
-
-		if (peer == slot || LOAD(m->kind) == (uint32_t)kind ||
-		    (state != PX_SLOT_LIVE && state != PX_SLOT_JOINING))
+	for (*peer = 0; *peer < PX_MEMBERS_MAX; (*peer)++) {
+		if (*peer == slot || !have_links(segment, *peer, kind))
 			continue;
-		rc = px_segment_reserve(segment, link_offset(segment, slot, peer),
+		rc = px_segment_reserve(segment, link_offset(segment, slot, *peer),
 					sizeof(struct px_link_shm));
-		/* The peer's half stays reserved if this fails: it is the peer's for its next peer. */
-		if (rc == 0)
-			rc = px_segment_reserve(segment, link_offset(segment, peer, slot),
+		if (rc == 0 && runs(segment, *peer))
+			rc = px_segment_reserve(segment, link_offset(segment, *peer, slot),
 						sizeof(struct px_link_shm));
+		if (rc < 0)
+			break;
 	}
 	return rc;
+}
+
+/* Whether a page among the links of a member holds a part of one that is in use. */
+static bool page_in_use(const struct px_segment *segment, uint32_t of, uint64_t page)
+{
+	uint64_t links = link_offset(segment, of, 0);
+	uint64_t first = (page - links) / sizeof(struct px_link_shm);
+	uint64_t last = (page - links + PX_PAGE_BYTES - 1) / sizeof(struct px_link_shm);
+	enum px_member_kind kind = (enum px_member_kind)LOAD(segment->members[of].kind);
+
+	for (uint64_t to = first; to <= last && to < PX_MEMBERS_MAX; to++)
+		if (have_links(segment, (uint32_t)to, kind))
+			return true;
+	return false;
+}
+
+/* What reserve_links() did up to `end`. The caller's slot is free. */
+static void unreserve_links(struct px_segment *segment, uint32_t slot, enum px_member_kind kind,
+			    uint32_t end)
+{
+	/*
+	 * A peer that knew an earlier occupant may touch its half once more before it
+	 * learns of the death, so that stays, for the next occupant.
+	 */
+	if (LOAD(segment->members[slot].epoch) != 0)
+		return;
+	for (uint32_t peer = 0; peer <= end && peer < PX_MEMBERS_MAX; peer++) {
+		uint64_t at = link_offset(segment, peer, slot);
+		uint64_t page = at / PX_PAGE_BYTES * PX_PAGE_BYTES;
+
+		if (peer == slot || !have_links(segment, peer, kind))
+			continue;
+		for (; page < at + sizeof(struct px_link_shm); page += PX_PAGE_BYTES)
+			if (!page_in_use(segment, peer, page))
+				(void)px_segment_punch(segment, page, PX_PAGE_BYTES);
+	}
 }
 
 static int reserve_block(struct px_segment *segment, uint32_t slot, enum px_member_kind kind)
 {
 	uint64_t block = px_segment_block_offset(segment, slot);
+	uint32_t peer;
 	int rc = px_segment_reserve(segment, block, PX_PAGE_BYTES);
 
 	if (rc == 0 && kind == PX_MEMBER_ENGINE)
 		rc = px_segment_reserve(segment, block + offsetof(struct px_block_shm, crash),
 					PX_CRASH_BYTES);
+	if (rc < 0)
+		goto no_memory;
+	rc = reserve_links(segment, slot, kind, &peer);
 	if (rc == 0)
-		rc = reserve_links(segment, slot, kind);
+		return 0;
+	unreserve_links(segment, slot, kind, peer);
+no_memory:
+	(void)px_segment_punch(segment, block, sizeof(struct px_block_shm));
 	return rc;
 }
 
@@ -166,16 +228,19 @@ int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t
 		return px_fail(PX_ENOMEM, "all %d places for clients and engines are taken",
 			       PX_MEMBERS_MAX);
 	rc = reserve_block(segment, slot, kind);
-	if (rc < 0) {
-		(void)px_segment_punch(segment, px_segment_block_offset(segment, slot),
-				       sizeof(struct px_block_shm));
+	if (rc < 0)
 		return rc;
-	}
 	m += slot;
 	epoch = LOAD(m->epoch) + 1;
 	if (epoch == 0) /* 0 means: no link */
 		epoch = 1;
 	STORE(segment->bells[slot].asleep, 0);
+	/*
+	 * SYNC member.epoch: changed before all else, so that nobody takes a mixture for the
+	 * last occupant; partner: the fence in px_member_read().
+	 */
+	STORE(m->epoch, epoch);
+	atomic_thread_fence(memory_order_release);
 	STORE(m->kind, kind);
 	STORE(m->engine_id, engine_id);
 	STORE(m->pid, 0);
@@ -186,8 +251,7 @@ int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t
 	STORE(m->expected, 0);
 	STORE(m->joined_ns, px_os.now_ns());
 	STORE(m->died_ns, 0);
-	/* SYNC member.epoch: release; partner: the acquire in px_member_read(). */
-	atomic_store_explicit(&m->epoch, epoch, memory_order_release);
+	/* SYNC member.state: release of all that; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_JOINING, memory_order_release);
 	PX_KILLPOINT("member.join.visible"); /* dead here: so is the pool */
 	*out = (struct px_member_id){ slot, epoch };
@@ -198,8 +262,11 @@ void px_member_live(struct px_segment *segment, struct px_member_id id, int32_t 
 {
 	struct px_member_shm *m = &segment->rw.members[id.slot];
 
+	if (LOAD(m->epoch) != id.epoch || LOAD(m->state) != PX_SLOT_JOINING)
+		return;
 	STORE(m->pid, pid);
 	STORE(m->start_time, px_member_start_time(pid));
+	/* SYNC member.state: release; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_LIVE, memory_order_release);
 	PX_KILLPOINT("member.live.visible"); /* dead here: so is the pool */
 }
@@ -209,56 +276,94 @@ void px_member_bury(struct px_segment *segment, struct px_member_id id,
 {
 	struct px_member_shm *m = &segment->rw.members[id.slot];
 
-	if (LOAD(m->epoch) != id.epoch || LOAD(m->dead_epoch) == id.epoch)
+	if (LOAD(m->epoch) != id.epoch || !runs(segment, id.slot))
 		return;
-	STORE(m->exit_signal, death->exit_signal);
-	STORE(m->exit_code, death->exit_code);
-	STORE(m->oom_killed, death->oom_killed);
-	STORE(m->expected, death->expected);
-	STORE(m->died_ns, px_os.now_ns());
-	/* SYNC member.dead: release of why; partner: the acquire in px_member_alive(). */
-	atomic_store_explicit(&m->dead_epoch, id.epoch, memory_order_release);
-	PX_KILLPOINT("member.bury.dead"); /* dead here: so is the pool */
+	if (LOAD(m->dead_epoch) != id.epoch) {
+		STORE(m->exit_signal, death->exit_signal);
+		STORE(m->exit_code, death->exit_code);
+		STORE(m->oom_killed, death->oom_killed);
+		STORE(m->expected, death->expected);
+		STORE(m->died_ns, px_os.now_ns());
+		/* SYNC member.dead: release of why; partner: the acquire in px_member_alive(). */
+		atomic_store_explicit(&m->dead_epoch, id.epoch, memory_order_release);
+		PX_KILLPOINT("member.bury.dead"); /* dead here: so is the pool */
+	}
+	/* SYNC member.state: release; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_DEAD, memory_order_release);
+	PX_KILLPOINT("member.bury.visible"); /* dead here: so is the pool */
 }
 
-/* Whether a living member may still look at what the dead one left. */
+/*
+ * Whether a living member may still look at what the dead one left. Only links that are
+ * reserved are looked at: reading a hole makes a page, or SIGBUS where none is left.
+ */
 static bool link_to(const struct px_segment *segment, uint32_t dead)
 {
 	uint32_t epoch = LOAD(segment->members[dead].epoch);
+	enum px_member_kind kind = (enum px_member_kind)LOAD(segment->members[dead].kind);
 
-	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++) {
-		uint32_t state = LOAD(segment->members[slot].state);
-
-		if (slot == dead || (state != PX_SLOT_LIVE && state != PX_SLOT_JOINING))
-			continue;
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		/* SYNC link.close: acquire; partner: the release in px_member_link_close(). */
-		if (atomic_load_explicit(&px_segment_block(segment, slot)->links[dead].epoch,
+		if (slot != dead && have_links(segment, slot, kind) && runs(segment, slot) &&
+		    atomic_load_explicit(&px_segment_block(segment, slot)->links[dead].epoch,
 					 memory_order_acquire) == epoch)
 			return true;
-	}
 	return false;
 }
 
-/* Ownership goes before the pages: nobody is told of memory that is about to vanish. */
-static uint64_t free_units(struct px_segment *segment, uint32_t owner)
+static int punch_units(struct px_segment *segment, uint32_t owner)
 {
-	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES, freed = 0;
+	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES;
+	int rc = 0;
 
-	for (uint64_t unit = 0; unit < count; unit++) {
+	for (uint64_t unit = 0; unit < count && rc == 0; unit++) {
 		uint64_t first = unit;
 
 		while (unit < count && LOAD(segment->units[unit]) == owner + 1)
 			unit++;
-		if (unit == first)
+		if (unit > first)
+			rc = px_segment_punch(segment,
+					      segment->arena_offset + first * PX_UNIT_BYTES,
+					      (unit - first) * PX_UNIT_BYTES);
+	}
+	return rc;
+}
+
+static uint64_t disown_units(struct px_segment *segment, uint32_t owner)
+{
+	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES, freed = 0;
+
+	for (uint64_t unit = 0; unit < count; unit++) {
+		if (LOAD(segment->units[unit]) != owner + 1)
 			continue;
-		(void)px_segment_punch(segment, segment->arena_offset + first * PX_UNIT_BYTES,
-				       (unit - first) * PX_UNIT_BYTES);
-		for (uint64_t i = first; i < unit; i++)
-			atomic_store_explicit(&segment->rw.units[i], 0, memory_order_release);
-		freed += unit - first;
+		/* SYNC extent.owner: release; partner: the acquire in px_segment_owned(). */
+		atomic_store_explicit(&segment->rw.units[unit], 0, memory_order_release);
+		freed++;
 	}
 	return freed;
+}
+
+/*
+ * The pages go before the words that say whose they were, and the words before the
+ * state: whoever begins again after any step finds what is left to do. The next
+ * occupant relies on zeros, so a slot whose pages cannot be given back stays dead.
+ */
+static int free_slot(struct px_segment *segment, uint32_t slot, uint64_t *units)
+{
+	struct px_member_shm *m = &segment->rw.members[slot];
+	int rc = punch_units(segment, slot);
+
+	if (rc == 0)
+		rc = px_segment_punch(segment, px_segment_block_offset(segment, slot),
+				      sizeof(struct px_block_shm));
+	if (rc < 0)
+		return rc;
+	*units = disown_units(segment, slot);
+	PX_KILLPOINT("member.sweep.units"); /* dead here: so is the pool */
+	/* SYNC member.state: release; partner: the acquire in px_member_read(). */
+	atomic_store_explicit(&m->state, PX_SLOT_FREE, memory_order_release);
+	PX_KILLPOINT("member.sweep.freed"); /* dead here: so is the pool */
+	return 0;
 }
 
 int px_member_sweep(struct px_segment *segment,
@@ -273,18 +378,10 @@ int px_member_sweep(struct px_segment *segment,
 
 		if (LOAD(segment->members[slot].state) != PX_SLOT_DEAD)
 			continue;
-		if (link_to(segment, slot)) {
+		if (link_to(segment, slot) || free_slot(segment, slot, &units) < 0) {
 			left++;
 			continue;
 		}
-		units = free_units(segment, slot);
-		PX_KILLPOINT("member.sweep.units"); /* dead here: so is the pool */
-		(void)px_segment_punch(segment, px_segment_block_offset(segment, slot),
-				       sizeof(struct px_block_shm));
-		STORE(segment->rw.members[slot].kind, PX_MEMBER_NONE);
-		atomic_store_explicit(&segment->rw.members[slot].state, PX_SLOT_FREE,
-				      memory_order_release);
-		PX_KILLPOINT("member.sweep.freed"); /* dead here: so is the pool */
 		if (freed)
 			freed(ctx, slot, units);
 	}

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +19,8 @@
 #include "os.h"
 
 #define MIB(bytes) ((unsigned long long)((bytes) >> 20))
+/* More than any processor of today can address, and no sum of it overflows. */
+#define ARENA_MAX_BYTES (UINT64_C(1) << 56)
 
 static uint64_t up(uint64_t bytes, uint64_t unit)
 {
@@ -67,23 +69,15 @@ static int open_memfd(void)
 	return fd < 0 ? px_fail_errno("making a memfd for the segment") : fd;
 }
 
+/* As shm_open(3) and shm_unlink(3), but no death in between can leave a name. */
 static int open_shm(void)
 {
-	static _Atomic unsigned count;
-	char name[64];
-	int fd;
+	int fd = open("/dev/shm", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 
-	snprintf(name, sizeof(name), "/pxrun-%d-%u", (int)getpid(), ++count);
-	fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-	if (fd < 0)
-		return px_fail_errno("making %s in /dev/shm", name);
-	/* A death between these two calls is the one way to leave a name: an empty file. */
-	shm_unlink(name);
-	PX_KILLPOINT("segment.create.unlinked"); /* dead here: the kernel frees it */
-	return fd;
+	return fd < 0 ? px_fail_errno("making a file in /dev/shm") : fd;
 }
 
-/* Whether /dev/shm is a file system that could hold the whole arena. */
+/* Whether /dev/shm is a file system of such a size. */
 static bool shm_holds(uint64_t bytes)
 {
 	struct statvfs fs;
@@ -91,11 +85,12 @@ static bool shm_holds(uint64_t bytes)
 	return statvfs("/dev/shm", &fs) == 0 && (uint64_t)fs.f_blocks * fs.f_frsize >= bytes;
 }
 
-static int open_file(uint64_t bytes, bool prefer_memfd, bool *memfd)
+/* The blocks do not count: of their address space little is ever reserved. */
+static int open_file(const struct px_header_shm *layout, bool prefer_memfd, bool *memfd)
 {
 	int fd = -1;
 
-	*memfd = prefer_memfd || !shm_holds(bytes);
+	*memfd = prefer_memfd || !shm_holds(layout->blocks_offset + layout->arena_bytes);
 	if (!*memfd)
 		fd = open_shm();
 	if (fd < 0) {
@@ -175,16 +170,20 @@ static int map_parts(struct px_segment *s, const struct px_header_shm *h)
 
 int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment **out)
 {
-	struct px_segment *s = calloc(1, sizeof(*s));
+	struct px_segment *s;
 	struct px_header_shm layout;
 	uint8_t *head;
 	void *at;
 	int rc;
 
+	if (arena_bytes > ARENA_MAX_BYTES)
+		return px_fail(PX_ENOMEM, "an arena of %llu MiB is more than can be addressed",
+			       MIB(arena_bytes));
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return px_fail(PX_ENOMEM, "no private memory for a segment");
 	lay_out(&layout, arena_bytes);
-	s->fd = rc = open_file(layout.total_bytes, prefer_memfd, &s->memfd);
+	s->fd = rc = open_file(&layout, prefer_memfd, &s->memfd);
 	if (rc < 0)
 		goto no_file;
 	if (ftruncate(s->fd, (off_t)layout.total_bytes) < 0) {
@@ -233,6 +232,9 @@ static int compare(const struct px_header_shm *found, uint64_t file_bytes)
 			       "the pool's segment has version %u, this pxrun knows %u: restart "
 			       "the pool with the same version",
 			       found->version, PX_SEGMENT_VERSION);
+	if (found->arena_bytes > ARENA_MAX_BYTES)
+		return px_fail(PX_EVERSION, "the pool's segment says that its arena has %llu MiB",
+			       MIB(found->arena_bytes));
 	lay_out(&ours, found->arena_bytes);
 	if (found->tiny != ours.tiny)
 		return px_fail(PX_EVERSION, "the pool was %sbuilt with --enable-tiny, this is not",
@@ -264,7 +266,7 @@ int px_segment_attach(int fd, struct px_segment **out)
 	struct px_segment *s;
 	struct px_header_shm header;
 	struct stat file;
-	int rc;
+	int rc, seals;
 
 	if (fstat(fd, &file) < 0)
 		return px_fail_errno("looking at the segment");
@@ -278,6 +280,9 @@ int px_segment_attach(int fd, struct px_segment **out)
 	if (!s)
 		return px_fail(PX_ENOMEM, "no private memory for a segment");
 	s->fd = fd;
+	/* Of the two kinds that we make, only the memfd is sealed so. */
+	seals = fcntl(fd, F_GET_SEALS);
+	s->memfd = seals > 0 && (seals & F_SEAL_SHRINK);
 	rc = map_base(s, header.total_bytes);
 	if (rc == 0)
 		rc = map_parts(s, &header);
@@ -325,13 +330,31 @@ static int no_pages(const struct px_segment *segment, uint64_t bytes)
 		       MIB(bytes + (1 << 20) - 1));
 }
 
-int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes)
+/*
+ * The kernel undoes an allocation that a signal interrupts. A timer of the user's that
+ * ticks faster than the pages are found would keep us here for ever, so once that has
+ * happened signals have to wait.
+ */
+static int allocate_uninterrupted(struct px_segment *segment, uint64_t offset, uint64_t bytes)
 {
+	sigset_t all, old;
 	int rc;
 
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
 	do
 		rc = px_os.fallocate(segment->fd, 0, (off_t)offset, (off_t)bytes);
 	while (rc == -EINTR);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc;
+}
+
+int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes)
+{
+	int rc = px_os.fallocate(segment->fd, 0, (off_t)offset, (off_t)bytes);
+
+	if (rc == -EINTR)
+		rc = allocate_uninterrupted(segment, offset, bytes);
 	PX_KILLPOINT("segment.reserve.done"); /* dead here: the sweep punches what was ours */
 	if (rc == -ENOSPC || rc == -ENOMEM)
 		return no_pages(segment, bytes);
@@ -372,7 +395,7 @@ bool px_segment_owned(const struct px_segment *segment, uint64_t offset, uint64_
 	first = (offset - segment->arena_offset) / PX_UNIT_BYTES;
 	last = (offset - segment->arena_offset + bytes - 1) / PX_UNIT_BYTES;
 	for (uint64_t unit = first; unit <= last; unit++)
-		/* SYNC extent.owner: acquire; partner: the release where the supervisor grants it. */
+		/* SYNC extent.owner: acquire; partner: the release in the supervisor's set_owner(). */
 		if (atomic_load_explicit(&segment->units[unit], memory_order_acquire) != owner + 1)
 			return false;
 	return true;

@@ -3,8 +3,9 @@
  * segment.h - the one piece of shared memory of a pool.
  *
  * Who:     the supervisor creates it, members attach by descriptor.
- * Where:   /dev/shm by shm_open(3), unlinked at once; a sealed memfd where /dev/shm
- *          is smaller than the arena. Nothing is left behind, whoever is killed.
+ * Where:   a file in /dev/shm that never had a name (O_TMPFILE: shm_open(3) would have
+ *          one until it is unlinked); a sealed memfd where /dev/shm is smaller than
+ *          the arena. Nothing is left behind, whoever is killed when.
  * Blocks:  never.
  * Death:   the kernel frees the pages with the last descriptor and mapping.
  *

@@ -22,115 +22,30 @@
 #include "requests.h"
 #include "status.h"
 #include "supervision.h"
+#include "waiters.h"
 
-static const char *name_of(const struct px_connection *c, char *out, size_t out_bytes)
+const char *px_connection_name(const struct px_connection *c, char *out, size_t out_bytes)
 {
 	snprintf(out, out_bytes, "client in process %d", (int)c->pid);
 	return out;
 }
 
-/*
- * A connection that does not take its answers is shut down here, and its end is
- * dealt with when the loop sees it: whoever calls this may be in the middle of a list.
- */
-static void reply(struct px_connection *c, const struct px_control *head, int code,
-		  const char *words, uint64_t a, uint64_t b)
+void px_connection_reply(struct px_connection *c, const struct px_control *head, int code,
+			 const char *words, uint64_t a, uint64_t b)
 {
 	char name[48];
 
 	if (px_request_reply(c->socket, head, code, words, a, b) == 0)
 		return;
 	px_log(&c->supervisor->log, "%s is cut off: it does not read its answers",
-	       name_of(c, name, sizeof(name)));
+	       px_connection_name(c, name, sizeof(name)));
 	(void)shutdown(c->socket, SHUT_RDWR);
 }
 
 /* The words of the last failure. */
 static void refuse(struct px_connection *c, const struct px_control *head, int code)
 {
-	reply(c, head, code, px_last_error(), 0, 0);
-}
-
-/* --- those who wait for engines --- */
-
-static void forget_waiters(struct px_connections *all, const struct px_connection *c)
-{
-	struct px_waiter **where = &all->waiters;
-
-	while (*where) {
-		struct px_waiter *w = *where;
-
-		if (w->connection != c) {
-			where = &w->next;
-			continue;
-		}
-		*where = w->next;
-		free(w);
-	}
-}
-
-static bool covers(const struct px_waiter *w, uint32_t id)
-{
-	return id >= w->first && id - w->first < w->count;
-}
-
-static bool all_settled(const struct px_supervisor *s, const struct px_waiter *w)
-{
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (covers(w, i) && s->engines[i]->life != PX_LIFE_UP &&
-		    s->engines[i]->life != PX_LIFE_GONE)
-			return false;
-	return true;
-}
-
-static void answer_waiters(struct px_supervisor *s)
-{
-	struct px_waiter **where = &s->connections.waiters;
-
-	while (*where) {
-		struct px_waiter *w = *where;
-		struct px_control head = { .serial = w->serial };
-
-		if (!all_settled(s, w)) {
-			where = &w->next;
-			continue;
-		}
-		*where = w->next;
-		reply(w->connection, &head, w->failure[0] ? PX_EENGINE : 0,
-		      w->failure[0] ? w->failure : NULL, w->first, w->count);
-		free(w);
-	}
-}
-
-void px_connections_settled(struct px_supervisor *s, const struct px_engine_id *engine)
-{
-	for (struct px_waiter *w = s->connections.waiters; w; w = w->next)
-		if (engine->life == PX_LIFE_GONE && w->type != PX_CONTROL_REMOVE &&
-		    covers(w, engine->id) && !w->failure[0])
-			snprintf(w->failure, sizeof(w->failure), "%s", engine->why);
-	answer_waiters(s);
-}
-
-static struct px_waiter *add_waiter(struct px_connection *c, const struct px_control *head,
-				    uint32_t first, uint32_t count)
-{
-	struct px_waiter *w = calloc(1, sizeof(*w));
-
-	if (!w) {
-		(void)px_fail(PX_ENOMEM, "the supervisor has no memory left for this");
-		refuse(c, head, PX_ENOMEM);
-		return NULL;
-	}
-	*w = (struct px_waiter){
-		.next = c->supervisor->connections.waiters,
-		.connection = c,
-		.serial = head->serial,
-		.type = head->type,
-		.first = first,
-		.count = count,
-	};
-	c->supervisor->connections.waiters = w;
-	return w;
+	px_connection_reply(c, head, code, px_last_error(), 0, 0);
 }
 
 /* --- what they ask; all of it needs no membership --- */
@@ -155,7 +70,7 @@ static void status(struct px_connection *c, const struct px_control *head)
 	static char text[PX_CONTROL_TEXT_MAX];
 
 	px_status_write(c->supervisor, text, sizeof(text));
-	reply(c, head, 0, text, 0, 0);
+	px_connection_reply(c, head, 0, text, 0, 0);
 }
 
 static void signal_engine(struct px_connection *c, const struct px_control *head)
@@ -165,11 +80,12 @@ static void signal_engine(struct px_connection *c, const struct px_control *head
 	if (!e)
 		return;
 	if (head->b == 0 || head->b > (uint64_t)SIGRTMAX)
-		reply(c, head, PX_EINVAL, "there is no such signal", 0, 0);
+		px_connection_reply(c, head, PX_EINVAL, "there is no such signal", 0, 0);
 	else if (!px_process_signal(&e->process, (int)head->b))
-		reply(c, head, PX_EENGINE, "the engine has no process at the moment", 0, 0);
+		px_connection_reply(c, head, PX_EENGINE, "the engine has no process at the moment",
+				    0, 0);
 	else
-		reply(c, head, 0, NULL, 0, 0);
+		px_connection_reply(c, head, 0, NULL, 0, 0);
 }
 
 static void restart(struct px_connection *c, const struct px_control *head)
@@ -178,23 +94,22 @@ static void restart(struct px_connection *c, const struct px_control *head)
 	bool all = head->a == UINT64_MAX;
 	struct px_engine_id *e = all ? NULL : engine_of(c, head);
 
-	if ((!all && !e) ||
-	    !add_waiter(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
+	if ((!all && !e) || !px_waiter_add(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
 		return;
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		if (all || s->engines[i] == e)
 			px_engine_id_stop(s->engines[i], true);
-	answer_waiters(s);
+	px_waiters_answer(s);
 }
 
 static void remove_engine(struct px_connection *c, const struct px_control *head)
 {
 	struct px_engine_id *e = engine_of(c, head);
 
-	if (!e || !add_waiter(c, head, e->id, 1))
+	if (!e || !px_waiter_add(c, head, e->id, 1))
 		return;
 	px_engine_id_stop(e, false);
-	answer_waiters(c->supervisor);
+	px_waiters_answer(c->supervisor);
 }
 
 static void add_engines(struct px_connection *c, const struct px_control *head)
@@ -211,7 +126,7 @@ static void add_engines(struct px_connection *c, const struct px_control *head)
 		refuse(c, head, PX_EINVAL);
 		return;
 	}
-	if (!add_waiter(c, head, first, (uint32_t)head->a))
+	if (!px_waiter_add(c, head, first, (uint32_t)head->a))
 		return;
 	for (uint64_t i = 0; i < head->a; i++)
 		if (px_engine_id_new(s, &e) < 0) {
@@ -219,7 +134,7 @@ static void add_engines(struct px_connection *c, const struct px_control *head)
 			break;
 		}
 	px_engine_ids_pump(s);
-	answer_waiters(s);
+	px_waiters_answer(s);
 }
 
 static void hello(struct px_connection *c, const struct px_control *head)
@@ -229,7 +144,8 @@ static void hello(struct px_connection *c, const struct px_control *head)
 	int rc;
 
 	if (c->member.epoch) {
-		reply(c, head, PX_EINVAL, "this connection has said hello already", 0, 0);
+		px_connection_reply(c, head, PX_EINVAL, "this connection has said hello already", 0,
+				    0);
 		return;
 	}
 	if (head->a != PX_SEGMENT_VERSION) {
@@ -259,10 +175,10 @@ static void stop(struct px_connection *c, const struct px_control *head)
 {
 	char why[64], name[48];
 
-	reply(c, head, 0, NULL, 0, 0);
+	px_connection_reply(c, head, 0, NULL, 0, 0);
 	if (c->supervisor->closing)
 		return;
-	snprintf(why, sizeof(why), "a %s said so", name_of(c, name, sizeof(name)));
+	snprintf(why, sizeof(why), "a %s said so", px_connection_name(c, name, sizeof(name)));
 	px_supervisor_stop(c->supervisor, why);
 }
 
@@ -277,12 +193,13 @@ static void dispatch(struct px_connection *c, const struct px_control *head)
 		stop(c, head);
 	} else if (px_request_is(head->type)) {
 		if (!c->member.epoch)
-			reply(c, head, PX_EINVAL, "only members may ask that: say hello", 0, 0);
-		else if (px_request_serve(s, c->socket, c->member, name_of(c, name, sizeof(name)),
-					  head) < 0)
+			px_connection_reply(c, head, PX_EINVAL,
+					    "only members may ask that: say hello", 0, 0);
+		else if (px_request_serve(s, c->socket, c->member,
+					  px_connection_name(c, name, sizeof(name)), head) < 0)
 			(void)shutdown(c->socket, SHUT_RDWR);
 	} else if (s->closing) {
-		reply(c, head, PX_EPOOL, "the pool is being stopped", 0, 0);
+		px_connection_reply(c, head, PX_EPOOL, "the pool is being stopped", 0, 0);
 	} else if (head->type == PX_CONTROL_HELLO) {
 		hello(c, head);
 	} else if (head->type == PX_CONTROL_SIGNAL) {
@@ -294,7 +211,8 @@ static void dispatch(struct px_connection *c, const struct px_control *head)
 	} else if (head->type == PX_CONTROL_REMOVE) {
 		remove_engine(c, head);
 	} else {
-		reply(c, head, PX_EINVAL, "the supervisor knows no such request", 0, 0);
+		px_connection_reply(c, head, PX_EINVAL, "the supervisor knows no such request", 0,
+				    0);
 	}
 }
 
@@ -313,6 +231,9 @@ static void drop(struct px_connection *c)
 	struct px_connection **where = &s->connections.first;
 	bool member = c->member.epoch != 0;
 
+	while (*where != c)
+		where = &(*where)->next;
+	*where = c->next;
 	if (member) {
 		/* How a process that is no child of ours ended is not to be known. */
 		struct px_death death = { .expected = !process_dead(c) };
@@ -321,15 +242,12 @@ static void drop(struct px_connection *c)
 		px_member_announce(s->segment);
 		PX_KILLPOINT("supervisor.client.buried"); /* dead here: so is the pool */
 	}
-	forget_waiters(&s->connections, c);
+	px_waiters_forget(s, c);
 	px_loop_unwatch(s->loop, &c->socket_watch);
 	px_loop_unwatch(s->loop, &c->death_watch);
 	close(c->socket);
 	if (c->pidfd >= 0)
 		close(c->pidfd);
-	while (*where != c)
-		where = &(*where)->next;
-	*where = c->next;
 	free(c);
 	if (member)
 		px_sweep_now(s);
@@ -353,8 +271,8 @@ static void socket_ready(void *ctx)
 		return;
 	if (rc < 0) {
 		if (rc != PX_EPOOL)
-			px_log(&s->log, "%s is cut off: %s", name_of(c, name, sizeof(name)),
-			       px_last_error());
+			px_log(&s->log, "%s is cut off: %s",
+			       px_connection_name(c, name, sizeof(name)), px_last_error());
 		drop(c);
 		return;
 	}
@@ -376,7 +294,8 @@ static int admit(struct px_supervisor *s, int socket)
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
 		return px_fail_errno("asking who connects");
 	if (peer.uid != getuid())
-		return px_fail(PX_EPERM, "process %d of user %u is not let in: the pool is user %u's",
+		return px_fail(PX_EPERM,
+			       "process %d of user %u is not let in: the pool is user %u's",
 			       (int)peer.pid, (unsigned)peer.uid, (unsigned)getuid());
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -462,9 +381,13 @@ void px_connections_refuse(struct px_supervisor *s)
 
 void px_connections_close(struct px_supervisor *s)
 {
+	struct px_connection *next;
+
 	px_connections_refuse(s);
-	while (s->connections.first)
-		drop(s->connections.first);
+	for (struct px_connection *c = s->connections.first; c; c = next) {
+		next = c->next;
+		drop(c);
+	}
 	if (s->connections.spare >= 0)
 		close(s->connections.spare);
 	s->connections.spare = -1;

@@ -11,11 +11,13 @@
 #ifndef PX_CONNECTIONS_H
 #define PX_CONNECTIONS_H
 
+#include <stddef.h>
+
 #include "event_loop.h"
 #include "member.h"
 
 struct px_supervisor;
-struct px_engine_id;
+struct px_control;
 
 struct px_connection {
 	struct px_supervisor *supervisor;
@@ -26,27 +28,22 @@ struct px_connection {
 	int32_t pid;
 };
 
-/* Somebody who waits until engines are up or gone. */
-struct px_waiter {
-	struct px_waiter *next;
-	struct px_connection *connection;
-	uint32_t serial;
-	uint16_t type;
-	uint32_t first, count; /* engine ids */
-	char failure[512];     /* "": none so far */
-};
-
 struct px_connections {
 	int listener, spare; /* spare: a descriptor to give up when there are no others */
 	struct px_watch listener_watch;
 	struct px_connection *first;
-	struct px_waiter *waiters;
 };
 
 /* Listens. PX_ESYSTEM. */
 int px_connections_open(struct px_supervisor *s);
-/* An engine came up, or is gone for `failure`; answers those who waited for it. */
-void px_connections_settled(struct px_supervisor *s, const struct px_engine_id *engine);
+/* "client in process 123"; returns out. */
+const char *px_connection_name(const struct px_connection *connection, char *out, size_t out_bytes);
+/*
+ * Answers. A connection that does not take its answers is shut down, and its end is dealt
+ * with when the loop sees it: the caller may be in the middle of a list.
+ */
+void px_connection_reply(struct px_connection *connection, const struct px_control *head, int code,
+			 const char *words, uint64_t a, uint64_t b);
 /* Nobody new is let in. */
 void px_connections_refuse(struct px_supervisor *s);
 /* Hangs up on everyone. */

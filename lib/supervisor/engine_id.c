@@ -5,13 +5,11 @@
 #include "engine_id.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -21,9 +19,6 @@
 #include "os.h"
 #include "requests.h"
 #include "supervision.h"
-
-/* More requests would only wait in the template's socket, five descriptors each. */
-#define STARTING_MAX 64
 
 /* --- what others see --- */
 
@@ -47,63 +42,16 @@ static void show(struct px_engine_id *e, enum px_engine_state state)
 	px_member_announce(e->supervisor->segment);
 }
 
-/* --- its channels --- */
-
-struct channels {
-	int ours[3];   /* control, stdout, stderr */
-	int theirs[5]; /* control, stdout (write), stderr (write), stdout (read), stderr (read) */
-};
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static void close_theirs(struct channels *c)
-{
-	for (int i = 0; i < 3; i++)
-		close_fd(&c->theirs[i]);
-}
-
 static void close_ours(struct px_engine_id *e)
 {
 	px_loop_unwatch(e->supervisor->loop, &e->control_watch);
 	px_loop_unwatch(e->supervisor->loop, &e->death_watch);
-	close_fd(&e->control);
-	close_fd(&e->out);
-	close_fd(&e->err);
-}
-
-static int open_channels(struct channels *c)
-{
-	int pair[2], out[2] = { -1, -1 }, err[2] = { -1, -1 };
-	int rc;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return px_fail_errno("making an engine's socket");
-	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0) {
-		rc = px_fail_errno("making an engine's pipes");
-		close(pair[0]);
-		close(pair[1]);
-		close_fd(&out[0]);
-		close_fd(&out[1]);
-		return rc;
-	}
-	/* Of the pipes the flags stay: their read ends are the engine's as well. */
-	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	*c = (struct channels){
-		.ours = { pair[0], out[0], err[0] },
-		.theirs = { pair[1], out[1], err[1], out[0], err[0] },
-	};
-	return 0;
+	px_engine_channels_close(&e->ours);
 }
 
 /* --- the end of a process --- */
 
 static void waiting(struct px_engine_id *e);
-static void to_gone(struct px_engine_id *e, const char *why);
 
 static void back_off_over(void *ctx)
 {
@@ -169,6 +117,7 @@ static void explain(struct px_engine_id *e, pid_t pid, const struct px_exit *how
 		    struct px_last_words *words)
 {
 	const char *line = e->served || e->told ? "" : px_last_words_line(words);
+	const char *join = oom_killed ? ", by the kernel's OOM killer" : *line ? ": " : "";
 	char process[32] = "", end[64];
 
 	/* What it said itself is better than what can be seen from here. */
@@ -178,8 +127,7 @@ static void explain(struct px_engine_id *e, pid_t pid, const struct px_exit *how
 		snprintf(process, sizeof(process), " (process %d)", (int)pid);
 	snprintf(e->why, sizeof(e->why), "engine %u%s %s%s%s%s%s%.300s", e->id, process,
 		 e->told ? "ended" : "died", e->served || e->told ? "" : " before it served",
-		 pid ? ": " : "", pid ? px_exit_words(how, end, sizeof(end)) : "",
-		 oom_killed ? ", by the kernel's OOM killer" : *line ? ": " : "", line);
+		 pid ? ": " : "", pid ? px_exit_words(how, end, sizeof(end)) : "", join, line);
 }
 
 /* The process is gone; pid 0: and nobody knows which it was. */
@@ -197,8 +145,8 @@ static void ended(struct px_engine_id *e, pid_t pid, const struct px_exit *how)
 	follows = heir(e, how);
 	bury(e, how, oom_killed, follows);
 	px_loop_timer_stop(s->loop, &e->timer);
-	px_last_words_drain(e->out, &s->log, NULL);
-	px_last_words_drain(e->err, &s->log, &words);
+	px_last_words_drain(e->ours.out, &s->log, NULL);
+	px_last_words_drain(e->ours.err, &s->log, &words);
 	log_crash(e, how);
 	close_ours(e);
 	explain(e, pid, how, oom_killed, &words);
@@ -206,7 +154,7 @@ static void ended(struct px_engine_id *e, pid_t pid, const struct px_exit *how)
 	e->member = (struct px_member_id){ 0 };
 	if (!follows) {
 		px_log(&s->log, "%s", why);
-		to_gone(e, why);
+		px_engine_id_give_up(e, why);
 	} else {
 		if (!e->told) {
 			delay = px_supervisor_backoff_ns(&e->failures, e->started_ns);
@@ -231,7 +179,11 @@ static const struct px_exit unknown_end = { .signal = 0, .code = 0 };
 /* Its pidfd is readable. */
 static void died(void *ctx)
 {
-	struct px_engine_id *e = ctx;
+	px_engine_id_died(ctx);
+}
+
+void px_engine_id_died(struct px_engine_id *e)
+{
 	struct px_loop *loop = e->supervisor->loop;
 	pid_t pid = e->process.pid;
 	struct px_exit how;
@@ -365,7 +317,7 @@ static void control_ready(void *ctx)
 	struct px_engine_id *e = ctx;
 	struct px_supervisor *s = e->supervisor;
 	const struct px_control *head = &s->packet.head;
-	int rc = px_control_receive(e->control, &s->packet);
+	int rc = px_control_receive(e->ours.control, &s->packet);
 	char name[24];
 
 	if (rc == PX_EAGAIN)
@@ -386,10 +338,10 @@ static void control_ready(void *ctx)
 	}
 	snprintf(name, sizeof(name), "engine %u", e->id);
 	if (px_request_is(head->type))
-		rc = px_request_serve(s, e->control, e->member, name, head);
+		rc = px_request_serve(s, e->ours.control, e->member, name, head);
 	else
-		rc = px_request_reply(e->control, head, PX_EINVAL, "an engine may not ask that", 0,
-				      0);
+		rc = px_request_reply(e->ours.control, head, PX_EINVAL,
+				      "an engine may not ask that", 0, 0);
 	if (rc < 0)
 		violated(e, "it does not read its answers");
 }
@@ -406,20 +358,17 @@ static void waiting(struct px_engine_id *e)
 static int ask(struct px_engine_id *e)
 {
 	struct px_supervisor *s = e->supervisor;
-	struct channels c;
-	int rc = open_channels(&c);
+	int theirs[5];
+	int rc = px_engine_channels_open(&e->ours, theirs);
 
 	if (rc < 0)
 		return rc;
-	rc = px_loop_watch(s->loop, &e->control_watch, c.ours[0], control_ready, e);
+	rc = px_loop_watch(s->loop, &e->control_watch, e->ours.control, control_ready, e);
 	if (rc == 0)
-		rc = px_template_fork(s, e, c.theirs, &e->process);
+		rc = px_template_fork(s, e, theirs, &e->process);
 	if (rc == 0 && e->process.pid) /* it was executed, not forked */
 		rc = px_loop_watch(s->loop, &e->death_watch, e->process.pidfd, died, e);
-	close_theirs(&c);
-	e->control = c.ours[0];
-	e->out = c.ours[1];
-	e->err = c.ours[2];
+	px_engine_channels_close_theirs(theirs);
 	if (rc < 0) {
 		px_process_end(&e->process);
 		close_ours(e);
@@ -427,8 +376,7 @@ static int ask(struct px_engine_id *e)
 	return rc;
 }
 
-/* PX_EAGAIN: the template takes no more at the moment. */
-static int start(struct px_engine_id *e)
+int px_engine_id_start(struct px_engine_id *e)
 {
 	struct px_supervisor *s = e->supervisor;
 	int rc = px_member_join(s->segment, PX_MEMBER_ENGINE, (int32_t)e->id, &e->member);
@@ -457,47 +405,12 @@ static int start(struct px_engine_id *e)
 	return 0;
 }
 
-static void pump_once(struct px_supervisor *s)
-{
-	uint32_t starting = 0, wait = 0;
-
-	for (uint32_t i = 0; i < s->engines_count; i++) {
-		starting += s->engines[i]->life == PX_LIFE_STARTING;
-		wait += s->engines[i]->life == PX_LIFE_WAITING;
-	}
-	if (wait && !px_template_ready(s))
-		px_template_want(s);
-	for (uint32_t i = 0; i < s->engines_count && starting < STARTING_MAX; i++) {
-		if (!px_template_ready(s) || s->closing)
-			return;
-		if (s->engines[i]->life != PX_LIFE_WAITING)
-			continue;
-		if (start(s->engines[i]) < 0)
-			return;
-		starting++;
-	}
-}
-
-/* A start that fails pumps again, and 512 of them are too many for the stack. */
-void px_engine_ids_pump(struct px_supervisor *s)
-{
-	s->pump = true;
-	if (s->pumping)
-		return;
-	s->pumping = true;
-	while (s->pump) {
-		s->pump = false;
-		pump_once(s);
-	}
-	s->pumping = false;
-}
-
 /* --- ids --- */
 
-static void to_gone(struct px_engine_id *e, const char *why)
+void px_engine_id_give_up(struct px_engine_id *e, const char *why)
 {
 	e->life = PX_LIFE_GONE;
-	memmove(e->why, why, strlen(why) + 1);
+	snprintf(e->why, sizeof(e->why), "%.*s", (int)sizeof(e->why) - 1, why);
 	show(e, PX_ENGINE_GONE);
 	px_supervisor_settled(e->supervisor, e);
 }
@@ -507,20 +420,18 @@ int px_engine_id_new(struct px_supervisor *s, struct px_engine_id **out)
 	struct px_engine_id *e;
 
 	if (s->engines_count == PX_ENGINES_MAX)
-		return px_fail(PX_EINVAL,
-			       "all %d engine ids of this pool have been used: stop it and start it "
-			       "anew",
+		return px_fail(PX_EINVAL, "all %d engine ids of this pool have been used",
 			       PX_ENGINES_MAX);
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return px_fail(PX_ENOMEM, "no private memory for an engine");
 	e->supervisor = s;
 	e->id = s->engines_count;
-	e->control = e->out = e->err = -1;
+	e->ours = PX_ENGINE_CHANNELS_NONE;
 	waiting(e);
 	s->engines[s->engines_count++] = e;
 	publish(e, PX_ENGINE_STARTING);
-	/* SYNC engines.count: release of its first state; partner: the acquires of clients. */
+	/* SYNC engine.state: release of its first state; partner: the acquire in client.c. */
 	atomic_store_explicit(&s->segment->rw.header->engines_count, s->engines_count,
 			      memory_order_release);
 	*out = e;
@@ -533,13 +444,6 @@ void px_engine_id_free(struct px_engine_id *e)
 	close_ours(e);
 	px_process_end(&e->process);
 	free(e);
-}
-
-void px_engine_ids_give_up(struct px_supervisor *s, const char *why)
-{
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->life == PX_LIFE_WAITING)
-			to_gone(s->engines[i], why);
 }
 
 void px_engine_id_stop(struct px_engine_id *e, bool keep)
@@ -560,7 +464,7 @@ void px_engine_id_stop(struct px_engine_id *e, bool keep)
 		if (keep)
 			back_off_over(e);
 		else
-			to_gone(e, "it was told to go");
+			px_engine_id_give_up(e, "it was told to go");
 		return;
 	case PX_LIFE_STARTING:
 		if (keep) /* as it is wished */
@@ -583,22 +487,4 @@ void px_engine_id_kill(struct px_engine_id *e)
 		px_process_kill(&e->process);
 	else if (e->life == PX_LIFE_DYING)
 		ended(e, 0, &unknown_end);
-}
-
-bool px_engine_ids_died(struct px_supervisor *s, pid_t pid)
-{
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->process.pid == pid) {
-			died(s->engines[i]);
-			return true;
-		}
-	return false;
-}
-
-bool px_engine_ids_unknown(const struct px_supervisor *s)
-{
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->control >= 0 && !s->engines[i]->process.pid)
-			return true;
-	return false;
 }

@@ -10,6 +10,7 @@
 #ifndef PX_ENGINE_ID_H
 #define PX_ENGINE_ID_H
 
+#include "engine_channels.h"
 #include "event_loop.h"
 #include "member.h"
 #include "process.h"
@@ -26,8 +27,14 @@ struct px_supervisor;
  *   WAITING, BACKOFF -> GONE                told to go
  *   BACKOFF  -> WAITING                     its time is over, or told to restart
  */
-enum px_life { PX_LIFE_WAITING, PX_LIFE_STARTING, PX_LIFE_UP, PX_LIFE_DYING, PX_LIFE_BACKOFF,
-	       PX_LIFE_GONE };
+enum px_life {
+	PX_LIFE_WAITING,
+	PX_LIFE_STARTING,
+	PX_LIFE_UP,
+	PX_LIFE_DYING,
+	PX_LIFE_BACKOFF,
+	PX_LIFE_GONE
+};
 
 struct px_engine_id {
 	struct px_supervisor *supervisor;
@@ -35,16 +42,16 @@ struct px_engine_id {
 	enum px_life life;
 	struct px_member_id member; /* of the present process; epoch 0: none */
 	struct px_process process;  /* pid 0: not known yet */
-	int control, out, err;      /* our ends; -1 */
+	struct px_engine_channels ours;
 	struct px_watch control_watch, death_watch;
 	struct px_timer timer; /* time to be ready, to die, or back-off */
 	uint32_t generation, restarts;
 	uint32_t failures;      /* deaths in a row, each soon after its start */
 	uint32_t starts_failed; /* in a row */
 	uint64_t started_ns;
-	bool served; /* the present process was up */
-	bool told;   /* … was told to go */
-	bool keep;   /* … and another is to follow */
+	bool served;   /* the present process was up */
+	bool told;     /* … was told to go */
+	bool keep;     /* … and another is to follow */
 	char why[512]; /* the last failure */
 };
 
@@ -52,14 +59,23 @@ struct px_engine_id {
 int px_engine_id_new(struct px_supervisor *s, struct px_engine_id **out);
 /* Frees what is left of an id that is gone, or of a pool that gives up. */
 void px_engine_id_free(struct px_engine_id *engine);
-/* Starts those that wait, as many as the template may have at once. */
-void px_engine_ids_pump(struct px_supervisor *s);
-/* Every id that waits is given up, for this reason. */
-void px_engine_ids_give_up(struct px_supervisor *s, const char *why);
+/* Asks for a process; only for one that waits. PX_EAGAIN: the template takes no more now. */
+int px_engine_id_start(struct px_engine_id *engine);
+/* Its pidfd is readable, or its zombie was seen. */
+void px_engine_id_died(struct px_engine_id *engine);
+/* It has no process, and will have none any more. */
+void px_engine_id_give_up(struct px_engine_id *engine, const char *why);
 /* Ends the process, politely for 2 s; with keep another follows. Nothing if it is gone. */
 void px_engine_id_stop(struct px_engine_id *engine, bool keep);
 /* Kills the process and its group. */
 void px_engine_id_kill(struct px_engine_id *engine);
+
+/* --- all of them (engine_ids.c) --- */
+
+/* Starts those that wait, as many as the template may have at once. */
+void px_engine_ids_pump(struct px_supervisor *s);
+/* Every id that waits is given up, for this reason. */
+void px_engine_ids_give_up(struct px_supervisor *s, const char *why);
 /* If the pid is that of an engine that has died, deals with it. */
 bool px_engine_ids_died(struct px_supervisor *s, pid_t pid);
 /* Whether a process may exist whose pid is not known yet. */

@@ -60,7 +60,8 @@ static int milliseconds(uint64_t timeout_ns)
 	if (timeout_ns == UINT64_MAX)
 		return -1;
 	/* Rounded up: to wake early would be to wake twice. */
-	return timeout_ns > UINT64_C(3600000000000) ? 3600000 : (int)((timeout_ns + 999999) / 1000000);
+	return timeout_ns > UINT64_C(3600000000000) ? 3600000 :
+						      (int)((timeout_ns + 999999) / 1000000);
 }
 
 static int epoll_look(void *at, uint64_t timeout_ns, uint64_t *tokens, size_t max)

@@ -37,8 +37,9 @@ static int uring_open(void **out)
 	if (!(ring->features & IORING_FEAT_EXT_ARG)) {
 		io_uring_queue_exit(ring);
 		free(ring);
-		return px_fail(PX_ESYSTEM, "io_uring of this kernel is too old: Linux 5.11 is needed "
-					   "(--event-loop=epoll does without)");
+		return px_fail(PX_ESYSTEM,
+			       "io_uring of this kernel is too old: Linux 5.11 is needed "
+			       "(--event-loop=epoll does without)");
 	}
 	*out = ring;
 	return 0;

@@ -11,9 +11,11 @@
 #include "error.h"
 #include "killpoint.h"
 
+#define UNIT ((uint64_t)PX_UNIT_BYTES)
+
 static uint64_t units_count(const struct px_extents *extents)
 {
-	return extents->segment->arena_bytes / PX_UNIT_BYTES;
+	return extents->segment->arena_bytes / UNIT;
 }
 
 static uint32_t owner_of(const struct px_extents *extents, uint64_t unit)
@@ -31,9 +33,9 @@ uint64_t px_extents_used(const struct px_extents *extents, uint64_t *by_slot)
 
 		if (!owner)
 			continue;
-		used += PX_UNIT_BYTES;
+		used += UNIT;
 		if (by_slot)
-			by_slot[owner - 1] += PX_UNIT_BYTES;
+			by_slot[owner - 1] += UNIT;
 	}
 	return used;
 }
@@ -47,7 +49,7 @@ uint64_t px_extents_default_bytes(const char *root)
 	/* Where the kernel does not say: as much as a small machine has. */
 	if (budget.have == UINT64_MAX)
 		return UINT64_C(1) << 30;
-	return budget.have / 2 > PX_UNIT_BYTES ? budget.have / 2 : PX_UNIT_BYTES;
+	return budget.have / 2 > UNIT ? budget.have / 2 : UNIT;
 }
 
 /*
@@ -118,21 +120,21 @@ int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, u
 	if (bytes == 0)
 		return px_fail(PX_EINVAL, "an extent of 0 bytes");
 	px_extents_budget(extents, &budget);
-	want = bytes / PX_UNIT_BYTES + (bytes % PX_UNIT_BYTES > 0);
-	if (want > budget.have / PX_UNIT_BYTES)
+	want = bytes / UNIT + (bytes % UNIT > 0);
+	if (want > budget.have / UNIT)
 		return px_budget_refuse(&budget, bytes);
-	need = want * PX_UNIT_BYTES;
+	need = want * UNIT;
 	if (!find_run(extents, want, &first, &longest))
-		return px_fail(PX_ENOMEM,
-			       "needs %llu MiB in one piece, and of the %llu MiB that the arena has "
-			       "free the largest piece has %llu: raise arena: in the profile, or let "
-			       "go of arrays",
-			       (unsigned long long)(need >> 20),
-			       (unsigned long long)(budget.have >> 20),
-			       (unsigned long long)(longest * PX_UNIT_BYTES >> 20));
+		return px_fail(
+			PX_ENOMEM,
+			"needs %llu MiB in one piece, and of the %llu MiB that the arena has "
+			"free the largest piece has %llu: raise arena: in the profile, or let "
+			"go of arrays",
+			(unsigned long long)(need >> 20), (unsigned long long)(budget.have >> 20),
+			(unsigned long long)(longest * UNIT >> 20));
 	set_owner(extents, first, want, owner + 1);
 	PX_KILLPOINT("supervisor.extent.granted"); /* dead here: so is the pool */
-	*offset = extents->segment->arena_offset + first * PX_UNIT_BYTES;
+	*offset = extents->segment->arena_offset + first * UNIT;
 	*got = need;
 	return 0;
 }
@@ -141,12 +143,12 @@ int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, 
 {
 	uint64_t from = offset - extents->segment->arena_offset;
 
-	if (!px_segment_owned(extents->segment, offset, bytes, owner) || from % PX_UNIT_BYTES ||
-	    bytes % PX_UNIT_BYTES)
+	if (!px_segment_owned(extents->segment, offset, bytes, owner) || from % UNIT ||
+	    bytes % UNIT)
 		return px_fail(PX_EINVAL,
 			       "%llu bytes at offset %llu are not whole units of this member's",
 			       (unsigned long long)bytes, (unsigned long long)offset);
-	set_owner(extents, from / PX_UNIT_BYTES, bytes / PX_UNIT_BYTES, 0);
+	set_owner(extents, from / UNIT, bytes / UNIT, 0);
 	PX_KILLPOINT("supervisor.extent.returned"); /* dead here: so is the pool */
 	return 0;
 }

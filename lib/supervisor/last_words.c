@@ -51,8 +51,8 @@ void px_last_words_drain(int pipe, struct px_log *log, struct px_last_words *wor
 
 		if (ioctl(pipe, FIONREAD, &waiting) < 0 || waiting <= 0)
 			return;
-		got = read(pipe, bytes, sizeof(bytes) < (size_t)waiting ? sizeof(bytes) :
-									    (size_t)waiting);
+		got = read(pipe, bytes,
+			   sizeof(bytes) < (size_t)waiting ? sizeof(bytes) : (size_t)waiting);
 		if (got <= 0)
 			return;
 		px_log_bytes(log, bytes, (size_t)got);

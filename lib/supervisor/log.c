@@ -46,8 +46,8 @@ void px_log(struct px_log *log, const char *format, ...)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &date);
 	used = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &date);
-	used += (size_t)snprintf(line + used, sizeof(line) - used, ".%03ldZ supervisor: ",
-				 now.tv_nsec / 1000000);
+	used += (size_t)snprintf(line + used, sizeof(line) - used,
+				 ".%03ldZ supervisor: ", now.tv_nsec / 1000000);
 	va_start(ap, format);
 	length = vsnprintf(line + used, sizeof(line) - used - 1, format, ap);
 	va_end(ap);

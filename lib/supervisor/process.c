@@ -37,7 +37,7 @@ static bool place_fds(const int *fds)
 
 	for (int i = 0; i < PX_SPAWN_FDS; i++) {
 		moved[i] = fds[i];
-		if (fds[i] < 0 && i <= STDERR_FILENO)
+		if (i <= STDERR_FILENO && fds[i] < 0)
 			moved[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (moved[i] >= 0)
 			moved[i] = fcntl(moved[i], F_DUPFD_CLOEXEC, PX_SPAWN_FDS);

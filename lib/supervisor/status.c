@@ -22,7 +22,9 @@
 #define END_BYTES 64
 
 static const char *const template_words[] = { "absent", "starting", "ready", "backoff" };
-static const char *const life_words[] = { "starting", "starting", "up", "dying", "backoff", "gone" };
+static const char *const life_words[] = {
+	"starting", "starting", "up", "dying", "backoff", "gone"
+};
 static const char *const restart_words[] = { "never", "on-failure", "always" };
 static const char *const limit_words[] = { "arena", "machine", "cgroup", "mount" };
 
@@ -49,7 +51,8 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 	px_json_put_string(json, s->options->runtime.profile);
 	px_json_put(json, ",\"pid\":%d,\"version\":\"%s\"", (int)getpid(), PX_VERSION);
 	put_python(json, s);
-	px_json_put(json, ",\"event_loop\":\"%s\",\"restart\":\"%s\",\"uptime\":%.3f,\"state\":\"%s\"",
+	px_json_put(json,
+		    ",\"event_loop\":\"%s\",\"restart\":\"%s\",\"uptime\":%.3f,\"state\":\"%s\"",
 		    px_loop_name(s->loop), restart_words[s->restart],
 		    (double)(px_os.now_ns() - s->began_ns) / 1e9, pool_state(s));
 	px_json_put(json, ",\"template\":{\"pid\":%d,\"state\":\"%s\",\"forks\":%s,\"why\":",
@@ -95,7 +98,8 @@ static void put_activity(struct px_json_text *json, const struct px_supervisor *
 	activity = &px_segment_block(s->segment, e->member.slot)->activity;
 	started = atomic_load_explicit(&activity->started_ns, memory_order_relaxed);
 	if (atomic_load_explicit(&activity->client_epoch, memory_order_relaxed))
-		px_json_put(json, ",\"busy\":%.6f", now > started ? (double)(now - started) / 1e9 : 0);
+		px_json_put(json, ",\"busy\":%.6f",
+			    now > started ? (double)(now - started) / 1e9 : 0);
 	else
 		px_json_put(json, ",\"busy\":null");
 	px_json_put(json, ",\"done\":%" PRIu64,
@@ -106,8 +110,9 @@ static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
 		       const struct px_engine_id *e, const uint64_t *by_slot, const char *comma)
 {
 	px_json_put(json,
-		    "%s{\"id\":%u,\"pid\":%d,\"state\":\"%s\",\"generation\":%u,\"restarts\":%u", comma,
-		    e->id, (int)e->process.pid, life_words[e->life], e->generation, e->restarts);
+		    "%s{\"id\":%u,\"pid\":%d,\"state\":\"%s\",\"generation\":%u,\"restarts\":%u",
+		    comma, e->id, (int)e->process.pid, life_words[e->life], e->generation,
+		    e->restarts);
 	put_activity(json, s, e);
 	px_json_put(json, ",\"arena\":%" PRIu64, e->member.epoch ? by_slot[e->member.slot] : 0);
 	if (e->why[0]) {
@@ -205,8 +210,8 @@ static size_t connection_text(const struct px_supervisor *s, char *out, size_t o
 	px_json_put(&json, "{\"pxrun\":\"%s\",\"profile\":", PX_VERSION);
 	px_json_put_string(&json, s->options->runtime.profile);
 	px_json_put(&json, ",\"pid\":%d,\"socket\":", (int)getpid());
-	px_json_put_string(&json, px_runtime_path(&s->options->runtime, "control", path,
-						  sizeof(path)));
+	px_json_put_string(&json,
+			   px_runtime_path(&s->options->runtime, "control", path, sizeof(path)));
 	px_json_put(&json, ",\"engines\":%u", s->engines_count);
 	put_python(&json, s);
 	px_json_put(&json, ",\"started\":\"%s\"}\n", date);

@@ -8,14 +8,15 @@
 #include "connections.h"
 #include "control.h"
 #include "engine_id.h"
+#include "event_loop.h"
 #include "extents.h"
 #include "log.h"
-#include "event_loop.h"
 #include "oom.h"
 #include "segment.h"
 #include "supervisor.h"
 #include "sweep.h"
 #include "template_process.h"
+#include "waiters.h"
 
 enum px_restart { PX_RESTART_NEVER, PX_RESTART_ON_FAILURE, PX_RESTART_ALWAYS };
 
@@ -37,6 +38,7 @@ struct px_supervisor {
 	uint32_t engines_count;
 	bool pump, pumping; /* engines that wait are to be started; are being */
 	struct px_connections connections;
+	struct px_waiter *waiters;
 	struct px_sweep sweep;
 	struct px_watch signals_watch, owner_watch;
 	int signals, ready_fd;

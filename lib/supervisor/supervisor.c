@@ -26,8 +26,6 @@
 #include "status.h"
 #include "supervision.h"
 
-extern char **environ;
-
 #define START_SECONDS 120
 #define BACKOFF_MIN_NS UINT64_C(50000000)
 #define BACKOFF_MAX_NS UINT64_C(5000000000)
@@ -57,8 +55,12 @@ static void report(struct px_supervisor *s)
 	if (s->ready_fd < 0)
 		return;
 	if (s->failure)
-		length = (size_t)snprintf(text, sizeof(text), "%d %s", s->failure,
-					  s->failure_words);
+		length =
+			(size_t)snprintf(text, sizeof(text), "%d %s", s->failure, s->failure_words);
+	else if (!s->ready)
+		length = (size_t)snprintf(text, sizeof(text),
+					  "%d the pool was stopped before its engines were ready",
+					  PX_EPOOL);
 	(void)!write(s->ready_fd, text, length);
 	close(s->ready_fd);
 	s->ready_fd = -1;
@@ -107,7 +109,7 @@ static void look_whether_done(struct px_supervisor *s)
 
 void px_supervisor_settled(struct px_supervisor *s, const struct px_engine_id *engine)
 {
-	px_connections_settled(s, engine);
+	px_waiters_settled(s, engine);
 	if (s->closing)
 		look_whether_done(s);
 	else if (!s->ready && engine->life == PX_LIFE_GONE)
@@ -318,7 +320,8 @@ static int begin(struct px_supervisor *s)
 
 static void end(struct px_supervisor *s)
 {
-	px_process_end(&s->template.process);
+	if (s->loop)
+		px_template_end(s);
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		px_engine_id_free(s->engines[i]);
 	if (s->segment && s->loop)

@@ -19,18 +19,19 @@
 #include "runtime.h"
 
 struct px_supervisor_options {
-	struct px_runtime runtime; /* its folder is made and its lock is held: by the caller, to the end */
-	uint32_t engines;          /* 0: px_processors() */
-	uint64_t arena_bytes;      /* 0: half of what is available */
-	const char *restart;       /* "never", NULL or "on-failure", "always" */
-	const char *event_loop;    /* NULL or "auto", "io_uring", "epoll" */
-	const char *python;        /* engines run `PYTHON -m pxrun.engine`; NULL: pxrun-engine */
+	/* The caller has made its folder, and holds its lock to the end. */
+	struct px_runtime runtime;
+	uint32_t engines;           /* 0: px_processors() */
+	uint64_t arena_bytes;       /* 0: half of what is available */
+	const char *restart;        /* "never", NULL or "on-failure", "always" */
+	const char *event_loop;     /* NULL or "auto", "io_uring", "epoll" */
+	const char *python;         /* engines run `PYTHON -m pxrun.engine`; NULL: pxrun-engine */
 	const char *engine_program; /* a program to run instead of either; NULL */
-	const char *preload;       /* NULL: "numpy,cloudpickle"; "" nothing */
-	const char *sys_path;      /* folders, separated by colons; NULL */
-	char *const *environment;  /* "NAME=value" for the engines, NULL at the end; or NULL */
-	bool pin;                  /* each engine to one processor */
-	uint32_t start_seconds;    /* template and engines must be ready within it; 0: 120 */
+	const char *preload;        /* NULL: "numpy,cloudpickle"; "" nothing */
+	const char *sys_path;       /* folders, separated by colons; NULL */
+	char *const *environment;   /* "NAME=value" for the engines, NULL at the end; or NULL */
+	bool pin;                   /* each engine to one processor */
+	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' once all engines serve, else "CODE words"; is closed. -1: none */
 	int owner_fd; /* its hang-up stops the pool. -1: none */
 	int log_fd;   /* what is to be logged. -1: nowhere */

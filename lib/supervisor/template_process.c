@@ -6,20 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine_command.h"
 #include "error.h"
 #include "killpoint.h"
 #include "os.h"
 #include "supervision.h"
-
-#define ARGUMENTS_MAX 24
-#define DEFAULT_PRELOAD "numpy,cloudpickle"
 
 static void set_state(struct px_supervisor *s, enum px_template_state state)
 {
@@ -31,83 +28,18 @@ bool px_template_ready(const struct px_supervisor *s)
 	return s->template.state == PX_TEMPLATE_READY;
 }
 
-/* --- the program and its arguments --- */
+/* --- engines that are not forked --- */
 
-struct command {
-	char *argv[ARGUMENTS_MAX];
-	uint32_t count;
-	char program[4096];
-	char numbers[4][24];
-};
-
-static void add(struct command *command, const char *argument)
-{
-	command->argv[command->count++] = (char *)(uintptr_t)argument;
-}
-
-static void add_option(struct command *command, const char *option, const char *value)
-{
-	add(command, option);
-	add(command, value);
-}
-
-/* pxrun-engine beside our own program, as it is in a build tree; else the installed one. */
-static void find_program(char *out, size_t out_bytes)
-{
-	ssize_t length = readlink("/proc/self/exe", out, out_bytes - sizeof("pxrun-engine"));
-	char *slash;
-
-	if (length > 0) {
-		out[length] = '\0';
-		slash = strrchr(out, '/');
-		if (slash) {
-			memcpy(slash + 1, "pxrun-engine", sizeof("pxrun-engine"));
-			if (access(out, X_OK) == 0)
-				return;
-		}
-	}
-	snprintf(out, out_bytes, "%s/pxrun-engine", PX_BINDIR);
-}
-
-static void begin_command(const struct px_supervisor *s, struct command *command, const char *mode)
-{
-	const struct px_supervisor_options *options = s->options;
-
-	*command = (struct command){ .count = 0 };
-	if (options->engine_program) {
-		add(command, options->engine_program);
-	} else if (options->python) {
-		add(command, options->python);
-		add(command, "-m");
-		add(command, "pxrun.engine");
-	} else {
-		find_program(command->program, sizeof(command->program));
-		add(command, command->program);
-	}
-	add(command, mode);
-	add_option(command, "--control", "3");
-	add_option(command, "--preload", options->preload ? options->preload : DEFAULT_PRELOAD);
-	if (options->sys_path)
-		add_option(command, "--sys-path", options->sys_path);
-}
-
-static void add_number(struct command *command, uint32_t which, const char *option, uint32_t value)
-{
-	snprintf(command->numbers[which], sizeof(command->numbers[which]), "%" PRIu32, value);
-	add_option(command, option, command->numbers[which]);
-}
-
-/* An engine that is not forked from the template. */
 static int execute(struct px_supervisor *s, const struct px_engine_id *engine, const int *fds,
 		   struct px_process *process)
 {
-	struct command command;
+	struct px_engine_command command;
 
-	begin_command(s, &command, "--engine");
-	add_number(&command, 0, "--id", engine->id);
-	add_number(&command, 1, "--slot", engine->member.slot);
-	add_number(&command, 2, "--epoch", engine->member.epoch);
-	add_number(&command, 3, "--generation", engine->generation);
+	px_engine_command_begin(&command, s->options, "--engine");
+	px_engine_command_number(&command, "--id", engine->id);
+	px_engine_command_number(&command, "--slot", engine->member.slot);
+	px_engine_command_number(&command, "--epoch", engine->member.epoch);
+	px_engine_command_number(&command, "--generation", engine->generation);
 	struct px_spawn spawn = {
 		.argv = command.argv,
 		.environment = s->environment,
@@ -286,8 +218,9 @@ static void died(void *ctx)
 	if (t->state == PX_TEMPLATE_READY)
 		snprintf(why, sizeof(why), "the template (process %d) died: %s", (int)pid, how);
 	else
-		snprintf(why, sizeof(why), "the template (process %d) died before it was ready: %s%s%s",
-			 (int)pid, how, t->words.used ? ": " : "", px_last_words_line(&t->words));
+		snprintf(why, sizeof(why),
+			 "the template (process %d) died before it was ready: %s%s%s", (int)pid,
+			 how, t->words.used ? ": " : "", px_last_words_line(&t->words));
 	failed(s, why);
 }
 
@@ -328,13 +261,13 @@ static int open_channels(struct px_template *t, int *socket, int *output)
 static int launch(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
-	struct command command;
+	struct px_engine_command command;
 	int socket = -1, output = -1;
 	int rc = open_channels(t, &socket, &output);
 
 	if (rc < 0)
 		return rc;
-	begin_command(s, &command, "--template");
+	px_engine_command_begin(&command, s->options, "--template");
 	struct px_spawn spawn = {
 		.argv = command.argv,
 		.environment = s->environment,

@@ -12,8 +12,8 @@
 #ifndef PX_TEMPLATE_PROCESS_H
 #define PX_TEMPLATE_PROCESS_H
 
-#include "last_words.h"
 #include "event_loop.h"
+#include "last_words.h"
 #include "process.h"
 
 struct px_supervisor;
@@ -26,8 +26,12 @@ struct px_engine_id;
  *   READY    -> STARTING | BACKOFF   it died
  *   BACKOFF  -> STARTING
  */
-enum px_template_state { PX_TEMPLATE_ABSENT, PX_TEMPLATE_STARTING, PX_TEMPLATE_READY,
-			 PX_TEMPLATE_BACKOFF };
+enum px_template_state {
+	PX_TEMPLATE_ABSENT,
+	PX_TEMPLATE_STARTING,
+	PX_TEMPLATE_READY,
+	PX_TEMPLATE_BACKOFF
+};
 
 struct px_template {
 	enum px_template_state state;
@@ -38,9 +42,9 @@ struct px_template {
 	uint32_t failures;     /* deaths in a row, each soon after its start */
 	uint32_t starts_failed;
 	uint64_t started_ns;
-	uint32_t python;   /* PY_VERSION_HEX; 0: not known */
-	bool by_exec;      /* it cannot fork: engines are started one by one, and there is no process */
-	char why[256];     /* … because */
+	uint32_t python; /* PY_VERSION_HEX; 0: not known */
+	bool by_exec;  /* it cannot fork: engines are started one by one, and there is no process */
+	char why[256]; /* … because */
 	struct px_last_words words;
 };
 

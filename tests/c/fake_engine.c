@@ -7,7 +7,7 @@
  *                   exit     prints and exits before it is ready
  *                   threads  cannot fork
  *                   silent   never says anything
- *   FAKE_ENGINE     early    prints and exits before it is ready
+ *   FAKE_ENGINE     early    is born, prints and exits
  *                   mute     never says anything
  *                   silent   is born, and never ready
  *                   garbage  sends a packet that is none
@@ -88,15 +88,15 @@ static void serve(void)
 	(void)signal(SIGUSR1, exit_0);
 	(void)signal(SIGUSR2, exit_1);
 	(void)signal(SIGHUP, hang_up);
-	if (mode("FAKE_ENGINE", "early")) {
-		fprintf(stderr, "first words\nearly words\n");
-		_exit(7);
-	}
 	if (mode("FAKE_ENGINE", "mute"))
 		wait_for_end();
 	if (mode("FAKE_ENGINE", "stubborn"))
 		(void)signal(SIGTERM, SIG_IGN);
 	(void)say(PX_CONTROL_BORN, (uint64_t)getpid(), 0, 0, NULL);
+	if (mode("FAKE_ENGINE", "early")) {
+		fprintf(stderr, "first words\nearly words\n");
+		_exit(7);
+	}
 	if (mode("FAKE_ENGINE", "silent"))
 		wait_for_end();
 	(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 0, NULL);
@@ -144,7 +144,8 @@ static int be_template(void)
 	if (mode("FAKE_TEMPLATE", "refuse"))
 		(void)say(PX_CONTROL_READY, (uint64_t)getpid(), -6, 0, "the preload failed");
 	else if (mode("FAKE_TEMPLATE", "threads"))
-		(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 1, "a module has started threads");
+		(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 1,
+			  "a module has started threads");
 	else
 		(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 0, NULL);
 	while (px_control_receive(control, &packet) == 0)

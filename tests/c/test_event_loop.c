@@ -196,7 +196,7 @@ static void watch_1000_calls_each(void **state)
 	enum { MANY = 1000 };
 	struct px_loop *loop = make_loop();
 	struct seen *all = calloc(MANY, sizeof(*all));
-	int (*pairs)[2] = calloc(MANY, sizeof(*pairs));
+	int(*pairs)[2] = calloc(MANY, sizeof(*pairs));
 	struct rlimit files;
 	int calls = 0;
 

@@ -75,7 +75,8 @@ static void put_memory(uint64_t available)
 	char text[128];
 
 	snprintf(text, sizeof(text), "MemTotal: %llu kB\nMemFree: 1 kB\nMemAvailable: %llu kB\n",
-		 (unsigned long long)(64 * 1024 * MIB >> 10), (unsigned long long)(available >> 10));
+		 (unsigned long long)(64 * 1024 * MIB >> 10),
+		 (unsigned long long)(available >> 10));
 	put("/proc/meminfo", text);
 }
 
@@ -102,7 +103,8 @@ static void unified(uint64_t limit, uint64_t used, uint64_t cache)
 /* Version 1 in a container: the path is the host's, and the mount shows only a part of it. */
 static void container(uint64_t limit, uint64_t used)
 {
-	put("/proc/self/cgroup", "11:cpu,cpuacct:/docker/abc\n9:memory:/docker/abc\n0::/docker/abc\n");
+	put("/proc/self/cgroup",
+	    "11:cpu,cpuacct:/docker/abc\n9:memory:/docker/abc\n0::/docker/abc\n");
 	put("/proc/self/mountinfo",
 	    "40 39 0:30 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
 	    "41 39 0:31 /docker/abc /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n"
@@ -259,7 +261,8 @@ static uint64_t get(struct arena *a, uint32_t owner, uint64_t units)
 {
 	uint64_t offset, got;
 
-	assert_int_equal(px_extents_get(&a->extents, owner, units * PX_UNIT_BYTES, &offset, &got), 0);
+	assert_int_equal(px_extents_get(&a->extents, owner, units * PX_UNIT_BYTES, &offset, &got),
+			 0);
 	assert_int_equal(got, units * PX_UNIT_BYTES);
 	return (offset - a->base) / PX_UNIT_BYTES;
 }
@@ -312,7 +315,8 @@ static void get_more_than_there_is_says_so(void **state)
 			 PX_ENOMEM);
 	assert_words("the arena has");
 	put_memory(PX_UNIT_BYTES);
-	assert_int_equal(px_extents_get(&a.extents, 1, 2 * PX_UNIT_BYTES, &offset, &got), PX_ENOMEM);
+	assert_int_equal(px_extents_get(&a.extents, 1, 2 * PX_UNIT_BYTES, &offset, &got),
+			 PX_ENOMEM);
 	assert_words("the machine's");
 	assert_int_equal(offset, 77);
 	assert_int_equal(got, 77);
@@ -329,7 +333,8 @@ static void get_from_pieces_names_the_largest(void **state)
 	get(&a, 1, UNITS);
 	assert_int_equal(give(&a, 1, 0, 1), 0);
 	assert_int_equal(give(&a, 1, 3, 1), 0);
-	assert_int_equal(px_extents_get(&a.extents, 1, 2 * PX_UNIT_BYTES, &offset, &got), PX_ENOMEM);
+	assert_int_equal(px_extents_get(&a.extents, 1, 2 * PX_UNIT_BYTES, &offset, &got),
+			 PX_ENOMEM);
 	assert_words("in one piece");
 	px_segment_detach(a.extents.segment);
 }
@@ -420,10 +425,12 @@ static void oom_kills_of_version_1_and_of_no_group(void **state)
 	put("/proc/vmstat", "oom_kill 2\n");
 	assert_true(px_oom_charge(&oom));
 	container(100 * MIB, 0);
-	put("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
+	put("/sys/fs/cgroup/memory/memory.oom_control",
+	    "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
 	px_oom_begin(&oom, root);
 	assert_false(px_oom_charge(&oom));
-	put("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 6\n");
+	put("/sys/fs/cgroup/memory/memory.oom_control",
+	    "oom_kill_disable 0\nunder_oom 0\noom_kill 6\n");
 	assert_true(px_oom_charge(&oom));
 }
 

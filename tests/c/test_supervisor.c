@@ -109,9 +109,9 @@ static void launch(struct pool *pool)
 		close(hang[1]);
 		pool->options.ready_fd = ready[1];
 		pool->options.owner_fd = hang[0];
-		pool->options.log_fd = open(px_runtime_path(&pool->options.runtime, "log", path,
-							    sizeof(path)),
-					    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		pool->options.log_fd =
+			open(px_runtime_path(&pool->options.runtime, "log", path, sizeof(path)),
+			     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		if (getenv("SHOW_LOG"))
 			pool->options.log_fd = 2;
 		if (px_runtime_lock(&pool->options.runtime, &lock) < 0)
@@ -365,7 +365,7 @@ static void stop_while_starting_leaves_nothing(void **state)
 	assert_int_equal(kill(pool->supervisor, SIGTERM), 0);
 	assert_int_equal(supervisor_exit(pool), 0);
 	assert_nothing_left(pool);
-	read_words(pool);
+	assert_int_equal(read_words(pool), PX_EPOOL);
 }
 
 static void stop_while_template_starts_leaves_nothing(void **state)
@@ -379,7 +379,7 @@ static void stop_while_template_starts_leaves_nothing(void **state)
 	assert_int_equal(kill(pool->supervisor, SIGINT), 0);
 	assert_int_equal(supervisor_exit(pool), 0);
 	assert_nothing_left(pool);
-	read_words(pool);
+	assert_int_equal(read_words(pool), PX_EPOOL);
 }
 
 static void stop_stubborn_engines_after_grace(void **state)
@@ -462,7 +462,7 @@ static void start_with_refusing_template_gives_its_words(void **state)
 static void start_with_dying_engines_gives_their_words(void **state)
 {
 	setenv("FAKE_ENGINE", "early", 1);
-	fails_with(*state, PX_EENGINE, "early words");
+	fails_with(*state, PX_EENGINE, "exit code 7: early words");
 }
 
 static void start_that_takes_too_long_says_so(void **state)
@@ -603,7 +603,8 @@ static void death_by_exit_says_why(void **state)
 	kill(engine_pid(a.segment, 0), SIGUSR2);
 	await_state(a.segment, 0, PX_ENGINE_GONE);
 	/* The slot is free again, and still tells of its last occupant. */
-	assert_int_equal(px_member_read(a.segment, atomic_load(&a.segment->engines[0].slot), &member),
+	assert_int_equal(px_member_read(a.segment, atomic_load(&a.segment->engines[0].slot),
+					&member),
 			 0);
 	assert_int_equal(member.exit_signal, 0);
 	assert_int_equal(member.exit_code, 1);
@@ -715,9 +716,10 @@ static void engine_that_talks_rubbish_is_replaced(void **state)
 	setenv("FAKE_ENGINE", "garbage", 1);
 	start(pool);
 	a = attach(pool);
-	for (int i = 0; i < 10000 && atomic_load(&a.segment->engines[0].generation) +
-						      atomic_load(&a.segment->engines[1].generation) ==
-					      0;
+	for (int i = 0;
+	     i < 10000 && atomic_load(&a.segment->engines[0].generation) +
+					  atomic_load(&a.segment->engines[1].generation) ==
+				  0;
 	     i++)
 		nap();
 	await_state(a.segment, 0, PX_ENGINE_UP);
@@ -823,6 +825,32 @@ static void stop_while_adding_answers_nobody_and_ends(void **state)
 	close(fd);
 	assert_int_equal(supervisor_exit(pool), 0);
 	assert_nothing_left(pool);
+}
+
+static void add_without_a_program_says_why(void **state)
+{
+	struct pool *pool = *state;
+	char name[96];
+	pid_t template;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/engine", base);
+	assert_int_equal(symlink(program, name), 0);
+	pool->options.engine_program = name;
+	start(pool);
+	fd = dial(pool);
+	assert_int_equal(unlink(name), 0);
+	template = (pid_t)number(px_json_member(status(fd), "template"), "pid");
+	kill(template, SIGKILL);
+	await_log(pool, "the template (process");
+	assert_int_equal(ask(fd, PX_CONTROL_ADD, 1, 0), PX_EENGINE);
+	assert_non_null(strstr(px_last_error(), name));
+	/* With the program back, what comes next is as if nothing had been. */
+	assert_int_equal(symlink(program, name), 0);
+	assert_int_equal(ask(fd, PX_CONTROL_ADD, 1, 0), 0);
+	assert_int_equal(packet.head.a, 3);
+	close(fd);
+	stop(pool);
 }
 
 static void signal_reaches_the_engine(void **state)
@@ -964,7 +992,8 @@ static void client_killed_is_swept_though_its_child_holds_the_socket(void **stat
 static void client_that_talks_rubbish_is_cut_off(void **state)
 {
 	struct pool *pool = *state;
-	struct px_control head = { .magic = PX_CONTROL_MAGIC, .type = PX_CONTROL_STATUS,
+	struct px_control head = { .magic = PX_CONTROL_MAGIC,
+				   .type = PX_CONTROL_STATUS,
 				   .text_bytes = 1000 };
 	int fd, sound;
 
@@ -1105,6 +1134,7 @@ int main(void)
 		CASE(restart_answers_when_it_is_up_again),
 		CASE(add_and_remove_give_new_ids),
 		CASE(stop_while_adding_answers_nobody_and_ends),
+		CASE(add_without_a_program_says_why),
 		CASE(signal_reaches_the_engine),
 		CASE(extents_belong_to_who_asked),
 		CASE(stranger_may_ask_but_gets_no_memory),

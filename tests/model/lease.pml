@@ -10,16 +10,19 @@
  *
  * Generations are 1 and 2 only: two grants of a lease that follow each other must
  * differ, nothing more is asked of them. How bell and ring work is looked at in
- * doorbell.pml and ring.pml, how a link is opened to one who dies in sweep.pml.
+ * doorbell.pml and ring.pml, how a link is opened to one who dies in sweep.pml. Spin's
+ * memory is sequentially consistent: that the orders in the C code suffice for
+ * what is looked at here is left to ThreadSanitizer.
  *
  * BROKEN 1 to 10 are ways to get it wrong, each of which must be found.
  */
 #define LEASES 2
-#define REGIONS 2
+#define REGIONS 2 /* for two leases: each its own, or both the same one */
 #define GENERATIONS 2
 #define GRANTS 3 /* by each owner */
 #define REVOKES 1
 #define EPOCHS 2 /* owners and holders, one after another */
+#define DEATHS 2 /* in all: one of each, or both of a kind */
 
 /* --- what lies in shared memory */
 byte owner_epoch = 1, owner_dead, holder_epoch = 1, holder_dead; /* member table */
@@ -31,17 +34,21 @@ bit rung;                                                        /* the owner's 
 
 /* --- what only the supervisor and the properties look at */
 bit owner_gone, holder_gone; /* killed */
+byte deaths;
 bit owner_freed;             /* the last owner's slot and extents */
 bit owner_done;              /* an owner has ended its work in peace */
+bit out[LEASES];             /* lent, and not yet released by the holder */
 
 #define OWNER_ALIVE(e) (owner_epoch == e && owner_dead != e)
 #define HOLDER_ALIVE(e) (holder_epoch == e && holder_dead != e)
-#define MAY_DIE if :: true :: true -> goto dead fi
+#define MAY_DIE if :: true :: DIE fi
+#define DIE atomic { deaths < DEATHS -> deaths++; goto dead }
 
 /* --- owner */
 
 inline end_lease()
 {
+	early = early || (out[i] && HOLDER_ALIVE(peer));
 	count--;
 	region_of[i] = 0
 }
@@ -84,19 +91,21 @@ inline collect()
 		seen = seq;
 #endif
 	fi;
-	d_step { i = 0; now = 0; is_dead = 0; is_known = 0 }
+	assert(!early);
+	atomic { i = 0; now = 0; is_dead = 0; is_known = 0 }
 }
 
 /* A free lease for a region. One that is lent to nobody gets another content. */
 inline grant()
 {
-	d_step {
+	atomic {
 		i = (region_of[0] -> 1 : 0);
-		generation[i] = generation[i] % GENERATIONS + 1;
+		region = (region_of[1 - i] == 1 -> 1 : 0);
 		if
-		:: region_of[1 - i] != region + 1 -> content[region] = !content[region]
-		:: else
+		:: region_of[1 - i] -> region = region_of[1 - i] - 1
+		:: content[region] = !content[region]
 		fi;
+		generation[i] = generation[i] % GENERATIONS + 1;
 		region_of[i] = region + 1;
 		count++;
 		grants++
@@ -107,7 +116,7 @@ proctype owner(byte me)
 {
 	byte peer, region_of[LEASES], generation[LEASES];
 	byte count, seen, grants, revokes, region, i, now;
-	bit is_dead, is_known;
+	bit is_dead, is_known, early;
 
 connect:
 	/* Another holder than the last one, or none will come. */
@@ -124,34 +133,32 @@ connect:
 		generation[0] = 0;
 		generation[1] = 0
 	}
-	:: peer == EPOCHS && holder_dead == EPOCHS -> goto done
+	:: holder_dead == EPOCHS -> goto done
+	:: DIE
 	fi;
-	MAY_DIE;
 	do
 	:: grants < GRANTS && count < LEASES ->
-		select(region : 0 .. REGIONS - 1);
 		grant();
-		MAY_DIE;
 		if
-		:: ring!i, generation[i], region, content[region]
+		:: atomic { nfull(ring) -> ring!i, generation[i], region, content[region]; out[i] = 1 }
+		:: full(ring) -> assert(!HOLDER_ALIVE(peer)) /* nobody will read it */
 		:: revokes < REVOKES ->
-			revokes++;
-			count--;
-			region_of[i] = 0;
+			atomic {
+				revokes++;
+				grants--;
+				count--;
 #if BROKEN != 7
-			generation[i]--;
+				generation[i]--;
 #endif
+				region_of[i] = 0
+			}
 		fi;
-		d_step { i = 0; region = 0 }
-		MAY_DIE
-	:: count > 0 && (seq != seen || !HOLDER_ALIVE(peer)) ->
-		collect();
-		MAY_DIE
+		atomic { i = 0; region = 0 }
+	:: count > 0 && (seq != seen || !HOLDER_ALIVE(peer)) -> collect()
 	:: count == LEASES || (grants == GRANTS && count > 0) ->
 		/* Track: look again once the bell is armed, then sleep. */
 		rung = 0;
 		collect();
-		MAY_DIE;
 		if
 		:: count < LEASES && grants < GRANTS
 		:: count == 0
@@ -161,19 +168,29 @@ connect:
 		collect();
 		assert(count == 0);
 		open_epoch = 0;
-		MAY_DIE;
 		goto connect
 	:: grants == GRANTS && count == 0 -> break
+	:: DIE
 	od;
 done:
 	assert(!region_of[0] && !region_of[1]);
 	open_epoch = 0;
 	owner_done = 1;
-	goto out;
+	goto finished;
 dead:
 	owner_gone = 1;
-out:
-	skip
+finished:
+	atomic {
+		peer = 0;
+		region_of[0] = 0;
+		region_of[1] = 0;
+		generation[0] = 0;
+		generation[1] = 0;
+		count = 0;
+		seen = 0;
+		grants = 0;
+		revokes = 0
+	}
 }
 
 /* --- holder */
@@ -185,14 +202,13 @@ inline check(n)
 
 inline release(n)
 {
-	MAY_DIE;
 	check(n);
 #if BROKEN == 3
 	seq++;
 	MAY_DIE;
-	released[lent[n].lease] = lent[n].generation;
+	atomic { released[lent[n].lease] = lent[n].generation; out[lent[n].lease] = 0 }
 #else
-	released[lent[n].lease] = lent[n].generation;
+	atomic { released[lent[n].lease] = lent[n].generation; out[lent[n].lease] = 0 }
 	MAY_DIE;
 	seq++;
 #endif
@@ -221,8 +237,9 @@ proctype holder(byte me)
 connect:
 	if
 	:: owner_epoch != peer && owner_dead != owner_epoch -> peer = owner_epoch
-	:: owner_done -> goto out
-	:: peer == EPOCHS && owner_dead == EPOCHS -> goto out
+	:: owner_done -> goto finished
+	:: owner_dead == EPOCHS -> goto finished
+	:: DIE
 	fi;
 #if BROKEN == 8
 	link_epoch = peer;
@@ -231,21 +248,20 @@ connect:
 	released[0] = 0;
 	released[1] = 0;
 	seq = 0;
-	MAY_DIE;
 	link_epoch = peer;
-	MAY_DIE;
 	if
 	:: OWNER_ALIVE(peer)
 	:: else -> link_epoch = 0; goto connect
 	fi;
 	do
 	:: atomic {
-		open_epoch == me && !lent[0].generation ->
+		open_epoch == me && nempty(ring) && !lent[0].generation ->
 		ring?lent[0].lease, lent[0].generation, lent[0].region, lent[0].content;
 		check(0)
 	}
 	:: atomic {
-		open_epoch == me && lent[0].generation && !lent[1].generation ->
+		open_epoch == me && nempty(ring) && lent[0].generation &&
+		!lent[1].generation ->
 		ring?lent[1].lease, lent[1].generation, lent[1].region, lent[1].content;
 		check(1)
 	}
@@ -257,7 +273,6 @@ connect:
 	:: !OWNER_ALIVE(peer) && !lent[0].generation && !lent[1].generation ->
 #endif
 		link_epoch = 0;
-		MAY_DIE;
 #if BROKEN == 6
 		if
 		:: lent[0].generation -> release(0)
@@ -269,12 +284,23 @@ connect:
 		fi;
 #endif
 		goto connect
-	:: owner_done && !lent[0].generation && !lent[1].generation -> goto out
+	:: owner_done && !lent[0].generation && !lent[1].generation -> goto finished
+	:: DIE
 	od;
 dead:
-	holder_gone = 1;
-out:
-	skip
+	atomic {
+		holder_gone = 1;
+		lent[0].lease = 0;
+		lent[0].generation = 0;
+		lent[0].region = 0;
+		lent[0].content = 0;
+		lent[1].lease = 0;
+		lent[1].generation = 0;
+		lent[1].region = 0;
+		lent[1].content = 0
+	}
+finished:
+	peer = 0
 }
 
 /* --- supervisor */
@@ -290,6 +316,8 @@ end:
 	:: owner_gone && owner_dead != owner_epoch -> owner_dead = owner_epoch
 	:: holder_gone && holder_dead != holder_epoch ->
 		holder_dead = holder_epoch;
+		out[0] = 0;
+		out[1] = 0;
 		rung = 1
 	:: atomic {
 		owner_dead == owner_epoch && !owner_freed &&
@@ -304,6 +332,8 @@ end:
 		owner_freed && owner_epoch < EPOCHS ->
 		owner_freed = 0;
 		owner_gone = 0;
+		out[0] = 0;
+		out[1] = 0;
 		rung = 0;
 		owner_epoch++;
 		run owner(owner_epoch)

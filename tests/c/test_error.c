@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#define LONG_BYTES 100000 /* more than any line of words */
+
+static char endless[LONG_BYTES + 1];
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(endless, 'x', LONG_BYTES);
+	return 0;
+}
+
+static void fail_any_gives_code_and_words(void **state)
+{
+	(void)state;
+	assert_int_equal(px_fail(PX_ENOMEM, "needs %d MiB, has %d", 5, 3), PX_ENOMEM);
+	assert_string_equal(px_last_error(), "needs 5 MiB, has 3");
+	assert_int_equal(px_fail(PX_EINVAL, "no"), PX_EINVAL);
+	assert_string_equal(px_last_error(), "no");
+}
+
+static void fail_own_words_wraps_them(void **state)
+{
+	(void)state;
+	px_fail(PX_ESYSTEM, "the cause");
+	px_fail(PX_EPOOL, "the pool: %s: %s", px_last_error(), px_last_error());
+	assert_string_equal(px_last_error(), "the pool: the cause: the cause");
+}
+
+static void fail_percent_in_argument_is_no_format(void **state)
+{
+	(void)state;
+	px_fail(PX_EREMOTE, "%s", "100 %s of %n");
+	assert_string_equal(px_last_error(), "100 %s of %n");
+}
+
+static void fail_endless_words_are_cut(void **state)
+{
+	size_t length;
+
+	(void)state;
+	assert_int_equal(px_fail(PX_EREMOTE, "%s", endless), PX_EREMOTE);
+	length = strlen(px_last_error());
+	assert_in_range(length, 1000, LONG_BYTES - 1);
+	/* No room for the reason: the words stay as they are. */
+	errno = ENOSPC;
+	assert_int_equal(px_fail_errno("%s", endless), PX_ESYSTEM);
+	assert_int_equal(strlen(px_last_error()), length);
+	/* Room for a part of it. */
+	errno = ENOSPC;
+	px_fail_errno("%.*s", (int)length - 4, endless);
+	assert_int_equal(strlen(px_last_error()), length);
+	assert_string_equal(px_last_error() + length - 4, ": No");
+}
+
+static void fail_errno_any_says_why(void **state)
+{
+	char expected[200];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "opening /nowhere: %s", strerror(ENOENT));
+	errno = ENOENT;
+	assert_int_equal(px_fail_errno("opening %s", "/nowhere"), PX_ESYSTEM);
+	assert_string_equal(px_last_error(), expected);
+}
+
+static void *fail_elsewhere(void *ctx)
+{
+	const char **first = ctx;
+
+	*first = px_last_error()[0] ? "words of another thread" : NULL;
+	px_fail(PX_EINVAL, "elsewhere");
+	return NULL;
+}
+
+static void last_error_of_another_thread_is_not_ours(void **state)
+{
+	const char *wrong = "the thread did not run";
+	pthread_t thread;
+
+	(void)state;
+	px_fail(PX_EINVAL, "here");
+	assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, &wrong), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_null(wrong);
+	assert_string_equal(px_last_error(), "here");
+}
+
+static void strerror_each_code_has_words_of_its_own(void **state)
+{
+	(void)state;
+	for (int code = 0; code >= PX_EPERM; code--) {
+		assert_true(strlen(px_strerror(code)) > 0);
+		assert_string_not_equal(px_strerror(code), "unknown error");
+		for (int other = 0; other > code; other--)
+			assert_string_not_equal(px_strerror(code), px_strerror(other));
+	}
+}
+
+static void strerror_no_code_is_unknown(void **state)
+{
+	static const int codes[] = { 1, INT_MAX, PX_EPERM - 1, INT_MIN, INT_MIN + 1 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		assert_string_equal(px_strerror(codes[i]), "unknown error");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fail_any_gives_code_and_words),
+		cmocka_unit_test(fail_own_words_wraps_them),
+		cmocka_unit_test(fail_percent_in_argument_is_no_format),
+		cmocka_unit_test(fail_endless_words_are_cut),
+		cmocka_unit_test(fail_errno_any_says_why),
+		cmocka_unit_test(last_error_of_another_thread_is_not_ours),
+		cmocka_unit_test(strerror_each_code_has_words_of_its_own),
+		cmocka_unit_test(strerror_no_code_is_unknown),
+	};
+
+	alarm(60);
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
