@@ -31,7 +31,7 @@ static bool path_in_line(char *line, const char *controller, bool unified, char 
 	*names++ = '\0';
 	*path++ = '\0';
 	path[strcspn(path, "\n")] = '\0';
-	if (unified ? *names || strcmp(line, "0") : !lists(names, controller))
+	if (unified ? *names || strcmp(line, "0") != 0 : !lists(names, controller))
 		return false;
 	return (size_t)snprintf(out, bytes, "%s", path) < bytes;
 }
@@ -96,8 +96,8 @@ static const char *below(const struct mount *mount, const char *path)
 	size_t length = strlen(mount->top);
 
 	if (!strcmp(mount->top, "/"))
-		return strcmp(path, "/") ? path : "";
-	if (strncmp(path, mount->top, length) || (path[length] && path[length] != '/'))
+		return strcmp(path, "/") != 0 ? path : "";
+	if (strncmp(path, mount->top, length) != 0 || (path[length] && path[length] != '/'))
 		return "";
 	return path + length;
 }

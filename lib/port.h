@@ -125,6 +125,12 @@ static inline bool px_link_ready(const struct px_link *link)
 {
 	return px_consumer_ready(&link->rx);
 }
+/* Counts what the peer has let go of: while it stands still, leases that ran out stay out. No lock. */
+static inline uint64_t px_link_released_seq(const struct px_link *link)
+{
+	/* SYNC lease.seq: acquire; partner: the release in px_lease_release(). */
+	return atomic_load_explicit(&link->leases.theirs->released_seq, memory_order_acquire);
+}
 /* Ends leases that are over, takes back consumed chunks. */
 void px_link_collect(struct px_link *link);
 

@@ -19,8 +19,8 @@
 #include "os.h"
 
 #define MIB(bytes) ((unsigned long long)((bytes) >> 20))
-/* More than any processor of today can address, and no sum of it overflows. */
-#define ARENA_MAX_BYTES (UINT64_C(1) << 56)
+/* Half of what a process can address with four levels of page tables; no sum of it overflows. */
+#define ARENA_MAX_BYTES (UINT64_C(1) << 46)
 
 static uint64_t up(uint64_t bytes, uint64_t unit)
 {
@@ -192,7 +192,10 @@ int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment
 	}
 	if (s->memfd)
 		(void)fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-	rc = px_segment_reserve(s, 0, layout.blocks_offset);
+	/* Addresses first: they cost nothing, and the head of a huge arena does. */
+	rc = map_base(s, layout.total_bytes);
+	if (rc == 0)
+		rc = px_segment_reserve(s, 0, layout.blocks_offset);
 	if (rc == 0)
 		rc = px_segment_map(s, 0, layout.bells_offset, &at);
 	if (rc < 0)
@@ -204,9 +207,7 @@ int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment
 	s->rw.members = (void *)(head + layout.members_offset);
 	s->rw.engines = (void *)(head + layout.engines_offset);
 	s->rw.units = (void *)(head + layout.units_offset);
-	rc = map_base(s, layout.total_bytes);
-	if (rc == 0)
-		rc = map_parts(s, &layout);
+	rc = map_parts(s, &layout);
 	if (rc < 0)
 		goto no_map;
 	*out = s;

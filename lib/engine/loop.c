@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "error.h"
+#include "forked.h"
 #include "killpoint.h"
 
 /* A client as the engine sees it. */
@@ -17,14 +19,16 @@ struct customer {
 	struct px_member_id id;
 	const _Atomic uint32_t *open; /* its link to us: our epoch, once it has asked anything */
 	struct px_link *link;         /* NULL until then */
-	struct px_outgoing *outbox;   /* a reply that waits for a lease, with all it needs */
+	bool owed;                    /* a reply waits for a lease: outbox, and what it is made of */
+	struct px_outgoing outbox;
 	struct px_reply waiting;
+	uint64_t released_seq; /* of its releases, before the last attempt to send that reply */
 };
 
 struct shop {
 	struct px_engine *engine;
 	struct customer *customers;
-	uint32_t count, cap, turn;
+	uint32_t count, cap;
 	uint32_t outboxes;
 	uint64_t seen_seq;
 };
@@ -54,9 +58,8 @@ static void customer_leave(struct shop *shop, uint32_t index)
 {
 	struct customer *c = &shop->customers[index];
 
-	if (c->outbox) {
+	if (c->owed) {
 		reply_free(&c->waiting);
-		free(c->outbox);
 		shop->outboxes--;
 	}
 	if (c->link)
@@ -116,64 +119,67 @@ static void look_at_members(struct shop *shop)
 
 /* --- replies --- */
 
-static int send_reply(struct customer *c, const struct px_outgoing *out)
+/*
+ * PX_EAGAIN: no lease is free, or no memory for a frame; the client has to let go of something
+ * first. Of a result for which there is no memory only words are left, which need less.
+ */
+static int send_reply(struct customer *c, struct px_outgoing *out, struct px_reply *reply)
 {
-	int rc = px_link_send(c->link, out);
+	int rc;
 
+	c->released_seq = px_link_released_seq(c->link);
+	rc = px_link_send(c->link, out);
 	if (rc == 0 || rc == PX_EAGAIN)
 		return rc;
-	/* No memory for what was to be said: then say that, which fits a frame. */
-	struct px_outgoing words = *out;
-	words.code = rc;
-	words.body = px_last_error();
-	words.body_bytes = strlen(words.body);
-	words.buffers_count = 0;
-	return px_link_send(c->link, &words);
+	reply_free(reply);
+	out->code = rc;
+	out->body = px_last_error();
+	out->body_bytes = strlen(out->body);
+	out->buffers = NULL;
+	out->buffers_count = 0;
+	rc = px_link_send(c->link, out);
+	return rc == PX_ENOMEM ? PX_EAGAIN : rc;
 }
 
-/* Keeps a reply until its client has released older ones. */
-static void keep(struct shop *shop, struct customer *c, const struct px_outgoing *out,
-		 struct px_reply *reply)
+static void free_owner(struct px_reply *reply)
 {
-	c->outbox = malloc(sizeof(*c->outbox));
-	if (!c->outbox) {
+	free(reply->owner);
+}
+
+/* What is lent by the request goes with its frame, and last words with the next: copied to stay. */
+static void own_body(struct px_outgoing *out, struct px_reply *reply)
+{
+	if (reply->release || !out->body_bytes)
+		return;
+	reply->owner = malloc(out->body_bytes);
+	if (!reply->owner) {
+		out->code = PX_ENOMEM;
+		out->body_bytes = 0;
+		return;
+	}
+	out->body = memcpy(reply->owner, out->body, out->body_bytes);
+	reply->release = free_owner;
+}
+
+static void answer(struct shop *shop, struct customer *c, struct px_outgoing *out,
+		   struct px_reply *reply)
+{
+	if (send_reply(c, out, reply) != PX_EAGAIN) {
 		reply_free(reply);
 		return;
 	}
-	*c->outbox = *out;
+	own_body(out, reply);
+	c->outbox = *out;
 	c->waiting = *reply;
+	c->owed = true;
 	shop->outboxes++;
 }
 
 static void try_outbox(struct shop *shop, struct customer *c)
 {
-	if (send_reply(c, c->outbox) == PX_EAGAIN)
-		return;
-	reply_free(&c->waiting);
-	free(c->outbox);
-	c->outbox = NULL;
+	c->owed = false;
 	shop->outboxes--;
-}
-
-static void answer(struct shop *shop, struct customer *c, const struct px_incoming *in,
-		   uint64_t started_ns, struct px_reply *reply)
-{
-	struct px_outgoing out = {
-		.kind = PX_REPLY,
-		.id = in->id,
-		.code = reply->code,
-		.started_ns = started_ns,
-		.completed_ns = wall_ns(),
-		.body = reply->body,
-		.body_bytes = reply->body_bytes,
-		.buffers = reply->regions,
-		.buffers_count = reply->regions_count,
-	};
-
-	if (send_reply(c, &out) == PX_EAGAIN)
-		keep(shop, c, &out, reply);
-	else
-		reply_free(reply);
+	answer(shop, c, &c->outbox, &c->waiting);
 }
 
 /* --- requests --- */
@@ -193,13 +199,20 @@ static void activity(struct shop *shop, const struct customer *c, uint64_t id, u
 				      memory_order_relaxed);
 }
 
+/* A child that user code forked and that came back from the request: only its parent is the engine. */
+static void leave_if_forked(const struct px_port *port)
+{
+	if (port->generation != px_forked_generation())
+		_exit(0);
+}
+
 static void serve_one(struct shop *shop, struct customer *c, struct px_incoming *in)
 {
 	struct px_engine *engine = shop->engine;
-	uint64_t now = wall_ns();
+	struct px_outgoing out = { .kind = PX_REPLY, .id = in->id, .started_ns = wall_ns() };
 	struct px_reply reply = { 0 };
 
-	activity(shop, c, in->id, now);
+	activity(shop, c, in->id, out.started_ns);
 	PX_KILLPOINT("loop.request.taken"); /* dead here: the client is told, the request is gone */
 	if (in->kind == PX_REQUEST_NOOP) {
 		reply.body = in->body;
@@ -207,10 +220,17 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 	} else {
 		px_streams_begin(engine->streams, c->link, in->id);
 		engine->run(engine->ctx, in, &reply);
+		leave_if_forked(engine->port);
 		px_streams_end(engine->streams);
 	}
 	PX_KILLPOINT("loop.request.done"); /* dead here: done, and nobody hears of it */
-	answer(shop, c, in, now, &reply);
+	out.completed_ns = wall_ns();
+	out.code = reply.code;
+	out.body = reply.body;
+	out.body_bytes = reply.body_bytes;
+	out.buffers = reply.regions;
+	out.buffers_count = reply.regions_count;
+	answer(shop, c, &out, &reply);
 	activity(shop, NULL, 0, 0);
 }
 
@@ -230,9 +250,9 @@ static bool serve_customer(struct shop *shop, struct customer *c, bool *served)
 		if (rc < 0)
 			return rc != PX_EENGINE;
 	}
-	if (c->outbox)
+	if (c->owed)
 		try_outbox(shop, c);
-	if (c->outbox || !px_link_ready(c->link))
+	if (c->owed || !px_link_ready(c->link))
 		return true;
 	rc = px_link_receive(c->link, &in);
 	if (rc == 0)
@@ -244,7 +264,7 @@ static bool serve_customer(struct shop *shop, struct customer *c, bool *served)
 	serve_one(shop, c, &in);
 	px_incoming_free(&in);
 	/* The frame was the request's until now. */
-	px_link_next(shop->customers[shop->turn].link);
+	px_link_next(c->link);
 	*served = true;
 	return true;
 }
@@ -256,11 +276,19 @@ static int round_of_turns(struct shop *shop)
 
 	look_at_members(shop);
 	for (uint32_t i = 0; i < shop->count; i++) {
-		shop->turn = i;
 		if (!serve_customer(shop, &shop->customers[i], &served))
 			customer_leave(shop, i--);
 	}
 	return served;
+}
+
+static bool asks(const struct customer *c, uint32_t own_epoch)
+{
+	if (!c->link)
+		return atomic_load_explicit(c->open, memory_order_acquire) == own_epoch;
+	if (c->owed)
+		return px_link_released_seq(c->link) != c->released_seq;
+	return px_link_ready(c->link);
 }
 
 static int work_waits(void *ctx)
@@ -273,14 +301,9 @@ static int work_waits(void *ctx)
 	if (atomic_load_explicit(&segment->header->members_seq, memory_order_acquire) !=
 	    shop->seen_seq)
 		return 1;
-	for (uint32_t i = 0; i < shop->count; i++) {
-		const struct customer *c = &shop->customers[i];
-
-		if (c->link ? !c->outbox && px_link_ready(c->link) :
-			      atomic_load_explicit(c->open, memory_order_acquire) ==
-				      shop->engine->port->self.epoch)
+	for (uint32_t i = 0; i < shop->count; i++)
+		if (asks(&shop->customers[i], shop->engine->port->self.epoch))
 			return 1;
-	}
 	return 0;
 }
 
@@ -290,6 +313,7 @@ static int supervisor_gone(void *ctx)
 
 	if (px_port_orphaned(shop->engine->port))
 		return px_fail(PX_EPOOL, "the supervisor is gone");
+	/* A frame that finds no memory is tried again: no bell tells when there is some. */
 	return shop->outboxes ? 1 : 0;
 }
 
@@ -317,7 +341,7 @@ int px_engine_serve(struct px_engine *engine)
 		if (!round_of_turns(&shop))
 			rc = wait_for_work(&shop);
 	for (uint32_t i = 0; i < shop.count; i++)
-		free(shop.customers[i].outbox);
+		reply_free(&shop.customers[i].waiting);
 	free(shop.customers);
 	return rc;
 }

@@ -65,6 +65,7 @@ static int move_fd(int from, int to)
 static int be_born(int control, int supervisor_pid, const struct px_packet *packet,
 		   struct px_birth *birth)
 {
+	struct px_control born = { .type = PX_CONTROL_BORN, .a = (uint64_t)getpid() };
 	int null = open("/dev/null", O_RDONLY);
 	int rc;
 
@@ -76,6 +77,8 @@ static int be_born(int control, int supervisor_pid, const struct px_packet *pack
 		rc = move_fd(packet->fds[2], STDERR_FILENO);
 	if (rc == 0)
 		rc = px_engine_settle(supervisor_pid);
+	if (rc == 0)
+		rc = px_control_send(packet->fds[0], &born, NULL, NULL, 0);
 	*birth = (struct px_birth){
 		.id = (uint32_t)packet->head.a,
 		.slot = (uint32_t)packet->head.b,
@@ -137,7 +140,7 @@ static void close_all(struct px_packet *packet)
 int px_template_run(int control, int segment, const char *reason, struct px_birth *birth)
 {
 	struct px_control ready = { .type = PX_CONTROL_READY, .a = (uint64_t)getpid(),
-				    .c = reason ? 1 : 0 };
+				    .b = Py_Version, .c = reason ? 1 : 0 };
 	struct px_packet *packet = malloc(sizeof(*packet));
 	int supervisor_pid = 0, rc;
 

@@ -339,7 +339,7 @@ def _dump_call(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
     ):
         f, args, kwargs = reference.call_resolved, (f, args, kwargs), {}
     try:
-        return _serialize.dumps((f, args, kwargs))
+        return _serialize.dumps_call(f, args, kwargs)
     except Exception as e:
         raise TypeError(f"{_culprit(f, args, kwargs)} cannot be sent: {type(e).__name__}: {e}") from e
 
