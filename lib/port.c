@@ -204,6 +204,8 @@ static int link_open(struct px_port *port, struct px_member_id peer, struct px_l
 	px_leases_open(&link->leases, port->segment, peer, &theirs->links[port->self.slot], port->self.epoch);
 	px_consumer_open(&link->rx, port->segment, link->own, peer.slot, port->self.slot);
 	if (!px_member_link_open(port->segment, link->own, peer)) {
+		/* A sweep of that moment may have found the link open. */
+		tell_supervisor(port, PX_CONTROL_SWEEP, 0, 0);
 		rc = px_fail(PX_EENGINE, "member %u is dead", peer.slot);
 		goto dead;
 	}

@@ -79,6 +79,7 @@ static int be_born(int control, int supervisor_pid, const struct px_packet *pack
 		rc = px_engine_settle(supervisor_pid);
 	if (rc == 0)
 		rc = px_control_send(packet->fds[0], &born, NULL, NULL, 0);
+	PX_KILLPOINT("template.engine.born"); /* dead here: the supervisor sees it, and starts its heir */
 	*birth = (struct px_birth){
 		.id = (uint32_t)packet->head.a,
 		.slot = (uint32_t)packet->head.b,
