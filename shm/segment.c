@@ -389,7 +389,7 @@ bool px_segment_owned(const struct px_segment *segment, uint64_t offset, uint64_
 {
 	uint64_t first, last;
 
-	if (bytes == 0 || offset < segment->arena_offset ||
+	if (owner >= PX_MEMBERS_MAX || bytes == 0 || offset < segment->arena_offset ||
 	    offset - segment->arena_offset >= segment->arena_bytes ||
 	    bytes > segment->arena_bytes - (offset - segment->arena_offset))
 		return false;

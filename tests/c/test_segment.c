@@ -219,7 +219,7 @@ static int failing_fallocate(int fd, int mode, off_t offset, off_t length)
 /* The arena is far below the limit; the process may not have so many addresses. */
 static int create_without_addresses(void)
 {
-	struct rlimit few = { UINT64_C(1) << 30, UINT64_C(1) << 30 };
+	struct rlimit few = { UINT64_C(1) << 29, UINT64_C(1) << 29 };
 	struct px_segment *none = NULL;
 	unsigned long pages;
 	FILE *file = fopen("/proc/self/statm", "re");
