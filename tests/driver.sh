@@ -23,7 +23,7 @@ while test $# -gt 0; do
 	esac
 done
 
-limit=${PXRUN_TEST_TIMEOUT:-900}
+limit=${PXRUN_TEST_TIMEOUT:-2400}
 # In /tmp, whatever TMPDIR says: a socket's path must fit into 108 bytes.
 folder=$(mktemp -d /tmp/pxt.XXXXXX) || exit 99
 mark=PXRUN_TEST_ID=$folder

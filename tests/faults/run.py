@@ -73,8 +73,8 @@ class Pool:
             raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
-    def start(self, env=None):
-        return self.run(PXRUN, "start", "--daemonize", "--profile", self.profile, "-n", "2",
+    def start(self, env=None, engines=2):
+        return self.run(PXRUN, "start", "--daemonize", "--profile", self.profile, "-n", str(engines),
                         "--preload", "", "--restart", "always", f"--event-loop={self.loop}", env=env)
 
     def scenario(self, env=None):
@@ -179,37 +179,55 @@ def every_point(hits, only):
     return fired
 
 
+KILLS_A_ROUND = 4
+ROUNDS_A_POOL = 8  # an engine that dies again and again is started later and later
+
+
 def at_random(count, seed):
     """SIGKILL at any instant to engines, template, client and, rarely, the supervisor."""
     dice = random.Random(seed)
-    pool = Pool("auto")
-    pool.start()
-    for i in range(count):
-        client = subprocess.Popen([sys.executable, os.path.join(HERE, "scenario.py"), pool.profile], env=pool.env,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        victims = []
-        end = time.monotonic() + dice.uniform(0.0, 0.25)
+    kills = 0
+    while kills < count:
+        pool = Pool(dice.choice(("auto", "epoll")))
+        pool.start(engines=4)
+        for _ in range(ROUNDS_A_POOL):
+            done, supervisor_lives = one_round(pool, dice)
+            kills += done
+            if not supervisor_lives:
+                break
+        else:
+            pool.check_serves()
+        pool.finish()
+
+
+def one_round(pool, dice):
+    """One client's life with some kills in it; how many, and whether the supervisor is left."""
+    client = subprocess.Popen([sys.executable, os.path.join(HERE, "scenario.py"), pool.profile], env=pool.env,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for kills in range(1, KILLS_A_ROUND + 1):
+        end = time.monotonic() + dice.uniform(0.0, 0.1)
         while time.monotonic() < end:
             os.sched_yield()
         state = pool.status()
-        what = dice.choices(("engine", "client", "template", "supervisor"), (60, 30, 7, 3))[0]
-        victims = {"engine": [e["pid"] for e in state["engines"] if e["pid"] > 0], "client": [client.pid],
-                   "template": [state["template"]["pid"]], "supervisor": [state["pid"]]}[what]
-        victim = dice.choice([v for v in victims if v] or [client.pid])
-        os.kill(victim, signal.SIGKILL)
+        what = dice.choices(("engine", "client", "template", "supervisor"), (70, 15, 12, 3))[0]
+        pids = {"engine": [e["pid"] for e in state["engines"]], "client": [client.pid],
+                "template": [state["template"]["pid"]], "supervisor": [state["pid"]]}[what]
+        victim = dice.choice([pid for pid in pids if pid] or [client.pid])
         try:
-            out, err = client.communicate(timeout=LIMIT)
-        except subprocess.TimeoutExpired:
-            raise Failure(f"round {i}: a client hangs after kill of {what}\n{pool.stacks()}") from None
-        # it may have been at its end already when it was killed
-        if client.returncode not in ((0, -signal.SIGKILL) if victim == client.pid else (0,)):
-            raise Failure(f"round {i}: after kill of {what} the client ended with {client.returncode}:\n{err}")
-        if what == "supervisor":
-            pool.finish()
-            pool = Pool(dice.choice(("auto", "epoll")))
-            pool.start()
-    pool.check_serves()
-    pool.finish()
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has died since the supervisor said that it lives
+        if victim in (client.pid, state["pid"]):
+            break
+    try:
+        _, err = client.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        client.kill()
+        raise Failure(f"a client hangs after kill of {what}\n{pool.stacks()}") from None
+    # it may have been at its end already when it was killed
+    if client.returncode not in ((0, -signal.SIGKILL) if victim == client.pid else (0,)):
+        raise Failure(f"after kill of {what} the client ended with {client.returncode}:\n{err}")
+    return kills, victim != state["pid"]
 
 
 def report(name, test, *args):
