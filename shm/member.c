@@ -20,6 +20,7 @@ uint64_t px_member_start_time(int32_t pid)
 {
 	char path[32], line[1024];
 	unsigned long long start = 0;
+	size_t length;
 	char *at;
 	FILE *file;
 
@@ -27,10 +28,11 @@ uint64_t px_member_start_time(int32_t pid)
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
-	at = fgets(line, sizeof(line), file);
+	length = fread(line, 1, sizeof(line) - 1, file);
 	fclose(file);
-	/* The command's name, field 2, may contain anything: count from its last ')'. */
-	at = at ? strrchr(line, ')') : NULL;
+	line[length] = '\0';
+	/* The command's name, field 2, may contain anything, lines too: count from its last ')'. */
+	at = strrchr(line, ')');
 	if (!at || sscanf(at + 1,
 			  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
 			  "%*d %*d %llu",
