@@ -154,8 +154,12 @@ def try_point(role, label, hit, loop):
         killed = role == "client" and pool.fired()
         if done.returncode != (-signal.SIGKILL if killed else 0):
             raise Failure(f"the scenario ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        if not (role == "supervisor" and pool.fired()):
+        try:
             pool.check_serves()
+        except Failure:
+            # without a supervisor, killed before or only now, there is no pool to serve
+            if not (role == "supervisor" and pool.fired()):
+                raise
     elif not pool.fired() or not started.stderr.strip():
         raise Failure(f"start ended with {started.returncode}: {started.stderr!r}")
     fired = pool.fired()
