@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import platform
 import sys
 
@@ -65,6 +66,8 @@ def main():
     unknown = set(options.workload) - set(workloads.ALL)
     if unknown:
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(workloads.ALL)}")
+    # engines of peers that are started by exec find the functions only so
+    os.environ["PYTHONPATH"] = os.pathsep.join([workloads.HERE, os.environ.get("PYTHONPATH", "")])
     rows = []
     for name, workload in workloads.ALL.items():
         if not options.workload or name in options.workload:

@@ -178,13 +178,9 @@ def _push_memory():
         before = measure.pss_mib(pids) + measure.pss_mib([os.getpid()])
         array = numpy.ones(64 << 17)
         pool.push_all(array)
-        assert pool.all.apply_sync(_sum) == [float(64 << 17)] * 4
+        assert pool.all.pull("float(a.sum())", block=True) == [float(64 << 17)] * 4
         grown = measure.pss_mib(pids) + measure.pss_mib([os.getpid()]) - before - 64
     return ("PSS after push of 64 MiB to 4 which read it", "MiB", {"pxrun": grown}, "one array: 64")
-
-
-def _sum():
-    return float(a.sum())  # noqa: F821 - the engine's
 
 
 def crowd(quick):
