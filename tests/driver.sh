@@ -69,7 +69,7 @@ if test -n "$left"; then
 		done
 	} >>"$log"
 	kill_living
-	reason="left processes behind"
+	reason="${reason:+$reason, }left processes behind"
 fi
 rm -rf "$folder"
 
