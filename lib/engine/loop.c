@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "error.h"
-#include "forked.h"
 #include "killpoint.h"
 
 /* A client as the engine sees it. */
@@ -199,13 +197,6 @@ static void activity(struct shop *shop, const struct customer *c, uint64_t id, u
 				      memory_order_relaxed);
 }
 
-/* A child that user code forked and that came back from the request: only its parent is the engine. */
-static void leave_if_forked(const struct px_port *port)
-{
-	if (port->generation != px_forked_generation())
-		_exit(0);
-}
-
 static void serve_one(struct shop *shop, struct customer *c, struct px_incoming *in)
 {
 	struct px_engine *engine = shop->engine;
@@ -220,7 +211,6 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 	} else {
 		px_streams_begin(engine->streams, c->link, in->id);
 		engine->run(engine->ctx, in, &reply);
-		leave_if_forked(engine->port);
 		px_streams_end(engine->streams);
 	}
 	PX_KILLPOINT("loop.request.done"); /* dead here: done, and nobody hears of it */

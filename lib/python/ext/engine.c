@@ -17,6 +17,7 @@
 #include "buffer.h"
 #include "control.h"
 #include "error.h"
+#include "forked.h"
 #include "killpoint.h"
 #include "loop.h"
 #include "module.h"
@@ -28,13 +29,18 @@ static _Atomic int stop_asked;
 static _Atomic int request_runs;
 
 struct interpreter {
-	PyObject *apply;   /* (body, buffers) -> (code, body, buffers) */
-	PyObject *execute; /* (code, silent) -> (code, body) */
-	PyObject *resolve; /* "module:function" -> callable */
+	PyObject *loads;      /* pickle.loads */
+	PyObject *buffers;    /* "buffers", its keyword */
+	PyObject *unreadable; /* (exception): raises what the client is to hear of it */
+	PyObject *dumps;      /* result -> (body, buffers) */
+	PyObject *none;       /* the pickle of None */
+	PyObject *execute;    /* (code, silent) -> body */
+	PyObject *resolve;    /* "module:function" -> callable */
 	PyObject *push, *pull; /* (name, value), (name) */
-	PyObject *failure; /* (exception, method) -> body */
-	PyObject *flush; /* "flush" */
-	PyObject *functions; /* resolved before: str -> callable */
+	PyObject *failure;    /* (exception, method) -> body */
+	PyObject *forked;     /* (exception or None): ends a child that came back from its request */
+	PyObject *flush;      /* "flush" */
+	PyObject *functions;  /* resolved before: str -> callable */
 	struct px_array_hooks hooks;
 	struct px_engine *engine;
 	PyThreadState *thread;
@@ -144,21 +150,6 @@ static int reply_buffers(struct interpreter *py, struct px_reply *reply, PyObjec
 	return 0;
 }
 
-/* (code, body, buffers) from a handler. Steals parts. */
-static int reply_parts(struct interpreter *py, struct px_reply *reply, PyObject *parts)
-{
-	PyObject *body, *buffers;
-	int code, rc = -1;
-
-	if (parts && PyArg_ParseTuple(parts, "iOO", &code, &body, &buffers) &&
-	    reply_bytes(reply, body) == 0 && reply_buffers(py, reply, buffers) == 0) {
-		reply->code = code;
-		rc = 0;
-	}
-	Py_XDECREF(parts);
-	return rc;
-}
-
 /* The exception that is set becomes the reply. */
 static void reply_failure(struct interpreter *py, struct px_reply *reply, const char *method)
 {
@@ -205,32 +196,105 @@ static void flush_streams(const struct interpreter *py)
 
 /* --- requests --- */
 
-static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
+/* What the client is to hear of a call that cannot be unpickled. The exception is set. */
+static void say_unreadable(const struct interpreter *py)
+{
+	PyObject *type, *value, *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	PyErr_NormalizeException(&type, &value, &traceback);
+	Py_XDECREF(PyObject_CallFunctionObjArgs(py->unreadable, value, NULL));
+	Py_XDECREF(type);
+	Py_XDECREF(value);
+	Py_XDECREF(traceback);
+}
+
+static PyObject *unpickle(const struct interpreter *py, PyObject *body, PyObject *buffers)
+{
+	PyObject *arguments, *keywords, *call = NULL;
+
+	if (buffers == Py_None)
+		return PyObject_CallFunctionObjArgs(py->loads, body, NULL);
+	arguments = PyTuple_Pack(1, body);
+	keywords = PyDict_New();
+	if (arguments && keywords && PyDict_SetItem(keywords, py->buffers, buffers) == 0)
+		call = PyObject_Call(py->loads, arguments, keywords);
+	Py_XDECREF(keywords);
+	Py_XDECREF(arguments);
+	return call;
+}
+
+/* The (f, args, kwargs) of a request. Its memory goes back as soon as nothing of it is used. */
+static PyObject *read_call(const struct interpreter *py, struct px_incoming *in)
 {
 	PyObject *body = PyBytes_FromStringAndSize(in->body, (Py_ssize_t)in->body_bytes);
 	PyObject *buffers = body ? px_buffers_from_incoming(in) : NULL;
-	PyObject *parts = NULL;
+	PyObject *call = NULL;
 
 	/* A long body lies in a region: its lender has it back before the call. */
 	px_loan_release(in->body_loan);
 	in->body_loan = NULL;
-	if (buffers)
-		parts = PyObject_CallFunctionObjArgs(py->apply, body, buffers, NULL);
+	if (buffers) {
+		call = unpickle(py, body, buffers);
+		if (call && (!PyTuple_Check(call) || PyTuple_Size(call) != 3)) {
+			Py_CLEAR(call);
+			PyErr_SetString(PyExc_TypeError, "it is no call: (function, args, kwargs)");
+		}
+		if (!call)
+			say_unreadable(py);
+	}
 	Py_XDECREF(buffers);
 	Py_XDECREF(body);
-	return reply_parts(py, reply, parts);
+	return call;
+}
+
+static int reply_value(struct interpreter *py, struct px_reply *reply, PyObject *value)
+{
+	PyObject *parts, *body, *buffers;
+	int rc = -1;
+
+	if (value == Py_None)
+		return reply_bytes(reply, py->none);
+	parts = PyObject_CallFunctionObjArgs(py->dumps, value, NULL);
+	if (parts && PyArg_ParseTuple(parts, "OO", &body, &buffers) &&
+	    reply_bytes(reply, body) == 0 && reply_buffers(py, reply, buffers) == 0)
+		rc = 0;
+	Py_XDECREF(parts);
+	return rc;
+}
+
+static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
+{
+	PyObject *call = read_call(py, in);
+	PyObject *value = NULL;
+	int rc = -1;
+
+	if (call) {
+		value = PyObject_Call(PyTuple_GetItem(call, 0), PyTuple_GetItem(call, 1),
+				      PyTuple_GetItem(call, 2));
+		/* What was sent may be part of the result, and is else given back before it is pickled. */
+		Py_DECREF(call);
+	}
+	if (value)
+		rc = reply_value(py, reply, value);
+	Py_XDECREF(value);
+	return rc;
 }
 
 static int run_execute(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
 {
 	PyObject *code = PyUnicode_DecodeUTF8(in->body, (Py_ssize_t)in->body_bytes, NULL);
-	PyObject *parts = NULL;
+	PyObject *body = NULL;
+	int rc = -1;
 
 	if (code)
-		parts = PyObject_CallFunctionObjArgs(
+		body = PyObject_CallFunctionObjArgs(
 			py->execute, code, in->flags & PX_EXECUTE_SILENT ? Py_True : Py_False, NULL);
 	Py_XDECREF(code);
-	return reply_parts(py, reply, parts);
+	if (body)
+		rc = reply_bytes(reply, body);
+	Py_XDECREF(body);
+	return rc;
 }
 
 /* The function that a call names, looked up once. A new reference. */
@@ -292,36 +356,65 @@ static int run_values(struct interpreter *py, struct px_incoming *in, struct px_
 	return rc;
 }
 
+static const char *method_word(int kind)
+{
+	switch (kind) {
+	case PX_REQUEST_EXECUTE:
+		return "execute";
+	case PX_REQUEST_CALL:
+		return "call";
+	case PX_REQUEST_PUSH:
+		return "push";
+	case PX_REQUEST_PULL:
+		return "pull";
+	default:
+		return "apply";
+	}
+}
+
+static int run_kind(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
+{
+	switch (in->kind) {
+	case PX_REQUEST_APPLY:
+		return run_apply(py, in, reply);
+	case PX_REQUEST_EXECUTE:
+		return run_execute(py, in, reply);
+	case PX_REQUEST_CALL:
+	case PX_REQUEST_PUSH:
+	case PX_REQUEST_PULL:
+		return run_values(py, in, reply);
+	default:
+		PyErr_Format(PyExc_ValueError, "this engine knows no request of kind %d", in->kind);
+		return -1;
+	}
+}
+
+/* A child that user code forked has come back from the request: it ends as a script would. */
+static void end_child(struct interpreter *py)
+{
+	PyObject *type, *value, *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	PyErr_NormalizeException(&type, &value, &traceback);
+	if (value && traceback)
+		PyException_SetTraceback(value, traceback);
+	PyObject_CallFunctionObjArgs(py->forked, value ? value : Py_None, NULL);
+	_exit(1);
+}
+
 static void run(void *ctx, const struct px_incoming *request, struct px_reply *reply)
 {
 	struct interpreter *py = ctx;
 	/* The handlers take its loans; the loop frees what they leave. */
 	struct px_incoming *in = (struct px_incoming *)(uintptr_t)request;
-	const char *method = "apply";
-	int rc = -1;
+	int rc;
 
 	atomic_store(&request_runs, 1);
-	switch (in->kind) {
-	case PX_REQUEST_APPLY:
-		rc = run_apply(py, in, reply);
-		break;
-	case PX_REQUEST_EXECUTE:
-		method = "execute";
-		rc = run_execute(py, in, reply);
-		break;
-	case PX_REQUEST_CALL:
-	case PX_REQUEST_PUSH:
-	case PX_REQUEST_PULL:
-		method = in->kind == PX_REQUEST_CALL ? "call" :
-			 in->kind == PX_REQUEST_PUSH ? "push" :
-						       "pull";
-		rc = run_values(py, in, reply);
-		break;
-	default:
-		PyErr_Format(PyExc_ValueError, "this engine knows no request of kind %d", in->kind);
-	}
+	rc = run_kind(py, in, reply);
+	if (py->engine->port->generation != px_forked_generation())
+		end_child(py);
 	if (rc < 0)
-		reply_failure(py, reply, method);
+		reply_failure(py, reply, method_word(in->kind));
 	forget_interrupt();
 	flush_streams(py);
 }
@@ -403,9 +496,16 @@ static int take_handlers(struct interpreter *py, PyObject *handlers)
 		const char *name;
 		PyObject **to;
 	} wanted[] = {
-		{ "apply", &py->apply },     { "execute", &py->execute },
-		{ "resolve", &py->resolve }, { "push", &py->push },
-		{ "pull", &py->pull },	     { "failure", &py->failure },
+		{ "loads", &py->loads },
+		{ "unreadable", &py->unreadable },
+		{ "dumps", &py->dumps },
+		{ "none", &py->none },
+		{ "execute", &py->execute },
+		{ "resolve", &py->resolve },
+		{ "push", &py->push },
+		{ "pull", &py->pull },
+		{ "failure", &py->failure },
+		{ "forked", &py->forked },
 		{ "functions", &py->functions },
 		{ "to_array", &py->hooks.to_array },
 		{ "from_array", &py->hooks.from_array },
@@ -417,7 +517,8 @@ static int take_handlers(struct interpreter *py, PyObject *handlers)
 			return -1;
 	}
 	py->flush = PyUnicode_InternFromString("flush");
-	return py->flush ? 0 : -1;
+	py->buffers = PyUnicode_InternFromString("buffers");
+	return py->flush && py->buffers ? 0 : -1;
 }
 
 static int say_ready(int control)

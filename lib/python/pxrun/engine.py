@@ -13,16 +13,22 @@ import gc
 import importlib
 import linecache
 import os
+import pickle
 import signal
 import sys
 import traceback
 import types
 
 from . import _pxrun, _serialize, _values
+from .client import remote_calls
 
 #: Preloaded without being asked for: no word is lost if they are not there.
 _CUSTOMARY = {"numpy", "cloudpickle"}
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+#: Results that need nothing of _serialize, and are frequent.
+_PLAIN = {bool, int, float, complex, str}
+#: So many requests back, tracebacks can show lines of executed code.
+_SOURCES_KEPT = 10000
 
 
 # --- one engine's namespace, and what can be done in it ---------------------
@@ -36,40 +42,45 @@ class Handlers:
         self.namespace = namespace
         self.count = 0
         self.functions: dict = {}
+        self.loads = pickle.loads
+        self.none = _serialize.NONE
+        self.pull = remote_calls.pull
 
-    def apply(self, body, buffers):
-        """APPLY: a pickled (f, args, kwargs); the result's pickle and buffers."""
+    def unreadable(self, error):
+        """Raises what the client is to hear of a call that could not be unpickled."""
+        if not isinstance(error, Exception) or isinstance(error, (ImportError, AttributeError, MemoryError)):
+            raise error
+        raise TypeError(f"the engine cannot unpickle the call: {type(error).__name__}: {error}") from error
+
+    def dumps(self, result):
+        """The pickle of a result, and its buffers."""
+        if type(result) in _PLAIN:
+            return pickle.dumps(result, 5), None
         try:
-            f, args, kwargs = _serialize.loads(body, buffers or ())
+            return _serialize.dumps(result)
         except Exception as error:
-            raise _unreadable(error) from error
-        result = f(*args, **kwargs)
-        if result is None:
-            return 0, _serialize.NONE, None
-        # what was sent may be part of the result, not of what keeps it alive
-        del f, args, kwargs, body
-        try:
-            return 0, *_serialize.dumps(result)
-        except Exception as error:
-            raise _unsendable(error, result) from error
+            kind = type(result).__name__
+            raise TypeError(f"the result, of type {kind}, cannot be sent: {type(error).__name__}: {error}") from error
 
     def execute(self, code, silent):
-        """EXECUTE: code as at a prompt; the repr of a last expression's value."""
+        """EXECUTE: code as at a prompt; the reply's body, with the repr of a last expression's value."""
         self.count += 1
         name = f"<pxrun-{self.count}>"
         # so that tracebacks can show the line
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        linecache.cache.pop(f"<pxrun-{self.count - _SOURCES_KEPT}>", None)
         shown = self.run_code(code, name)
         text = None if shown is None or silent else repr(shown)
-        return 0, _values.encode([self.count, text]), None
+        return _values.encode([self.count, text])
 
     def run_code(self, code, name):
-        tree = ast.parse(code, name)
+        # compile() hands on the __future__ of the file that calls it, unless told not to
+        tree = compile(code, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, name, "exec"), self.namespace)
+        exec(compile(tree, name, "exec", dont_inherit=True), self.namespace)
         if last is None:
             return None
-        value = eval(compile(ast.Expression(last.value), name, "eval"), self.namespace)
+        value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), self.namespace)
         if value is not None:
             self.namespace["_"] = value
         return value
@@ -86,12 +97,7 @@ class Handlers:
         return found
 
     def push(self, name, value):
-        """Assigns; the name may be any target, ``a.b`` or ``d['k']``."""
-        scope = {"_px_value": value}
-        exec(compile(f"{name} = _px_value", "<push>", "exec"), self.namespace, _Behind(scope, self.namespace))
-
-    def pull(self, name):
-        return eval(name, self.namespace)
+        remote_calls.push({name: value})
 
     def failure(self, error, method):
         """The body of a PX_EREMOTE reply: ename, evalue, traceback, pickle, method."""
@@ -106,53 +112,53 @@ class Handlers:
             text = f"{ename}: {evalue}\n(the traceback cannot be shown: {type(second).__name__})\n"
         return _values.encode([ename, evalue, text, _pickled(error), method])
 
+    def forked(self, error):
+        """Ends a child that user code forked, when it comes back from the request, as a script would end."""
+        code = 0
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        elif error is not None:
+            code = 1
+            traceback.print_exception(error)
+        try:
+            self.flush()
+        finally:
+            os._exit(code & 0xFF)
+
     def flush(self):
         sys.stdout.flush()
         sys.stderr.flush()
 
     def to_array(self, buffer, code, bits, shape):
+        """A tensor of a C program as an array over the memory it came in."""
         import numpy
 
         kind = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}[code]
-        return numpy.frombuffer(buffer, f"{kind}{bits // 8}").reshape(shape)
+        return numpy.ndarray(shape, f"{kind}{bits // 8}", buffer)
 
     def from_array(self, value):
-        """(memory, code, bits, shape) of a plain array, None of anything else."""
-        interface = getattr(value, "__array_interface__", None)
-        if not interface or "numpy" not in sys.modules:
-            return None
-        import numpy
-
-        array = numpy.ascontiguousarray(value).reshape(numpy.shape(value))
-        code = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}.get(array.dtype.kind)
-        if code is None or not array.dtype.isnative:
-            return None
-        return array.reshape(-1).view("u1"), code, array.dtype.itemsize * 8, array.shape
-
-
-class _Behind(dict):
-    """Locals of a push: the value, and everything else in the engine's namespace."""
-
-    def __init__(self, own, namespace):
-        super().__init__(own)
-        self.namespace = namespace
-
-    def __setitem__(self, name, value):
-        self.namespace[name] = value
-
-    def __missing__(self, name):
-        return self.namespace[name]
+        """(memory, code, bits, shape) of what is an array, another value for a numpy scalar, else None."""
+        numpy = sys.modules.get("numpy")
+        if numpy and isinstance(value, numpy.generic):
+            plain = value.item()
+            return None if isinstance(plain, numpy.generic) else plain
+        if numpy and isinstance(value, numpy.ndarray):
+            array = numpy.asarray(value, order="C")
+            memory, kind, itemsize = array.reshape(-1).view("u1"), array.dtype.kind, array.dtype.itemsize
+            code = _DLPACK_CODES.get(kind) if array.dtype.isnative else None
+        else:
+            try:
+                array = memory = memoryview(value)
+            except TypeError:
+                return None
+            code = _DLPACK_CODES.get(_FORMATS.get(array.format, "")) if array.c_contiguous else None
+            itemsize = array.itemsize
+        return None if code is None or itemsize > 16 else (memory, code, itemsize * 8, tuple(array.shape))
 
 
-def _unreadable(error):
-    """Why a request could not be unpickled, as an exception of the same kind."""
-    if isinstance(error, (ImportError, AttributeError, MemoryError)):
-        return error
-    return TypeError(f"the engine cannot unpickle the call: {type(error).__name__}: {error}")
-
-
-def _unsendable(error, result):
-    return TypeError(f"the result, of type {type(result).__name__}, cannot be sent: {type(error).__name__}: {error}")
+#: numpy's kinds in DLPack's numbers, and the struct module's letters in numpy's kinds.
+_DLPACK_CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
+_FORMATS = {**dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u"), **dict.fromkeys("efd", "f"), "?": "b"}
 
 
 def _pickled(error):
@@ -189,12 +195,11 @@ def _no_input(prompt=""):
 
 
 def _reseed():
-    """A fork copies random states; every engine needs its own."""
-    import random
-
-    random.seed()
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(int.from_bytes(os.urandom(4), "little"))
+    """A fork copies random states; every engine needs its own. Importing draws a fresh one."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
 
 
 def _main_module():
@@ -212,10 +217,12 @@ def _be_engine(birth, segment, log):
         faulthandler.enable(crash, all_threads=False)
     _reseed()
     builtins.input = _no_input
-    sys.stdin = open(os.devnull)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.argv[:] = [""]
+    sys.stdin = sys.__stdin__ = open(os.devnull)
+    sys.stdout = sys.__stdout__ = _stream(1)
+    sys.stderr = sys.__stderr__ = _stream(2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.register_at_fork(after_in_child=lambda: _forget_engine(control))
     handlers = Handlers(engine_id, _main_module())
     code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
     try:
@@ -224,11 +231,22 @@ def _be_engine(birth, segment, log):
         os._exit(0 if code == 0 else 1)
 
 
+def _stream(fd):
+    """Text on a descriptor, by lines: what is printed can be seen while the request runs."""
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _forget_engine(control):
+    """In a child that user code forked: it is no engine, and its crash is not the engine's."""
+    faulthandler.disable()
+    os.close(control)
+
+
 # --- the program ------------------------------------------------------------
 
 
 def _preload(names):
-    """Imports modules for all engines to share. Returns the first complaint, or None."""
+    """Imports modules for all engines to share."""
     for name in names:
         try:
             importlib.import_module(name)
@@ -265,7 +283,8 @@ def main(argv: list[str]) -> int:
     """The template of a pool (``--template``), or one engine (``--engine``)."""
     options = _options(argv)
     control, segment, log = int(options.get("control", 3)), 4, 5
-    for fd in (control, segment, log):
+    descriptors = [control, segment, log] + [6, 7] * (options["mode"] == "engine")
+    for fd in descriptors:
         os.set_inheritable(fd, False)
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
     _preload(filter(None, options["preload"].split(",")))
@@ -273,6 +292,8 @@ def main(argv: list[str]) -> int:
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, 6, 7
         _pxrun.settle(os.getppid())
         _be_engine(birth, segment, log)
+    # what a module printed would be printed again by each engine
+    sys.stdout.flush()
     gc.collect()
     gc.freeze()
     birth = _pxrun.template(control, segment, _reason_not_to_fork())
