@@ -58,8 +58,9 @@ static void result_release(struct px_result *result)
 		if (request->reply.body != request->small && !request->reply.body_loan)
 			free((void *)(uintptr_t)request->reply.body);
 		free(request->words);
-		free(request->output[0].bytes);
-		free(request->output[1].bytes);
+		if (request->output)
+			px_output_clear(request->output);
+		free(request->output);
 	}
 	px_decoded_free(result);
 	px_client_release(result->client);
@@ -116,33 +117,50 @@ static void queue_deactivate(struct px_queue *queue)
 	queue->next = NULL;
 }
 
-static void queue_pop(struct px_queue *queue)
+static void queue_remove(struct px_queue *queue, struct px_request *request)
 {
-	queue->head = queue->head->next;
-	if (!queue->head) {
-		queue->tail = NULL;
+	struct px_request **at = &queue->head, *before = NULL;
+
+	/* Mostly it is the first. */
+	for (; *at != request; at = &(*at)->next)
+		before = *at;
+	*at = request->next;
+	if (queue->tail == request)
+		queue->tail = before;
+	if (!queue->head)
 		queue_deactivate(queue);
-	}
 }
 
-static void request_finish(struct px_client *client, struct px_request *request)
+/* From here on its user has it. */
+static void request_done(struct px_client *client, struct px_request *request)
 {
 	struct px_result *result = request->result;
+	bool last;
 
 	request->received_ns = wall_ns();
 	/* SYNC request.done: release; partner: the acquire in px_result_ready(). */
 	atomic_store_explicit(&request->done, 1, memory_order_release);
-	if (atomic_fetch_sub_explicit(&result->pending, 1, memory_order_acq_rel) == 1 &&
-	    client->waiters)
+	last = atomic_fetch_sub_explicit(&result->pending, 1, memory_order_acq_rel) == 1;
+	client->finished++;
+	if (client->waiters && (last || client->any_waiters))
 		pthread_cond_broadcast(&client->changed);
-	result_release(result);
+}
+
+/* It is out of its queue. */
+static void request_finish(struct px_client *client, struct px_request *request)
+{
+	if (!request->aborted)
+		request_done(client, request);
+	result_release(request->result);
 }
 
 static void request_fail(struct px_client *client, struct px_request *request, int code,
 			 const char *words)
 {
-	request->code = code;
-	request->words = strdup(words);
+	if (!request->aborted) {
+		request->code = code;
+		request->words = strdup(words);
+	}
 	request_finish(client, request);
 }
 
@@ -152,7 +170,7 @@ static void queue_fail(struct px_client *client, struct px_queue *queue, int cod
 	while (queue->head) {
 		struct px_request *request = queue->head;
 
-		queue_pop(queue);
+		queue_remove(queue, request);
 		request_fail(client, request, code, words);
 	}
 }
@@ -169,22 +187,17 @@ static void queue_drop(struct px_client *client, struct px_queue *queue)
 
 /* --- reading --- */
 
-static int stream_append(struct px_request *request, const struct px_incoming *in)
+static int output_append(struct px_request *request, const struct px_incoming *in)
 {
-	struct px_stream_text *text = &request->output[in->flags & PX_STREAM_STDERR ? 1 : 0];
-
-	if (text->length + in->body_bytes > text->capacity) {
-		size_t capacity = 2 * (text->length + in->body_bytes);
-		char *bytes = realloc(text->bytes, capacity);
-
-		if (!bytes)
-			return px_fail(PX_ENOMEM, "no private memory for an engine's output");
-		text->bytes = bytes;
-		text->capacity = capacity;
-	}
-	memcpy(text->bytes + text->length, in->body, in->body_bytes);
-	text->length += in->body_bytes;
-	return 0;
+	if (in->flags >= PX_STREAMS)
+		return px_fail(PX_ECORRUPT, "engine %u sent output of no known kind (%u)",
+			       request->engine, in->flags);
+	if (!request->output)
+		request->output = calloc(1, sizeof(*request->output));
+	if (!request->output)
+		return px_fail(PX_ENOMEM, "no private memory for an engine's output");
+	return px_output_append(request->output, (enum px_stream)in->flags, in->body,
+				in->body_bytes);
 }
 
 /* Makes the reply the request's own. The body leaves the frame. */
@@ -205,33 +218,41 @@ static int reply_take(struct px_request *request, struct px_incoming *in)
 	return 0;
 }
 
+/* The request that an engine speaks of: the oldest, or an urgent one that overtook it. */
+static struct px_request *queue_find(const struct px_queue *queue, uint64_t id)
+{
+	struct px_request *request = queue->head;
+
+	while (request && request->id != id)
+		request = request->next;
+	return request && (request == queue->head || request->urgent) ? request : NULL;
+}
+
 static int handle_message(struct px_client *client, struct px_queue *queue,
 			  struct px_incoming *in)
 {
-	struct px_request *request = queue->head;
+	struct px_request *request = queue_find(queue, in->id);
 	int rc;
 
-	if (!request || request->id != in->id ||
-	    (in->kind != PX_REPLY && in->kind != PX_STREAM)) {
+	if (!request || (in->kind != PX_REPLY && in->kind != PX_STREAM)) {
 		px_incoming_free(in);
 		return px_fail(PX_ECORRUPT,
 			       "engine %u (member %u) answered a request that was not asked",
 			       queue->engine, queue->link->peer.slot);
 	}
 	if (in->kind == PX_STREAM) {
-		rc = stream_append(request, in);
+		rc = output_append(request, in);
 		px_incoming_free(in);
 		return rc;
 	}
-	rc = reply_take(request, in);
-	if (rc < 0) {
+	queue_remove(queue, request);
+	rc = request->aborted ? 0 : reply_take(request, in);
+	if (rc < 0 || request->aborted)
 		px_incoming_free(in);
-		queue_pop(queue);
+	if (rc < 0)
 		request_fail(client, request, rc, px_last_error());
-		return 0;
-	}
-	queue_pop(queue);
-	request_finish(client, request);
+	else
+		request_finish(client, request);
 	return 0;
 }
 
@@ -404,6 +425,7 @@ int px_client_poll(struct px_client *client)
 	pthread_mutex_lock(&client->lock);
 	rc = usable(client);
 	if (rc == 0) {
+		px_notifier_quiet(client->notifier);
 		poll_locked(client);
 		if (!client->active && px_port_orphaned(client->port))
 			rc = lose(client);
@@ -532,6 +554,36 @@ int px_client_wait(struct px_client *client, struct px_result *const *results, s
 				    rc;
 }
 
+struct any {
+	const struct px_client *client;
+	uint64_t seen;
+};
+
+static int any_finished(void *ctx)
+{
+	const struct any *any = ctx;
+
+	return any->client->finished != any->seen;
+}
+
+int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns)
+{
+	struct any any = { client, *seen };
+	int rc = own_process(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	client->any_waiters++;
+	rc = wait_locked(client, any_finished, &any, timeout_ns, PX_BELL_FRAME);
+	client->any_waiters--;
+	*seen = client->finished;
+	if (rc == 0 && *seen == any.seen)
+		rc = usable(client);
+	pthread_mutex_unlock(&client->lock);
+	return rc;
+}
+
 int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 {
 	return px_client_wait(result->client, &result, 1, timeout_ns);
@@ -544,6 +596,76 @@ int px_result_ready(const struct px_result *result)
 		return 1;
 	(void)px_client_poll(result->client);
 	return atomic_load_explicit(&result->pending, memory_order_acquire) == 0;
+}
+
+/* --- out of turn --- */
+
+/* With the lock: the link to the process that the request was sent to, NULL if that is over. */
+static struct px_link *link_of(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link = client->closed ? NULL : client->engine_links[request->engine];
+
+	if (!link || link->peer.slot != request->member.slot ||
+	    link->peer.epoch != request->member.epoch)
+		return NULL;
+	return atomic_load_explicit(&request->done, memory_order_relaxed) ? NULL : link;
+}
+
+bool px_request_abort(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link;
+	bool stopped;
+
+	if (own_process(client) < 0)
+		return false;
+	pthread_mutex_lock(&client->lock);
+	link = link_of(request);
+	stopped = link && !request->urgent && px_link_abort(link, &request->ticket, request->id);
+	if (stopped) {
+		request->code = PX_EABORTED;
+		request->words = strdup("the request was aborted before it ran");
+		request_done(client, request);
+		request->aborted = true;
+	}
+	pthread_mutex_unlock(&client->lock);
+	return stopped;
+}
+
+bool px_request_running(struct px_request *request, uint64_t *progress)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link;
+	bool runs;
+
+	*progress = 0;
+	if (own_process(client) < 0)
+		return false;
+	pthread_mutex_lock(&client->lock);
+	link = link_of(request);
+	runs = link && px_link_running(link, request->id, progress);
+	pthread_mutex_unlock(&client->lock);
+	if (!runs)
+		*progress = 0;
+	return runs;
+}
+
+int px_request_output(struct px_request *request, struct px_output *out)
+{
+	struct px_client *client = request->result->client;
+	int rc = 0;
+
+	(void)px_client_poll(client);
+	memset(out, 0, sizeof(*out));
+	/* A fork may have copied the lock while it was taken; what came until then is here. */
+	if (client->closed || own_process(client) < 0)
+		return request->output ? px_output_copy(request->output, out) : 0;
+	pthread_mutex_lock(&client->lock);
+	if (request->output)
+		rc = px_output_copy(request->output, out);
+	pthread_mutex_unlock(&client->lock);
+	return rc;
 }
 
 /* --- sending --- */
@@ -718,6 +840,8 @@ static int submit_locked(struct px_client *client, const uint32_t *engines, uint
 		message->id = request->id =
 			atomic_fetch_add_explicit(&client->next_id, 1, memory_order_relaxed);
 		request->engine = engines[i];
+		request->urgent = message->flags & PX_MESSAGE_URGENT;
+		message->ticket = &request->ticket;
 		request->submitted_ns = now;
 		atomic_fetch_add_explicit(&result->pending, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
@@ -875,6 +999,7 @@ void px_client_detach(struct px_client *client)
 		pthread_mutex_lock(&client->lock);
 	}
 	pthread_mutex_unlock(&client->lock);
+	px_notifier_free(client->notifier);
 	if (client->owner_fd >= 0)
 		close(client->owner_fd);
 	px_port_close(port);

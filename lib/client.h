@@ -12,14 +12,10 @@
 #ifndef PX_CLIENT_H
 #define PX_CLIENT_H
 
+#include "output.h"
 #include "port.h"
 #include "pxrun.h"
 #include "runtime.h"
-
-struct px_stream_text {
-	char *bytes;
-	size_t length, capacity;
-};
 
 /* One message to one engine, and what came back. */
 struct px_request {
@@ -33,7 +29,10 @@ struct px_request {
 	char *words;        /* of a failure that is not the engine's reply */
 	struct px_incoming reply; /* body always private: a malloc'ed copy, or a loan */
 	uint64_t submitted_ns, received_ns; /* CLOCK_REALTIME */
-	struct px_stream_text output[2];    /* stdout, stderr */
+	struct px_output *output; /* NULL: none yet. With the client's lock */
+	struct px_ticket ticket;
+	bool urgent;
+	bool aborted; /* done for its user; in the queue until the engine has passed it by */
 	uint8_t small[48];                  /* a short body needs no malloc */
 };
 
@@ -68,6 +67,9 @@ struct px_client {
 	pthread_cond_t changed;
 	bool pumping;
 	uint32_t waiters;
+	uint32_t any_waiters; /* of them, those that wait for any request */
+	uint64_t finished;    /* requests so far */
+	struct px_notifier *notifier; /* NULL until px_client_fd() is called */
 	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */
 	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
 };
@@ -83,11 +85,24 @@ int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t
 /* Copies bytes into a new region of this client. PX_ENOMEM. */
 int px_client_region(struct px_client *client, const void *data, uint64_t bytes,
 		     struct px_region **out);
-/* Reads whatever has come, without waiting. PX_EPOOL if the pool is lost. */
-int px_client_poll(struct px_client *client);
 /* Like px_result_wait() for all of them. */
 int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
 		   uint64_t timeout_ns);
+/*
+ * Waits until as many requests as *seen are no longer all that have finished; *seen is then
+ * their number. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED, PX_EPOOL.
+ */
+int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
+/* Takes back what px_client_fd() says; NULL: nobody asked for it. */
+void px_notifier_quiet(struct px_notifier *notifier);
+/* Of a closed client: waits until the thread has left. */
+void px_notifier_free(struct px_notifier *notifier);
+/* True: the request waits in its engine's ring, and is now done with PX_EABORTED. */
+bool px_request_abort(struct px_request *request);
+/* Whether its engine works on it at the moment, and what it counted as done. */
+bool px_request_running(struct px_request *request, uint64_t *progress);
+/* A copy of what it printed so far; PX_ENOMEM. */
+int px_request_output(struct px_request *request, struct px_output *out);
 /* Says hello on a connected control socket, which it takes on success. */
 int px_client_open(const struct px_runtime *runtime, int control, struct px_client **out);
 /* PX_ECLOSED if the handle is closed or another process's. */

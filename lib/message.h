@@ -10,6 +10,7 @@
 #ifndef PX_MESSAGE_H
 #define PX_MESSAGE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 /* Frame kinds. A request is answered by any number of STREAM frames and one REPLY, with its id. */
@@ -21,11 +22,16 @@ enum px_message_kind {
 	PX_REQUEST_PUSH,     /* body: values: str name, value */
 	PX_REQUEST_PULL,     /* body: values: str name. Reply: one value */
 	PX_REPLY = 32,       /* code 0: the result; PX_EREMOTE: an exception as below; other: words */
-	PX_STREAM,           /* body: bytes of standard output; flag PX_STREAM_STDERR */
+	PX_STREAM,           /* body: output of the request that runs; flags: enum px_stream */
 };
 #define PX_EXECUTE_SILENT 1u /* do not show the value of a last expression */
-#define PX_STREAM_STDERR 1u
+#define PX_EXECUTE_STOP 2u   /* if it fails, abort this client's EXECUTE requests that wait */
+/* Flags of a STREAM: what it carries. */
+enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREAM_DATA };
+#define PX_STREAMS 4u
+/* Flags of any request. */
 #define PX_MESSAGE_BODY_REGION 0x8000u
+#define PX_MESSAGE_URGENT 0x4000u /* overtakes requests that wait */
 
 /*
  * Bodies:
@@ -34,7 +40,9 @@ enum px_message_kind {
  * reply to APPLY: a pickle, its buffers behind.
  * PX_EREMOTE: values: str ename, str evalue, str traceback, bytes (pickle of the
  *   exception, empty where it cannot be had), str method ("apply", "execute", ...).
+ * PX_EABORTED: nothing.
  * other codes (an engine's own failure, such as PX_ENOMEM): UTF-8 words.
+ * STREAM of DISPLAY or DATA: a pickle, of (data, metadata) by MIME type or of a dict.
  */
 struct px_message_shm {
 	int32_t code;
@@ -42,7 +50,8 @@ struct px_message_shm {
 	uint16_t reserved;
 	uint64_t body_bytes;
 	uint64_t started_ns, completed_ns; /* CLOCK_REALTIME; requests: submitted, 0 */
-	uint64_t reserved2; /* keeps the whole header, with px_frame_shm, at 56 bytes */
+	_Atomic uint32_t aborted; /* by the sender, as long as the request has not begun */
+	uint32_t reserved2;       /* keeps the whole header, with px_frame_shm, at 56 bytes */
 };
 
 /* A buffer lent with the message. */

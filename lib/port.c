@@ -196,6 +196,9 @@ static int link_open(struct px_port *port, struct px_member_id peer, struct px_l
 	link->peer = peer;
 	link->own = &port->block->links[peer.slot];
 	link->bell = &port->segment->bells[peer.slot];
+	/* What the slot's previous occupant was told. */
+	atomic_store_explicit(&link->own->urgent_seq, 0, memory_order_relaxed);
+	atomic_store_explicit(&link->own->begun_id, 0, memory_order_relaxed);
 	/* The ring is made before the link says open: the peer reads at once. */
 	rc = px_producer_open(&link->tx, link->own, own_offset, &theirs->links[port->self.slot], port->self.epoch,
 			      (struct px_chunk_source){ chunk_get, chunk_put, port->arena });
@@ -332,6 +335,14 @@ static int send_locked(struct px_link *link, const struct px_outgoing *message,
 	};
 	if (inline_bytes)
 		memcpy(&lent[regions], message->body, inline_bytes);
+	if (message->ticket)
+		*message->ticket = (struct px_ticket){
+			.chunk_seq = link->tx.first_seq + link->tx.chunks_count - 1,
+			.aborted = &head->aborted,
+		};
+	if (message->flags & PX_MESSAGE_URGENT)
+		/* Before the frame, so that who finds the frame knows of it: relaxed. */
+		atomic_fetch_add_explicit(&link->own->urgent_seq, 1, memory_order_relaxed);
 	px_producer_publish(&link->tx, message->kind,
 			    message->flags | (body ? PX_MESSAGE_BODY_REGION : 0), message->id,
 			    (uint32_t)payload_bytes);
@@ -431,7 +442,7 @@ static int receive_loans(struct px_link *link, const struct px_region_shm *lent,
 	return rc;
 }
 
-static int decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in)
+int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in)
 {
 	struct px_message_shm head;
 	const struct px_region_shm *lent;
@@ -441,7 +452,8 @@ static int decode(struct px_link *link, const struct px_frame *frame, struct px_
 
 	if (frame->payload_bytes < sizeof(head))
 		return corrupt(link, "frame is too short");
-	memcpy(&head, frame->payload, sizeof(head));
+	/* All but the sender's last word, which may change yet. */
+	memcpy(&head, frame->payload, offsetof(struct px_message_shm, aborted));
 	fixed = sizeof(head) + head.regions * sizeof(struct px_region_shm);
 	if (head.regions > PX_BUFFERS_MAX + 1 || fixed > frame->payload_bytes ||
 	    (body_lent && head.regions == 0))
@@ -456,6 +468,7 @@ static int decode(struct px_link *link, const struct px_frame *frame, struct px_
 		.started_ns = head.started_ns,
 		.completed_ns = head.completed_ns,
 		.body_bytes = head.body_bytes,
+		.aborted = &((const struct px_message_shm *)frame->payload)->aborted,
 	};
 	lent = (const void *)((const uint8_t *)frame->payload + sizeof(head));
 	if (head.regions) {
@@ -484,7 +497,7 @@ int px_link_receive(struct px_link *link, struct px_incoming *in)
 	/* Only one thread reads a link; the lock is for what readers share with senders. */
 	int rc = px_consumer_peek(&link->rx, &frame);
 
-	return rc > 0 ? decode(link, &frame, in) : rc;
+	return rc > 0 ? px_link_decode(link, &frame, in) : rc;
 }
 
 void px_link_next(struct px_link *link)

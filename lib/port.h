@@ -49,6 +49,7 @@ struct px_link {
 	struct px_consumer rx;
 	struct px_leases leases;     /* what we lent to it */
 	_Atomic uint32_t held;       /* loans of its memory that we hold */
+	uint64_t urgent_seen;        /* of the peer's urgent_seq */
 	bool finished;               /* we read nothing more from it; closes when held is 0 */
 	void *user;                  /* of the layer above: outstanding requests, turns */
 };
@@ -64,6 +65,12 @@ struct px_loan {
 	_Atomic uint32_t holds;
 };
 
+/* Where a message lies that was sent: how to abort it. */
+struct px_ticket {
+	uint64_t chunk_seq;        /* of the ring's chunk, which is used again one day */
+	_Atomic uint32_t *aborted; /* in it */
+};
+
 /* A message to send. Buffers are regions of ours, filled already; sending holds them. */
 struct px_outgoing {
 	uint16_t kind, flags;
@@ -75,6 +82,7 @@ struct px_outgoing {
 	struct px_region *body_region; /* body in a region already; else NULL */
 	struct px_region *const *buffers; /* entries may be NULL: an empty buffer */
 	uint32_t buffers_count;
+	struct px_ticket *ticket; /* filled when it was sent; may be NULL */
 };
 
 /* A message received. The body lies in the frame until px_link_next(), or is a loan. */
@@ -88,6 +96,7 @@ struct px_incoming {
 	struct px_loan *body_loan; /* NULL: in the frame */
 	struct px_loan **buffers;  /* buffers_count; entries NULL for empty ones; a new array, taken by the caller */
 	uint32_t buffers_count;
+	const _Atomic uint32_t *aborted; /* in the frame */
 };
 
 /*
@@ -133,6 +142,30 @@ static inline uint64_t px_link_released_seq(const struct px_link *link)
 }
 /* Ends leases that are over, takes back consumed chunks. */
 void px_link_collect(struct px_link *link);
+
+/* --- out of turn (port_order.c) --- */
+
+/* The sender: it shall not be begun. True: it never will be. False: it has begun, or does just now. */
+bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_t id);
+/* The sender: whether the peer works on that message, and how far it is. */
+bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress);
+/* The receiver: begins a message in its turn. False: it was aborted. */
+bool px_link_begin(struct px_link *link, const struct px_incoming *in);
+/* The receiver, while it works on a message: so many units more are done. */
+void px_link_progress(struct px_link *link, uint64_t units);
+/* The receiver: whether the peer sent an urgent message since the last call. */
+bool px_link_urgent(struct px_link *link);
+/*
+ * The receiver: the first urgent message with an id above after_id, wherever it stands; as
+ * px_link_receive(). It stays where it is, to be skipped in its turn.
+ */
+int px_link_find_urgent(struct px_link *link, uint64_t after_id, struct px_incoming *in);
+/* The receiver: passes by urgent messages up to that id, which are next in turn. */
+int px_link_skip_urgent(struct px_link *link, uint64_t done_id);
+/* The receiver: the id of the newest message, 0 if none waits. PX_ECORRUPT. */
+int px_link_newest(struct px_link *link, uint64_t *id);
+/* Makes a message of a frame; what px_link_receive() does with the oldest. */
+int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in);
 
 /* Private, writable view of the loan's bytes; PX_ESYSTEM. The same one each time. */
 int px_loan_map(struct px_loan *loan, void **out);

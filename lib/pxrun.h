@@ -107,6 +107,14 @@ PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
 PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client **client);
 /* Detaches and frees; results not yet ready become PX_ECLOSED. Views and results stay to be freed. */
 PX_PUBLIC void px_client_detach(struct px_client *client);
+/*
+ * A descriptor for poll(2): readable once a request has finished, until the next px_client_poll(),
+ * and when the pool is gone. The client's: not to be read or closed. The first call starts a
+ * thread, which ends with the client. PX_ESYSTEM, PX_ENOMEM, PX_ECLOSED.
+ */
+PX_PUBLIC PX_CHECKED int px_client_fd(struct px_client *client);
+/* Reads whatever has come, without waiting. PX_EPOOL if the pool is lost, PX_ECLOSED. */
+PX_PUBLIC int px_client_poll(struct px_client *client);
 /* Ids of the engines that are up or starting, ascending; returns their number, which may exceed cap. */
 PX_PUBLIC int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap);
 /* Stops the pool this client is attached to. */
@@ -237,6 +245,11 @@ PX_PUBLIC int px_result_error(struct px_result *result, size_t index, const char
 /* What the request printed so far; which is 1 (stdout) or 2 (stderr). Lent until the next call. */
 PX_PUBLIC const char *px_result_output(struct px_result *result, size_t index, int which,
 				       size_t *bytes);
+/*
+ * Takes back those entries that no engine has begun: they are ready then, with PX_EABORTED.
+ * Returns how many there were; what runs already goes on.
+ */
+PX_PUBLIC size_t px_result_abort(struct px_result *result);
 /* Frees; a request that has not run yet still runs. */
 PX_PUBLIC void px_result_free(struct px_result *result);
 

@@ -125,15 +125,26 @@ int px_result_error(struct px_result *result, size_t index, const char **ename,
 
 const char *px_result_output(struct px_result *result, size_t index, int which, size_t *bytes)
 {
-	const struct px_stream_text *text;
+	const struct px_output *output;
 
 	*bytes = 0;
 	if (index >= result->count || which < 1 || which > 2)
 		return "";
 	(void)px_client_poll(result->client);
-	text = &result->requests[index].output[which - 1];
-	*bytes = text->length;
-	return text->length ? text->bytes : "";
+	output = result->requests[index].output;
+	if (!output || !output->texts[which - 1].length)
+		return "";
+	*bytes = output->texts[which - 1].length;
+	return output->texts[which - 1].bytes;
+}
+
+size_t px_result_abort(struct px_result *result)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < result->count; i++)
+		count += px_request_abort(&result->requests[i]);
+	return count;
 }
 
 const char *px_version(void)

@@ -127,7 +127,12 @@ struct px_link_shm {
 	uint32_t reserved;
 	_Atomic uint64_t consumed_seq; /* chunks of the peer's ring that are read to the end */
 	_Atomic uint64_t released_seq; /* bumped after each entry of released[] */
-	uint8_t reserved2[PX_LINE_BYTES - 24];
+	_Atomic uint64_t urgent_seq;   /* frames sent that are to overtake the others */
+	uint8_t reserved2[PX_LINE_BYTES - 32];
+	/* A line of its own: it changes with each frame, and the peer seldom looks. */
+	_Atomic uint64_t begun_id; /* of the peer's frame last begun; those that overtook apart */
+	_Atomic uint64_t progress; /* how far it is, in units of whoever works on it */
+	uint8_t reserved4[PX_LINE_BYTES - 16];
 	_Atomic uint16_t released[PX_LEASES_MAX]; /* [lease] = its generation, when let go */
 #ifdef PX_TINY
 	uint8_t reserved3[PX_LINE_BYTES - 2 * PX_LEASES_MAX];

@@ -20,6 +20,9 @@ struct customer {
 	bool owed;                    /* a reply waits for a lease: outbox, and what it is made of */
 	struct px_outgoing outbox;
 	struct px_reply waiting;
+	bool urgent;        /* there may be an urgent request among those that wait */
+	uint64_t urgent_id; /* of the last urgent request that was run */
+	uint64_t stop_id;   /* EXECUTE requests up to this one are aborted: one before them failed */
 	uint64_t released_seq; /* of its releases, before the last attempt to send that reply */
 };
 
@@ -197,21 +200,32 @@ static void activity(struct shop *shop, const struct customer *c, uint64_t id, u
 				      memory_order_relaxed);
 }
 
-static void serve_one(struct shop *shop, struct customer *c, struct px_incoming *in)
+static void run(struct px_engine *engine, struct customer *c, struct px_incoming *in,
+		struct px_reply *reply)
 {
-	struct px_engine *engine = shop->engine;
+	engine->running = c->link;
+	px_streams_begin(engine->streams, c->link, in->id);
+	engine->run(engine->ctx, in, reply);
+	px_streams_end(engine->streams);
+	engine->running = NULL;
+	if (reply->code < 0 && in->kind == PX_REQUEST_EXECUTE && in->flags & PX_EXECUTE_STOP)
+		(void)px_link_newest(c->link, &c->stop_id);
+}
+
+static void serve_one(struct shop *shop, struct customer *c, struct px_incoming *in, bool begun)
+{
 	struct px_outgoing out = { .kind = PX_REPLY, .id = in->id, .started_ns = wall_ns() };
 	struct px_reply reply = { 0 };
 
 	activity(shop, c, in->id, out.started_ns);
 	PX_KILLPOINT("loop.request.taken"); /* dead here: the client is told, the request is gone */
-	if (in->kind == PX_REQUEST_NOOP) {
+	if (!begun || (in->kind == PX_REQUEST_EXECUTE && in->id <= c->stop_id)) {
+		reply.code = PX_EABORTED;
+	} else if (in->kind == PX_REQUEST_NOOP) {
 		reply.body = in->body;
 		reply.body_bytes = in->body_bytes;
 	} else {
-		px_streams_begin(engine->streams, c->link, in->id);
-		engine->run(engine->ctx, in, &reply);
-		px_streams_end(engine->streams);
+		run(shop->engine, c, in, &reply);
 	}
 	PX_KILLPOINT("loop.request.done"); /* dead here: done, and nobody hears of it */
 	out.completed_ns = wall_ns();
@@ -224,38 +238,75 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 	activity(shop, NULL, 0, 0);
 }
 
+/* Runs the first urgent request, if there is one; as px_link_receive(). */
+static int serve_urgent(struct shop *shop, struct customer *c)
+{
+	struct px_incoming in;
+	int rc = px_link_find_urgent(c->link, c->urgent_id, &in);
+
+	if (rc > 0) {
+		c->urgent_id = in.id;
+		serve_one(shop, c, &in, true);
+		px_incoming_free(&in);
+	}
+	return rc;
+}
+
+static int serve_in_turn(struct shop *shop, struct customer *c)
+{
+	struct px_incoming in;
+	int rc = px_link_skip_urgent(c->link, c->urgent_id);
+
+	if (rc > 0)
+		rc = px_link_receive(c->link, &in);
+	if (rc <= 0)
+		return rc;
+	if (in.flags & PX_MESSAGE_URGENT)
+		c->urgent_id = in.id;
+	serve_one(shop, c, &in, px_link_begin(c->link, &in));
+	px_incoming_free(&in);
+	/* The frame was the request's until now. */
+	px_link_next(c->link);
+	return 1;
+}
+
+/* Opens our direction of the link once the client has opened its. False: it is dead. */
+static bool meet(struct shop *shop, struct customer *c)
+{
+	struct px_port *port = shop->engine->port;
+
+	/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
+	if (atomic_load_explicit(c->open, memory_order_acquire) != port->self.epoch)
+		return true;
+	return px_port_link(port, c->id, &c->link) != PX_EENGINE;
+}
+
 /* One request of one client, if it has one. False: it has to be dropped. */
 static bool serve_customer(struct shop *shop, struct customer *c, bool *served)
 {
-	struct px_incoming in;
-	int rc;
+	int rc = 0;
 
-	if (!c->link) {
-		struct px_port *port = shop->engine->port;
-
-		/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
-		if (atomic_load_explicit(c->open, memory_order_acquire) != port->self.epoch)
-			return true;
-		rc = px_port_link(port, c->id, &c->link);
-		if (rc < 0)
-			return rc != PX_EENGINE;
-	}
+	if (!c->link && !meet(shop, c))
+		return false;
+	if (!c->link)
+		return true;
 	if (c->owed)
 		try_outbox(shop, c);
 	if (c->owed || !px_link_ready(c->link))
 		return true;
-	rc = px_link_receive(c->link, &in);
+	if (px_link_urgent(c->link))
+		c->urgent = true;
+	if (c->urgent)
+		rc = serve_urgent(shop, c);
+	c->urgent = rc > 0;
 	if (rc == 0)
-		return true;
+		rc = serve_in_turn(shop, c);
 	if (rc < 0) {
 		fprintf(stderr, "pxrun: engine %u: %s\n", shop->engine->id, px_last_error());
 		return false;
 	}
-	serve_one(shop, c, &in);
-	px_incoming_free(&in);
-	/* The frame was the request's until now. */
-	px_link_next(c->link);
-	*served = true;
+	if (rc > 0)
+		*served = true;
 	return true;
 }
 

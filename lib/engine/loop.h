@@ -37,6 +37,7 @@ struct px_engine {
 	void (*after_wait)(void *ctx);
 	void *ctx;
 	_Atomic int *stop; /* set by a signal handler: leave the loop */
+	struct px_link *running; /* of the client whose request runs; the loop's */
 };
 
 /* Serves until told to stop (0) or the supervisor is gone (PX_EPOOL). */

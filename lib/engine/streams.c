@@ -64,11 +64,11 @@ static void write_log(struct px_streams *s, const char *bytes, size_t length)
 	}
 }
 
-static int send_piece(struct px_streams *s, unsigned which, const char *bytes, size_t length)
+static int send_piece(struct px_streams *s, enum px_stream which, const void *bytes, size_t length)
 {
 	struct px_outgoing out = {
 		.kind = PX_STREAM,
-		.flags = which ? PX_STREAM_STDERR : 0,
+		.flags = (uint16_t)which,
 		.id = s->id,
 		.body = bytes,
 		.body_bytes = length,
@@ -216,6 +216,19 @@ void px_streams_begin(struct px_streams *s, struct px_link *link, uint64_t id)
 	s->id = id;
 	s->dropped[0] = s->dropped[1] = 0;
 	pthread_mutex_unlock(&s->lock);
+}
+
+int px_streams_publish(struct px_streams *s, enum px_stream stream, const void *bytes,
+		       size_t length)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	drain_both(s);
+	rc = s->link ? send_piece(s, stream, bytes, length) :
+		       px_fail(PX_EINVAL, "no request runs to which this output would belong");
+	pthread_mutex_unlock(&s->lock);
+	return rc;
 }
 
 void px_streams_end(struct px_streams *s)

@@ -20,6 +20,9 @@ struct px_streams;
 int px_streams_new(int stdout_fd, int stderr_fd, int log, struct px_streams **out);
 /* From here on output belongs to that client's request. */
 void px_streams_begin(struct px_streams *streams, struct px_link *link, uint64_t id);
+/* Sends bytes of another kind, behind what was printed before. PX_EINVAL: no request runs; PX_ENOMEM. */
+int px_streams_publish(struct px_streams *streams, enum px_stream stream, const void *bytes,
+		       size_t length);
 /* Sends what is still in the pipes; from here on output goes to the log alone. */
 void px_streams_end(struct px_streams *streams);
 

@@ -22,14 +22,12 @@ static PyObject *buffer_type;
 static void buffer_dealloc(PyObject *self)
 {
 	struct buffer *buffer = (struct buffer *)self;
-	PyTypeObject *type = Py_TYPE(self);
 
 	if (buffer->loan)
 		px_loan_release(buffer->loan);
 	else
 		free(buffer->at);
-	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
-	Py_DECREF(type);
+	px_unmake(self);
 }
 
 static int buffer_get(PyObject *self, Py_buffer *view, int flags)
@@ -73,8 +71,7 @@ static int copy_loan(struct buffer *buffer, struct px_loan *loan)
 
 PyObject *px_buffer_from_loan(struct px_loan *loan)
 {
-	allocfunc alloc = (allocfunc)PyType_GetSlot((PyTypeObject *)buffer_type, Py_tp_alloc);
-	struct buffer *buffer = (struct buffer *)alloc((PyTypeObject *)buffer_type, 0);
+	struct buffer *buffer = (struct buffer *)px_make(buffer_type);
 	int rc = 0;
 
 	if (!buffer) {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client.c - the types pxrun._pxrun.Client and Result, over lib/client.h.
+ * client.c - the type pxrun._pxrun.Client, over lib/client.h.
  *
  * Thin: bytes and buffers go in, bytes and Buffers come out. What they mean is
- * Python's business. The interpreter's lock is given up while waiting, and
- * signals are looked at every tenth of a second.
+ * Python's business.
  */
 #include "client.h"
 
@@ -15,8 +14,8 @@
 #include "buffer.h"
 #include "error.h"
 #include "module.h"
+#include "result.h"
 
-#define SLICE_NS UINT64_C(100000000)
 #define LARGE_BYTES (256 * 1024) /* copying so much lets other threads run */
 
 struct client {
@@ -24,244 +23,7 @@ struct client {
 	struct px_client *client; /* NULL: closed */
 };
 
-struct result {
-	PyObject_HEAD
-	struct px_result *result;
-};
-
-static PyObject *client_type, *result_type;
-
-static PyObject *make(PyObject *type)
-{
-	allocfunc alloc = (allocfunc)PyType_GetSlot((PyTypeObject *)type, Py_tp_alloc);
-
-	return alloc((PyTypeObject *)type, 0);
-}
-
-static void unmake(PyObject *self)
-{
-	PyTypeObject *type = Py_TYPE(self);
-
-	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
-	Py_DECREF(type);
-}
-
-/* --- results --- */
-
-static PyObject *result_new(struct px_result *result)
-{
-	struct result *self = (struct result *)make(result_type);
-
-	if (!self) {
-		px_result_free(result);
-		return NULL;
-	}
-	self->result = result;
-	return (PyObject *)self;
-}
-
-static void result_dealloc(PyObject *self)
-{
-	px_result_free(((struct result *)self)->result);
-	unmake(self);
-}
-
-/* 0 when all is there, PX_ETIMEDOUT, or -100 with an exception (a signal's). */
-static int wait_for(struct px_result *result, uint64_t timeout_ns)
-{
-	for (;;) {
-		uint64_t slice = timeout_ns < SLICE_NS ? timeout_ns : SLICE_NS;
-		int rc;
-
-		Py_BEGIN_ALLOW_THREADS
-		rc = px_result_wait(result, slice);
-		Py_END_ALLOW_THREADS
-		if (rc != PX_ETIMEDOUT && rc != PX_EINTR)
-			return rc;
-		if (PyErr_CheckSignals() < 0)
-			return -100;
-		if (rc == PX_ETIMEDOUT && timeout_ns != PX_FOREVER) {
-			timeout_ns -= slice;
-			if (!timeout_ns)
-				return rc;
-		}
-	}
-}
-
-/* None or a negative number: for ever. -1 with an exception. */
-static int timeout_of(PyObject *object, uint64_t *ns)
-{
-	double seconds;
-
-	*ns = PX_FOREVER;
-	if (object == Py_None)
-		return 0;
-	seconds = PyFloat_AsDouble(object);
-	if (seconds == -1.0 && PyErr_Occurred())
-		return -1;
-	if (seconds >= 0 && seconds < 1e9)
-		*ns = (uint64_t)(seconds * 1e9);
-	return 0;
-}
-
-static PyObject *result_wait(PyObject *self, PyObject *timeout)
-{
-	uint64_t ns;
-	int rc;
-
-	if (timeout_of(timeout, &ns) < 0)
-		return NULL;
-	rc = wait_for(((struct result *)self)->result, ns);
-	if (rc == -100)
-		return NULL;
-	if (rc == 0)
-		Py_RETURN_TRUE;
-	if (rc == PX_ETIMEDOUT)
-		Py_RETURN_FALSE;
-	return px_raise(rc);
-}
-
-static PyObject *result_ready(PyObject *self, PyObject *unused)
-{
-	(void)unused;
-	return PyBool_FromLong(px_result_ready(((struct result *)self)->result));
-}
-
-static struct px_request *request_of(PyObject *self, PyObject *index)
-{
-	struct px_result *result = ((struct result *)self)->result;
-	unsigned long i = PyLong_AsUnsignedLong(index);
-
-	if (PyErr_Occurred())
-		return NULL;
-	if (i >= result->count) {
-		PyErr_SetString(PyExc_IndexError, "the result has fewer entries");
-		return NULL;
-	}
-	return &result->requests[i];
-}
-
-static bool is_done(const struct px_request *request)
-{
-	/* SYNC request.done: acquire; partner: the release in request_finish(). */
-	return atomic_load_explicit(&request->done, memory_order_acquire);
-}
-
-static PyObject *result_done(PyObject *self, PyObject *index)
-{
-	struct px_request *request = request_of(self, index);
-
-	return request ? PyBool_FromLong(is_done(request)) : NULL;
-}
-
-static PyObject *result_engine(PyObject *self, PyObject *index)
-{
-	struct px_request *request = request_of(self, index);
-
-	return request ? PyLong_FromUnsignedLong(request->engine) : NULL;
-}
-
-/* (code, body, buffers); words as str where there is no reply. Buffers are given once. */
-static PyObject *reply_of(struct px_request *request)
-{
-	PyObject *body, *buffers, *reply = NULL;
-
-	if (request->code && request->code != PX_EREMOTE) {
-		(void)px_request_failure(request);
-		const char *words = px_last_error();
-		PyObject *text = PyUnicode_DecodeUTF8(words, (Py_ssize_t)strlen(words), "replace");
-
-		return text ? Py_BuildValue("(iNO)", request->code, text, Py_None) : NULL;
-	}
-	body = PyBytes_FromStringAndSize(request->reply.body, (Py_ssize_t)request->reply.body_bytes);
-	buffers = body ? px_buffers_from_incoming(&request->reply) : NULL;
-	if (buffers)
-		reply = Py_BuildValue("(iOO)", request->code, body, buffers);
-	Py_XDECREF(buffers);
-	Py_XDECREF(body);
-	return reply;
-}
-
-static PyObject *result_reply(PyObject *self, PyObject *index)
-{
-	struct px_request *request = request_of(self, index);
-
-	if (!request)
-		return NULL;
-	if (!is_done(request)) {
-		PyErr_SetString(PyExc_RuntimeError, "the engine has not answered yet");
-		return NULL;
-	}
-	return reply_of(request);
-}
-
-static PyObject *result_times(PyObject *self, PyObject *index)
-{
-	struct px_request *request = request_of(self, index);
-
-	if (!request)
-		return NULL;
-	if (!is_done(request))
-		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns, 0ULL, 0ULL, 0ULL);
-	return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns,
-			     (unsigned long long)request->reply.started_ns,
-			     (unsigned long long)request->reply.completed_ns,
-			     (unsigned long long)request->received_ns);
-}
-
-static PyObject *result_output(PyObject *self, PyObject *args)
-{
-	struct px_result *result = ((struct result *)self)->result;
-	unsigned index;
-	int which;
-	size_t bytes;
-	const char *text;
-
-	if (!PyArg_ParseTuple(args, "Ii", &index, &which))
-		return NULL;
-	text = px_result_output(result, index, which, &bytes);
-	return PyBytes_FromStringAndSize(text, (Py_ssize_t)bytes);
-}
-
-static PyObject *result_count(PyObject *self, void *unused)
-{
-	(void)unused;
-	return PyLong_FromUnsignedLong(((struct result *)self)->result->count);
-}
-
-static PyMethodDef result_methods[] = {
-	{ "wait", result_wait, METH_O, "wait(timeout) -> bool\n\nUntil every entry is done." },
-	{ "ready", result_ready, METH_NOARGS, "ready() -> bool\n\nReads what has come, without waiting." },
-	{ "done", result_done, METH_O, "done(i) -> bool" },
-	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine." },
-	{ "reply", result_reply, METH_O,
-	  "reply(i) -> (code, body, buffers)\n\nOnce: the buffers are the caller's. body is str where "
-	  "code says that there was no reply." },
-	{ "times", result_times, METH_O,
-	  "times(i) -> (submitted, started, completed, received)\n\nNanoseconds since the epoch, 0: not yet." },
-	{ "output", result_output, METH_VARARGS, "output(i, which) -> bytes\n\nwhich: 1 stdout, 2 stderr." },
-	{ NULL, NULL, 0, NULL },
-};
-
-static PyGetSetDef result_getset[] = {
-	{ "count", result_count, NULL, "How many entries there are.", NULL },
-	{ NULL, NULL, NULL, NULL, NULL },
-};
-
-static PyType_Slot result_slots[] = {
-	{ Py_tp_dealloc, result_dealloc },
-	{ Py_tp_methods, result_methods },
-	{ Py_tp_getset, result_getset },
-	{ Py_tp_doc, "Replies of the engines that one request went to." },
-	{ 0, NULL },
-};
-
-static PyType_Spec result_spec = {
-	.name = "pxrun._pxrun.Result",
-	.basicsize = sizeof(struct result),
-	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-	.slots = result_slots,
-};
+static PyObject *client_type;
 
 /* --- sending --- */
 
@@ -383,7 +145,7 @@ static PyObject *client_submit(PyObject *self, PyObject *args)
 	if (pack(client, &parcel, kind, flags, body, buffers) == 0)
 		result = submit(client, engines, (uint32_t)count, &parcel);
 	parcel_free(&parcel);
-	return result ? result_new(result) : NULL;
+	return result ? px_result_object(result) : NULL;
 }
 
 /* submit() and wait() of one target in one go: the blocking call's path. */
@@ -403,12 +165,12 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 	parcel_free(&parcel);
 	if (!result)
 		return NULL;
-	object = result_new(result);
+	object = px_result_object(result);
 	if (!object)
 		return NULL;
-	rc = wait_for(result, PX_FOREVER);
+	rc = px_wait(result, PX_FOREVER);
 	/* A signal's exception stays set for the caller to see: the request goes on. */
-	if (rc == -100) {
+	if (rc == PX_RAISED) {
 		PyObject *type, *value, *traceback;
 
 		PyErr_Fetch(&type, &value, &traceback);
@@ -426,7 +188,7 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 		Py_DECREF(object);
 		return px_raise(rc);
 	}
-	PyObject *reply = reply_of(&result->requests[0]);
+	PyObject *reply = px_reply_object(&result->requests[0]);
 	if (!reply) {
 		Py_DECREF(object);
 		return NULL;
@@ -445,7 +207,7 @@ static void client_dealloc(PyObject *self)
 		px_client_detach(client);
 		Py_END_ALLOW_THREADS
 	}
-	unmake(self);
+	px_unmake(self);
 }
 
 static PyObject *client_detach(PyObject *self, PyObject *unused)
@@ -563,7 +325,7 @@ static PyObject *client_stop_pool(PyObject *self, PyObject *timeout)
 	uint64_t ns;
 	int rc;
 
-	if (!client || timeout_of(timeout, &ns) < 0)
+	if (!client || px_timeout(timeout, &ns) < 0)
 		return NULL;
 	ASK(px_client_stop_pool(client, ns));
 	Py_RETURN_NONE;
@@ -579,6 +341,35 @@ static PyObject *client_poll(PyObject *self, PyObject *unused)
 		return NULL;
 	ASK(px_client_poll(client));
 	Py_RETURN_NONE;
+}
+
+static PyObject *client_wait_any(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	unsigned long long seen;
+	PyObject *timeout;
+	uint64_t ns, finished;
+	int rc;
+
+	if (!client || !PyArg_ParseTuple(args, "KO", &seen, &timeout) || px_timeout(timeout, &ns) < 0)
+		return NULL;
+	finished = seen;
+	rc = px_wait_any(client, &finished, ns);
+	if (rc == PX_RAISED)
+		return NULL;
+	return rc < 0 && rc != PX_ETIMEDOUT ? px_raise(rc) : PyLong_FromUnsignedLongLong(finished);
+}
+
+static PyObject *client_fileno(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+	int rc;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	ASK(px_client_fd(client));
+	return PyLong_FromLong(rc);
 }
 
 static PyObject *client_trim(PyObject *self, PyObject *unused)
@@ -628,6 +419,11 @@ static PyMethodDef client_methods[] = {
 	{ "status", client_status, METH_NOARGS, "status() -> JSON" },
 	{ "stop_pool", client_stop_pool, METH_O, "stop_pool(timeout)" },
 	{ "poll", client_poll, METH_NOARGS, "poll()\n\nReads what has come." },
+	{ "wait_any", client_wait_any, METH_VARARGS,
+	  "wait_any(seen, timeout) -> int\n\nWaits until the number of requests that have finished is "
+	  "another one than seen, and returns it; -1 returns it at once." },
+	{ "fileno", client_fileno, METH_NOARGS,
+	  "fileno() -> int\n\nA descriptor that is readable once something finished, until poll()." },
 	{ "trim", client_trim, METH_NOARGS, "trim() -> bytes given back" },
 	{ "detach", client_detach, METH_NOARGS, "detach()" },
 	{ NULL, NULL, 0, NULL },
@@ -658,7 +454,7 @@ static PyType_Spec client_spec = {
 /* A handle for an attached client. Steals it. */
 static PyObject *client_new(struct px_client *client)
 {
-	struct client *self = (struct client *)make(client_type);
+	struct client *self = (struct client *)px_make(client_type);
 
 	if (!self) {
 		px_client_detach(client);
@@ -709,7 +505,7 @@ static PyObject *stop(PyObject *module, PyObject *args)
 	int rc;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "zO", &profile, &timeout) || timeout_of(timeout, &ns) < 0)
+	if (!PyArg_ParseTuple(args, "zO", &profile, &timeout) || px_timeout(timeout, &ns) < 0)
 		return NULL;
 	ASK(px_pool_stop(profile, ns));
 	Py_RETURN_NONE;
@@ -727,10 +523,7 @@ static PyMethodDef functions[] = {
 int px_add_client(PyObject *module)
 {
 	client_type = PyType_FromModuleAndSpec(module, &client_spec, NULL);
-	result_type = PyType_FromModuleAndSpec(module, &result_spec, NULL);
-	if (!client_type || !result_type ||
-	    PyModule_AddObjectRef(module, "Client", client_type) < 0 ||
-	    PyModule_AddObjectRef(module, "Result", result_type) < 0)
+	if (!client_type || PyModule_AddObjectRef(module, "Client", client_type) < 0)
 		return -1;
 	return PyModule_AddFunctions(module, functions);
 }

@@ -528,6 +528,9 @@ static int say_ready(int control)
 	return px_control_send(control, &ready, NULL, NULL, 0);
 }
 
+/* The engine of this process while it serves; requests have no other way to it. */
+static struct px_engine *serving;
+
 static PyObject *serve(PyObject *self, PyObject *args)
 {
 	struct interpreter py = { 0 };
@@ -557,11 +560,47 @@ static PyObject *serve(PyObject *self, PyObject *args)
 		return px_raise(rc);
 	install(SIGINT, on_interrupt);
 	install(SIGTERM, on_terminate);
+	serving = &engine;
 	rc = say_ready(control);
 	if (rc == 0)
 		rc = px_engine_serve(&engine);
+	serving = NULL;
 	/* The process ends now: the sweep of its death gives everything back. */
 	return PyLong_FromLong(rc);
+}
+
+static PyObject *progress(PyObject *self, PyObject *units)
+{
+	unsigned long long count = PyLong_AsUnsignedLongLong(units);
+
+	(void)self;
+	if (PyErr_Occurred())
+		return NULL;
+	if (serving && serving->running && serving->port->generation == px_forked_generation())
+		px_link_progress(serving->running, count);
+	Py_RETURN_NONE;
+}
+
+static PyObject *publish(PyObject *self, PyObject *args)
+{
+	Py_buffer bytes;
+	unsigned which;
+	int rc = PX_EINVAL;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "Iy*", &which, &bytes))
+		return NULL;
+	if (!serving || serving->port->generation != px_forked_generation())
+		px_fail(rc, "this process is no engine: there is no client to publish to");
+	else if (which < 1 || which > PX_STREAMS)
+		px_fail(rc, "there is no stream %u", which);
+	else
+		rc = px_streams_publish(serving->streams, (enum px_stream)(which - 1), bytes.buf,
+					(size_t)bytes.len);
+	PyBuffer_Release(&bytes);
+	if (rc < 0)
+		return px_raise(rc);
+	Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
@@ -576,6 +615,10 @@ static PyMethodDef functions[] = {
 	{ "serve", serve, METH_VARARGS,
 	  "serve(id, slot, epoch, segment, control, out, err, log, handlers) -> code\n\nThe engine's "
 	  "loop, until it is told to stop." },
+	{ "progress", progress, METH_O,
+	  "progress(n)\n\nIn a request: so many elements more are done." },
+	{ "publish", publish, METH_VARARGS,
+	  "publish(which, bytes)\n\nIn a request: sends its client a chunk of output; see Result.chunks()." },
 	{ NULL, NULL, 0, NULL },
 };
 

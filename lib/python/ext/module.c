@@ -9,6 +9,7 @@
 #include "buffer.h"
 #include "error.h"
 #include "message.h"
+#include "result.h"
 
 static PyObject *error_type, *classes;
 
@@ -31,6 +32,21 @@ PyObject *px_raise(int code)
 		PyErr_SetObject(class_of(code), words);
 	Py_XDECREF(words);
 	return NULL;
+}
+
+PyObject *px_make(PyObject *type)
+{
+	allocfunc alloc = (allocfunc)PyType_GetSlot((PyTypeObject *)type, Py_tp_alloc);
+
+	return alloc((PyTypeObject *)type, 0);
+}
+
+void px_unmake(PyObject *self)
+{
+	PyTypeObject *type = Py_TYPE(self);
+
+	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+	Py_DECREF(type);
 }
 
 static PyObject *set_errors(PyObject *self, PyObject *mapping)
@@ -62,6 +78,8 @@ static const struct {
 	{ "EABORTED", PX_EABORTED },	 { "EPERM", PX_EPERM },
 	{ "EXECUTE", PX_REQUEST_EXECUTE }, { "APPLY", PX_REQUEST_APPLY },
 	{ "EXECUTE_SILENT", PX_EXECUTE_SILENT },
+	{ "STOP_ON_ERROR", PX_EXECUTE_STOP },
+	{ "URGENT", PX_MESSAGE_URGENT },
 	{ "BUFFERS_MAX", (long)PX_BUFFERS_MAX },
 };
 
@@ -95,8 +113,8 @@ PyMODINIT_FUNC PyInit__pxrun(void)
 					       "A failure of libpxrun, in its words.", NULL,
 					       NULL);
 	if (!error_type || PyModule_AddObjectRef(module, "Error", error_type) < 0 ||
-	    add_constants(module) < 0 || px_add_buffer(module) < 0 || px_add_client(module) < 0 ||
-	    px_add_engine(module) < 0)
+	    add_constants(module) < 0 || px_add_buffer(module) < 0 || px_add_result(module) < 0 ||
+	    px_add_client(module) < 0 ||	    px_add_engine(module) < 0)
 		Py_CLEAR(module);
 	return module;
 }

@@ -11,6 +11,10 @@
 /* Raises the class that set_errors() gave the code, with this thread's last words. Always NULL. */
 PyObject *px_raise(int code);
 
+/* An object of a heap type, its fields zero; and what ends a tp_dealloc. */
+PyObject *px_make(PyObject *type);
+void px_unmake(PyObject *self);
+
 int px_add_client(PyObject *module);
 int px_add_engine(PyObject *module);
 

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * result.c - the type pxrun._pxrun.Result, over lib/client.h.
+ *
+ * The interpreter's lock is given up while waiting, and signals are looked at
+ * every tenth of a second.
+ */
+#include "result.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "error.h"
+#include "module.h"
+
+#define SLICE_NS UINT64_C(100000000)
+
+struct result {
+	PyObject_HEAD
+	struct px_result *result;
+};
+
+static PyObject *result_type;
+
+PyObject *px_result_object(struct px_result *result)
+{
+	struct result *self = (struct result *)px_make(result_type);
+
+	if (!self) {
+		px_result_free(result);
+		return NULL;
+	}
+	self->result = result;
+	return (PyObject *)self;
+}
+
+static void result_dealloc(PyObject *self)
+{
+	px_result_free(((struct result *)self)->result);
+	px_unmake(self);
+}
+
+/* What is waited for in slices, with a look at signals between them. */
+struct slices {
+	struct px_result *result; /* NULL: any of client's */
+	struct px_client *client;
+	uint64_t *seen;
+};
+
+static int wait_slice(const struct slices *what, uint64_t slice_ns)
+{
+	return what->result ? px_result_wait(what->result, slice_ns) :
+			      px_client_wait_any(what->client, what->seen, slice_ns);
+}
+
+static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
+{
+	for (;;) {
+		uint64_t slice = timeout_ns < SLICE_NS ? timeout_ns : SLICE_NS;
+		int rc;
+
+		Py_BEGIN_ALLOW_THREADS
+		rc = wait_slice(what, slice);
+		Py_END_ALLOW_THREADS
+		if (rc != PX_ETIMEDOUT && rc != PX_EINTR)
+			return rc;
+		if (PyErr_CheckSignals() < 0)
+			return PX_RAISED;
+		if (rc == PX_ETIMEDOUT && timeout_ns != PX_FOREVER) {
+			timeout_ns -= slice;
+			if (!timeout_ns)
+				return rc;
+		}
+	}
+}
+
+int px_wait(struct px_result *result, uint64_t timeout_ns)
+{
+	return wait_in_slices(&(struct slices){ .result = result }, timeout_ns);
+}
+
+int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns)
+{
+	return wait_in_slices(&(struct slices){ .client = client, .seen = seen }, timeout_ns);
+}
+
+int px_timeout(PyObject *object, uint64_t *ns)
+{
+	double seconds;
+
+	*ns = PX_FOREVER;
+	if (object == Py_None)
+		return 0;
+	seconds = PyFloat_AsDouble(object);
+	if (seconds == -1.0 && PyErr_Occurred())
+		return -1;
+	if (seconds >= 0 && seconds < 1e9)
+		*ns = (uint64_t)(seconds * 1e9);
+	return 0;
+}
+
+static PyObject *result_wait(PyObject *self, PyObject *timeout)
+{
+	uint64_t ns;
+	int rc;
+
+	if (px_timeout(timeout, &ns) < 0)
+		return NULL;
+	rc = px_wait(((struct result *)self)->result, ns);
+	if (rc == PX_RAISED)
+		return NULL;
+	if (rc == 0)
+		Py_RETURN_TRUE;
+	if (rc == PX_ETIMEDOUT)
+		Py_RETURN_FALSE;
+	return px_raise(rc);
+}
+
+static PyObject *result_ready(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(px_result_ready(((struct result *)self)->result));
+}
+
+static struct px_request *request_of(PyObject *self, PyObject *index)
+{
+	struct px_result *result = ((struct result *)self)->result;
+	unsigned long i = PyLong_AsUnsignedLong(index);
+
+	if (PyErr_Occurred())
+		return NULL;
+	if (i >= result->count) {
+		PyErr_SetString(PyExc_IndexError, "the result has fewer entries");
+		return NULL;
+	}
+	return &result->requests[i];
+}
+
+static bool is_done(const struct px_request *request)
+{
+	/* SYNC request.done: acquire; partner: the release in request_finish(). */
+	return atomic_load_explicit(&request->done, memory_order_acquire);
+}
+
+static PyObject *result_done(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	return request ? PyBool_FromLong(is_done(request)) : NULL;
+}
+
+static PyObject *result_engine(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	return request ? PyLong_FromUnsignedLong(request->engine) : NULL;
+}
+
+PyObject *px_reply_object(struct px_request *request)
+{
+	PyObject *body, *buffers, *reply = NULL;
+
+	if (request->code && request->code != PX_EREMOTE) {
+		(void)px_request_failure(request);
+		const char *words = px_last_error();
+		PyObject *text = PyUnicode_DecodeUTF8(words, (Py_ssize_t)strlen(words), "replace");
+
+		return text ? Py_BuildValue("(iNO)", request->code, text, Py_None) : NULL;
+	}
+	body = PyBytes_FromStringAndSize(request->reply.body, (Py_ssize_t)request->reply.body_bytes);
+	buffers = body ? px_buffers_from_incoming(&request->reply) : NULL;
+	if (buffers)
+		reply = Py_BuildValue("(iOO)", request->code, body, buffers);
+	Py_XDECREF(buffers);
+	Py_XDECREF(body);
+	return reply;
+}
+
+static PyObject *result_reply(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	if (!request)
+		return NULL;
+	if (!is_done(request)) {
+		PyErr_SetString(PyExc_RuntimeError, "the engine has not answered yet");
+		return NULL;
+	}
+	return px_reply_object(request);
+}
+
+static PyObject *result_times(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	if (!request)
+		return NULL;
+	if (!is_done(request))
+		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns, 0ULL, 0ULL, 0ULL);
+	return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns,
+			     (unsigned long long)request->reply.started_ns,
+			     (unsigned long long)request->reply.completed_ns,
+			     (unsigned long long)request->received_ns);
+}
+
+/* A copy of what entry i has printed. -1 with an exception. */
+static int copy_output(PyObject *self, PyObject *index, struct px_output *output)
+{
+	struct px_request *request = request_of(self, index);
+
+	if (!request)
+		return -1;
+	if (px_request_output(request, output) < 0) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	return 0;
+}
+
+static PyObject *result_output(PyObject *self, PyObject *args)
+{
+	struct px_output output;
+	PyObject *index, *bytes;
+	unsigned which;
+
+	if (!PyArg_ParseTuple(args, "OI", &index, &which) || copy_output(self, index, &output) < 0)
+		return NULL;
+	if (which < 1 || which > PX_STREAMS)
+		bytes = PyErr_Format(PyExc_ValueError, "there is no stream %u", which);
+	else
+		bytes = PyBytes_FromStringAndSize(output.texts[which - 1].bytes,
+						  (Py_ssize_t)output.texts[which - 1].length);
+	px_output_clear(&output);
+	return bytes;
+}
+
+static PyObject *result_chunks(PyObject *self, PyObject *index)
+{
+	struct px_output output;
+	PyObject *list;
+
+	if (copy_output(self, index, &output) < 0)
+		return NULL;
+	list = PyList_New(0);
+	for (size_t i = 0; list && i < output.count; i++) {
+		const struct px_output_piece *piece = &output.pieces[i];
+		PyObject *chunk = Py_BuildValue("(iy#)", (int)piece->stream + 1,
+						output.texts[piece->stream].bytes + piece->start,
+						(Py_ssize_t)piece->length);
+
+		if (!chunk || PyList_Append(list, chunk) < 0)
+			Py_CLEAR(list);
+		Py_XDECREF(chunk);
+	}
+	px_output_clear(&output);
+	return list;
+}
+
+static PyObject *result_abort(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	return request ? PyBool_FromLong(px_request_abort(request)) : NULL;
+}
+
+static PyObject *result_running(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+	uint64_t progress;
+
+	return request ? PyBool_FromLong(px_request_running(request, &progress)) : NULL;
+}
+
+static PyObject *result_progress(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+	uint64_t progress;
+
+	if (!request)
+		return NULL;
+	(void)px_request_running(request, &progress);
+	return PyLong_FromUnsignedLongLong(progress);
+}
+
+static PyObject *result_count(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyLong_FromUnsignedLong(((struct result *)self)->result->count);
+}
+
+static PyMethodDef result_methods[] = {
+	{ "wait", result_wait, METH_O, "wait(timeout) -> bool\n\nUntil every entry is done." },
+	{ "ready", result_ready, METH_NOARGS, "ready() -> bool\n\nReads what has come, without waiting." },
+	{ "done", result_done, METH_O, "done(i) -> bool" },
+	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine." },
+	{ "reply", result_reply, METH_O,
+	  "reply(i) -> (code, body, buffers)\n\nOnce: the buffers are the caller's. body is str where "
+	  "code says that there was no reply." },
+	{ "times", result_times, METH_O,
+	  "times(i) -> (submitted, started, completed, received)\n\nNanoseconds since the epoch, 0: not yet." },
+	{ "output", result_output, METH_VARARGS, "output(i, which) -> bytes\n\nwhich: 1 stdout, 2 stderr." },
+	{ "chunks", result_chunks, METH_O,
+	  "chunks(i) -> [(which, bytes)]\n\nAll output in the order in which it came; which: 1 stdout, 2 "
+	  "stderr, 3 a displayed object, 4 published data." },
+	{ "abort", result_abort, METH_O,
+	  "abort(i) -> bool\n\nTrue: no engine has begun it, and none will; it is done with EABORTED." },
+	{ "running", result_running, METH_O, "running(i) -> bool\n\nWhether an engine works on it." },
+	{ "progress", result_progress, METH_O,
+	  "progress(i) -> int\n\nWhat the engine that works on it has counted as done." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyGetSetDef result_getset[] = {
+	{ "count", result_count, NULL, "How many entries there are.", NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot result_slots[] = {
+	{ Py_tp_dealloc, result_dealloc },
+	{ Py_tp_methods, result_methods },
+	{ Py_tp_getset, result_getset },
+	{ Py_tp_doc, "Replies of the engines that one request went to." },
+	{ 0, NULL },
+};
+
+static PyType_Spec result_spec = {
+	.name = "pxrun._pxrun.Result",
+	.basicsize = sizeof(struct result),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.slots = result_slots,
+};
+
+
+int px_add_result(PyObject *module)
+{
+	result_type = PyType_FromModuleAndSpec(module, &result_spec, NULL);
+	return result_type ? PyModule_AddObjectRef(module, "Result", result_type) : -1;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * result.h - the type pxrun._pxrun.Result, and what the client's blocking call shares with it.
+ */
+#ifndef PX_EXT_RESULT_H
+#define PX_EXT_RESULT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "client.h"
+
+/* A new object, which takes the result. NULL with an exception. */
+PyObject *px_result_object(struct px_result *result);
+/* (code, body, buffers) of a request that is done; words as str where there is no reply. Once. */
+PyObject *px_reply_object(struct px_request *request);
+
+/* A timeout in seconds; None or a negative number: for ever. -1 with an exception. */
+int px_timeout(PyObject *seconds, uint64_t *ns);
+#define PX_RAISED (-100) /* of the next: an exception is set, that of a signal's handler */
+/* Waits without the interpreter's lock: 0, PX_ETIMEDOUT, another error, or PX_RAISED. */
+int px_wait(struct px_result *result, uint64_t timeout_ns);
+/* The same until client has more finished requests than *seen, which becomes their number. */
+int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
+
+int px_add_result(PyObject *module);
+
+#endif

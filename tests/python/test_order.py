@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Requests out of their turn, and what is told while they run: the extension's own calls."""
+import os
+import pickle
+import select
+import signal
+import threading
+
+import pytest
+
+import pxrun
+from pxrun import _pxrun
+from pxrun.client import remote_calls
+
+
+@pytest.fixture()
+def gate(pool, tmp_path):
+    """Keeps engine 0 busy until it is opened."""
+    path = str(tmp_path / "gate")
+    os.mkfifo(path)
+    view = pool[0]
+    held = view.execute(f"open({path!r}).read()", block=False)
+
+    class Gate:
+        result = held
+
+        def open(self):
+            with open(path, "w"):
+                pass
+
+    # it has begun once its request runs
+    while not held._result.running(0):
+        pass
+    gate = Gate()
+    yield gate
+    if not held.ready():
+        gate.open()
+    held.get(10)
+
+
+def submit(rc, code, flags=0):
+    return rc._core.submit(_pxrun.EXECUTE, flags | _pxrun.EXECUTE_SILENT, [0], code.encode(), None)
+
+
+def test_abort_of_a_queued_request_ends_it_at_once_and_it_never_runs(pool, gate):
+    queued = submit(pool, "ran_anyway = 1")
+    behind = submit(pool, "behind = 1")
+    assert queued.abort(0) is True
+    assert queued.ready() and queued.done(0)
+    assert queued.reply(0)[0] == _pxrun.EABORTED
+    assert queued.abort(0) is False
+    gate.open()
+    assert behind.wait(10)
+    assert pool[0].apply_sync(lambda: "ran_anyway" in globals()) is False
+    assert pool[0]["behind"] == 1
+
+
+def test_abort_of_a_running_or_finished_request_is_refused(pool, gate):
+    assert gate.result._result.abort(0) is False
+    gate.open()
+    gate.result.get(10)
+    assert gate.result._result.abort(0) is False
+
+
+def test_abort_of_thousands_gives_their_memory_back(pool, gate):
+    body = b"x = 1" + b" " * 4000
+    many = [pool._core.submit(_pxrun.EXECUTE, 0, [0], body, None) for _ in range(5000)]
+    assert all(result.abort(0) for result in many)
+    gate.open()
+    assert pool[0].apply_sync(os.getpid)
+    assert pool[0].apply_sync(lambda: "x" in globals()) is False
+    for result in many:
+        assert result.reply(0)[0] == _pxrun.EABORTED
+
+
+def test_aborts_race_with_the_engine_and_each_request_either_ran_or_not(pool):
+    pool[0].execute("ran = set()", block=True)
+    lost = set()
+    for start in range(0, 2000, 50):
+        results = [submit(pool, f"ran.add({i})") for i in range(start, start + 50)]
+        for i, result in enumerate(results):
+            if result.abort(0):
+                lost.add(start + i)
+        for result in results:
+            assert result.wait(10)
+            if result.reply(0)[0] == _pxrun.EABORTED:
+                lost.add(start + results.index(result))
+    ran = pool[0]["ran"]
+    assert ran | lost == set(range(2000))
+    assert not ran & lost
+
+
+def test_urgent_request_overtakes_those_that_wait(pool, gate):
+    first = submit(pool, "order.append('queued')")
+    urgent = submit(pool, "order = ['urgent']", _pxrun.URGENT)
+    second = submit(pool, "order.append('queued too')")
+    again = submit(pool, "order.append('urgent again')", _pxrun.URGENT)
+    gate.open()
+    for result in (first, urgent, second, again):
+        assert result.wait(10) and result.reply(0)[0] == 0
+    assert pool[0]["order"] == ["urgent", "urgent again", "queued", "queued too"]
+
+
+def test_urgent_request_without_others_runs_once(pool):
+    pool[0].execute("n = 0", block=True)
+    for _ in range(100):
+        assert submit(pool, "n += 1", _pxrun.URGENT).wait(10)
+    assert pool[0]["n"] == 100
+
+
+def test_urgent_request_is_found_behind_many_chunks(pool, gate):
+    queued = [submit(pool, "later = 1" + " " * 3000) for _ in range(2000)]
+    urgent = submit(pool, "seen = 'later' in globals()", _pxrun.URGENT)
+    gate.open()
+    assert urgent.wait(10) and all(result.wait(10) for result in queued)
+    assert pool[0]["seen"] is False
+
+
+def test_failed_execute_aborts_the_executes_that_wait(pool, gate):
+    failing = submit(pool, "1/0", _pxrun.STOP_ON_ERROR)
+    behind = submit(pool, "behind_it = 1")
+    call = pool[0].apply_async(lambda: 5)
+    gate.open()
+    assert failing.wait(10) and behind.wait(10)
+    assert failing.reply(0)[0] == _pxrun.EREMOTE
+    assert behind.reply(0)[0] == _pxrun.EABORTED
+    assert call.get(10) == 5
+    after = submit(pool, "after_it = 1")
+    assert after.wait(10) and after.reply(0)[0] == 0
+
+
+def test_failed_execute_without_the_flag_aborts_nothing(pool, gate):
+    failing = submit(pool, "1/0")
+    behind = submit(pool, "not_stopped = 1")
+    gate.open()
+    assert failing.wait(10) and behind.wait(10)
+    assert behind.reply(0)[0] == 0
+
+
+def test_progress_is_seen_while_the_request_runs(pool, tmp_path):
+    path = str(tmp_path / "fifo")
+    os.mkfifo(path)
+
+    def count(path):
+        from pxrun import _pxrun
+
+        _pxrun.progress(3)
+        _pxrun.progress(4)
+        open(path).read()
+
+    held = pool[0].apply_async(count, path)
+    with open(path, "w"):  # opens once the engine is there
+        assert held._result.running(0)
+        assert held._result.progress(0) == 7
+    held.get(10)
+    assert held._result.progress(0) == 0 and not held._result.running(0)
+
+
+def test_chunks_keep_the_order_of_output(pool):
+    code = """
+import sys, pickle
+from pxrun import _pxrun
+print('one')
+_pxrun.publish(3, pickle.dumps('shown'))
+print('two', file=sys.stderr)
+_pxrun.publish(4, pickle.dumps({'a': 1}))
+_pxrun.publish(4, pickle.dumps({'b': 'x' * 100000}))
+print('three')
+"""
+    result = submit(pool, code)
+    assert result.wait(10) and result.reply(0)[0] == 0
+    chunks = result.chunks(0)
+    assert [which for which, _ in chunks] == [1, 3, 2, 4, 4, 1]
+    assert chunks[0][1] == b"one\n" and chunks[2][1] == b"two\n" and chunks[5][1] == b"three\n"
+    assert pickle.loads(chunks[1][1]) == "shown"
+    assert len(pickle.loads(chunks[4][1])["b"]) == 100000
+    assert result.output(0, 1) == b"one\nthree\n"
+
+
+def test_publish_outside_of_an_engine_is_refused():
+    with pytest.raises(Exception, match="no engine"):
+        _pxrun.publish(3, b"x")
+
+
+def test_wait_any_counts_what_finished(pool):
+    seen = pool._core.wait_any(-1, 0)
+    assert pool._core.wait_any(seen, 0.01) == seen
+    result = submit(pool, "pass")
+    assert pool._core.wait_any(seen, 10) == seen + 1
+    assert result.ready()
+
+
+def test_wait_any_ends_when_the_client_closes(pool):
+    client = pxrun.Client(pool._core.folder + "/connection.json")
+    core = client._core
+    waits = threading.Event()
+    raised = []
+
+    def wait():
+        waits.set()
+        try:
+            core.wait_any(core.wait_any(-1, 0), None)
+        except pxrun.error.ClosedError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    waits.wait()
+    client.close()
+    thread.join(10)
+    assert not thread.is_alive() and raised
+
+
+def test_fileno_is_readable_when_something_finished(pool):
+    fd = pool._core.fileno()
+    assert pool._core.fileno() == fd
+    pool._core.poll()
+    assert select.select([fd], [], [], 0)[0] == []
+    result = submit(pool, "pass")
+    assert select.select([fd], [], [], 10)[0] == [fd]
+    assert result.ready()
+    pool._core.poll()
+    assert select.select([fd], [], [], 0)[0] == []
+
+
+def test_fileno_is_readable_when_the_pool_is_lost(tmp_path):
+    with pxrun.Cluster(n=1) as rc:
+        fd = rc._core.fileno()
+        rc._core.poll()
+        os.kill(rc._core.supervisor_pid, signal.SIGKILL)
+        assert select.select([fd], [], [], 10)[0] == [fd]
+        with pytest.raises(pxrun.error.PoolError):
+            rc._core.poll()
+
+
+def test_clear_is_a_request_like_others(pool):
+    pool[0].execute("gone = 1", block=True)
+    pool[0].apply_sync(remote_calls.clear)
+    assert pool[0].apply_sync(lambda: "gone" in globals()) is False
