@@ -1,13 +1,55 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * result.c - what came back, as C values.
+ * result.c - what came back: counted, and as C values.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
+#include "client_parts.h"
 #include "error.h"
 #include "values.h"
+
+struct px_result *px_result_new(struct px_client *client, uint32_t count)
+{
+	struct px_result *result =
+		calloc(1, sizeof(*result) + count * sizeof(struct px_request));
+
+	if (!result)
+		return NULL;
+	result->client = client;
+	result->count = count;
+	atomic_init(&result->holds, 1);
+	for (uint32_t i = 0; i < count; i++)
+		result->requests[i].result = result;
+	px_client_hold(client);
+	return result;
+}
+
+void px_result_release(struct px_result *result)
+{
+	if (atomic_fetch_sub_explicit(&result->holds, 1, memory_order_acq_rel) != 1)
+		return;
+	for (uint32_t i = 0; i < result->count; i++) {
+		struct px_request *request = &result->requests[i];
+
+		px_incoming_free(&request->reply);
+		if (request->reply.body != request->small && !request->reply.body_loan)
+			free((void *)(uintptr_t)request->reply.body);
+		free(request->words);
+		if (request->output)
+			px_output_clear(request->output);
+		free(request->output);
+	}
+	px_decoded_free(result);
+	px_client_release(result->client);
+	free(result);
+}
+
+void px_result_free(struct px_result *result)
+{
+	if (result)
+		px_result_release(result);
+}
 
 size_t px_result_count(const struct px_result *result)
 {

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "error.h"
 #include "killpoint.h"
+#include "wall_clock.h"
 
 /* A client as the engine sees it. */
 struct customer {
@@ -33,14 +33,6 @@ struct shop {
 	uint32_t outboxes;
 	uint64_t seen_seq;
 };
-
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-}
 
 /* --- customers come and go --- */
 
@@ -214,7 +206,7 @@ static void run(struct px_engine *engine, struct customer *c, struct px_incoming
 
 static void serve_one(struct shop *shop, struct customer *c, struct px_incoming *in, bool begun)
 {
-	struct px_outgoing out = { .kind = PX_REPLY, .id = in->id, .started_ns = wall_ns() };
+	struct px_outgoing out = { .kind = PX_REPLY, .id = in->id, .started_ns = px_wall_ns() };
 	struct px_reply reply = { 0 };
 
 	activity(shop, c, in->id, out.started_ns);
@@ -228,7 +220,7 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 		run(shop->engine, c, in, &reply);
 	}
 	PX_KILLPOINT("loop.request.done"); /* dead here: done, and nobody hears of it */
-	out.completed_ns = wall_ns();
+	out.completed_ns = px_wall_ns();
 	out.code = reply.code;
 	out.body = reply.body;
 	out.body_bytes = reply.body_bytes;

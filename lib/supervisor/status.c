@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "budget.h"
@@ -17,6 +16,7 @@
 #include "json_text.h"
 #include "os.h"
 #include "supervision.h"
+#include "wall_clock.h"
 
 /* What is needed to close all brackets and to say that something is missing. */
 #define END_BYTES 64
@@ -76,20 +76,13 @@ static void put_arena(struct px_json_text *json, const struct px_supervisor *s, 
 }
 
 /* The clock of started_ns. */
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-}
 
 /* What it does at the moment, from its own block: it is only shown. */
 static void put_activity(struct px_json_text *json, const struct px_supervisor *s,
 			 const struct px_engine_id *e)
 {
 	const struct px_activity_shm *activity;
-	uint64_t started, now = wall_ns();
+	uint64_t started, now = px_wall_ns();
 
 	if (e->life != PX_LIFE_UP) {
 		px_json_put(json, ",\"busy\":null,\"done\":0");
