@@ -18,6 +18,7 @@
 #include "control.h"
 #include "error.h"
 #include "os.h"
+#include "pool.h"
 
 extern char **environ;
 
@@ -142,25 +143,23 @@ static void build(struct command_line *line, const struct px_pool_options *optio
 }
 
 /* Runs the command, which puts the supervisor into the background and exits. */
-static int spawn(const char *path, struct command_line *line, const int *inherited, size_t count)
+static int spawn(const char *path, struct command_line *line, const int *inherited, size_t count,
+		 pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
-	int rc, status;
-	pid_t pid;
+	int rc;
 
 	if (posix_spawn_file_actions_init(&actions))
 		return px_fail(PX_ENOMEM, "no private memory to start %s", path);
 	/* dup2 to itself clears close-on-exec in the child alone. */
 	for (size_t i = 0; i < count; i++)
 		posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
-	rc = posix_spawnp(&pid, path, &actions, NULL, (char *const *)(uintptr_t)line->argv, environ);
+	rc = posix_spawnp(pid, path, &actions, NULL, (char *const *)(uintptr_t)line->argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc) {
 		errno = rc;
 		return px_fail_errno("starting '%s' (is pxrun installed and on PATH?)", path);
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
 	return 0;
 }
 
@@ -213,9 +212,8 @@ static void private_name(char *out, size_t bytes)
 	snprintf(out, bytes, "private-%d-%u", (int)getpid(), ++count);
 }
 
-/* Starts the supervisor. *owner is our end of what a private pool hangs on. */
-static int launch(const struct px_pool_options *options, const char *profile, bool private,
-		  int *owner)
+/* Starts the supervisor; ready[] and hang[] are pipes, of which it has the second and the first end. */
+static int launch(const struct px_pool_options *options, struct px_launch *launch)
 {
 	struct command_line line = { 0 };
 	int ready[2], hang[2] = { -1, -1 };
@@ -223,58 +221,72 @@ static int launch(const struct px_pool_options *options, const char *profile, bo
 
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return px_fail_errno("making a pipe");
-	if (private && pipe2(hang, O_CLOEXEC) < 0) {
+	if (launch->private && pipe2(hang, O_CLOEXEC) < 0) {
 		rc = px_fail_errno("making a pipe");
 		goto no_hang;
 	}
-	build(&line, options, profile, ready[1], hang[0]);
-	rc = spawn(command_path(options), &line, (int[]){ ready[1], hang[0] }, private ? 2 : 1);
-	close(ready[1]);
-	ready[1] = -1;
-	if (rc == 0)
-		rc = read_ready(ready[0]);
-	if (private)
+	build(&line, options, launch->profile, ready[1], hang[0]);
+	rc = spawn(command_path(options), &line, (int[]){ ready[1], hang[0] },
+		   launch->private ? 2 : 1, &launch->pid);
+	if (launch->private)
 		close(hang[0]);
-	if (rc == 0)
-		*owner = hang[1];
-	else if (private)
+	if (rc == 0) {
+		launch->ready = ready[0];
+		launch->owner = hang[1];
+	} else if (launch->private) {
 		close(hang[1]);
+	}
 no_hang:
-	close(ready[0]);
-	if (ready[1] >= 0)
-		close(ready[1]);
+	if (rc < 0)
+		close(ready[0]);
+	close(ready[1]);
 	return rc;
+}
+
+int px_pool_launch(const struct px_pool_options *options, struct px_launch *out)
+{
+	int rc = check(options);
+
+	if (rc < 0)
+		return rc;
+	*out = (struct px_launch){ .ready = -1, .owner = -1, .profile = options->profile };
+	out->private = options->profile && !options->profile[0];
+	if (out->private) {
+		private_name(out->name, sizeof(out->name));
+		out->profile = out->name;
+	}
+	return launch(options, out);
+}
+
+int px_pool_launched(struct px_launch *l, struct px_client **out)
+{
+	struct px_client *client;
+	int status, rc;
+
+	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	rc = read_ready(l->ready);
+	close(l->ready);
+	if (rc == 0)
+		rc = px_client_attach(l->profile, &client);
+	if (rc < 0) {
+		/* A private pool ends with this. */
+		if (l->owner >= 0)
+			close(l->owner);
+		return rc;
+	}
+	client->owner_fd = l->owner;
+	client->owns_pool = l->private;
+	*out = client;
+	return 0;
 }
 
 int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 {
-	char name[64];
-	const char *profile;
-	struct px_client *client;
-	bool private;
-	int owner = -1, rc = check(options);
+	struct px_launch l;
+	int rc = px_pool_launch(options, &l);
 
-	if (rc < 0)
-		return rc;
-	private = options->profile && !options->profile[0];
-	profile = options->profile;
-	if (private) {
-		private_name(name, sizeof(name));
-		profile = name;
-	}
-	rc = launch(options, profile, private, &owner);
-	if (rc < 0)
-		return rc;
-	rc = px_client_attach(profile, &client);
-	if (rc < 0) {
-		if (owner >= 0)
-			close(owner);
-		return rc;
-	}
-	client->owner_fd = owner;
-	client->owns_pool = private;
-	*out = client;
-	return 0;
+	return rc < 0 ? rc : px_pool_launched(&l, out);
 }
 
 /* --- asking the supervisor --- */

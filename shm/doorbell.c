@@ -140,7 +140,9 @@ int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_n
 
 /* --- what a wake-up costs here --- */
 
-#define ROUNDS 9
+#define SPIN_MIN_NS UINT64_C(20000)
+#define SPIN_MAX_NS UINT64_C(100000)
+#define ROUNDS 5 /* each delays the start of a pool by 0.4 ms */
 /* Long enough for an idle processor to halt: waking it is what costs. Busy pairs answer in a fifth. */
 #define REST_NS 300000
 
@@ -195,7 +197,7 @@ uint64_t px_doorbell_measure_ns(void)
 	pthread_t thread;
 
 	if (pair.processor < 0 || pthread_create(&thread, NULL, answer, &pair))
-		return 20000;
+		return SPIN_MIN_NS;
 	for (uint32_t i = 1; i <= ROUNDS; i++) {
 		uint64_t start;
 
@@ -210,5 +212,6 @@ uint64_t px_doorbell_measure_ns(void)
 	pthread_join(thread, NULL);
 	qsort(times, ROUNDS, sizeof(times[0]), by_size);
 	ns = times[ROUNDS / 2] / 2; /* one way */
-	return ns < 5000 ? 5000 : ns > 100000 ? 100000 : ns;
+	/* Busy processors answer at once, and say nothing of what it will cost when they are idle. */
+	return ns < SPIN_MIN_NS ? SPIN_MIN_NS : ns > SPIN_MAX_NS ? SPIN_MAX_NS : ns;
 }

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -92,11 +91,13 @@ static int be_born(int control, int supervisor_pid, const struct px_packet *pack
 	return rc;
 }
 
-/* 1 in the engine, 0 in the template, PX_ESYSTEM. */
+/*
+ * 1 in the engine, 0 in the template, PX_ESYSTEM. Nobody waits for the process between them: while
+ * it forks, the template can do the same for the next engine.
+ */
 static int fork_twice(void)
 {
 	pid_t middle, engine;
-	int status;
 
 	PyOS_BeforeFork();
 	middle = fork();
@@ -106,19 +107,23 @@ static int fork_twice(void)
 			PyOS_AfterFork_Child();
 			return 1;
 		}
-		_exit(engine < 0 ? errno : 0);
+		if (engine < 0)
+			perror("pxrun: forking an engine");
+		_exit(0); /* without an engine its control socket hangs up: the supervisor knows */
 	}
 	PyOS_AfterFork_Parent();
 	PX_KILLPOINT("template.fork.done"); /* dead here: the engine is the supervisor's already */
-	if (middle < 0)
-		return px_fail_errno("forking an engine");
-	while (waitpid(middle, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status)) {
-		errno = WEXITSTATUS(status);
-		return px_fail_errno("forking an engine");
-	}
-	return 0;
+	return middle < 0 ? px_fail_errno("forking an engine") : 0;
+}
+
+/* Children of the template leave no zombies; an engine's are its own business. */
+static struct sigaction keep_no_zombies(void)
+{
+	struct sigaction before, action = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGCHLD, &action, &before);
+	return before;
 }
 
 static int read_supervisor_pid(int segment, int *pid)
@@ -143,6 +148,7 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 	struct px_control ready = { .type = PX_CONTROL_READY, .a = (uint64_t)getpid(),
 				    .b = Py_Version, .c = reason ? 1 : 0 };
 	struct px_packet *packet = malloc(sizeof(*packet));
+	struct sigaction on_child = keep_no_zombies();
 	int supervisor_pid = 0, rc;
 
 	if (!packet)
@@ -161,9 +167,9 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 		}
 		rc = fork_twice();
 		if (rc == 1) {
-			int born = be_born(control, supervisor_pid, packet, birth);
-
-			rc = born < 0 ? born : 1;
+			sigaction(SIGCHLD, &on_child, NULL);
+			rc = be_born(control, supervisor_pid, packet, birth);
+			rc = rc < 0 ? rc : 1;
 			break;
 		}
 		close_all(packet);

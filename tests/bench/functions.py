@@ -6,11 +6,14 @@ def noop():
     """Nothing: what a call costs by itself."""
 
 
-def numpy_ready():
-    """1 once numpy can be used."""
+def numpy_ready(barrier=None):
+    """1 once numpy can be used; then meets others at a barrier."""
     import numpy
 
-    return int(numpy.ones(1)[0])
+    one = int(numpy.ones(1)[0])
+    if barrier is not None:
+        barrier.wait()
+    return one
 
 
 def pid():

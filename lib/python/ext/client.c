@@ -14,6 +14,7 @@
 #include "buffer.h"
 #include "error.h"
 #include "module.h"
+#include "pool.h"
 #include "result.h"
 
 #define LARGE_BYTES (256 * 1024) /* copying so much lets other threads run */
@@ -467,21 +468,34 @@ static PyObject *client_new(struct px_client *client)
 static PyObject *start(PyObject *module, PyObject *args, PyObject *keywords)
 {
 	static char *names[] = { "profile", "engines", "arena", "restart", "event_loop", "python",
-				 "preload", "sys_path", "command", NULL };
+				 "preload", "sys_path", "command", "meanwhile", NULL };
 	struct px_pool_options options = PX_POOL_OPTIONS;
 	struct px_client *client;
+	struct px_launch launch;
 	unsigned long long arena = 0;
+	PyObject *meanwhile = Py_None, *done = NULL;
 	int rc;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|zIKzzzzzz", names, &options.profile,
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|zIKzzzzzzO", names, &options.profile,
 					 &options.engines, &arena, &options.restart,
 					 &options.event_loop, &options.python, &options.preload,
-					 &options.sys_path, &options.command))
+					 &options.sys_path, &options.command, &meanwhile))
 		return NULL;
 	options.arena_bytes = arena;
-	ASK(px_pool_start(&options, &client));
-	return client_new(client);
+	ASK(px_pool_launch(&options, &launch));
+	if (meanwhile != Py_None) {
+		done = PyObject_CallNoArgs(meanwhile);
+		Py_XDECREF(done);
+	}
+	Py_BEGIN_ALLOW_THREADS
+	rc = px_pool_launched(&launch, &client);
+	if (rc == 0 && meanwhile != Py_None && !done)
+		px_client_detach(client);
+	Py_END_ALLOW_THREADS
+	if (meanwhile != Py_None && !done)
+		return NULL;
+	return rc < 0 ? px_raise(rc) : client_new(client);
 }
 
 static PyObject *attach(PyObject *module, PyObject *args)
@@ -513,8 +527,9 @@ static PyObject *stop(PyObject *module, PyObject *args)
 
 static PyMethodDef functions[] = {
 	{ "start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
-	  "start(profile, engines, arena, restart, event_loop, python, preload, sys_path, command) -> "
-	  "Client\n\nStarts a pool and attaches to it; see px_pool_start() in pxrun.h." },
+	  "start(profile, engines, arena, restart, event_loop, python, preload, sys_path, command, "
+	  "meanwhile) -> Client\n\nStarts a pool and attaches to it; see px_pool_start() in pxrun.h. "
+	  "meanwhile() is called while the engines start." },
 	{ "attach", attach, METH_VARARGS, "attach(profile or connection file) -> Client" },
 	{ "stop", stop, METH_VARARGS, "stop(profile, timeout)" },
 	{ NULL, NULL, 0, NULL },

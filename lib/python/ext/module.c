@@ -13,10 +13,17 @@
 
 static PyObject *error_type, *classes;
 
-/* The class for a code: what set_errors() was given, else Error. Borrowed. */
+/*
+ * The class for a code: what pxrun.error gave set_errors(), else Error. Borrowed. The module is
+ * imported here if it is not yet: most sessions begin without an error.
+ */
 static PyObject *class_of(int code)
 {
-	PyObject *number = classes ? PyLong_FromLong(code) : NULL;
+	PyObject *number;
+
+	if (!classes)
+		Py_XDECREF(PyImport_ImportModule("pxrun.error"));
+	number = classes ? PyLong_FromLong(code) : NULL;
 	PyObject *found = number ? PyDict_GetItemWithError(classes, number) : NULL;
 
 	Py_XDECREF(number);

@@ -10,32 +10,52 @@
 
 `Cluster` starts a pool, `Client` attaches to one that runs; indexing a client gives a
 `DirectView`. The names are those of ipyparallel.
-"""
-from . import error
-from ._pxrun import VERSION as __version__
-from .client.asyncresult import AsyncMapResult, AsyncResult
-from .client.client import Client
-from .client.reference import Reference
-from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
-from .client.view import DirectView
-from .cluster import Cluster
-from .error import CompositeError, EngineError, RemoteError, TimeoutError
 
-__all__ = [
-    "AsyncMapResult",
-    "AsyncResult",
-    "Client",
-    "Cluster",
-    "CompositeError",
-    "DirectView",
-    "EngineError",
-    "ParallelFunction",
-    "Reference",
-    "RemoteError",
-    "RemoteFunction",
-    "TimeoutError",
-    "__version__",
-    "error",
-    "parallel",
-    "remote",
-]
+Modules are imported when something of theirs is first used: a pool starts while the
+client's half of the package is still being read.
+"""
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._pxrun import VERSION as __version__
+
+if TYPE_CHECKING:
+    from . import error
+    from .client.asyncresult import AsyncMapResult, AsyncResult
+    from .client.client import Client
+    from .client.reference import Reference
+    from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
+    from .client.view import DirectView
+    from .cluster import Cluster
+    from .error import CompositeError, EngineError, RemoteError, TimeoutError
+
+#: Where the public names are.
+_HOMES = {
+    ".client.asyncresult": ("AsyncMapResult", "AsyncResult"),
+    ".client.client": ("Client",),
+    ".client.reference": ("Reference",),
+    ".client.remotefunction": ("ParallelFunction", "RemoteFunction", "parallel", "remote"),
+    ".client.view": ("DirectView",),
+    ".cluster": ("Cluster",),
+    ".error": ("CompositeError", "EngineError", "RemoteError", "TimeoutError"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", "error", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name], __name__), name)
+    elif name in ("client", "cluster", "engine", "error"):
+        value = importlib.import_module("." + name, __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

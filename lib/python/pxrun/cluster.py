@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable
 
 from . import _pxrun
-from .client.client import Client
+
+if TYPE_CHECKING:
+    from .client.client import Client
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -74,8 +76,8 @@ class Cluster:
     def start_cluster_sync(self) -> "Cluster":
         """Starts the pool; returns when all engines answer."""
         if self._client is None:
-            core = _pxrun.start(sys_path=_sys_path(), **self._options)
-            self._client = Client._of(core, self)
+            core = _pxrun.start(sys_path=_sys_path(), meanwhile=_client_class, **self._options)
+            self._client = _client_class()._of(core, self)
         return self
 
     def connect_client_sync(self) -> Client:
@@ -108,6 +110,13 @@ class Cluster:
 
     def __exit__(self, *exc: Any) -> None:
         self.stop_cluster_sync()
+
+
+def _client_class() -> type[Client]:
+    """Imported while the engines start, on another processor."""
+    from .client.client import Client
+
+    return Client
 
 
 def _bytes(size: int | str | None) -> int:
