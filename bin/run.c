@@ -118,6 +118,7 @@ static int run_with_pool(struct px_pool_options *pool, char **argv)
 		return px_command_fail(rc);
 	pool->sys_path = folder;
 	rc = px_pool_start(pool, &client);
+	pool->sys_path = NULL;
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));

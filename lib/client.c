@@ -103,7 +103,7 @@ int px_client_open(const struct px_runtime *runtime, int control, struct px_clie
 {
 	struct px_client *client = calloc(1, sizeof(*client));
 	struct px_segment *segment;
-	struct px_member_id self;
+	struct px_member_id self = { 0 };
 	int fd = -1, rc;
 
 	if (!client)

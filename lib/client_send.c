@@ -2,6 +2,7 @@
 /*
  * client_send.c - sends requests, and takes them back.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,10 +136,12 @@ static int send_request(struct px_client *client, uint32_t engine, struct px_req
 
 	for (;;) {
 		rc = px_client_usable(client);
-		if (rc == 0)
-			rc = engine_queue(client, engine, &queue);
 		if (rc < 0)
 			return rc;
+		rc = engine_queue(client, engine, &queue);
+		if (rc < 0)
+			return rc;
+		assert(queue); /* a link of a client always has one */
 		request->member = queue->link->peer;
 		rc = px_link_send(queue->link, message);
 		if (rc == 0) {

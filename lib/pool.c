@@ -67,7 +67,7 @@ fail:
 int px_client_attach(const char *profile, struct px_client **out)
 {
 	struct px_runtime runtime;
-	int control, rc;
+	int control = -1, rc;
 
 	if (profile && strchr(profile, '/'))
 		rc = px_runtime_from_file(profile, &runtime);
@@ -260,7 +260,6 @@ int px_pool_launch(const struct px_pool_options *options, struct px_launch *out)
 
 int px_pool_launched(struct px_launch *l, struct px_client **out)
 {
-	struct px_client *client;
 	int status, rc;
 
 	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
@@ -268,16 +267,15 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 	rc = read_ready(l->ready);
 	close(l->ready);
 	if (rc == 0)
-		rc = px_client_attach(l->profile, &client);
+		rc = px_client_attach(l->profile, out);
 	if (rc < 0) {
 		/* A private pool ends with this. */
 		if (l->owner >= 0)
 			close(l->owner);
 		return rc;
 	}
-	client->owner_fd = l->owner;
-	client->owns_pool = l->private;
-	*out = client;
+	(*out)->owner_fd = l->owner;
+	(*out)->owns_pool = l->private;
 	return 0;
 }
 
@@ -394,7 +392,7 @@ int px_pool_stop(const char *profile, uint64_t timeout_ns)
 	struct px_control call = { .type = PX_CONTROL_STOP };
 	struct px_packet *packet = malloc(sizeof(*packet));
 	struct px_runtime runtime;
-	int control, rc;
+	int control = -1, rc;
 
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");

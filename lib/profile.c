@@ -201,6 +201,7 @@ static int read_variable(struct reader *r, const yaml_node_pair_t *pair, const c
 			       "the value of %.80s must be a text (\"\" if it is to be empty)",
 			       name);
 	for (size_t i = 0; i < profile->env_count; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): what is counted is set */
 		if (!strncmp(profile->env[i], name, strlen(name)) &&
 		    profile->env[i][strlen(name)] == '=')
 			return fail_at(r, name_node, key, "%.80s is set twice", name);

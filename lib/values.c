@@ -312,16 +312,17 @@ static void take_number(struct cursor *c, struct px_value *out, enum px_type typ
 
 static void take_value(struct cursor *c, struct px_value *out, unsigned depth)
 {
-	const uint8_t *tag = take(c, 1);
+	const uint8_t *at = take(c, 1);
+	uint8_t tag = at ? *at : 0;
 
 	memset(out, 0, sizeof(*out));
-	switch (tag ? *tag : 0) {
+	switch (tag) {
 	case 'N':
 		break;
 	case 'T':
 	case 'F':
 		out->type = PX_BOOL;
-		out->as.truth = *tag == 'T';
+		out->as.truth = tag == 'T';
 		break;
 	case 'i':
 		take_number(c, out, PX_INT);
@@ -346,7 +347,7 @@ static void take_value(struct cursor *c, struct px_value *out, unsigned depth)
 		break;
 	default:
 		if (c->rc == 0)
-			c->rc = px_fail(PX_ECORRUPT, "an engine's reply has a value of kind %u", *tag);
+			c->rc = px_fail(PX_ECORRUPT, "an engine's reply has a value of kind %u", tag);
 	}
 }
 

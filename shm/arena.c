@@ -199,7 +199,7 @@ static void hash_grow(struct px_arena *arena)
 
 static int extent_map(struct px_arena *arena, struct extent *extent)
 {
-	void *at;
+	void *at = NULL;
 	int rc = px_segment_reserve(arena->segment, extent->offset, extent->bytes);
 
 	PX_KILLPOINT("arena.extent.reserved"); /* dead here: the sweep punches it */
