@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -325,6 +326,51 @@ static void detach_ends_what_waits(void **state)
 	px_view_free(view);
 }
 
+static void abort_takes_back_what_waits(void **state)
+{
+	struct px_result *held, *waiting;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "import time; time.sleep(100)", &held), 0);
+	assert_int_equal(px_view_execute(first, "never = 1", &waiting), 0);
+	assert_int_equal(px_result_abort(waiting), 1);
+	assert_int_equal(px_result_abort(waiting), 0);
+	assert_int_equal(px_result_ready(waiting), 1);
+	assert_int_equal(px_result_value(waiting, 0, &value), PX_EABORTED);
+	assert_false(px_result_ready(held));
+	px_result_free(waiting);
+	/* Ends what runs; what was taken back is passed by. */
+	while (!px_result_ready(held)) {
+		assert_int_equal(px_client_signal(client, 0, SIGINT), 0);
+		(void)px_result_wait(held, SECOND / 100);
+	}
+	assert_int_equal(px_result_value(held, 0, &value), PX_EREMOTE);
+	px_result_free(held);
+	assert_int_equal(px_view_execute(first, "'never' in globals()", &held), 0);
+	assert_string_equal(value_of(held).as.text.data, "False");
+	px_result_free(held);
+}
+
+static void fd_is_readable_once_something_finished(void **state)
+{
+	struct pollfd news = { .events = POLLIN };
+	struct px_result *result;
+
+	(void)state;
+	news.fd = px_client_fd(client);
+	assert_true(news.fd >= 0);
+	assert_int_equal(px_client_fd(client), news.fd);
+	assert_int_equal(px_client_poll(client), 0);
+	assert_int_equal(poll(&news, 1, 0), 0);
+	assert_int_equal(px_view_noop(first, &result), 0);
+	assert_int_equal(poll(&news, 1, 10000), 1);
+	assert_int_equal(px_result_ready(result), 1);
+	assert_int_equal(px_client_poll(client), 0);
+	assert_int_equal(poll(&news, 1, 0), 0);
+	px_result_free(result);
+}
+
 static void start_wrong_options_are_refused(void **state)
 {
 	struct px_pool_options options = PX_POOL_OPTIONS;
@@ -362,6 +408,8 @@ int main(void)
 		cmocka_unit_test(engine_killed_says_who),
 		cmocka_unit_test(handle_in_a_forked_child_is_refused),
 		cmocka_unit_test(detach_ends_what_waits),
+		cmocka_unit_test(abort_takes_back_what_waits),
+		cmocka_unit_test(fd_is_readable_once_something_finished),
 		cmocka_unit_test(start_wrong_options_are_refused),
 	};
 
