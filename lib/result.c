@@ -32,9 +32,9 @@ void px_result_release(struct px_result *result)
 	for (uint32_t i = 0; i < result->count; i++) {
 		struct px_request *request = &result->requests[i];
 
-		px_incoming_free(&request->reply);
 		if (request->reply.body != request->small && !request->reply.body_loan)
 			free((void *)(uintptr_t)request->reply.body);
+		px_incoming_free(&request->reply);
 		free(request->words);
 		if (request->output)
 			px_output_clear(request->output);

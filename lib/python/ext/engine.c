@@ -18,6 +18,7 @@
 #include "control.h"
 #include "error.h"
 #include "forked.h"
+#include "heap.h"
 #include "killpoint.h"
 #include "loop.h"
 #include "module.h"
@@ -550,6 +551,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	    take_handlers(&py, handlers) < 0)
 		return NULL;
 	px_killpoint_role("engine");
+	px_heap_keep_warm();
 	py.engine = &engine;
 	rc = px_segment_attach(segment_fd, &segment);
 	if (rc == 0)
