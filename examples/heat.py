@@ -6,7 +6,7 @@ below its strip from its neighbours: the halo, which is pulled from one engine a
 pushed to the next. The result is compared with that of a single process, and written
 as a picture.
 
-    python heat.py [--size 512] [--steps 400] [--output heat.png]
+    python heat.py [--size 1024] [--steps 200] [--output heat.png]
     pxrun run -n 4 heat.py
 """
 
@@ -97,8 +97,8 @@ def connect():
 
 def main():
     parser = argparse.ArgumentParser(description="The heat equation in strips.")
-    parser.add_argument("--size", type=int, default=512, help="points along a side")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--size", type=int, default=1024, help="points along a side")
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--output", default="heat.png", help="the picture to write")
     options = parser.parse_args()
 

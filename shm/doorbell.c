@@ -58,10 +58,11 @@ int px_doorbell_sleep(struct px_doorbell_shm *bell, uint32_t ticket, uint64_t na
 
 /*
  * A yield is a system call, some hundred ns: an answer that is on its way is met by looking
- * on for about a microsecond. Longer, and on a crowded machine the looker keeps the
- * processor from the one it waits for (20 us of this made a call to four engines on two processors 20 times slower).
+ * on for a moment. A long moment keeps the processor from who has the answer: on two
+ * processors 40 looks made a call of four engines 1.5 times as slow as 10 do, and
+ * 20 us of them 20 times. Without any, a no-op from C takes 0.8 us and not 0.43.
  */
-#define LOOKS_FIRST 40
+#define LOOKS_FIRST 10
 
 static void relax(void)
 {
