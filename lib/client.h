@@ -7,7 +7,9 @@
  * link has a queue of outstanding requests and a reply belongs to its head.
  *
  * Several threads may wait at once: one of them reads all rings (the leader),
- * the others sleep until it has something of theirs or leaves.
+ * the others sleep until it has something of theirs or leaves. A thread that waits for
+ * whatever comes (px_client_wait_any) leads only while nobody else does: who waits for an
+ * answer takes the bell from it, and hands it back.
  */
 #ifndef PX_CLIENT_H
 #define PX_CLIENT_H
@@ -41,6 +43,7 @@ struct px_result {
 	_Atomic uint32_t pending; /* requests without an answer */
 	_Atomic uint32_t holds;   /* the user, and each pending request */
 	uint32_t count;
+	bool quiet; /* px_client_wait_any() is not told; with the client's lock */
 	struct px_decoded *decoded; /* [count], made by the first px_result_value() */
 	struct px_request requests[];
 };
@@ -65,10 +68,12 @@ struct px_client {
 	struct px_queue *active; /* queues that are not empty */
 	pthread_mutex_t lock; /* all of the above, and the queues; taken before the port's */
 	pthread_cond_t changed;
-	bool pumping;
+	bool pumping; /* there is a leader */
+	bool lurking; /* there is one that waits for anything */
+	uint64_t lurker_seen; /* of finished */
 	uint32_t waiters;
-	uint32_t any_waiters; /* of them, those that wait for any request */
-	uint64_t finished;    /* requests so far */
+	_Atomic uint32_t any_waiters; /* of them, those that wait for any request */
+	uint64_t finished;    /* requests so far, but for quiet ones */
 	struct px_notifier *notifier; /* NULL until px_client_fd() is called */
 	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */
 	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
@@ -97,6 +102,11 @@ int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeou
 void px_notifier_quiet(struct px_notifier *notifier);
 /* Of a closed client: waits until the thread has left. */
 void px_notifier_free(struct px_notifier *notifier);
+/*
+ * Only the caller waits for this result, so nobody else need be woken by it; false takes that
+ * back, and tells of what has come meanwhile.
+ */
+void px_result_keep_quiet(struct px_result *result, bool quiet);
 /* True: the request waits in its engine's ring, and is now done with PX_EABORTED. */
 bool px_request_abort(struct px_request *request);
 /* Whether its engine works on it at the moment, and what it counted as done. */

@@ -64,7 +64,7 @@ void px_request_done(struct px_client *client, struct px_request *request)
 	/* SYNC request.done: release; partner: the acquire in px_result_ready(). */
 	atomic_store_explicit(&request->done, 1, memory_order_release);
 	last = atomic_fetch_sub_explicit(&result->pending, 1, memory_order_acq_rel) == 1;
-	client->finished++;
+	client->finished += !result->quiet;
 	if (client->waiters && (last || client->any_waiters))
 		pthread_cond_broadcast(&client->changed);
 }

@@ -63,36 +63,76 @@ static int follow(struct px_client *client, uint64_t deadline_ns)
 	return 0;
 }
 
-/* Waits, with the lock held before and after, until done(ctx). 0, PX_ETIMEDOUT, PX_EINTR. */
-int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void *ctx,
-		       uint64_t timeout_ns, uint32_t why)
+/*
+ * The lurker sleeps, and engines shall not wake it for what we wait for. It may also be about to
+ * sleep: then one reply wakes it, for nothing.
+ */
+static void take_bell(struct px_client *client)
 {
+	if (client->lurking)
+		px_doorbell_cancel(client->port->bell);
+}
+
+/* The lurker sleeps on where it is, announced again by us; or wakes, if it has missed something. */
+static void give_bell_back(struct px_client *client)
+{
+	if (!client->lurking || client->closed || client->lost)
+		return;
+	(void)px_doorbell_announce(client->port->bell, PX_BELL_FRAME);
+	px_client_read_all(client);
+	if (client->finished != client->lurker_seen)
+		px_doorbell_ring(client->port->bell, PX_BELL_FRAME);
+}
+
+/* Reads all rings until w->done; with the lock before and after. As px_doorbell_wait(). */
+static int lead(struct waiting *w, uint64_t timeout_ns, uint32_t why, bool lurk)
+{
+	struct px_client *client = w->client;
+	bool *role = lurk ? &client->lurking : &client->pumping;
+	int rc;
+
+	*role = true;
+	if (!lurk)
+		take_bell(client);
+	pthread_mutex_unlock(&client->lock);
+	rc = px_doorbell_wait(client->port->bell, why, client->port->segment->header->spin_ns,
+			      timeout_ns, pump, pump_nap, w);
+	pthread_mutex_lock(&client->lock);
+	*role = false;
+	if (!lurk)
+		give_bell_back(client);
+	if (client->waiters)
+		pthread_cond_broadcast(&client->changed);
+	return rc;
+}
+
+/* px_client_wait_locked(); lurk: of lower rank than others. */
+static int wait_locked(struct waiting *w, uint64_t timeout_ns, uint32_t why, bool lurk)
+{
+	struct px_client *client = w->client;
 	uint64_t now = timeout_ns == PX_FOREVER ? 0 : px_os.now_ns();
 	uint64_t deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
-	struct waiting w = { client, done, ctx };
 	int rc = 0;
 
-	while (!done(ctx) && !client->closed && !client->lost && rc == 0) {
-		if (client->pumping) {
+	while (!w->done(w->ctx) && !client->closed && !client->lost && rc == 0) {
+		if (client->pumping || (lurk && client->lurking)) {
 			rc = follow(client, deadline);
 			continue;
 		}
-		client->pumping = true;
-		pthread_mutex_unlock(&client->lock);
 		if (deadline != UINT64_MAX) {
 			now = px_os.now_ns();
 			timeout_ns = deadline > now ? deadline - now : 0;
 		}
-		rc = px_doorbell_wait(client->port->bell, why,
-				      client->port->segment->header->spin_ns, timeout_ns, pump,
-				      pump_nap, &w);
-		pthread_mutex_lock(&client->lock);
-		client->pumping = false;
-		if (client->waiters)
-			pthread_cond_broadcast(&client->changed);
+		rc = lead(w, timeout_ns, why, lurk);
 		rc = rc > 0 ? 0 : rc;
 	}
-	return done(ctx) ? 0 : rc;
+	return w->done(w->ctx) ? 0 : rc;
+}
+
+int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void *ctx,
+			  uint64_t timeout_ns, uint32_t why)
+{
+	return wait_locked(&(struct waiting){ client, done, ctx }, timeout_ns, why, false);
 }
 
 struct wanted {
@@ -149,7 +189,9 @@ int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeou
 		return rc;
 	pthread_mutex_lock(&client->lock);
 	client->any_waiters++;
-	rc = px_client_wait_locked(client, any_finished, &any, timeout_ns, PX_BELL_FRAME);
+	client->lurker_seen = *seen;
+	rc = wait_locked(&(struct waiting){ client, any_finished, &any }, timeout_ns, PX_BELL_FRAME,
+			 true);
 	client->any_waiters--;
 	*seen = client->finished;
 	if (rc == 0 && *seen == any.seen)
@@ -161,6 +203,24 @@ int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeou
 int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 {
 	return px_client_wait(result->client, &result, 1, timeout_ns);
+}
+
+void px_result_keep_quiet(struct px_result *result, bool quiet)
+{
+	struct px_client *client = result->client;
+
+	/* Quick, for the blocking call: who begins to lurk just now wakes once for nothing. */
+	if (quiet && !atomic_load_explicit(&client->any_waiters, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&client->lock);
+	if (result->quiet && !quiet &&
+	    !atomic_load_explicit(&result->pending, memory_order_relaxed)) {
+		client->finished++;
+		pthread_cond_broadcast(&client->changed);
+		px_doorbell_ring(client->port->bell, PX_BELL_FRAME);
+	}
+	result->quiet = quiet;
+	pthread_mutex_unlock(&client->lock);
 }
 
 int px_result_ready(const struct px_result *result)

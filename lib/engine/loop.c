@@ -131,7 +131,8 @@ static int send_reply(struct customer *c, struct px_outgoing *out, struct px_rep
 	out->buffers = NULL;
 	out->buffers_count = 0;
 	rc = px_link_send(c->link, out);
-	return rc == PX_ENOMEM ? PX_EAGAIN : rc;
+	/* Without a supervisor there is no memory either; the engine is about to see that it has to go. */
+	return rc == PX_ENOMEM || rc == PX_EPOOL ? PX_EAGAIN : rc;
 }
 
 static void free_owner(struct px_reply *reply)

@@ -5,6 +5,7 @@ import pickle
 import select
 import signal
 import threading
+import time
 
 import pytest
 
@@ -221,6 +222,28 @@ def test_fileno_is_readable_when_something_finished(pool):
     assert result.ready()
     pool._core.poll()
     assert select.select([fd], [], [], 0)[0] == []
+
+
+def test_fileno_tells_of_what_came_while_another_result_was_waited_for(pool):
+    fd = pool._core.fileno()
+    for _ in range(200):
+        pool._core.poll()
+        behind = pool[1].apply_async(time.sleep, 0.002)
+        pool[0].apply_sync(time.sleep, 0.001)
+        while not behind.ready():
+            assert select.select([fd], [], [], 10)[0] == [fd]
+            pool._core.poll()
+
+
+def test_blocking_call_does_not_make_fileno_readable(pool):
+    fd = pool._core.fileno()
+    told = 0
+    for _ in range(100):
+        # the thread behind the descriptor may be busy with what came before: then it is told once more
+        pool._core.poll()
+        pool[0].apply_sync(os.getpid)
+        told += bool(select.select([fd], [], [], 0)[0])
+    assert told < 10
 
 
 def test_fileno_is_readable_when_the_pool_is_lost(tmp_path):

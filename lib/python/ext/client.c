@@ -169,11 +169,13 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 	object = px_result_object(result);
 	if (!object)
 		return NULL;
+	px_result_keep_quiet(result, true);
 	rc = px_wait(result, PX_FOREVER);
 	/* A signal's exception stays set for the caller to see: the request goes on. */
 	if (rc == PX_RAISED) {
 		PyObject *type, *value, *traceback;
 
+		px_result_keep_quiet(result, false);
 		PyErr_Fetch(&type, &value, &traceback);
 		if (PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt)) {
 			Py_XDECREF(type);

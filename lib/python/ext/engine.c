@@ -144,7 +144,7 @@ static int reply_buffers(struct interpreter *py, struct px_reply *reply, PyObjec
 		}
 		PyBuffer_Release(&view);
 		if (rc < 0) {
-			PyErr_SetString(PyExc_MemoryError, px_last_error());
+			px_raise(rc);
 			return -1;
 		}
 	}

@@ -255,7 +255,7 @@ static int put_region(struct encoder *e, PyObject *memory, uint32_t *index)
 		memcpy(region->at, view.buf, (size_t)view.len);
 	PyBuffer_Release(&view);
 	if (rc < 0) {
-		PyErr_SetString(PyExc_MemoryError, px_last_error());
+		px_raise(rc);
 		return -1;
 	}
 	*index = reply->regions_count;
