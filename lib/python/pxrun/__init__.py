@@ -29,7 +29,28 @@ if TYPE_CHECKING:
     from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
     from .client.view import DirectView
     from .cluster import Cluster
-    from .error import CompositeError, EngineError, RemoteError, TimeoutError
+    from .error import (
+        AlreadyDisplayedError,
+        ArenaError,
+        ClosedError,
+        CompositeError,
+        DependencyTimeout,
+        EngineError,
+        ImpossibleDependency,
+        InvalidDependency,
+        IPythonError,
+        KernelError,
+        NoEnginesRegistered,
+        NoPoolError,
+        PoolError,
+        RemoteError,
+        TaskAborted,
+        TaskRejectError,
+        TaskTimeout,
+        TimeoutError,
+        UnmetDependency,
+        UnmetDependencyError,
+    )
 
 #: Where the public names are.
 _HOMES = {
@@ -39,7 +60,12 @@ _HOMES = {
     ".client.remotefunction": ("ParallelFunction", "RemoteFunction", "parallel", "remote"),
     ".client.view": ("DirectView",),
     ".cluster": ("Cluster",),
-    ".error": ("CompositeError", "EngineError", "RemoteError", "TimeoutError"),
+    ".error": (
+        "AlreadyDisplayedError", "ArenaError", "ClosedError", "CompositeError", "DependencyTimeout", "EngineError",
+        "ImpossibleDependency", "InvalidDependency", "IPythonError", "KernelError", "NoEnginesRegistered",
+        "NoPoolError", "PoolError", "RemoteError", "TaskAborted", "TaskRejectError", "TaskTimeout", "TimeoutError",
+        "UnmetDependency", "UnmetDependencyError",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

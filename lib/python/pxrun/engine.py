@@ -19,12 +19,11 @@ import sys
 import traceback
 import types
 
-from . import _pxrun, _serialize, _values
+from . import _failure, _pxrun, _serialize, _values
 from .client import remote_calls
 
 #: Preloaded without being asked for: no word is lost if they are not there.
 _CUSTOMARY = {"numpy", "cloudpickle"}
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 #: Results that need nothing of _serialize, and are frequent.
 _PLAIN = {bool, int, float, complex, str}
 #: So many requests back, tracebacks can show lines of executed code.
@@ -101,16 +100,7 @@ class Handlers:
 
     def failure(self, error, method):
         """The body of a PX_EREMOTE reply: ename, evalue, traceback, pickle, method."""
-        ename = type(error).__name__
-        try:
-            evalue = str(error)
-        except BaseException as second:
-            evalue = f"<str() of the {ename} raised {type(second).__name__}>"
-        try:
-            text = "".join(_format(error))
-        except BaseException as second:
-            text = f"{ename}: {evalue}\n(the traceback cannot be shown: {type(second).__name__})\n"
-        return _values.encode([ename, evalue, text, _pickled(error), method])
+        return _values.encode([*_failure.describe(error), method])
 
     def forked(self, error):
         """Ends a child that user code forked, when it comes back from the request, as a script would end."""
@@ -159,32 +149,6 @@ class Handlers:
 #: numpy's kinds in DLPack's numbers, and the struct module's letters in numpy's kinds.
 _DLPACK_CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
 _FORMATS = {**dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u"), **dict.fromkeys("efd", "f"), "?": "b"}
-
-
-def _pickled(error):
-    """The exception as a pickle that can be read again, or nothing."""
-    try:
-        body, buffers = _serialize.dumps(error.with_traceback(None), in_band=True)
-        if buffers or type(_serialize.loads(body)) is not type(error):
-            return b""
-        return body
-    except BaseException:
-        return b""
-
-
-def _format(error):
-    """The traceback without the frames of our own machinery."""
-    trace = traceback.TracebackException.from_exception(error)
-    seen = set()
-    todo = [trace]
-    while todo:
-        one = todo.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        one.stack[:] = [f for f in one.stack if not f.filename.startswith(_HERE)]
-        todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
-    return trace.format()
 
 
 # --- becoming an engine -----------------------------------------------------

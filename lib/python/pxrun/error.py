@@ -3,16 +3,16 @@
 
 An exception that a request raised on one engine is a `RemoteError`, and also an
 instance of the class that the engine raised, where this process has that class. From
-several engines it is a `CompositeError`.
+several engines it is a `CompositeError`, which is a group of these: ``except*`` takes
+it apart by the classes that the engines raised.
 """
 from __future__ import annotations
 
 import builtins
-import pickle
 import sys
-from typing import Any
+from typing import Any, Iterable, NoReturn, Sequence
 
-from . import _pxrun, _serialize
+from . import _failure, _pxrun
 
 TimeoutError = builtins.TimeoutError
 
@@ -51,13 +51,36 @@ class EngineError(KernelError, IndexError):
 class NoEnginesRegistered(KernelError):
     """The pool has no engines."""
 
+    def __str__(self) -> str:
+        return f"{super().__str__() or 'the pool has no engines'}. Try client.wait_for_engines(n)"
+
 
 class TaskAborted(KernelError):
-    """The request was aborted before it ran."""
+    """The request was aborted before it ran, or was cancelled while it ran."""
+
+
+class TaskTimeout(KernelError, builtins.TimeoutError):
+    """The request did not finish within the time that was set for it."""
+
+
+class TaskRejectError(KernelError):
+    """An engine refused a request: what it depends on is not met there."""
 
 
 class UnmetDependency(KernelError):
     """What a function requires cannot be had on the engine."""
+
+
+class ImpossibleDependency(UnmetDependency):
+    """What a function requires can be had on no engine."""
+
+
+class DependencyTimeout(ImpossibleDependency):
+    """What a function requires could not be had in time."""
+
+
+class InvalidDependency(ImpossibleDependency):
+    """A dependency that can never be met."""
 
 
 UnmetDependencyError = UnmetDependency
@@ -66,6 +89,10 @@ UnmetDependencyError = UnmetDependency
 class RemoteError(KernelError):
     """An exception that a request raised on an engine.
 
+    Where this process has the class that the engine raised, the exception is an instance
+    of it as well: ``except ZeroDivisionError`` catches it, and it has the attributes that
+    the engine's exception had.
+
     Attributes
     ----------
     ename, evalue : str
@@ -73,7 +100,9 @@ class RemoteError(KernelError):
     traceback : str
         The engine's traceback.
     engine_info : dict
-        ``engine_id`` and ``method`` ("apply", "execute").
+        ``engine_id``, ``engine_uuid`` and ``method`` ("apply", "execute").
+    hint : str
+        What to do about it, where that is known; else empty.
     """
 
     def __init__(self, ename: str, evalue: str, traceback: str, engine_info: dict | None = None) -> None:
@@ -82,81 +111,115 @@ class RemoteError(KernelError):
         self.evalue = evalue
         self.traceback = traceback or ""
         self.engine_info = engine_info or {}
+        self.hint = ""
+        self._pickled = b""
         self.args = (ename, evalue)
 
     def _where(self) -> str:
         info = self.engine_info
-        return f"[{info['engine_id']}:{info.get('method', 'apply')}] " if "engine_id" in info else ""
+        return f"[{info['engine_id']}:{info.get('method', 'apply')}]" if "engine_id" in info else ""
 
     def __str__(self) -> str:
-        return f"{self._where()}{self.ename}: {self.evalue}"
+        what = f"{self._where()} {self.ename}: {_failure.cut(self.evalue)}".lstrip()
+        return f"{what}\n{self.hint}" if self.hint else what
 
     def __repr__(self) -> str:
         return f"<RemoteError[{self.engine_info.get('engine_id')}]:{self.ename}({self.evalue})>"
 
     def render_traceback(self) -> list[str]:
         """The engine's traceback as lines."""
-        return self.traceback.rstrip("\n").split("\n")
+        lines = _failure.cut(self.traceback or f"{self.ename}: {self.evalue}").rstrip("\n").split("\n")
+        return [*lines, *self.hint.split("\n")] if self.hint else lines
 
-    _render_traceback_ = render_traceback
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it."""
+        return self.render_traceback()
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Prints the engine's traceback."""
         print("\n".join(self.render_traceback()))
 
     def __reduce__(self) -> tuple:
-        return _rebuild, (self.ename, self.evalue, self.traceback, self.engine_info, getattr(self, "_original", b""))
+        return _rebuild, (self.ename, self.evalue, self.traceback, self.engine_info, self._pickled, self.hint)
 
 
-class CompositeError(RemoteError):
-    """Exceptions of several engines.
+class EngineTraceback(Exception):
+    """Stands as the cause of a RemoteError, so that Python prints the engine's traceback."""
+
+    def __str__(self) -> str:
+        return "\n" + str(self.args[0]).rstrip("\n")
+
+
+class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
+    """Exceptions of several engines: a group of `RemoteError`.
+
+    Parameters
+    ----------
+    msg : str
+    elist : sequence
+        The exceptions, or tuples (ename, evalue, traceback, engine_info). Other
+        CompositeErrors among them are replaced by what they consist of.
 
     Attributes
     ----------
     msg : str
     elist : list of (ename, evalue, traceback, engine_info)
         Those engines that failed, in the order of the targets.
+    exceptions : tuple of Exception
+        The same as exceptions, of the classes that the engines raised.
+    tb_limit : int
+        So many are shown when it is printed.
     """
 
     tb_limit = 4
 
-    def __init__(self, msg: str, elist: list[tuple]) -> None:
+    def __new__(cls, msg: str, elist: Sequence) -> "CompositeError":
+        exceptions = list(_flattened(elist))
+        if not exceptions:
+            raise ValueError("a CompositeError is made of at least one exception, and there is none")
+        return ExceptionGroup.__new__(cls, msg, exceptions)  # type: ignore[type-var]
+
+    def __init__(self, msg: str, elist: Sequence) -> None:
         super().__init__("CompositeError", msg, "", None)
         self.msg = msg
-        self.elist = list(elist)
+        self.elist = [_as_tuple(e) for e in self.exceptions]
         self.args = tuple(e[0] for e in self.elist)
         self.ename = self.evalue = self.traceback = None  # type: ignore[assignment]
 
-    def _header(self, entry: tuple) -> str:
-        info = entry[3] or {}
-        return f"[{info.get('engine_id', '?')}:{info.get('method', 'apply')}]: "
+    def derive(self, excs: Sequence) -> "CompositeError":  # type: ignore[override]
+        """The same of some of the exceptions: what ``except*`` is given."""
+        return CompositeError(self.msg, excs)
+
+    def _more(self) -> list[str]:
+        more = len(self.elist) - self.tb_limit
+        return [f"... {more} more exceptions ..."] if more > 0 else []
 
     def __str__(self) -> str:
         lines = [self.msg]
-        lines += [f"{self._header(e)}{e[0]}: {e[1]}" for e in self.elist[: self.tb_limit]]
-        more = len(self.elist) - self.tb_limit
-        if more > 0:
-            lines.append(f".... {more} more exceptions ...")
-        return "\n".join(lines)
+        for ename, evalue, _, info in self.elist[: self.tb_limit]:
+            lines.append(f"{_header(info)} {ename}: {_failure.cut(evalue)}")
+        return "\n".join([*lines, *self._hints(range(len(self.elist))), *self._more()])
 
     def __repr__(self) -> str:
         return f"CompositeError({len(self.elist)})"
 
+    def _hints(self, which: Iterable[int]) -> list[str]:
+        """What is to be done, once each."""
+        found = (getattr(self.exceptions[i], "hint", "") for i in which)
+        return list(dict.fromkeys(hint for hint in found if hint))
+
+    def _one_traceback(self, excid: int) -> list[str]:
+        ename, evalue, traceback, info = self._entry(excid)
+        return [_header(info), *_failure.cut(traceback or f"{ename}: {evalue}").rstrip("\n").split("\n")]
+
     def render_traceback(self, excid: int | None = None) -> list[str]:
         """The tracebacks of one engine, or of the first `tb_limit`, as lines."""
-        if excid is not None:
-            entry = self._entry(excid)
-            return [self._header(entry).rstrip(), *(entry[2] or f"{entry[0]}: {entry[1]}").rstrip("\n").split("\n")]
+        which = [excid] if excid is not None else list(range(min(len(self.elist), self.tb_limit)))
         lines: list[str] = []
-        for i in range(min(len(self.elist), self.tb_limit)):
-            lines += [*self.render_traceback(i), ""]
-        more = len(self.elist) - self.tb_limit
-        if more > 0:
-            lines.append(f"... {more} more exceptions ...")
-        return lines
-
-    def _render_traceback_(self) -> list[str]:
-        return self.render_traceback()
+        for i in which:
+            lines += [*self._one_traceback(i), ""]
+        lines += self._hints(which)
+        return lines[:-1] if excid is not None and not lines[-1] else [*lines, *self._more()]
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Prints one engine's traceback, or those of the first `tb_limit`."""
@@ -168,72 +231,129 @@ class CompositeError(RemoteError):
         except IndexError:
             raise IndexError(f"there is no exception {excid}: {len(self.elist)} engines failed") from None
 
-    def raise_exception(self, excid: int = 0) -> None:
-        """Raises one of the exceptions, as a RemoteError."""
-        raise self.exceptions_of(excid)
-
-    def exceptions_of(self, excid: int) -> BaseException:
-        """One of the exceptions, not raised."""
-        ename, evalue, traceback, info, *original = self._entry(excid)
-        return remote_error(ename, evalue, traceback, info, original[0] if original else b"")
+    def raise_exception(self, excid: int = 0) -> NoReturn:
+        """Raises one of the exceptions."""
+        self._entry(excid)
+        raise self.exceptions[excid].with_traceback(None)
 
     def __reduce__(self) -> tuple:
-        return CompositeError, (self.msg, self.elist)
+        return CompositeError, (self.msg, list(self.exceptions))
 
 
-# --- RemoteErrors that are also what the engine raised ----------------------
+class AlreadyDisplayedError(CompositeError):
+    """Stands for a CompositeError whose tracebacks have been shown while the engines ran."""
 
-_twins: dict[type, type] = {}
+    def __new__(cls, original: CompositeError) -> "AlreadyDisplayedError":
+        return CompositeError.__new__(cls, original.msg, [original])  # type: ignore[return-value]
 
+    def __init__(self, original: CompositeError) -> None:
+        super().__init__(original.msg, [original])
+        self.original_error = original
 
-def _twin(cls: type) -> type:
-    """A class that is RemoteError and cls; plain RemoteError where the two cannot be one."""
-    found = _twins.get(cls)
-    if found is None:
-        try:
-            found = type(f"RemoteError_{cls.__name__}", (RemoteError, cls), {"__module__": __name__})
-            found("probe", "probe", "", {})
-        except Exception:  # the class has a constructor of its own that refuses this
-            found = RemoteError
-        _twins[cls] = found
-    return found
+    def __str__(self) -> str:
+        count = len(self.elist)
+        return f"{count} error{'s' if count != 1 else ''}"
 
+    def render_traceback(self, excid: int | None = None) -> list[str]:
+        """How many there were; of one engine, its traceback."""
+        return [str(self)] if excid is None else super().render_traceback(excid)
 
-def _class_of(ename: str, original: bytes) -> tuple[type | None, Any]:
-    """The class that the engine raised, and its exception, as far as they can be had."""
-    if original:
-        try:
-            exception = _serialize.loads(original)
-            return type(exception), exception
-        except Exception:
-            pass  # its module is not here, or its constructor fails: the name may do
-    cls = getattr(builtins, ename, None)
-    if isinstance(cls, type) and issubclass(cls, BaseException):
-        return cls, None
-    return None, None
+    def __reduce__(self) -> tuple:
+        return AlreadyDisplayedError, (self.original_error,)
 
 
-def remote_error(ename: str, evalue: str, traceback: str, info: dict, original: bytes = b"") -> BaseException:
-    """The exception to raise for what an engine reported."""
-    if ename == "EngineError":
-        error: BaseException = EngineError(evalue)
-        error.engine_info = info  # type: ignore[attr-defined]
-        return error
-    cls, exception = _class_of(ename, original)
-    made = RemoteError
-    if cls is not None and not issubclass(cls, (SystemExit, KeyboardInterrupt, GeneratorExit)):
-        # an engine's SystemExit must not end the client's process
-        made = _twin(cls)
-    error = made(ename, evalue, traceback, info)
-    for name, value in getattr(exception, "__dict__", {}).items():
-        error.__dict__.setdefault(name, value)
-    error._original = original  # type: ignore[attr-defined]
-    return error
+def _header(info: dict | None) -> str:
+    info = info or {}
+    return f"[{info.get('engine_id', '?')}:{info.get('method', 'apply')}]:"
 
 
-def _rebuild(ename: str, evalue: str, traceback: str, info: dict, original: bytes) -> BaseException:
-    return remote_error(ename, evalue, traceback, info, original)
+def _as_tuple(e: Any) -> tuple:
+    """What a CompositeError's elist has of an exception."""
+    if isinstance(e, RemoteError):
+        return e.ename, e.evalue, e.traceback, e.engine_info
+    return type(e).__name__, str(e), "", getattr(e, "engine_info", {})
 
+
+def _flattened(elist: Iterable) -> Iterable[BaseException]:
+    for e in elist:
+        if isinstance(e, CompositeError):
+            yield from e.exceptions
+        elif isinstance(e, BaseException):
+            yield e
+        else:
+            yield remote_error(*e)
+
+
+def remote_error(ename: str, evalue: str, traceback: str, info: dict | None, pickled: bytes = b"") -> RemoteError:
+    """The exception to raise for what an engine reported.
+
+    Parameters
+    ----------
+    ename, evalue, traceback, info
+        As RemoteError has them.
+    pickled : bytes
+        The engine's exception, or nothing where it could not be pickled.
+    """
+    from . import _twins
+
+    made = _twins.make(RemoteError, ename, evalue, pickled)
+    made.__init__(ename, evalue, traceback, info)  # type: ignore[misc]
+    made._pickled = pickled
+    if traceback:
+        made.__cause__ = EngineTraceback(traceback)
+    return made
+
+
+def _rebuild(ename: str, evalue: str, traceback: str, info: dict, pickled: bytes, hint: str) -> RemoteError:
+    made = remote_error(ename, evalue, traceback, info, pickled)
+    made.hint = hint
+    return made
+
+
+# --- helpers ----------------------------------------------------------------
+
+
+def collect_exceptions(rdict_or_list: Any, method: str = "unspecified") -> Any:
+    """Raises a `CompositeError` of the RemoteErrors among some results; else gives them back.
+
+    Parameters
+    ----------
+    rdict_or_list : dict or sequence
+        Results, of which some may be exceptions.
+    method : str
+        What they are the results of, for the message.
+    """
+    results = rdict_or_list.values() if isinstance(rdict_or_list, dict) else rdict_or_list
+    failed = [r for r in results if isinstance(r, RemoteError)]
+    if failed:
+        raise CompositeError(f"one or more exceptions raised in: {method}", failed)
+    return rdict_or_list
+
+
+def wrap_exception(engine_info: dict | None = None) -> dict:
+    """The exception that is being handled as a dict: what `unwrap_exception` takes."""
+    exception = sys.exc_info()[1]
+    if exception is None:
+        raise RuntimeError("no exception is being handled: call this in an except clause")
+    ename, evalue, traceback, pickled = _failure.describe(exception)
+    return {
+        "status": "error",
+        "ename": ename,
+        "evalue": evalue,
+        "traceback": traceback,
+        "engine_info": dict(engine_info or {}),
+        "pickled": pickled,
+    }
+
+
+def unwrap_exception(content: dict) -> RemoteError:
+    """The exception that `wrap_exception` described, as a `RemoteError`."""
+    return remote_error(
+        content["ename"], content["evalue"], content["traceback"], content.get("engine_info"), content.get("pickled", b"")
+    )
+
+
+# --- codes ------------------------------------------------------------------
 
 _pxrun.set_errors(
     {
@@ -263,11 +383,16 @@ _CLASSES = {
 }
 
 
-def from_words(code: int, words: str, engine_id: int) -> BaseException:
+def from_words(code: int, words: str, info: dict) -> BaseException:
     """The exception for an entry that failed without the engine's own report."""
-    error = _CLASSES.get(code, EngineError)(words)
-    error.engine_info = {"engine_id": engine_id, "method": "apply"}  # type: ignore[attr-defined]
+    cls = _CLASSES.get(code)
+    if cls is None:
+        return remote_error("EngineError", words, "", info)
+    error = cls(words)
+    error.engine_info = info  # type: ignore[attr-defined]
     return error
 
 
-__all__ = [name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, Exception)]
+__all__ = [name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, BaseException)]
+__all__.remove("EngineTraceback")
+__all__ += ["collect_exceptions", "unwrap_exception", "wrap_exception"]

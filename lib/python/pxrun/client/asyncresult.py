@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Callable, Iterator
+from typing import Any, Iterator
 
-from .. import _pxrun, _serialize, _values, error
+from .. import _serialize, _values, error
 from .map import Map
+from .reply import outcome_of as _outcome_of
 
 _KEYS = (
     "msg_id submitted started completed received engine_id status execute_input execute_result error stdout "
@@ -141,17 +142,7 @@ class AsyncResult:
         raise self._composite(failed)
 
     def _composite(self, failed: list) -> error.CompositeError:
-        elist = []
-        for i, e in failed:
-            info = getattr(e, "engine_info", None) or {"engine_id": self.targets[i], "method": "apply"}
-            if isinstance(e, error.RemoteError):
-                elist.append((e.ename, e.evalue, e.traceback, info, getattr(e, "_original", b"")))
-            else:
-                elist.append((type(e).__name__, str(e), str(e), info, b""))
-        composite = error.CompositeError(f"one or more exceptions raised in: {self._fname}", [e[:4] for e in elist])
-        composite.elist = [tuple(e[:4]) for e in elist]
-        composite._originals = [e[4] for e in elist]  # type: ignore[attr-defined]
-        return composite
+        return error.CompositeError(f"one or more exceptions raised in: {self._fname}", [e for _, e in failed])
 
     @property
     def r(self) -> Any:
@@ -304,22 +295,6 @@ class AsyncResult:
                 if text:
                     prefix = "" if self._single else f"[{stream}:{metadata.engine_id}] "
                     print(prefix + text, end="" if text.endswith("\n") else "\n")
-
-
-def _outcome_of(code: int, body: Any, buffers: list | None, engine: int, decode: Callable) -> tuple[Any, BaseException | None]:
-    """(value, None) or (None, exception) for a reply as the extension gives it."""
-    if code == 0:
-        try:
-            return decode(body, buffers), None
-        except Exception as e:
-            what = TypeError(f"the result of engine {engine} cannot be unpickled here: {type(e).__name__}: {e}")
-            what.__cause__ = e
-            return None, what
-    if code == _pxrun.EREMOTE:
-        ename, evalue, traceback, original, method = _values.decode(body)
-        info = {"engine_id": engine, "method": method}
-        return None, error.remote_error(ename, evalue, traceback, info, original)
-    return None, error.from_words(code, body, engine)
 
 
 class ExecuteReply:
