@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 
 import pytest
 
@@ -29,3 +30,53 @@ def pool(shared_pool):
     """Four engines with empty namespaces."""
     shared_pool[:].clear(block=True)
     return shared_pool
+
+
+class Gate:
+    """Code that reads from it stays on an engine until the gate is opened."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR)  # never a moment without a reader and a writer
+
+    def code(self):
+        return f"import os; os.read(os.open({self.path!r}, os.O_RDONLY), 1)"
+
+    def open(self, readers=1):
+        os.write(self.fd, b"x" * readers)
+
+    def close(self):
+        os.close(self.fd)
+
+
+@pytest.fixture
+def new_gate(tmp_path):
+    gates = []
+
+    def make():
+        gates.append(Gate(str(tmp_path / f"gate{len(gates)}")))
+        return gates[-1]
+
+    yield make
+    for gate in gates:
+        gate.close()
+
+
+@pytest.fixture
+def hold(pool, new_gate):
+    """hold(engine): the engine is busy until the gate is opened, or the test ends."""
+    gates = []
+
+    def begin(engine=0):
+        gate = new_gate()
+        gate.ar = pool[engine].execute(gate.code(), block=False)
+        while not gate.ar._result.running(0):
+            assert not gate.ar.ready()
+        gates.append(gate)
+        return gate
+
+    yield begin
+    for gate in gates:
+        gate.ar.cancel()
+        gate.ar.wait(10)

@@ -2,55 +2,91 @@
 """What a request gives before its answer is there."""
 from __future__ import annotations
 
-import datetime
-from typing import Any, Iterator
+import concurrent.futures
+import functools
+import itertools
+import os
+import threading
+import time
+import uuid
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
+from typing import Any, Callable, Generator, Iterable, Iterator, Sequence
 
-from .. import _serialize, _values, error
+from .. import error
+from . import completion, metadata, reply
 from .map import Map
-from .reply import outcome_of as _outcome_of
+from .metadata import Described
+from .outputs import Outputs
+from .results import Results, Trackers
+from .stoppable import Stoppable, TaskCancelled
 
-_KEYS = (
-    "msg_id submitted started completed received engine_id status execute_input execute_result error stdout "
-    "stderr label".split()
-)
-
-
-def _when(ns: int) -> datetime.datetime | None:
-    """Nanoseconds since the epoch as a date with its zone; None for 0."""
-    return datetime.datetime.fromtimestamp(ns / 1e9, datetime.timezone.utc) if ns else None
-
-
-class Metadata(dict):
-    """What is known of one engine's answer; keys are attributes too."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
+#: What Future's machinery reads; made when something reads it first.
+_FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
+_PENDING, _FINISHED = "PENDING", "FINISHED"
+_session = uuid.uuid4().hex[:16]
+_numbers = itertools.count()
 
 
-class AsyncResult:
+def _no_longer(timeout: float | None) -> float | None:
+    """When a timeout ends; None: never."""
+    return None if timeout is None or timeout < 0 else time.monotonic() + timeout
+
+
+class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
     targets they are lists in the order of the targets.
 
-    Iteration over several engines' results yields each as soon as it and those before it
-    are there.
+    It is a future as well: it can have callbacks, be given to `concurrent.futures.wait`, and
+    be awaited. Its metadata are attributes and keys: ``ar.stdout``, ``ar['engine_id']``;
+    of several engines they are lists. Iteration yields each engine's value as soon as it
+    and those before it are there.
+
+    Attributes
+    ----------
+    targets : list of int
+        The engines that were asked.
     """
 
-    def __init__(self, client: Any, result: Any, fname: str, single: bool, label: str | None = None, code: str | None = None) -> None:
+    _state: str
+
+    def __init__(
+        self,
+        client: Any,
+        result: Any,
+        fname: str,
+        single: bool,
+        label: str | None = None,
+        code: str | None = None,
+        *,
+        function: Any = None,
+        timeout: float | None = None,
+        tracker: Any = None,
+        lenders: Sequence[tuple["AsyncResult", int]] = (),
+    ) -> None:
+        # not Future.__init__: most results are never used as futures, and its lock has a price
         self._client = client
         self._result = result
         self._fname = fname
         self._single = single
         self._label = label
         self._code = code
+        self._tracker = tracker
+        self._known = None if function is None else reply.names_seen_by(function)
+        self._lenders = lenders
         self._count = result.count
-        self._replies: list[Any] = [None] * self._count  # (value, exception) once unpickled
+        self._first_number = next(_numbers)
+        self._outcomes: list[reply.Outcome | None] = [None] * self._count
+        self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries that we stopped fail with
+        self._return_exceptions = False
+        self._parts: tuple[AsyncResult, ...] | None = None
+        self._lock = threading.RLock()
         self.targets = [result.engine(i) for i in range(self._count)]
-        client._remember(self)
+        if not lenders:
+            client._remember(self)
+        if timeout is not None:
+            self._expire_after(timeout)
 
     def __repr__(self) -> str:
         state = "pending" if not self.ready() else "finished" if self.successful() else "failed"
@@ -58,6 +94,18 @@ class AsyncResult:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def msg_ids(self) -> list[str]:
+        """One for each engine's part of the request; of no two requests they are the same."""
+        if self._lenders:
+            return [ar.msg_ids[i] for ar, i in self._lenders]
+        return [f"{_session}_{os.getpid()}_{self._first_number}_{i}" for i in range(self._count)]
+
+    @property
+    def owner(self) -> bool:
+        """Always true: the values are here and nowhere else, and go when this goes."""
+        return True
 
     # --- waiting
 
@@ -67,15 +115,64 @@ class AsyncResult:
 
     def done(self) -> bool:
         """As ready(); the name of concurrent.futures."""
-        return self.ready()
+        return self._result.ready()
 
-    def wait(self, timeout: float | None = -1) -> bool:
-        """Waits at most `timeout` seconds (None or negative: for ever); whether all is there."""
-        return self._result.wait(timeout)
+    def running(self) -> bool:
+        """Whether an engine works on it."""
+        return any(self._result.running(i) for i in range(self._count))
 
-    def wait_for_output(self, timeout: float | None = -1) -> bool:
-        """As wait(): output arrives before the reply that ends it."""
-        return self.wait(timeout)
+    def wait(self, timeout: float | None = -1, return_when: str | None = None) -> Any:
+        """Waits at most so many seconds (None or negative: for ever).
+
+        Parameters
+        ----------
+        return_when : str, optional
+            FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, as in concurrent.futures.
+
+        Returns
+        -------
+        bool
+            Whether all is there. With `return_when`: two sets of AsyncResults of one engine
+            each, those that are done and those that are not.
+        """
+        if return_when is None:
+            return self._result.wait(timeout)
+        self._wait_until(self._reached(return_when), timeout)
+        parts = self.split()
+        done = {part for part in parts if part.ready()}
+        return done, set(parts) - done
+
+    def _reached(self, return_when: str) -> Callable[[], bool]:
+        entries = range(self._count)
+        if return_when == ALL_COMPLETED:
+            return lambda: all(self._result.done(i) for i in entries)
+        if return_when == FIRST_COMPLETED:
+            return lambda: any(self._result.done(i) for i in entries)
+        if return_when == FIRST_EXCEPTION:
+            return lambda: self.done() or any(self._result.done(i) and self._outcome(i)[1] is not None for i in entries)
+        raise ValueError(f"return_when is FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not {return_when!r}")
+
+    def _wait_until(self, reached: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Waits for something that is so or not each time when a request finishes."""
+        core, end = self._client._core, _no_longer(timeout)
+        while True:
+            try:
+                seen = core.wait_any(-1, 0)
+                self._result.ready()
+                left = None if end is None else end - time.monotonic()
+                if reached():
+                    return True
+                if left is not None and left <= 0:
+                    return False
+                core.wait_any(seen, left)
+            except error.PoolError:  # closed or gone: all that was outstanding has failed
+                if reached():
+                    return True
+                raise
+
+    def _must_be_ready(self) -> None:
+        if not self.ready():
+            raise TimeoutError("Result not ready.")
 
     def successful(self) -> bool:
         """Whether no engine raised; RuntimeError if some have not answered."""
@@ -85,29 +182,50 @@ class AsyncResult:
 
     # --- values
 
-    def _outcome(self, i: int) -> tuple[Any, BaseException | None]:
+    def _outcome(self, i: int) -> reply.Outcome:
         """(value, exception) of entry i, which is done."""
-        found = self._replies[i]
+        found = self._outcomes[i]
         if found is None:
-            found = self._replies[i] = self._read(i)
+            with self._lock:  # the extension gives a reply's buffers once
+                found = self._outcomes[i]
+                if found is None:
+                    found = self._outcomes[i] = self._read(i)
         return found
 
-    def _read(self, i: int) -> tuple[Any, BaseException | None]:
+    def _read(self, i: int) -> reply.Outcome:
+        if self._lenders:
+            lender, there = self._lenders[i]
+            return lender._outcome(there)
         code, body, buffers = self._result.reply(i)
-        return _outcome_of(code, body, buffers, self.targets[i], self._decode)
+        value, exception = reply.outcome_of(code, body, buffers, self.targets[i], self._decoder(i), self._known)
+        if exception is not None and i in self._stopped:
+            exception = self._judged(i, exception)
+        return value, exception
 
-    def _decode(self, body: bytes, buffers: list | None) -> Any:
-        return _serialize.loads(body, buffers or ())
+    def _decoder(self, i: int) -> Callable:
+        """Makes the value of entry i from its body and buffers."""
+        return reply.unpickle
 
-    def get(self, timeout: float | None = None, return_exceptions: bool = False) -> Any:
+    def _judged(self, i: int, exception: BaseException) -> BaseException:
+        """What an entry that we stopped failed with; its own exception if it was faster."""
+        if not isinstance(exception, (error.TaskAborted, error.EngineError)) and getattr(exception, "ename", "") != "KeyboardInterrupt":
+            return exception
+        made = self._stopped[i](f"{self._fname} on engine {self.targets[i]}")
+        made.engine_info = {"engine_id": self.targets[i], "method": "apply"}  # type: ignore[attr-defined]
+        made.__cause__ = exception
+        return made
+
+    def get(self, timeout: float | None = None, return_exceptions: bool | None = None, return_when: str | None = None) -> Any:
         """The value, or a list of them.
 
         Parameters
         ----------
         timeout : float, optional
             Seconds; None: for ever. 0 only looks.
-        return_exceptions : bool
+        return_exceptions : bool, optional
             Whether exceptions stand among the values instead of being raised.
+        return_when : str, optional
+            With FIRST_EXCEPTION, what one engine raised is raised before the others have answered.
 
         Raises
         ------
@@ -117,32 +235,68 @@ class AsyncResult:
             The engine raised (the target is one id).
         CompositeError
             Some engines raised (the targets are a list).
+        TaskAborted, TaskTimeout
+            The request was aborted, or had its own timeout and did not finish in it.
         """
-        if not self._result.wait(timeout):
-            raise TimeoutError("Result not ready.")
-        outcomes = [self._outcome(i) for i in range(self._count)]
-        if return_exceptions:
-            values = [e if e is not None else v for v, e in outcomes]
-        else:
-            self._raise_failures(outcomes)
-            values = [v for v, _ in outcomes]
-        return values[0] if self._single else self._joined(values)
+        try:
+            if return_when == FIRST_EXCEPTION:
+                ready = self._wait_until(self._reached(return_when), timeout)
+            elif return_when in (None, ALL_COMPLETED):
+                ready = self._result.wait(timeout)
+            else:
+                raise ValueError("get() gives all values: to have the first that is there use wait(return_when=FIRST_COMPLETED)")
+            if not ready:
+                raise TimeoutError("Result not ready.")
+            if not (self._return_exceptions if return_exceptions is None else return_exceptions):
+                self._raise_failure()
+            return self._values()
+        finally:
+            # an exception that is kept keeps this frame, and with it the result
+            del self
 
-    result = get
+    def result(self, timeout: float | None = None) -> Any:
+        """As get(); the name of concurrent.futures."""
+        return self.get(timeout)
 
-    def _joined(self, values: list) -> Any:
-        return values
-
-    def _raise_failures(self, outcomes: list) -> None:
-        failed = [(i, e) for i, (_, e) in enumerate(outcomes) if e is not None]
-        if not failed:
-            return
+    def _values(self) -> Any:
+        """Values, and exceptions in their place, of a result that is ready."""
+        values = [self._outcome(i) for i in range(self._count)]
         if self._single:
-            raise failed[0][1]
-        raise self._composite(failed)
+            value, exception = values[0]
+            return value if exception is None else exception
+        return self._joined(values)
 
-    def _composite(self, failed: list) -> error.CompositeError:
-        return error.CompositeError(f"one or more exceptions raised in: {self._fname}", [e for _, e in failed])
+    def _joined(self, outcomes: list[reply.Outcome]) -> Any:
+        return [value if exception is None else exception for value, exception in outcomes]
+
+    def _failure(self) -> BaseException | None:
+        """What get() raises: of the entries that are done."""
+        failed = [e for e in (self._outcome(i)[1] for i in range(self._count) if self._result.done(i)) if e is not None]
+        if not failed:
+            return None
+        if self._single:
+            return failed[0].with_traceback(None)
+        if all(isinstance(e, (error.TaskAborted, error.TaskTimeout, error.PoolError)) for e in failed):
+            return self._one_for_all(failed)
+        return error.CompositeError(f"one or more exceptions raised in: {self._fname}", failed)
+
+    def _one_for_all(self, failed: list) -> BaseException:
+        """No engine raised: what happened to the request is said once."""
+        first = failed[0]
+        if len(failed) == 1 or isinstance(first, error.PoolError):
+            return first.with_traceback(None)
+        engines = ", ".join(str(e.engine_info["engine_id"]) for e in failed)
+        one = type(first)(f"{first} (likewise on all of engines {engines})")
+        one.__cause__ = first.__cause__
+        return one
+
+    def _raise_failure(self) -> None:
+        failure = self._failure()
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            del failure, self
 
     @property
     def r(self) -> Any:
@@ -150,32 +304,17 @@ class AsyncResult:
         return self.get()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """The exception that get() would raise, or None."""
-        try:
-            self.get(timeout)
-        except TimeoutError:
-            if not self.ready():
-                raise
-            return self._failure()
-        except Exception as e:
-            return e
-        return None
-
-    def _failure(self) -> BaseException | None:
-        try:
-            self._raise_failures([self._outcome(i) for i in range(self._count)])
-        except Exception as e:
-            return e
-        return None
+        """The exception that get() would raise, or None; TimeoutError if not ready in time."""
+        if not self._result.wait(timeout):
+            raise TimeoutError("Result not ready.")
+        return self._failure()
 
     def get_dict(self, timeout: float | None = -1) -> dict:
         """{engine id: value}; ValueError if an engine has more than one of the entries."""
-        values = self.get(None if timeout is not None and timeout < 0 else timeout)
-        if self._single:
-            return {self.targets[0]: values}
         if len(set(self.targets)) < len(self.targets):
-            raise ValueError("an engine answered more than once: there is no dict of engines")
-        return dict(zip(self.targets, values))
+            raise ValueError("an engine answers more than once: there is no dict of engines")
+        self.get(timeout)
+        return {engine: self._outcome(i)[0] for i, engine in enumerate(self.targets)}
 
     @property
     def result_dict(self) -> dict:
@@ -189,155 +328,195 @@ class AsyncResult:
 
     def _in_order(self) -> Iterator:
         for i in range(self._count):
-            self._wait_entry(i)
+            self._wait_until(functools.partial(self._result.done, i))
             value, exception = self._outcome(i)
             if exception is not None:
-                raise exception
+                raise exception.with_traceback(None)
             yield value
-
-    def _wait_entry(self, i: int) -> None:
-        while not self._result.done(i):
-            # what is not ready as a whole may be so in part: entries are looked at between naps
-            self._result.wait(0.001)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
             return self._metadata_value(key)
+        if not isinstance(key, (int, slice)):
+            raise TypeError(f"index a result by int or slice, and its metadata by str, not by {type(key).__name__}")
         return self.get()[key]
 
-    # --- metadata
+    # --- parts
 
-    def _metadata_of(self, i: int) -> Metadata:
-        submitted, started, completed, received = self._result.times(i)
-        done = self._result.done(i)
-        value, exception = self._outcome(i) if done else (None, None)
-        return Metadata(
-            msg_id=f"{id(self._result):x}_{i}",
-            submitted=_when(submitted),
-            started=_when(started),
-            completed=_when(completed),
-            received=_when(received),
-            engine_id=self.targets[i],
-            status=None if not done else "ok" if exception is None else "error",
-            execute_input=self._code,
-            execute_result=getattr(value, "text", None) if self._code is not None else None,
-            error=exception,
-            stdout=self._result.output(i, 1).decode("utf-8", "replace"),
-            stderr=self._result.output(i, 2).decode("utf-8", "replace"),
-            label=self._label,
-        )
+    def split(self) -> tuple["AsyncResult", ...]:
+        """One AsyncResult for each engine's part; values are lists of one. The same each time."""
+        if self._count == 1:
+            return (self,)
+        with self._lock:
+            if self._parts is None:
+                self._parts = tuple(AsyncResult._of(self._client, [(self, i)], self._fname, self._label, self._code) for i in range(self._count))
+            return self._parts
 
-    @property
-    def metadata(self) -> Any:
-        """What is known of each answer: a Metadata, or a list of them."""
-        found = [self._metadata_of(i) for i in range(self._count)]
-        return found[0] if self._single else found
+    @classmethod
+    def join(cls, *results: "AsyncResult") -> "AsyncResult":
+        """One AsyncResult of several: the inverse of split()."""
+        if not results:
+            raise ValueError("there is nothing to join: give at least one AsyncResult")
+        first = results[0]
+        if len(results) == 1:
+            return first
+        if any(ar._client is not first._client for ar in results):
+            raise ValueError("results of different clients cannot be joined")
+        entries = [(ar, i) for ar in results for i in range(ar._count)]
+        return cls._of(first._client, entries, first._fname, first._label, first._code)
 
-    def _metadata_value(self, key: str) -> Any:
-        if key not in _KEYS:
-            raise KeyError(key)
-        found = self.metadata
-        return found[key] if self._single else [m[key] for m in found]
+    @classmethod
+    def _of(cls, client: Any, entries: list, fname: str, label: str | None, code: str | None) -> "AsyncResult":
+        """A result of other results' entries."""
+        lenders = [ar._lenders[i] if ar._lenders else (ar, i) for ar, i in entries]
+        parts = list(dict.fromkeys(ar._result for ar, _ in lenders))
+        trackers = [ar._tracker for ar in dict.fromkeys(ar for ar, _ in lenders) if ar._tracker is not None]
+        result = Results(parts, [(ar._result, i) for ar, i in lenders])
+        return cls(client, result, fname, False, label, code, tracker=Trackers(trackers) if trackers else None, lenders=lenders)
+
+    # --- as a future
+
+    def _become_future(self) -> None:
+        """Makes what Future's machinery wants, and has somebody look after the result."""
+        with self._lock:
+            if "_condition" in self.__dict__:
+                return
+            self.__dict__.update(_state=_PENDING, _waiters=[], _done_callbacks=[], _condition=threading.Condition())
+        completion.of(self._client).watch(self)
+
+    def _complete(self) -> None:
+        """Tells whoever waits through concurrent.futures that the result is ready. Once."""
+        failed = self._failure() is not None
+        with self._condition:
+            if self._state == _FINISHED:
+                return
+            self._state = _FINISHED
+            for waiter in self._waiters:
+                (waiter.add_exception if failed else waiter.add_result)(self)
+            self._condition.notify_all()
+        self._invoke_callbacks()  # type: ignore[attr-defined]
+
+    def set_result(self, result: Any) -> None:
+        """Refused: engines give results."""
+        raise concurrent.futures.InvalidStateError("an AsyncResult gets its result from engines")
+
+    def set_exception(self, exception: Any) -> None:
+        """Refused: engines give results."""
+        raise concurrent.futures.InvalidStateError("an AsyncResult gets its result from engines")
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Refused: engines begin when they can."""
+        raise concurrent.futures.InvalidStateError("an AsyncResult is begun by engines")
+
+    def __await__(self) -> Generator:
+        import asyncio
+
+        return asyncio.wrap_future(self).__await__()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in _KEYS:
+        if name in _FUTURE:
+            self._become_future()
+            return self.__dict__[name]
+        if name not in metadata.KEYS:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self._metadata_value(name)
 
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *_KEYS]
-
-    # --- times
+    # --- arrays that were sent
 
     @property
-    def progress(self) -> int:
-        """How many engines have answered."""
-        self._result.ready()
-        return sum(self._result.done(i) for i in range(self._count))
+    def sent(self) -> bool:
+        """Whether arrays that were sent with ``track=True`` may be changed again; true without."""
+        return self._tracker is None or self._tracker.done()
+
+    def wait_for_send(self, timeout: float | None = -1) -> None:
+        """Waits until `sent`; TimeoutError if it is not within so many seconds."""
+        if self._tracker is not None and not self._tracker.wait(timeout):
+            raise TimeoutError(f"Still waiting to be sent: engines {self.holders} hold it")
 
     @property
-    def elapsed(self) -> float:
-        """Seconds from submission until the last answer, or until now."""
-        times = [self._result.times(i) for i in range(self._count)]
-        if self.ready():
-            end = max(t[3] for t in times) / 1e9
-        else:
-            end = datetime.datetime.now(datetime.timezone.utc).timestamp()
-        return end - min(t[0] for t in times) / 1e9
-
-    def _must_be_ready(self) -> None:
-        if not self.ready():
-            raise TimeoutError("Result not ready.")
-
-    @property
-    def serial_time(self) -> float:
-        """Seconds that the engines computed, added up."""
-        self._must_be_ready()
-        times = [self._result.times(i) for i in range(self._count)]
-        return sum(t[2] - t[1] for t in times) / 1e9
-
-    @property
-    def wall_time(self) -> float:
-        """Seconds from submission until the last answer was here."""
-        self._must_be_ready()
-        return self.elapsed
-
-    # --- output
-
-    def display_outputs(self, groupby: str = "type") -> None:
-        """Prints what the engines printed, and the values of last expressions."""
-        self._must_be_ready()
-        if groupby not in ("type", "engine", "order"):
-            raise ValueError(f"groupby is 'type', 'engine' or 'order', not {groupby!r}")
-        for stream in ("stdout", "stderr"):
-            for metadata in self.metadata if not self._single else [self.metadata]:
-                text = metadata[stream]
-                if text:
-                    prefix = "" if self._single else f"[{stream}:{metadata.engine_id}] "
-                    print(prefix + text, end="" if text.endswith("\n") else "\n")
-
-
-class ExecuteReply:
-    """The value of a last expression, as text."""
-
-    def __init__(self, count: int, text: str | None, engine_id: int) -> None:
-        self.execution_count = count
-        self.text = text
-        self.engine_id = engine_id
-
-    def __repr__(self) -> str:
-        return f"<ExecuteReply[{self.execution_count}]: {self.text or ''}>"
+    def holders(self) -> list[int]:
+        """Ids of the engines that hold arrays that were sent with ``track=True``."""
+        return [] if self._tracker is None else self._tracker.holders()
 
 
 class AsyncExecuteResult(AsyncResult):
-    """Of execute()."""
+    """Of execute(): values are `ExecuteReply`."""
 
-    def _read(self, i: int) -> tuple[Any, BaseException | None]:
-        code, body, buffers = self._result.reply(i)
-        engine = self.targets[i]
-        return _outcome_of(code, body, buffers, engine, lambda b, _: ExecuteReply(*_values.decode(b), engine))
+    def _decoder(self, i: int) -> Callable:
+        # without this result: it holds the reply
+        read = functools.partial(metadata.read, self._result, i, self._about(i))
+        return lambda body, _: reply.execute_reply(body, self.targets[i], read)
 
 
 class AsyncMapResult(AsyncResult):
     """Of map() and gather(): the engines' parts, joined in order.
 
     Can be iterated at any time: elements of the first part come before later parts are there.
+
+    Parameters
+    ----------
+    mapping : Map
+        How the parts are joined.
+    length : int, optional
+        The number of elements; default that of the parts.
+    ordered : bool
+        Whether iteration follows the order of the elements, or takes parts as they finish.
+    return_exceptions : bool
+        Whether a part that failed is one element, its exception, instead of being raised.
     """
 
-    def __init__(self, *args: Any, mapping: Map | None = None, length: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        mapping: Map | None = None,
+        length: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._mapping = mapping or Map()
         self._length = length
+        self._ordered = ordered
+        self._return_exceptions = return_exceptions
 
     def __len__(self) -> int:
         return self._count if self._length is None else self._length
 
-    def _joined(self, values: list) -> Any:
-        return self._mapping.join(values)
+    def _joined(self, outcomes: list[reply.Outcome]) -> Any:
+        if all(exception is None for _, exception in outcomes):
+            return self._mapping.join([value for value, _ in outcomes])
+        # in blocks, for a part that failed is one element of no certain place
+        return [element for outcome in outcomes for element in _elements(*outcome)]
+
+    def _done_of(self, i: int) -> int:
+        if self._length is None:
+            return super()._done_of(i)
+        size, more = divmod(self._length, self._count)
+        return size + (i < more) if self._result.done(i) else self._result.progress(i)
 
     def __iter__(self) -> Iterator:
-        for part in self._in_order():
-            try:
-                yield from part
-            except TypeError:
-                yield part
+        for i in range(self._count) if self._ordered else self._as_they_finish():
+            self._wait_until(functools.partial(self._result.done, i))
+            value, exception = self._outcome(i)
+            if exception is not None and not self._return_exceptions:
+                raise exception.with_traceback(None)
+            yield from _elements(value, exception)
+
+    def _as_they_finish(self) -> Iterator[int]:
+        left = set(range(self._count))
+        while left:
+            self._wait_until(lambda: any(self._result.done(i) for i in left))
+            for i in [i for i in sorted(left) if self._result.done(i)]:
+                left.remove(i)
+                yield i
+
+
+def _elements(value: Any, exception: BaseException | None) -> Iterable:
+    """What a part of a map is for who iterates."""
+    if exception is not None:
+        return (exception,)
+    try:
+        return iter(value)
+    except TypeError:  # gather() of what is no sequence
+        return (value,)

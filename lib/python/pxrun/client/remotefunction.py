@@ -10,6 +10,7 @@ from . import map as maps
 from .asyncresult import AsyncMapResult
 from .reference import Reference
 from .remote_calls import map_chunk, map_resolved
+from .results import Results
 
 
 def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Callable], "RemoteFunction"]:
@@ -85,39 +86,5 @@ class ParallelFunction(RemoteFunction):
             arguments = [self.mapping.partition(s, i, parts) for s in sequences]
             results.append(view._submit_call(f, tuple(arguments), {}, [engine]))
         fname = getattr(self.func, "__name__", type(self.func).__name__)
-        ar = AsyncMapResult(view.client, Results(results), fname, False, mapping=self.mapping, length=length if mapped else None)
+        ar = AsyncMapResult(view.client, Results(results), fname, False, mapping=self.mapping, length=length if mapped else None, function=self.func)
         return view._finish(ar, block)
-
-
-class Results:
-    """Several one-engine results as one, in the extension's words."""
-
-    def __init__(self, parts: list) -> None:
-        self.parts = parts
-        self.count = len(parts)
-
-    def wait(self, timeout: float | None) -> bool:
-        import time
-
-        if timeout is None or timeout < 0:
-            return all([part.wait(None) for part in self.parts])
-        end = time.monotonic() + timeout
-        return all(part.wait(max(0.0, end - time.monotonic())) for part in self.parts)
-
-    def ready(self) -> bool:
-        return all([part.ready() for part in self.parts])
-
-    def done(self, i: int) -> bool:
-        return self.parts[i].done(0)
-
-    def engine(self, i: int) -> int:
-        return self.parts[i].engine(0)
-
-    def reply(self, i: int) -> tuple:
-        return self.parts[i].reply(0)
-
-    def times(self, i: int) -> tuple:
-        return self.parts[i].times(0)
-
-    def output(self, i: int, which: int) -> bytes:
-        return self.parts[i].output(0, which)

@@ -2,7 +2,7 @@
 """Replies as the extension gives them, made into values and exceptions."""
 from __future__ import annotations
 
-import functools
+import pickle
 import re
 import types
 from typing import Any, Callable
@@ -55,11 +55,13 @@ def outcome_of(code: int, body: Any, buffers: list | None, engine: int, decode: 
 
 def names_seen_by(f: Any) -> dict | None:
     """The globals of a function that is sent by value; None for what the engine imports itself."""
-    while type(f) is functools.partial:
-        f = f.func
-    f = getattr(f, "__func__", f)
-    f = getattr(f, "__wrapped__", f)
-    if type(f) is not types.FunctionType or _serialize._importable(f):
+    for _ in range(10):  # partials of methods of …
+        if type(f) is types.FunctionType:
+            break
+        f = next((getattr(f, name) for name in ("func", "__func__", "__wrapped__", "f") if hasattr(f, name)), None)
+    else:
+        return None
+    if f is None or _serialize._importable(f):
         return None
     return f.__globals__
 
@@ -86,3 +88,70 @@ def _how_to_send(name: str, value: Any) -> str:
     if callable(value) and getattr(value, "__name__", None) == name:
         return f"Send it: view.push({{{name!r}: {name}}}), or put @pxrun.require({name}) before the function"
     return f"Send it: view.push({{{name!r}: {name}}})"
+
+
+# --- execute() ---------------------------------------------------------------
+
+
+class ExecuteReply:
+    """What executed code gave: the value of its last expression, and what it printed.
+
+    Attributes
+    ----------
+    engine_id : int
+    execution_count : int
+        How often this engine has executed code.
+    execute_result : dict or None
+        The last expression's value as ``{"data": {mime type: …}, "metadata": {}}``; None with
+        ``silent=True``.
+    stdout, stderr, outputs, …
+        All other keys of the metadata.
+    """
+
+    def __init__(self, engine_id: int, count: int, text: str | None, data: dict, metadata: dict, read: Callable[[], dict]) -> None:
+        self.engine_id = engine_id
+        self.execution_count = count
+        if text is not None:
+            data = {"text/plain": text, **data}
+        self.execute_result: dict[str, Any] | None = {"data": data, "metadata": metadata, "execution_count": count} if data else None
+        self._read = read
+
+    @property
+    def text(self) -> str | None:
+        """The value as text, None if there is none."""
+        return self.execute_result["data"].get("text/plain", "") if self.execute_result else None
+
+    def __getattr__(self, name: str) -> Any:
+        found = {} if name.startswith("_") else self._read()
+        if name not in found:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return found[name]
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key) if key in ("execution_count", "execute_result", "engine_id") else self._read()[key]
+
+    def __repr__(self) -> str:
+        text = self.text or ""
+        if len(text) > 32:
+            text = text[:29] + "..."
+        return f"<ExecuteReply[{self.execution_count}]: {text}>"
+
+    def pretty(self) -> str:
+        """As a prompt shows it: ``Out[engine:count]: value``."""
+        text = self.text or ""
+        return f"Out[{self.engine_id}:{self.execution_count}]: {'' if chr(10) not in text else chr(10)}{text}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self.pretty() if self.execute_result else "")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        if not self.execute_result:
+            return {"text/plain": ""}, {}
+        return {**self.execute_result["data"], "text/plain": self.pretty()}, self.execute_result["metadata"]
+
+
+def execute_reply(body: bytes, engine: int, read: Callable[[], dict]) -> ExecuteReply:
+    """What an engine says of executed code: its count, the value's text, and a pickle of (data, metadata) if it is more than text."""
+    count, text, *rich = _values.decode(body)
+    data, metadata = pickle.loads(rich[0]) if rich and rich[0] else ({}, {})
+    return ExecuteReply(engine, count, text, data, metadata, read)

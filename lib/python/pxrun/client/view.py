@@ -8,8 +8,10 @@ from typing import Any, Callable, Iterator, Sequence
 from .. import _pxrun, _serialize, error
 from . import map as maps
 from . import reference, remote_calls
-from .asyncresult import AsyncExecuteResult, AsyncMapResult, AsyncResult, _outcome_of
-from .remotefunction import ParallelFunction, RemoteFunction, Results
+from .asyncresult import AsyncExecuteResult, AsyncMapResult, AsyncResult
+from .remotefunction import ParallelFunction, RemoteFunction
+from .reply import names_seen_by, outcome_of
+from .results import Results
 
 _FLAGS = ("targets", "block", "track", "label")
 
@@ -118,19 +120,19 @@ class DirectView:
         if len(ids) > 1:
             self._check_alive(ids)
         result = self._submit_call(f, args, kwargs, ids)
-        return self._finish(AsyncResult(self.client, result, _name(f), single, self.label), block)
+        return self._finish(AsyncResult(self.client, result, _name(f), single, self.label, function=f), block)
 
     def _call_one(self, f: Any, args: tuple, kwargs: dict, engine: int) -> Any:
         """The blocking call to one engine: no AsyncResult is made."""
         body, buffers = _dump_call(f, args, kwargs)
         reply, result = self.client._core.call1(_pxrun.APPLY, 0, engine, body, buffers)
         if reply is None:
-            return AsyncResult(self.client, result, _name(f), True, self.label)
+            return AsyncResult(self.client, result, _name(f), True, self.label, function=f)
         code, body, buffers = reply
         if code == 0:
             if body == _serialize.NONE:
                 return None
-        value, exception = _outcome_of(code, body, buffers, engine, _decode)
+        value, exception = outcome_of(code, body, buffers, engine, known=names_seen_by(f) if code else None)
         if exception is not None:
             raise exception
         return value
@@ -320,10 +322,6 @@ class DirectView:
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
         """Waits for results; see `Client.wait`."""
         return self.client.wait(jobs, timeout)
-
-
-def _decode(body: bytes, buffers: list | None) -> Any:
-    return _serialize.loads(body, buffers or ())
 
 
 def _name(f: Any) -> str:

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is known of each engine's answer."""
+from __future__ import annotations
+
+import datetime
+import pickle
+import time
+import uuid
+from typing import Any, Callable
+
+from .. import error
+
+#: Also attributes and keys of an AsyncResult.
+KEYS = (
+    "msg_id submitted started completed received engine_uuid engine_id follow after status execute_input "
+    "execute_result error stdout stderr outputs data label".split()
+)
+
+#: Of Result.chunks().
+STDOUT, STDERR, DISPLAY, DATA = 1, 2, 3, 4
+
+
+class Metadata(dict):
+    """What is known of one engine's answer; keys are attributes too, and there are no others."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"metadata has no {name!r}: it has {', '.join(KEYS)}") from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in KEYS:
+            raise KeyError(f"metadata has no {name!r}: it has {', '.join(KEYS)}")
+        super().__setitem__(name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in KEYS:
+            raise AttributeError(f"metadata has no {name!r}: it has {', '.join(KEYS)}")
+        self[name] = value
+
+
+def when(ns: int) -> datetime.datetime | None:
+    """Nanoseconds since the epoch as a date with its zone; None for 0."""
+    return datetime.datetime.fromtimestamp(ns / 1e9, datetime.timezone.utc) if ns else None
+
+
+def text(result: Any, i: int, which: int) -> str:
+    """What entry i has printed on a stream so far."""
+    return result.output(i, which).decode("utf-8", "replace")
+
+
+def bundles(chunks: list) -> list[dict]:
+    """The objects displayed: {"data": by mime type, "metadata": …}."""
+    found = (pickle.loads(chunk) for which, chunk in chunks if which == DISPLAY)
+    return [{"data": data, "metadata": metadata} for data, metadata in found]
+
+
+def published(chunks: list) -> dict:
+    """What the request published, later values over earlier ones."""
+    found: dict = {}
+    for which, chunk in chunks:
+        if which == DATA:
+            found.update(pickle.loads(chunk))
+    return found
+
+
+def read(result: Any, i: int, about: dict) -> Metadata:
+    """The metadata of entry i that need not its value.
+
+    Parameters
+    ----------
+    result : _pxrun.Result or Results
+    about : dict
+        The keys that the client knows itself.
+    """
+    submitted, started, completed, received = result.times(i)
+    chunks = result.chunks(i)
+    found = Metadata(dict.fromkeys(KEYS))
+    found.update(
+        submitted=when(submitted),
+        started=when(started),
+        completed=when(completed),
+        received=when(received),
+        stdout=text(result, i, STDOUT),
+        stderr=text(result, i, STDERR),
+        outputs=bundles(chunks),
+        data=published(chunks),
+        **about,
+    )
+    return found
+
+
+class Described:
+    """The part of AsyncResult that tells what is known, and how long it took."""
+
+    def _about(self: Any, i: int) -> dict:
+        """The metadata that no engine needs to tell."""
+        core, engine = self._client._core, self.targets[i]
+        try:
+            where = f"{core.folder}/{core.supervisor_pid}/{engine}"
+        except error.PoolError:
+            where = f"{self.msg_ids[0]}/{engine}"
+        return {
+            "msg_id": self.msg_ids[i],
+            "engine_id": engine,
+            "engine_uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, where)),
+            "execute_input": self._code,
+            "label": self._label,
+        }
+
+    def _metadata_of(self: Any, i: int) -> Metadata:
+        found = read(self._result, i, self._about(i))
+        if self._result.done(i):
+            value, exception = self._outcome(i)
+            aborted = isinstance(exception, error.TaskAborted)
+            found["status"] = "ok" if exception is None else "aborted" if aborted else "error"
+            found["error"] = exception
+            if self._code is not None:
+                found["execute_result"] = getattr(value, "execute_result", None)
+        return found
+
+    @property
+    def metadata(self: Any) -> Any:
+        """What is known of each answer: a Metadata, or a list of them."""
+        self.ready()
+        found = [self._metadata_of(i) for i in range(self._count)]
+        return found[0] if self._single else found
+
+    def _metadata_value(self: Any, key: str) -> Any:
+        if key not in KEYS:
+            raise KeyError(key)
+        entries = [self._about(i) for i in range(self._count)]
+        if key not in entries[0]:
+            found = self.metadata
+            entries = [found] if self._single else found
+        return entries[0][key] if self._single else [entry[key] for entry in entries]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *KEYS]
+
+    # --- times
+
+    @property
+    def progress(self: Any) -> int:
+        """How many of the elements are done, of len()."""
+        self.ready()
+        return sum(self._done_of(i) for i in range(self._count))
+
+    def _done_of(self: Any, i: int) -> int:
+        return int(self._result.done(i))
+
+    def _times(self: Any) -> list[tuple[int, int, int, int]]:
+        return [self._result.times(i) for i in range(self._count)]
+
+    @property
+    def elapsed(self: Any) -> float:
+        """Seconds from submission until the last answer, or until now."""
+        times = self._times()
+        end = max(t[3] for t in times) if self.ready() else time.time_ns()
+        return (end - min(t[0] for t in times)) / 1e9
+
+    @property
+    def serial_time(self: Any) -> float:
+        """Seconds that the engines computed, added up; TimeoutError before all is there."""
+        self._must_be_ready()
+        return sum(completed - started for _, started, completed, _ in self._times()) / 1e9
+
+    @property
+    def wall_time(self: Any) -> float:
+        """Seconds from submission until the last answer was here; TimeoutError before that."""
+        self._must_be_ready()
+        return self.elapsed
+
+    @staticmethod
+    def timedelta(start: Any, end: Any, start_key: Callable = min, end_key: Callable = max) -> float:
+        """Seconds between two dates, or of several between the first and the last.
+
+        Parameters
+        ----------
+        start, end : datetime or sequence of datetime
+            As ``ar.submitted`` and ``ar.received`` are.
+        start_key, end_key : callable
+            Choose one of several.
+        """
+        if not isinstance(start, datetime.datetime):
+            start = start_key(start)
+        if not isinstance(end, datetime.datetime):
+            end = end_key(end)
+        return (end - start).total_seconds()

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Section 3 of the features: results as futures, and requests that are stopped."""
+import asyncio
+import concurrent.futures
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import pytest
+
+import pxrun
+from pxrun import error
+from pxrun.client.asyncresult import AsyncResult
+
+
+def square(x):
+    return x * x
+
+
+def test_is_a_Future(pool):
+    ar = pool[0].apply_async(square, 2)
+    assert isinstance(ar, concurrent.futures.Future)
+    for refused in (lambda: ar.set_result(1), lambda: ar.set_exception(ValueError()), ar.set_running_or_notify_cancel):
+        with pytest.raises(concurrent.futures.InvalidStateError):
+            refused()
+    assert ar.result() == 4
+
+
+def test_running(pool, hold):
+    gate = hold(0)
+    assert gate.ar.running() is True
+    waiting = pool[0].apply_async(square, 2)
+    assert waiting.running() is False
+    gate.open()
+    waiting.get()
+    assert not waiting.running() and not gate.ar.running()
+
+
+def test_add_done_callback_is_called_while_nobody_asks(pool, hold):
+    gate = hold(0)
+    called = threading.Event()
+    seen = []
+    ar = pool[0].apply_async(square, 5)
+    ar.add_done_callback(lambda f: (seen.append((f, f.result(), threading.current_thread())), called.set()))
+    assert not called.wait(0.05)
+    gate.open()
+    assert called.wait(10)
+    assert seen[0][:2] == (ar, 25) and seen[0][2] is not threading.main_thread()
+    ar.add_done_callback(lambda f: seen.append("late"))
+    assert seen[1] == "late"
+
+
+def test_add_done_callback_failing_ones_are_logged_and_others_called(pool, caplog):
+    called = threading.Event()
+    ar = pool[0].apply_async(square, 5)
+    ar.add_done_callback(lambda f: 1 / 0)
+    ar.add_done_callback(lambda f: called.set())
+    assert called.wait(10)
+    again = threading.Event()
+    pool[0].apply_async(square, 5).add_done_callback(lambda f: again.set())
+    assert again.wait(10)
+
+
+def test_add_done_callback_from_a_callback(pool):
+    results = []
+    done = threading.Event()
+
+    def next_one(f):
+        results.append(f.result())
+        if len(results) == 5:
+            done.set()
+        else:
+            pool[0].apply_async(square, len(results)).add_done_callback(next_one)
+
+    pool[0].apply_async(square, 0).add_done_callback(next_one)
+    assert done.wait(20) and results == [0, 1, 4, 9, 16]
+
+
+def test_callbacks_of_a_dropped_result_are_called(pool, hold):
+    gate = hold(0)
+    called = threading.Event()
+    pool[0].apply_async(square, 5).add_done_callback(lambda f: called.set())
+    gc.collect()
+    gate.open()
+    assert called.wait(10)
+
+
+def test_concurrent_futures_wait_and_as_completed(pool, hold):
+    gate = hold(3)
+    ars = [pool[i].apply_async(square, i) for i in range(4)]
+    own = concurrent.futures.Future()
+    own.set_result(7)
+    done, pending = concurrent.futures.wait([*ars, own], timeout=5, return_when=concurrent.futures.FIRST_COMPLETED)
+    assert own in done and ars[3] in pending
+    come = concurrent.futures.as_completed(ars, timeout=20)
+    assert {next(come).result() for _ in range(3)} == {0, 1, 4}
+    gate.open()
+    assert [f.result() for f in come] == [9]
+    assert concurrent.futures.wait(ars, timeout=0)[1] == set()
+    hold(0)
+    bad = [pool[1].apply_async(lambda: 1 / 0), pool[0].apply_async(square, 1)]
+    done, pending = concurrent.futures.wait(bad, return_when=concurrent.futures.FIRST_EXCEPTION)
+    assert (done, pending) == ({bad[0]}, {bad[1]})
+
+
+def test_as_completed_of_many(pool):
+    ars = [pool[i % 4].apply_async(square, i) for i in range(2000)]
+    assert sorted(f.result() for f in concurrent.futures.as_completed(ars, timeout=60)) == [i * i for i in range(2000)]
+
+
+def test_await(pool):
+    async def several():
+        one = await pool[0].apply_async(square, 6)
+        many = await asyncio.gather(*(asyncio.wrap_future(pool[i].apply_async(square, i)) for i in range(4)))
+        with pytest.raises(ZeroDivisionError):
+            await pool[0].apply_async(lambda: 1 / 0)
+        done = pool[0].apply_async(square, 7)
+        done.wait()
+        return one, many, await done, await asyncio.gather(*(pool[i].apply_async(square, i) for i in range(4)))
+
+    assert asyncio.run(several()) == (36, [0, 1, 4, 9], 49, [0, 1, 4, 9])
+
+
+def test_await_lets_the_loop_run(pool, hold):
+    gate = hold(0)
+
+    async def both():
+        ar = pool[0].apply_async(square, 6)
+        asyncio.get_running_loop().call_later(0.01, gate.open)
+        return await asyncio.wait_for(ar, 20)
+
+    assert asyncio.run(both()) == 36
+
+
+def test_await_cancelled_stops_the_request(pool, hold):
+    gate = hold(0)
+
+    async def impatient():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(gate.ar, 0.05)
+
+    asyncio.run(impatient())
+    assert gate.ar.wait(10) and gate.ar.cancelled()
+    assert pool[0].apply_sync(square, 2) == 4
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name == "pxrun-completion"]
+
+
+def test_thread_is_started_only_when_needed_and_ends_with_the_client():
+    with pxrun.Cluster(n=1) as rc:
+        before = len(threads())
+        ar = rc[0].apply_async(square, 2)
+        ar.get(), ar.wait(), list(iter(rc[:].apply_async(square, 2))), rc[:].map_sync(square, range(3)), ar.metadata
+        rc.wait()
+        assert len(threads()) == before
+        busy = rc[0].execute("import signal; signal.pause()", block=False)
+        called = threading.Event()
+        busy.add_done_callback(lambda f: called.set())
+        started = threads()
+        assert len(started) == before + 1
+        while not busy._result.running(0):
+            pass
+    assert called.wait(10) and isinstance(busy.exception(), error.IPythonError)
+    for thread in started:
+        thread.join(10)
+    assert not set(started) & set(threads())
+
+
+def test_client_is_collected_although_its_thread_ran():
+    rc = pxrun.Cluster(n=1).__enter__()
+    called = threading.Event()
+    rc[0].apply_async(square, 2).add_done_callback(lambda f: called.set())
+    assert called.wait(10)
+    for thread in threads():
+        thread.join(10)
+    gone = weakref.ref(rc)
+    rc.close()
+    cluster, rc.cluster = rc.cluster, None
+    del rc, cluster
+    gc.collect()
+    assert gone() is None
+
+
+def test_process_ends_while_the_thread_waits():
+    script = (
+        "import pxrun\nrc = pxrun.Cluster(n=1).__enter__()\n"
+        "ar = rc[0].execute('import signal; signal.pause()', block=False)\nar.add_done_callback(print)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+# --- stopping
+
+
+def test_abort_takes_back_what_waits_and_raises_TaskAborted_bare(pool, hold):
+    gate = hold(0)
+    ran = pool[0].execute("ran = 1", block=False)
+    ran.abort()
+    with pytest.raises(error.TaskAborted) as caught:
+        ran.get(5)
+    assert type(caught.value) is error.TaskAborted and not isinstance(caught.value, error.RemoteError)
+    assert ran.status == "aborted" and ran.started is None and not ran.cancelled()
+    gate.ar.abort()
+    assert not gate.ar.ready()
+    gate.open()
+    gate.ar.get()
+    assert pool[0].pull("'ran' in globals()", block=True) is False
+
+
+def test_abort_of_several_engines(pool, hold):
+    gates = [hold(i) for i in range(4)]
+    ar = pool[:].apply_async(square, 3)
+    ar.abort()
+    with pytest.raises(error.TaskAborted, match="0, 1, 2, 3"):
+        ar.get(5)
+    partly = pool[:].apply_async(square, 3)
+    gates[1].open()
+    partly._wait_until(lambda: partly._result.done(1))
+    partly.abort()
+    assert partly.wait(5)
+    values = partly.get(return_exceptions=True)
+    assert values[1] == 9 and all(isinstance(values[i], error.TaskAborted) for i in (0, 2, 3))
+
+
+def test_abort_of_a_finished_request(pool):
+    ar = pool[:].apply_async(square, 3)
+    ar.wait()
+    with pytest.raises(RuntimeError, match="Can't abort.*done"):
+        ar.abort()
+    assert ar.cancel() is False and not ar.cancelled() and ar.get() == [9] * 4
+
+
+@pytest.mark.parametrize("code", ["while True: pass", "import time; time.sleep(1e9)", "import signal\nwhile True: signal.pause()"])
+def test_cancel_interrupts_what_runs(pool, code):
+    pid = pool[1].apply_sync(os.getpid)
+    ar = pool[1].execute(code, block=False)
+    after = pool[1].apply_async(square, 3)
+    while not ar.running():
+        pass
+    assert ar.cancel() is True
+    began = time.monotonic()
+    with pytest.raises(error.TaskAborted, match="engine 1 was cancelled") as caught:
+        ar.get(10)
+    assert time.monotonic() - began < 1
+    assert isinstance(caught.value, concurrent.futures.CancelledError)
+    assert isinstance(caught.value.__cause__, error.RemoteError) and caught.value.__cause__.ename == "KeyboardInterrupt"
+    assert ar.cancelled() and after.get(10) == 9 and pool[1].apply_sync(os.getpid) == pid
+
+
+def test_cancel_of_what_waits(pool, hold):
+    gate = hold(0)
+    ar = pool[0].apply_async(square, 3)
+    assert ar.cancel() is True and ar.done() and ar.cancelled()
+    with pytest.raises(concurrent.futures.CancelledError):
+        ar.result()
+    assert not gate.ar.ready()
+
+
+def test_cancel_kills_what_does_not_listen():
+    stubborn = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('deaf')\nwhile True: pass"
+    with pxrun.Cluster(n=2) as rc:
+        pid = rc[0].apply_sync(os.getpid)
+        ar = rc[0].execute(stubborn, block=False)
+        while ar.stdout != "deaf\n":
+            assert not ar.ready()
+        assert ar.cancel(grace=0.1)
+        with pytest.raises(error.TaskAborted) as caught:
+            ar.get(20)
+        assert isinstance(caught.value.__cause__, error.EngineError)
+        assert rc[0].apply_sync(os.getpid) != pid
+
+
+def test_cancel_loses_against_a_function_that_returns(pool):
+    def deaf():
+        import signal as s
+
+        try:
+            s.pause()
+        except KeyboardInterrupt:
+            return "made it"
+
+    ar = pool[0].apply_async(deaf)
+    while not ar.running():
+        pass
+    ar.cancel()
+    assert ar.get(10) == "made it" and not ar.cancelled()
+
+
+@pytest.mark.parametrize("targets", [1, [1], [0, 1]])
+def test_timeout_of_a_request(pool, targets):
+    view = pool[targets]
+    result = view.client._core.submit(pxrun._pxrun.EXECUTE, 0, [targets] if targets == 1 else targets, b"while True: pass", None)
+    ar = AsyncResult(pool, result, "loop", targets == 1, timeout=0.2)
+    with pytest.raises(error.TaskTimeout, match="engine . had not finished after 0.2 s") as caught:
+        ar.get(10)
+    assert isinstance(caught.value, TimeoutError) and not isinstance(caught.value, error.RemoteError)
+    assert "engine 1" in str(caught.value) or "engines 0, 1" in str(caught.value)
+    assert view.apply_sync(square, 3)
+
+
+def test_timeout_of_what_waits_and_of_what_is_in_time(pool, hold):
+    gate = hold(0)
+    ar = pool[0].apply_async(square, 3)
+    ar._expire_after(0.05)
+    with pytest.raises(error.TaskTimeout):
+        ar.get(10)
+    assert not gate.ar.ready()
+    quick = pool[1].apply_async(square, 3)
+    quick._expire_after(0.05)
+    assert quick.get() == 9
+    time.sleep(0.1)
+    assert quick.get() == 9 and pool[1].apply_sync(square, 3) == 9
+    for bad in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="a number of seconds above 0"):
+            quick._expire_after(bad)
+
+
+def test_result_with_callback_or_timeout_goes_when_it_is_done(pool):
+    ars = [pool[0].apply_async(square, 2) for _ in range(20)]
+    for ar in ars:
+        ar._expire_after(3600)
+    called = threading.Event()
+    ars[-1].add_done_callback(lambda f: called.set())
+    assert called.wait(10)
+    gone = [weakref.ref(ar) for ar in ars]
+    del ars, ar
+    for thread in threads():
+        thread.join(20)
+    assert [ref() for ref in gone] == [None] * 20
