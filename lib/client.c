@@ -159,7 +159,7 @@ void px_client_detach(struct px_client *client)
 			free(port->links[slot]->user);
 			port->links[slot]->user = NULL;
 		}
-	while (client->pumping || client->waiters) {
+	while (client->pumping || client->lurking || client->waiters) {
 		/* Threads that wait see `closed` and leave; their bell may have to be rung. */
 		pthread_mutex_unlock(&client->lock);
 		px_doorbell_ring(port->bell, PX_BELL_FRAME);

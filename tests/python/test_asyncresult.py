@@ -17,7 +17,7 @@ import pytest
 
 import pxrun
 from pxrun import error
-from pxrun.client.asyncresult import AsyncResult
+from pxrun.client.asyncresult import AsyncMapResult, AsyncResult
 from pxrun.client.results import Results
 
 UTC = datetime.timezone.utc
@@ -357,6 +357,27 @@ def test_progress_counts_elements(pool, hold):
     assert single.progress == 2
 
 
+def test_progress_counts_what_engines_say_while_they_work(pool, new_gate):
+    gate = new_gate()
+
+    def chunk(path):
+        import os
+
+        from pxrun import _pxrun
+
+        _pxrun.progress(2)
+        os.read(os.open(path, os.O_RDONLY), 1)
+        return [0] * 3
+
+    part = pool[0]._submit_call(chunk, (gate.path,), {}, [0])
+    ar = AsyncMapResult(pool, Results([part]), "f", False, length=3)
+    while ar.progress == 0:
+        assert not ar.ready()
+    assert ar.progress == 2
+    gate.open()
+    assert ar.get() == [0, 0, 0] and ar.progress == 3
+
+
 # --- maps
 
 
@@ -372,8 +393,6 @@ def submit_map(pool, f, **kwargs):
     from pxrun.client import remote_calls
 
     parts = [pool[i]._submit_call(remote_calls.map_chunk, (f, [2 * i, 2 * i + 1]), {}, [i]) for i in range(4)]
-    from pxrun.client.asyncresult import AsyncMapResult
-
     return AsyncMapResult(pool, Results(parts), "f", False, length=8, **kwargs)
 
 

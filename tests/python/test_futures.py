@@ -187,6 +187,27 @@ def test_client_is_collected_although_its_thread_ran():
     assert gone() is None
 
 
+def test_close_while_threads_wait_for_anything(pool):
+    for i in range(60):
+        rc = pxrun.Client(pool.connection_file)
+        called = threading.Event()
+        ar = rc[0].apply_async(time.sleep, 0.001)
+        ar.add_done_callback(lambda f: called.set())
+        core = rc._core
+
+        def wait():
+            with pytest.raises(error.ClosedError):
+                while True:
+                    core.wait_any(core.wait_any(-1, 0), 0.0005)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        rc[1].apply_sync(square, i)
+        rc.close()
+        thread.join(10)
+        assert called.wait(10) and not thread.is_alive()
+
+
 def test_process_ends_while_the_thread_waits():
     script = (
         "import pxrun\nrc = pxrun.Cluster(n=1).__enter__()\n"

@@ -21,7 +21,8 @@
 
 struct client {
 	PyObject_HEAD
-	struct px_client *client; /* NULL: closed */
+	/* Held until the object goes: another thread may be in a call of it while it is closed. */
+	struct px_client *client;
 };
 
 static PyObject *client_type;
@@ -101,7 +102,7 @@ static struct px_client *client_of(PyObject *self)
 	struct px_client *client = ((struct client *)self)->client;
 
 	/* In a forked child the segment is not even mapped. */
-	int rc = client ? px_client_check(client) : px_fail(PX_ECLOSED, "this client is closed");
+	int rc = px_client_check(client);
 
 	if (rc < 0)
 		px_raise(rc);
@@ -208,6 +209,7 @@ static void client_dealloc(PyObject *self)
 	if (client) {
 		Py_BEGIN_ALLOW_THREADS
 		px_client_detach(client);
+		px_client_release(client);
 		Py_END_ALLOW_THREADS
 	}
 	px_unmake(self);
@@ -218,12 +220,9 @@ static PyObject *client_detach(PyObject *self, PyObject *unused)
 	struct px_client *client = ((struct client *)self)->client;
 
 	(void)unused;
-	((struct client *)self)->client = NULL;
-	if (client) {
-		Py_BEGIN_ALLOW_THREADS
-		px_client_detach(client);
-		Py_END_ALLOW_THREADS
-	}
+	Py_BEGIN_ALLOW_THREADS
+	px_client_detach(client);
+	Py_END_ALLOW_THREADS
 	Py_RETURN_NONE;
 }
 
@@ -463,6 +462,7 @@ static PyObject *client_new(struct px_client *client)
 		px_client_detach(client);
 		return NULL;
 	}
+	px_client_hold(client);
 	self->client = client;
 	return (PyObject *)self;
 }
