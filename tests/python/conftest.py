@@ -19,6 +19,12 @@ def limit():
     faulthandler.cancel_dump_traceback_later()
 
 
+@pytest.fixture(autouse=True)
+def as_script(request, monkeypatch):
+    """Tests are written as scripts: the globals of their functions are the engines' namespaces."""
+    monkeypatch.setattr(request.module, "__name__", "__main__")
+
+
 @pytest.fixture(scope="session")
 def shared_pool():
     with pxrun.Cluster(n=4) as client:

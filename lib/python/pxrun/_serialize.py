@@ -11,6 +11,7 @@ cloudpickle, which is imported only then.
 """
 from __future__ import annotations
 
+import importlib
 import io
 import marshal
 import pickle
@@ -61,10 +62,34 @@ def _code(data: bytes) -> types.CodeType:
     return code
 
 
-def _function(data: bytes, free: int) -> types.FunctionType:
-    """A bare function whose globals are the engine's namespace."""
+_MAIN = {"__main__", "__mp_main__"}
+
+
+def _home(function: types.FunctionType) -> str | None:
+    """The module whose globals a function uses; None: those of the script, so the engine's namespace there."""
+    name = function.__globals__.get("__name__")
+    if name in _MAIN or function.__module__ in _MAIN:
+        return None
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if module is None or module.__dict__ is not function.__globals__:
+        raise _NeedsCloudpickle  # globals of their own, as namedtuple's methods have: they go along
+    return name
+
+
+def _globals(home: str | None) -> dict:
+    """Where there is no such module, the engine's namespace has to do."""
+    if home is not None:
+        try:
+            return importlib.import_module(home).__dict__
+        except ImportError:
+            pass
+    return sys.modules["__main__"].__dict__
+
+
+def _function(data: bytes, free: int, home: str | None) -> types.FunctionType:
+    """A bare function."""
     closure = tuple(types.CellType() for _ in range(free)) or None
-    return types.FunctionType(_code(data), sys.modules["__main__"].__dict__, None, None, closure)
+    return types.FunctionType(_code(data), _globals(home), None, None, closure)
 
 
 def _function_state(function: types.FunctionType, state: tuple) -> None:
@@ -121,13 +146,13 @@ def _reduce_function(function: types.FunctionType) -> tuple:
         function.__dict__,
         [_cell(cell) for cell in closure or ()],
     )
-    return _function, (data, len(closure or ())), state, None, None, _function_state
+    return _function, (data, len(closure or ()), _home(function)), state, None, None, _function_state
 
 
 def _importable(obj: Any) -> bool:
     """Whether the engine finds the very same object by its module and name."""
     module = getattr(obj, "__module__", None)
-    if module is None or module == "__main__" or module == "__mp_main__":
+    if module is None or module in _MAIN:
         return False
     found = sys.modules.get(module)
     if found is None:
@@ -250,7 +275,10 @@ def _thorough_pickler() -> Any:
 
         class Thorough(cloudpickle.CloudPickler):
             def reducer_override(self, obj: Any) -> Any:
-                reduced = _reduce(obj)
+                try:
+                    reduced = _reduce(obj)
+                except _NeedsCloudpickle:
+                    reduced = NotImplemented
                 return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
         _thorough = Thorough
@@ -269,32 +297,39 @@ class _Bytes:
         return type(self.value), (pickle.PickleBuffer(self.value),)
 
 
-def _wrap(obj: Any) -> Any:
-    """Puts large bytes aside, at the top and one level inside calls' arguments."""
+_WIDE = 64  #: longer containers are not searched for large bytes
+
+
+def _wrap(obj: Any, made: dict[int, Any]) -> Any:
+    """Puts large bytes aside, within containers too; what stood in two places still does."""
+    if id(obj) in made:
+        return made[id(obj)]
     kind = type(obj)
     if kind is bytes or kind is bytearray:
-        return _Bytes(obj) if len(obj) >= BYTES_OUT_OF_BAND else obj
-    return obj
+        new: Any = _Bytes(obj) if len(obj) >= BYTES_OUT_OF_BAND else obj
+    elif kind is list and len(obj) <= _WIDE:
+        new = made[id(obj)] = []
+        new += [_wrap(item, made) for item in obj]
+    elif kind is dict and len(obj) <= _WIDE:
+        new = made[id(obj)] = {}
+        new.update((key, _wrap(value, made)) for key, value in obj.items())
+    elif kind is tuple and len(obj) <= _WIDE:
+        new = tuple([_wrap(item, made) for item in obj])
+    else:
+        return obj
+    made[id(obj)] = new
+    return new
 
 
-def _wrap_deep(obj: Any) -> Any:
-    kind = type(obj)
-    if kind is tuple or kind is list:
-        return kind([_wrap_deep(item) for item in obj]) if len(obj) <= 64 else obj
-    if kind is dict:
-        return {key: _wrap_deep(value) for key, value in obj.items()} if len(obj) <= 64 else obj
-    return _wrap(obj)
-
-
-def _holds_bytes(obj: Any) -> bool:
+def _holds_bytes(obj: Any, seen: set[int]) -> bool:
+    """Whether _wrap() has something to do."""
     kind = type(obj)
     if kind is bytes or kind is bytearray:
         return len(obj) >= BYTES_OUT_OF_BAND
-    if kind is tuple or kind is list:
-        return len(obj) <= 64 and any(map(_holds_bytes, obj))
-    if kind is dict:
-        return len(obj) <= 64 and any(map(_holds_bytes, obj.values()))
-    return False
+    if kind is not list and kind is not tuple and kind is not dict or len(obj) > _WIDE or id(obj) in seen:
+        return False
+    seen.add(id(obj))
+    return any([_holds_bytes(item, seen) for item in (obj.values() if kind is dict else obj)])
 
 
 def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
@@ -320,8 +355,8 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
     """
     if type(obj) in _PLAIN:
         return pickle.dumps(obj, 5), None
-    if not in_band and _holds_bytes(obj):
-        obj = _wrap_deep(obj)
+    if not in_band and _holds_bytes(obj, set()):
+        obj = _wrap(obj, {})
     buffers = _Buffers(in_band)
     stream = io.BytesIO()
     try:
