@@ -113,7 +113,8 @@ class Cluster:
 
 
 def _client_class() -> type[Client]:
-    """Imported while the engines start, on another processor."""
+    """Imported while the engines start, on another processor; with what the first result needs."""
+    from .client import asyncresult  # noqa: F401
     from .client.client import Client
 
     return Client

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
 from .. import _pxrun, error
-from .asyncresult import AsyncResult
 from .view import DirectView
+
+if TYPE_CHECKING:
+    from .asyncresult import AsyncResult
 
 
 class Client:
@@ -122,6 +124,8 @@ class Client:
         bool
             Whether all are there.
         """
+        from .asyncresult import AsyncResult
+
         if jobs is None:
             jobs = list(self._pending)
         elif isinstance(jobs, AsyncResult):

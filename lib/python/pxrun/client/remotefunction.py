@@ -7,7 +7,6 @@ import inspect
 from typing import Any, Callable, Sequence
 
 from . import map as maps
-from .asyncresult import AsyncMapResult
 from .reference import Reference
 from .remote_calls import map_chunk, map_resolved
 from .results import Results
@@ -86,5 +85,7 @@ class ParallelFunction(RemoteFunction):
             arguments = [self.mapping.partition(s, i, parts) for s in sequences]
             results.append(view._submit_call(f, tuple(arguments), {}, [engine]))
         fname = getattr(self.func, "__name__", type(self.func).__name__)
+        from .asyncresult import AsyncMapResult
+
         ar = AsyncMapResult(view.client, Results(results), fname, False, mapping=self.mapping, length=length if mapped else None, function=self.func)
         return view._finish(ar, block)

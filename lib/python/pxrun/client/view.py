@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
 from .. import _pxrun, _serialize, error
 from . import map as maps
 from . import reference, remote_calls
-from .asyncresult import AsyncExecuteResult, AsyncMapResult, AsyncResult
 from .remotefunction import ParallelFunction, RemoteFunction
 from .reply import names_seen_by, outcome_of
 from .results import Results
+
+if TYPE_CHECKING:
+    from .asyncresult import AsyncResult
 
 _FLAGS = ("targets", "block", "track", "label")
 
@@ -120,6 +122,8 @@ class DirectView:
         if len(ids) > 1:
             self._check_alive(ids)
         result = self._submit_call(f, args, kwargs, ids)
+        from .asyncresult import AsyncResult
+
         return self._finish(AsyncResult(self.client, result, _name(f), single, self.label, function=f), block)
 
     def _call_one(self, f: Any, args: tuple, kwargs: dict, engine: int) -> Any:
@@ -127,6 +131,8 @@ class DirectView:
         body, buffers = _dump_call(f, args, kwargs)
         reply, result = self.client._core.call1(_pxrun.APPLY, 0, engine, body, buffers)
         if reply is None:
+            from .asyncresult import AsyncResult
+
             return AsyncResult(self.client, result, _name(f), True, self.label, function=f)
         code, body, buffers = reply
         if code == 0:
@@ -220,6 +226,8 @@ class DirectView:
             self._check_alive(ids)
         flags = _pxrun.EXECUTE_SILENT if silent else 0
         result = self.client._core.submit(_pxrun.EXECUTE, flags, ids, code.encode(), None)
+        from .asyncresult import AsyncExecuteResult
+
         ar = AsyncExecuteResult(self.client, result, "execute", single, label or self.label, code)
         if self.block if block is None else block:
             self._finish(ar, True)
@@ -292,6 +300,8 @@ class DirectView:
             if flatten and len(part) == 1:
                 part = part[0]
             results.append(self._submit_call(remote_calls.push, ({key: part},), {}, [engine]))
+        from .asyncresult import AsyncResult
+
         ar = AsyncResult(self.client, Results(results), "scatter", False, self.label)
         if self.block if block is None else block:
             got = self._finish(ar, True)
@@ -310,6 +320,8 @@ class DirectView:
         ids, _ = self._targets(targets)
         self._check_alive(ids)
         result = self._submit_call(remote_calls.pull, (key,), {}, ids)
+        from .asyncresult import AsyncMapResult
+
         ar = AsyncMapResult(self.client, result, "gather", False, self.label, mapping=mapping)
         return self._finish(ar, self.block if block is None else block)
 
