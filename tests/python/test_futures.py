@@ -298,6 +298,32 @@ def test_cancel_kills_what_does_not_listen():
         assert rc[0].apply_sync(os.getpid) != pid
 
 
+def test_cancel_of_one_engines_part(pool):
+    pool[0].push({"stay": True}, block=True), pool[1].push({"stay": False}, block=True)
+    ar = pool[[0, 1]].execute("import time\nwhile stay: time.sleep(0.01)", block=False)
+    part = ar.split()[0]
+    while not part.running():
+        pass
+    assert part.cancel() and part.wait(10) and part.cancelled()
+    with pytest.raises(error.TaskAborted):
+        part.get()
+    assert ar.wait(10) and not ar.split()[1].cancelled() and ar.split()[1].successful()
+
+
+def test_future_in_a_forked_child_is_refused(pool, hold):
+    ar = hold(0).ar
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            concurrent.futures.wait([ar], timeout=5)
+        except error.ClosedError:
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def test_cancel_loses_against_a_function_that_returns(pool):
     def deaf():
         import signal as s
@@ -324,6 +350,28 @@ def test_timeout_of_a_request(pool, targets):
     assert isinstance(caught.value, TimeoutError) and not isinstance(caught.value, error.RemoteError)
     assert "engine 1" in str(caught.value) or "engines 0, 1" in str(caught.value)
     assert view.apply_sync(square, 3)
+
+
+def test_timeout_of_a_view(pool):
+    view = pool.direct_view([0, 1], timeout=0.2)
+    one = pool.direct_view(0, timeout=0.2)
+    for call in (lambda: view.execute("while True: pass", block=True), lambda: view.map_sync(endless, range(2)), lambda: one.apply_sync(endless, 1)):
+        with pytest.raises(error.TaskTimeout, match="after 0.2 s"):
+            call()
+    assert view.apply_sync(square, 3) == [9, 9] and one.apply_sync(square, 3) == 9
+    with pool[0].temp_flags(timeout=0.1):
+        pass
+    for bad in (0, -1):
+        with pytest.raises(ValueError, match="a timeout is None or a number of seconds above 0"):
+            view.set_flags(timeout=bad)
+
+
+def endless(x):
+    while True:
+        pass
+
+
+endless.__module__ = "__main__"  # sent by value: engines cannot import this file
 
 
 def test_timeout_of_what_waits_and_of_what_is_in_time(pool, hold):

@@ -247,24 +247,28 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
                 raise ValueError("get() gives all values: to have the first that is there use wait(return_when=FIRST_COMPLETED)")
             if not ready:
                 raise TimeoutError("Result not ready.")
-            if not (self._return_exceptions if return_exceptions is None else return_exceptions):
+            if return_when == FIRST_EXCEPTION:
                 self._raise_failure()
-            return self._values()
+            outcomes = [self._outcome(i) for i in range(self._count)]
+            if not (self._return_exceptions if return_exceptions is None else return_exceptions):
+                if any([exception is not None for _, exception in outcomes]):
+                    self._raise_failure()
+            return self._values(outcomes)
         finally:
             # an exception that is kept keeps this frame, and with it the result
+            outcomes = []
             del self
 
     def result(self, timeout: float | None = None) -> Any:
         """As get(); the name of concurrent.futures."""
         return self.get(timeout)
 
-    def _values(self) -> Any:
-        """Values, and exceptions in their place, of a result that is ready."""
-        values = [self._outcome(i) for i in range(self._count)]
+    def _values(self, outcomes: list[reply.Outcome]) -> Any:
+        """Values, and exceptions in their place."""
         if self._single:
-            value, exception = values[0]
+            value, exception = outcomes[0]
             return value if exception is None else exception
-        return self._joined(values)
+        return self._joined(outcomes)
 
     def _joined(self, outcomes: list[reply.Outcome]) -> Any:
         return [value if exception is None else exception for value, exception in outcomes]

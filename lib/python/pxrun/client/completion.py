@@ -47,7 +47,9 @@ class Completion:
         self._thread: threading.Thread | None = None
 
     def watch(self, ar: Any) -> None:
-        """Calls ar._complete() as soon as it is ready: at once if it is."""
+        """Calls ar._complete() as soon as it is ready: at once if it is. ClosedError in a forked child."""
+        if not ar.ready():
+            ar._client._core.wait_any(-1, 0)
         with self._changed:
             self._watched.add(ar)
             self._wake()

@@ -15,7 +15,7 @@ from .results import Results
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
-_FLAGS = ("targets", "block", "track", "label")
+_FLAGS = ("targets", "block", "track", "label", "timeout")
 
 
 class DirectView:
@@ -36,6 +36,9 @@ class DirectView:
         Whether results tell when arrays that were sent are released.
     label : str or None
         Kept in the metadata of results.
+    timeout : float or None
+        Seconds that requests may take, from when they are sent. What takes longer is
+        interrupted, and its result is `TaskTimeout`.
     """
 
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
@@ -44,6 +47,7 @@ class DirectView:
         self.block = client.block
         self.track = False
         self.label: str | None = None
+        self._timeout: float | None = None
         self.set_flags(**flags)
 
     def __repr__(self) -> str:
@@ -58,6 +62,16 @@ class DirectView:
         return len(self.client) if self.targets == "all" else len(self.targets)
 
     # --- flags
+
+    @property
+    def timeout(self) -> float | None:
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f"a timeout is None or a number of seconds above 0, not {seconds!r}")
+        self._timeout = seconds
 
     def set_flags(self, **flags: Any) -> "DirectView":
         """Sets attributes; KeyError for one that is no flag. Returns the view."""
@@ -106,6 +120,8 @@ class DirectView:
 
     def _finish(self, ar: AsyncResult, block: bool) -> Any:
         """The result, or with block its value. Ctrl-C ends the wait, not the request."""
+        if self._timeout is not None:
+            ar._expire_after(self._timeout)
         if not block:
             return ar
         try:
@@ -117,7 +133,7 @@ class DirectView:
 
     def _call(self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None) -> Any:
         ids, single = self._targets(targets)
-        if single and block:
+        if single and block and self._timeout is None:
             return self._call_one(f, args, kwargs, ids[0])
         if len(ids) > 1:
             self._check_alive(ids)
@@ -229,8 +245,7 @@ class DirectView:
         from .asyncresult import AsyncExecuteResult
 
         ar = AsyncExecuteResult(self.client, result, "execute", single, label or self.label, code)
-        if self.block if block is None else block:
-            self._finish(ar, True)
+        self._finish(ar, self.block if block is None else block)
         return ar
 
     def run(self, filename: str, targets: Any = None, block: bool | None = None) -> AsyncResult:
@@ -303,10 +318,8 @@ class DirectView:
         from .asyncresult import AsyncResult
 
         ar = AsyncResult(self.client, Results(results), "scatter", False, self.label)
-        if self.block if block is None else block:
-            got = self._finish(ar, True)
-            return got if got is ar else None
-        return ar
+        got = self._finish(ar, self.block if block is None else block)
+        return ar if got is ar else None
 
     def gather(self, key: str, dist: str = "b", targets: Any = None, block: bool | None = None) -> Any:
         """The parts that the engines have under a name, joined.
