@@ -648,8 +648,9 @@ def _taking_one(f):
 
 
 def test_NameError_of_a_name_that_is_nowhere(pool):
-    with pytest.raises(NameError, match="there is no 'nowhere_at_all' there, nor here"):
+    with pytest.raises(NameError) as caught:
         pool[0].apply_sync(needs_nothing_known)
+    assert str(caught.value) == "[0:apply] NameError: name 'nowhere_at_all' is not defined"
 
 
 def test_NameError_of_pull_has_no_advice(pool):

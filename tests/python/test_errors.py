@@ -34,7 +34,8 @@ def test_RemoteError_says_what_and_where(pool):
     assert (e.ename, e.evalue) == e.args == ("ZeroDivisionError", "division by zero")
     assert str(e) == "[1:execute] ZeroDivisionError: division by zero"
     assert repr(e) == "<RemoteError[1]:ZeroDivisionError(division by zero)>"
-    assert e.engine_info["engine_id"] == 1 and e.engine_info["method"] == "execute"
+    uuid = pool[1].execute("1", block=True).engine_uuid
+    assert e.engine_info == {"engine_id": 1, "engine_uuid": uuid, "method": "execute"} and uuid
     with pytest.raises(error.RemoteError, match=r"^\[2:apply\] "):
         pool[2].apply_sync(lambda: 1 / 0)
 
@@ -234,6 +235,15 @@ def test_causes_and_contexts_are_in_the_traceback(pool):
     e = failed(pool[0], "try:\n    1/0\nexcept Exception as e:\n    raise ValueError('second') from e")
     assert isinstance(e, ValueError)
     assert "ZeroDivisionError" in e.traceback and "direct cause" in e.traceback
+
+
+def test_result_that_cannot_be_unpickled_here(pool):
+    pool[:].execute("import os\nclass Here:\n    def __reduce__(self): return os.path.join, (1,)", block=True)
+    with pytest.raises(TypeError, match="result of engine 1 cannot be unpickled here: TypeError"):
+        pool[1].pull("Here()", block=True)
+    with pytest.raises(error.CompositeError, match=r"(?s)\[0:apply\]: TypeError: the result of engine 0.*\[1:apply\]") as caught:
+        pool[[0, 1]].pull("Here()", block=True)
+    assert caught.value.args == ("TypeError", "TypeError")
 
 
 # --- CompositeError

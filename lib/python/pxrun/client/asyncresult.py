@@ -8,7 +8,6 @@ import itertools
 import os
 import threading
 import time
-import uuid
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import Any, Callable, Generator, Iterable, Iterator, Sequence
 
@@ -23,7 +22,7 @@ from .stoppable import Stoppable, TaskCancelled
 #: What Future's machinery reads; made when something reads it first.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
 _PENDING, _FINISHED = "PENDING", "FINISHED"
-_session = uuid.uuid4().hex[:16]
+_session = os.urandom(8).hex()
 _numbers = itertools.count()
 
 
@@ -197,7 +196,7 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
             lender, there = self._lenders[i]
             return lender._outcome(there)
         code, body, buffers = self._result.reply(i)
-        value, exception = reply.outcome_of(code, body, buffers, self.targets[i], self._decoder(i), self._known)
+        value, exception = reply.outcome_of(code, body, buffers, self.targets[i], self._client._core, self._decoder(i), self._known)
         if exception is not None and i in self._stopped:
             exception = self._judged(i, exception)
         return value, exception
@@ -211,7 +210,7 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         if not isinstance(exception, (error.TaskAborted, error.EngineError)) and getattr(exception, "ename", "") != "KeyboardInterrupt":
             return exception
         made = self._stopped[i](f"{self._fname} on engine {self.targets[i]}")
-        made.engine_info = {"engine_id": self.targets[i], "method": "apply"}  # type: ignore[attr-defined]
+        made.engine_info = getattr(exception, "engine_info", {})  # type: ignore[attr-defined]
         made.__cause__ = exception
         return made
 

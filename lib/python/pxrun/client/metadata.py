@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import pickle
 import time
-import uuid
 from typing import Any, Callable
 
 from .. import error
+from .reply import engine_uuid
 
 #: Also attributes and keys of an AsyncResult.
 KEYS = (
@@ -96,15 +96,10 @@ class Described:
 
     def _about(self: Any, i: int) -> dict:
         """The metadata that no engine needs to tell."""
-        core, engine = self._client._core, self.targets[i]
-        try:
-            where = f"{core.folder}/{core.supervisor_pid}/{engine}"
-        except error.PoolError:
-            where = f"{self.msg_ids[0]}/{engine}"
         return {
             "msg_id": self.msg_ids[i],
-            "engine_id": engine,
-            "engine_uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, where)),
+            "engine_id": self.targets[i],
+            "engine_uuid": engine_uuid(self._client._core, self.targets[i]),
             "execute_input": self._code,
             "label": self._label,
         }

@@ -18,7 +18,19 @@ def unpickle(body: bytes, buffers: list | None) -> Any:
     return _serialize.loads(body, buffers or ())
 
 
-def outcome_of(code: int, body: Any, buffers: list | None, engine: int, decode: Callable = unpickle, known: dict | None = None) -> Outcome:
+def engine_uuid(core: Any, engine: int) -> str:
+    """What names an engine of a pool among all engines there ever were; empty once the client is closed."""
+    import uuid
+
+    try:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{core.folder}/{core.supervisor_pid}/{engine}"))
+    except ConnectionError:
+        return ""
+
+
+def outcome_of(
+    code: int, body: Any, buffers: list | None, engine: int, core: Any, decode: Callable = unpickle, known: dict | None = None
+) -> Outcome:
     """(value, None) or (None, exception) for a reply.
 
     Parameters
@@ -27,6 +39,8 @@ def outcome_of(code: int, body: Any, buffers: list | None, engine: int, decode: 
         As Result.reply() has them.
     engine : int
         The id of who answered.
+    core : _pxrun.Client
+        The client that asked.
     decode : callable
         Makes a value of a body and its buffers.
     known : dict, optional
@@ -36,15 +50,17 @@ def outcome_of(code: int, body: Any, buffers: list | None, engine: int, decode: 
         try:
             return decode(body, buffers), None
         except Exception as e:
-            what = TypeError(f"the result of engine {engine} cannot be unpickled here: {type(e).__name__}: {e}")
-            what.__cause__ = e
-            return None, what
+            bad: Any = TypeError(f"the result of engine {engine} cannot be unpickled here: {type(e).__name__}: {e}")
+            bad.__cause__ = e
+            bad.engine_info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
+            return None, bad
     from .. import error
 
+    info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
     if code != _pxrun.EREMOTE:
-        return None, error.from_words(code, body, {"engine_id": engine, "method": "apply"})
-    ename, evalue, traceback, pickled, method = _values.decode(body)
-    made = error.remote_error(ename, evalue, traceback, {"engine_id": engine, "method": method}, pickled)
+        return None, error.from_words(code, body, info)
+    ename, evalue, traceback, pickled, info["method"] = _values.decode(body)
+    made = error.remote_error(ename, evalue, traceback, info, pickled)
     if known is not None and ename == "NameError":
         made.hint = _missing_name(evalue, known)
     return None, made
@@ -67,13 +83,13 @@ def names_seen_by(f: Any) -> dict | None:
 
 
 def _missing_name(evalue: str, known: dict) -> str:
-    """What to do about "name 'x' is not defined"; empty if that is not what it says."""
+    """What to do about "name 'x' is not defined"; empty if the client does not have it either."""
     found = re.match(r"(?:global |free )?(?:name|variable) '([^']+)' is not defined", evalue)
     if found is None:
         return ""
     name = found[1]
     if name not in known:
-        return f"(a function that is sent sees the engine's names; there is no {name!r} there, nor here)"
+        return ""
     return f"({name!r} is defined here, but a function that is sent sees the engine's names. {_how_to_send(name, known[name])})"
 
 

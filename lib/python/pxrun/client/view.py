@@ -154,7 +154,7 @@ class DirectView:
         if code == 0:
             if body == _serialize.NONE:
                 return None
-        value, exception = outcome_of(code, body, buffers, engine, known=names_seen_by(f) if code else None)
+        value, exception = outcome_of(code, body, buffers, engine, self.client._core, known=names_seen_by(f) if code else None)
         if exception is not None:
             raise exception
         return value
