@@ -62,7 +62,7 @@ def test_get_return_exceptions_and_after_a_raise(pool):
 
 
 def test_get_FIRST_EXCEPTION_raises_before_the_rest_is_there(pool, hold):
-    hold(1)
+    gate = hold(1)
     ar = pool[[0, 1]].apply_async(lambda: 1 / 0)
     with pytest.raises(error.CompositeError) as caught:
         ar.get(return_when=concurrent.futures.FIRST_EXCEPTION)
@@ -70,6 +70,11 @@ def test_get_FIRST_EXCEPTION_raises_before_the_rest_is_there(pool, hold):
     assert not ar.ready()
     with pytest.raises(ValueError, match="FIRST_COMPLETED"):
         ar.get(return_when=concurrent.futures.FIRST_COMPLETED)
+    with pytest.raises(TimeoutError):
+        ar.get(0.01, return_exceptions=True, return_when=concurrent.futures.FIRST_EXCEPTION)
+    gate.open()
+    both = ar.get(return_exceptions=True, return_when=concurrent.futures.FIRST_EXCEPTION)
+    assert [type(e) for e in both] == [type(both[0])] * 2 and isinstance(both[0], ZeroDivisionError)
 
 
 def test_get_after_close(pool):

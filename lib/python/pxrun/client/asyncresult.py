@@ -26,7 +26,7 @@ _session = os.urandom(8).hex()
 _numbers = itertools.count()
 
 
-def _no_longer(timeout: float | None) -> float | None:
+def _end_of(timeout: float | None) -> float | None:
     """When a timeout ends; None: never."""
     return None if timeout is None or timeout < 0 else time.monotonic() + timeout
 
@@ -153,7 +153,7 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
 
     def _wait_until(self, reached: Callable[[], bool], timeout: float | None = None) -> bool:
         """Waits for something that is so or not each time when a request finishes."""
-        core, end = self._client._core, _no_longer(timeout)
+        core, end = self._client._core, _end_of(timeout)
         while True:
             try:
                 seen = core.wait_any(-1, 0)
@@ -238,20 +238,20 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
             The request was aborted, or had its own timeout and did not finish in it.
         """
         try:
-            if return_when == FIRST_EXCEPTION:
-                ready = self._wait_until(self._reached(return_when), timeout)
-            elif return_when in (None, ALL_COMPLETED):
-                ready = self._result.wait(timeout)
-            else:
+            if return_when not in (None, ALL_COMPLETED, FIRST_EXCEPTION):
                 raise ValueError("get() gives all values: to have the first that is there use wait(return_when=FIRST_COMPLETED)")
+            raising = not (self._return_exceptions if return_exceptions is None else return_exceptions)
+            if return_when == FIRST_EXCEPTION and raising:
+                ready = self._wait_until(self._reached(return_when), timeout)
+            else:
+                ready = self._result.wait(timeout)
             if not ready:
                 raise TimeoutError("Result not ready.")
-            if return_when == FIRST_EXCEPTION:
+            if return_when == FIRST_EXCEPTION and raising:
                 self._raise_failure()
             outcomes = [self._outcome(i) for i in range(self._count)]
-            if not (self._return_exceptions if return_exceptions is None else return_exceptions):
-                if any([exception is not None for _, exception in outcomes]):
-                    self._raise_failure()
+            if raising and any([exception is not None for _, exception in outcomes]):
+                self._raise_failure()
             return self._values(outcomes)
         finally:
             # an exception that is kept keeps this frame, and with it the result

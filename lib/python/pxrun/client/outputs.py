@@ -70,7 +70,9 @@ class Outputs:
             thread.join()
             live.show(last=True)
 
-    def wait_interactive(self: Any, interval: float = 0.1, timeout: float | None = -1, widget: bool | None = None, return_when: str = "ALL_COMPLETED") -> None:
+    def wait_interactive(
+        self: Any, interval: float = 0.1, timeout: float | None = -1, widget: bool | None = None, return_when: str = "ALL_COMPLETED"
+    ) -> None:
         """Waits, and shows a progress bar; returns when all is there or the time is over.
 
         Parameters
