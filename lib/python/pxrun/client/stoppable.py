@@ -38,9 +38,9 @@ class Stoppable:
     def cancel(self: Any, grace: float | None = GRACE) -> bool:
         """Stops the request, also where it runs.
 
-        What waits is taken back. What runs is interrupted: KeyboardInterrupt is raised in it. If
-        it has not ended after `grace` seconds its engine is killed, and what the pool's restart
-        policy says happens. get() raises `TaskAborted`, as soon as the engines are free again.
+        What waits is taken back. What runs is interrupted: KeyboardInterrupt is raised in it, and
+        once more if it still runs after a quarter of `grace`. If it has not ended after `grace`
+        seconds its engine is killed, and what the pool's restart policy says happens. get() raises `TaskAborted`, as soon as the engines are free again.
 
         Parameters
         ----------
@@ -68,8 +68,12 @@ class Stoppable:
                 stopped = True
                 if not self._result.done(i):
                     interrupted.append(i)
-        if interrupted and grace is not None:
-            completion.of(self._client).after(grace, self, lambda: self._kill(interrupted))
+        if interrupted:
+            later = completion.of(self._client).after
+            # an engine that had just taken the request may have let the first one pass
+            later((GRACE if grace is None else grace) / 4, self, lambda: self._signal(interrupted, signal.SIGINT))
+            if grace is not None:
+                later(grace, self, lambda: self._signal(interrupted, signal.SIGKILL))
         return stopped
 
     def _stop_entry(self: Any, i: int, reason: Callable[[str], Exception]) -> bool:
@@ -93,10 +97,12 @@ class Stoppable:
         del self._stopped[i]
         return False
 
-    def _kill(self: Any, entries: Iterable[int]) -> None:
+    def _signal(self: Any, entries: Iterable[int], number: int) -> None:
+        """Sends a signal to the engines that still work on these entries."""
         for i in entries:
             if not self._result.done(i) and self._result.running(i):
-                self._client._core.signal(self.targets[i], signal.SIGKILL)
+                with contextlib.suppress(error.EngineError):  # it died meanwhile
+                    self._client._core.signal(self.targets[i], number)
 
     def _expire_after(self: Any, seconds: float) -> None:
         """Sets the request's own timeout, from now on."""
