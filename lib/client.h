@@ -102,6 +102,10 @@ int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeou
 void px_notifier_quiet(struct px_notifier *notifier);
 /* Of a closed client: waits until the thread has left. */
 void px_notifier_free(struct px_notifier *notifier);
+/* Waits until nothing that was sent is unanswered. As px_client_wait_any(). */
+int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns);
+/* Counts the unanswered requests of each engine id; counts has PX_ENGINES_MAX entries. PX_ECLOSED. */
+int px_client_queued(struct px_client *client, uint32_t *counts);
 /*
  * Only the caller waits for this result, so nobody else need be woken by it; false takes that
  * back, and tells of what has come meanwhile.

@@ -309,3 +309,18 @@ void px_client_read_all(struct px_client *client)
 		}
 	}
 }
+
+int px_client_queued(struct px_client *client, uint32_t *counts)
+{
+	int rc = px_client_poll(client);
+
+	memset(counts, 0, PX_ENGINES_MAX * sizeof(*counts));
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
+		for (const struct px_request *request = queue->head; request; request = request->next)
+			counts[queue->engine] += !request->aborted;
+	pthread_mutex_unlock(&client->lock);
+	return 0;
+}

@@ -200,6 +200,32 @@ int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeou
 	return rc;
 }
 
+/* What was aborted is done for its user, though it is in its queue. */
+static int idle(void *ctx)
+{
+	const struct px_client *client = ctx;
+
+	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
+		for (const struct px_request *request = queue->head; request; request = request->next)
+			if (!request->aborted)
+				return 0;
+	return 1;
+}
+
+int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns)
+{
+	int rc = px_client_own(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	rc = px_client_usable(client);
+	if (rc == 0)
+		rc = px_client_wait_locked(client, idle, client, timeout_ns, PX_BELL_FRAME);
+	pthread_mutex_unlock(&client->lock);
+	return rc;
+}
+
 int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 {
 	return px_client_wait(result->client, &result, 1, timeout_ns);

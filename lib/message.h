@@ -40,7 +40,7 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
  * reply to APPLY: a pickle, its buffers behind.
  * PX_EREMOTE: values: str ename, str evalue, str traceback, bytes (pickle of the
  *   exception, empty where it cannot be had), str method ("apply", "execute", ...).
- * PX_EABORTED: nothing.
+ * PX_EABORTED: UTF-8 words.
  * other codes (an engine's own failure, such as PX_ENOMEM): UTF-8 words.
  * STREAM of DISPLAY or DATA: a pickle, of (data, metadata) by MIME type or of a dict.
  */

@@ -214,6 +214,9 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 	PX_KILLPOINT("loop.request.taken"); /* dead here: the client is told, the request is gone */
 	if (!begun || (in->kind == PX_REQUEST_EXECUTE && in->id <= c->stop_id)) {
 		reply.code = PX_EABORTED;
+		reply.body = begun ? "aborted, for code that was to run before it failed" :
+				     "aborted before it ran";
+		reply.body_bytes = strlen(reply.body);
 	} else if (in->kind == PX_REQUEST_NOOP) {
 		reply.body = in->body;
 		reply.body_bytes = in->body_bytes;

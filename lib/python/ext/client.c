@@ -362,6 +362,47 @@ static PyObject *client_wait_any(PyObject *self, PyObject *args)
 	return rc < 0 && rc != PX_ETIMEDOUT ? px_raise(rc) : PyLong_FromUnsignedLongLong(finished);
 }
 
+static PyObject *client_wait_idle(PyObject *self, PyObject *timeout)
+{
+	struct px_client *client = client_of(self);
+	uint64_t ns;
+	int rc;
+
+	if (!client || px_timeout(timeout, &ns) < 0)
+		return NULL;
+	rc = px_wait_idle(client, ns);
+	if (rc == PX_RAISED)
+		return NULL;
+	return rc < 0 && rc != PX_ETIMEDOUT ? px_raise(rc) : PyBool_FromLong(rc == 0);
+}
+
+static PyObject *client_queued(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+	uint32_t counts[PX_ENGINES_MAX];
+	PyObject *found;
+	int rc;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	ASK(px_client_queued(client, counts));
+	found = PyDict_New();
+	for (long id = 0; found && id < PX_ENGINES_MAX; id++) {
+		PyObject *key, *count;
+
+		if (!counts[id])
+			continue;
+		key = PyLong_FromLong(id);
+		count = PyLong_FromUnsignedLong(counts[id]);
+		if (!key || !count || PyDict_SetItem(found, key, count) < 0)
+			Py_CLEAR(found);
+		Py_XDECREF(count);
+		Py_XDECREF(key);
+	}
+	return found;
+}
+
 static PyObject *client_fileno(PyObject *self, PyObject *unused)
 {
 	struct px_client *client = client_of(self);
@@ -424,6 +465,10 @@ static PyMethodDef client_methods[] = {
 	{ "wait_any", client_wait_any, METH_VARARGS,
 	  "wait_any(seen, timeout) -> int\n\nWaits until the number of requests that have finished is "
 	  "another one than seen, and returns it; -1 returns it at once." },
+	{ "wait_idle", client_wait_idle, METH_O,
+	  "wait_idle(timeout) -> bool\n\nUntil nothing that was sent is unanswered." },
+	{ "queued", client_queued, METH_NOARGS,
+	  "queued() -> {engine: number}\n\nUnanswered requests of engines that have some." },
 	{ "fileno", client_fileno, METH_NOARGS,
 	  "fileno() -> int\n\nA descriptor that is readable once something finished, until poll()." },
 	{ "trim", client_trim, METH_NOARGS, "trim() -> bytes given back" },

@@ -43,15 +43,17 @@ static void result_dealloc(PyObject *self)
 
 /* What is waited for in slices, with a look at signals between them. */
 struct slices {
-	struct px_result *result; /* NULL: any of client's */
+	struct px_result *result; /* NULL: something of client's */
 	struct px_client *client;
-	uint64_t *seen;
+	uint64_t *seen; /* any; NULL: all */
 };
 
 static int wait_slice(const struct slices *what, uint64_t slice_ns)
 {
-	return what->result ? px_result_wait(what->result, slice_ns) :
-			      px_client_wait_any(what->client, what->seen, slice_ns);
+	if (what->result)
+		return px_result_wait(what->result, slice_ns);
+	return what->seen ? px_client_wait_any(what->client, what->seen, slice_ns) :
+			    px_client_wait_idle(what->client, slice_ns);
 }
 
 static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
@@ -78,6 +80,11 @@ static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 int px_wait(struct px_result *result, uint64_t timeout_ns)
 {
 	return wait_in_slices(&(struct slices){ .result = result }, timeout_ns);
+}
+
+int px_wait_idle(struct px_client *client, uint64_t timeout_ns)
+{
+	return wait_in_slices(&(struct slices){ .client = client }, timeout_ns);
 }
 
 int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns)

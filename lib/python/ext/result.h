@@ -20,6 +20,8 @@ int px_timeout(PyObject *seconds, uint64_t *ns);
 #define PX_RAISED (-100) /* of the next: an exception is set, that of a signal's handler */
 /* Waits without the interpreter's lock: 0, PX_ETIMEDOUT, another error, or PX_RAISED. */
 int px_wait(struct px_result *result, uint64_t timeout_ns);
+/* The same until nothing that the client sent is unanswered. */
+int px_wait_idle(struct px_client *client, uint64_t timeout_ns);
 /* The same until client has more finished requests than *seen, which becomes their number. */
 int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import error
     from .client.asyncresult import AsyncMapResult, AsyncResult
     from .client.client import Client
+    from .client.dependency import depend, dependent, require
     from .client.reference import Reference
     from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
     from .client.view import DirectView
@@ -51,15 +52,18 @@ if TYPE_CHECKING:
         UnmetDependency,
         UnmetDependencyError,
     )
+    from .util import interactive
 
 #: Where the public names are.
 _HOMES = {
     ".client.asyncresult": ("AsyncMapResult", "AsyncResult"),
     ".client.client": ("Client",),
+    ".client.dependency": ("depend", "dependent", "require"),
     ".client.reference": ("Reference",),
     ".client.remotefunction": ("ParallelFunction", "RemoteFunction", "parallel", "remote"),
     ".client.view": ("DirectView",),
     ".cluster": ("Cluster",),
+    ".util": ("interactive",),
     ".error": (
         "AlreadyDisplayedError", "ArenaError", "ClosedError", "CompositeError", "DependencyTimeout", "EngineError",
         "ImpossibleDependency", "InvalidDependency", "IPythonError", "KernelError", "NoEnginesRegistered",
@@ -75,7 +79,7 @@ __all__ = ["__version__", "error", *_HOME]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name], __name__), name)
-    elif name in ("client", "cluster", "engine", "error"):
+    elif name in ("client", "cluster", "engine", "error", "util"):
         value = importlib.import_module("." + name, __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -196,8 +196,32 @@ def _sendable(f: Any) -> Any:
     return None
 
 
+#: What pickles everything instead of this module's picklers, after use(); None: they do.
+_other: Any = None
+
+
+def use(name: str) -> None:
+    """Has 'cloudpickle' or 'dill' pickle everything in this process, or 'pickle': again this module."""
+    global _other
+    if name == "pickle":
+        _other = None
+    elif name in ("cloudpickle", "dill"):
+        _other = importlib.import_module(name)
+    else:
+        raise ValueError(f"a serializer is 'pickle', 'cloudpickle' or 'dill', not {name!r}")
+
+
+def _dumps_by_other(obj: Any, in_band: bool) -> tuple[bytes, list | None]:
+    buffers = _Buffers(in_band)
+    if _other.__name__ == "dill":
+        return _other.dumps(obj, 4), None  # dill knows no buffers
+    return _other.dumps(obj, 5, buffer_callback=buffers), buffers.found or None
+
+
 def dumps_call(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
     """As dumps() of (f, args, kwargs); most calls have plain arguments and go faster."""
+    if _other is not None:
+        return dumps((f, args, kwargs))
     for arg in args:
         if type(arg) not in _PLAIN:
             return dumps((f, args, kwargs))
@@ -355,6 +379,8 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
     """
     if type(obj) in _PLAIN:
         return pickle.dumps(obj, 5), None
+    if _other is not None:
+        return _dumps_by_other(obj, in_band)
     if not in_band and _holds_bytes(obj, set()):
         obj = _wrap(obj, {})
     buffers = _Buffers(in_band)

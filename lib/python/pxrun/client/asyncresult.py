@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import itertools
-import os
 import threading
 import time
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
@@ -16,13 +15,13 @@ from . import completion, metadata, reply
 from .map import Map
 from .metadata import Described
 from .outputs import Outputs
+from .requests import message_id
 from .results import Results, Trackers
 from .stoppable import Stoppable, TaskCancelled
 
 #: What Future's machinery reads; made when something reads it first.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
 _PENDING, _FINISHED = "PENDING", "FINISHED"
-_session = os.urandom(8).hex()
 _numbers = itertools.count()
 
 
@@ -99,7 +98,7 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         """One for each engine's part of the request; of no two requests they are the same."""
         if self._lenders:
             return [ar.msg_ids[i] for ar, i in self._lenders]
-        return [f"{_session}_{os.getpid()}_{self._first_number}_{i}" for i in range(self._count)]
+        return [message_id(self._first_number, i) for i in range(self._count)]
 
     @property
     def owner(self) -> bool:

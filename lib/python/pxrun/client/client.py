@@ -2,30 +2,48 @@
 """A connection to a pool."""
 from __future__ import annotations
 
+import collections
+import json
 import os
+import signal
+import sys
 import time
-import weakref
 from typing import TYPE_CHECKING, Any, Iterator
 
 from .. import _pxrun, error
+from .requests import Requests
 from .view import DirectView
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from .asyncresult import AsyncResult
+
+#: What is known of an engine: `Client.engines`.
+EngineInfo = collections.namedtuple("EngineInfo", "id pid state generation restarts done")
 
 
 class Client:
     """Attaches to a pool that runs.
 
+    May be used by several threads at once; not in a child after a fork.
+
     Parameters
     ----------
-    connection_info : str, optional
-        Path of a connection file. Without it and without a profile:
+    connection_info : str or dict, optional
+        Path of a connection file, or what stands in it. Without it and without a profile:
         ``$PXRUN_CONNECTION`` (set by ``pxrun run``), else the profile.
     profile : str, optional
         The pool's name; default ``$PXRUN_PROFILE``, else "default".
     timeout : float
         Seconds to wait for the pool to appear.
+
+    Attributes
+    ----------
+    block : bool
+        What `block` is in views that are made from now on.
+    cluster : Cluster or None
+        What started the pool, if it was this process.
 
     Raises
     ------
@@ -40,21 +58,24 @@ class Client:
     >>> rc[:].apply_sync(os.getpid)             # doctest: +SKIP
     """
 
-    def __init__(self, connection_info: str | None = None, *, profile: str | None = None, timeout: float = 0.0) -> None:
-        self.block = False
-        self.cluster: Any = None
-        self._pending: weakref.WeakSet = weakref.WeakSet()
-        self._core = _attach(_where(connection_info, profile), timeout)
+    def __init__(
+        self, connection_info: str | dict | None = None, *, profile: str | None = None, timeout: float = 0.0
+    ) -> None:
+        self._set_up(_attach(_where(connection_info, profile), timeout), None)
 
     @classmethod
     def _of(cls, core: Any, cluster: Any = None) -> "Client":
         """A client over a connection that exists already."""
         self = cls.__new__(cls)
+        self._set_up(core, cluster)
+        return self
+
+    def _set_up(self, core: Any, cluster: Any) -> None:
         self.block = False
         self.cluster = cluster
-        self._pending = weakref.WeakSet()
+        self._requests = Requests()
         self._core = core
-        return self
+        _offer_magics(self)
 
     def __repr__(self) -> str:
         return f"<Client of {self._core.profile!r}: {len(self)} engines>"
@@ -104,18 +125,90 @@ class Client:
             raise error.EngineError(f"No such engine: {target}; the live ones are {ids}")
         return target
 
+    @property
+    def engines(self) -> dict[int, EngineInfo]:
+        """What is known of each engine; its generation counts its restarts, after which its namespace is empty."""
+        return {e["id"]: EngineInfo(*(e[k] for k in EngineInfo._fields)) for e in json.loads(self._core.status())["engines"]}
+
+    def wait_for_engines(self, n: int | None = None, *, timeout: float = -1, block: bool = True, interactive: Any = None) -> Any:
+        """Waits until so many engines serve.
+
+        Parameters
+        ----------
+        n : int, optional
+            Default: as many as the cluster of this client has.
+        timeout : float
+            Seconds; negative: for ever.
+        block : bool
+            With False a Future is returned at once.
+
+        Raises
+        ------
+        TimeoutError
+            Says how many there are.
+        """
+        if n is None:
+            n = getattr(self.cluster, "n", None) or len(self)
+        if not block:
+            return _in_a_thread(self._wait_for_engines, n, timeout)
+        return self._wait_for_engines(n, timeout)
+
+    def _wait_for_engines(self, n: int, timeout: float) -> None:
+        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        while True:
+            ready = sum(e.state == "up" for e in self.engines.values())
+            if ready >= n:
+                return
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"{n} engines not ready in {timeout} seconds. Currently ready: {ready}")
+            time.sleep(0.005)
+
+    def executor(self, targets: Any = None) -> Any:
+        """A view as a concurrent.futures.Executor."""
+        return self.direct_view("all" if targets is None else targets).executor
+
+    def activate(self, targets: Any = "all", suffix: str = "") -> DirectView:
+        """Makes a blocking view, and its ``%px`` magics in IPython."""
+        view = self.direct_view(targets, block=True)
+        view.activate(suffix)
+        return view
+
     # --- results
 
     def _remember(self, ar: AsyncResult) -> None:
-        self._pending.add(ar)
+        self._requests.add(ar)
+
+    @property
+    def history(self) -> list[str]:
+        """Message ids of requests, in the order of submission, one for each engine; the last 100,000 requests.
+
+        A blocking call to one engine, which returns its value, has none.
+        """
+        return self._requests.history()
+
+    @property
+    def outstanding(self) -> set[str]:
+        """Message ids of what is not answered and whose AsyncResult somebody holds."""
+        return self._requests.outstanding()
+
+    @property
+    def results(self) -> dict[str, AsyncResult]:
+        """AsyncResults that somebody holds, by message id; they live nowhere else."""
+        return {msg_id: ar for msg_id, (ar, _) in self._requests.live().items()}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Metadata of the same, by message id."""
+        return {msg_id: ar._metadata_of(i) for msg_id, (ar, i) in self._requests.live().items()}
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
         """Waits for results.
 
         Parameters
         ----------
-        jobs : AsyncResult or iterable of them, optional
-            Default: all of this client that are still pending.
+        jobs : AsyncResult, message id, index into the history, Future, or an iterable of them, optional
+            Default: all that this client has sent, also what nobody holds a result of. Ids whose
+            result is gone count as done.
         timeout : float
             Seconds; None or negative: for ever.
 
@@ -124,17 +217,144 @@ class Client:
         bool
             Whether all are there.
         """
-        from .asyncresult import AsyncResult
-
         if jobs is None:
-            jobs = list(self._pending)
-        elif isinstance(jobs, AsyncResult):
-            jobs = [jobs]
+            return self._core.wait_idle(timeout)
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-        for job in jobs:
-            if not job.wait(None if end is None else max(0.0, end - time.monotonic())):
+        for job in self._requests.find(jobs):
+            if not _wait_for(job, None if end is None else max(0.0, end - time.monotonic())):
                 return False
         return True
+
+    def wait_interactive(self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1) -> None:
+        """Waits, and shows how far the requests are; default: all that are outstanding."""
+        found = [ar for ar in self._requests.find(self.outstanding if jobs is None else jobs) if not ar.done()]
+        if found:
+            found[0].join(*found).wait_interactive(interval, timeout)
+
+    def get_result(self, ids: Any = None, block: bool | None = None, owner: bool = True) -> AsyncResult:
+        """An AsyncResult of message ids, indices into the history, or AsyncResults; default the last request's.
+
+        Several make one AsyncResult of all their parts.
+
+        Raises
+        ------
+        KeyError
+            Nobody holds that result any more.
+        """
+        if ids is None:
+            ids = -1
+        if isinstance(ids, (list, tuple)):
+            parts = [self._requests.result(i) for i in ids]
+            if not parts:
+                raise ValueError("no results are named: an empty list makes no AsyncResult")
+            found = parts[0].join(*parts)
+        else:
+            found = self._requests.result(ids)
+        if self.block if block is None else block:
+            found.wait()
+        return found
+
+    def result_status(self, msg_ids: Any, status_only: bool = True) -> dict:
+        """Which requests are 'pending' and which 'completed'; with status_only=False also their values, by id."""
+        asked = [msg_ids] if isinstance(msg_ids, (str, int)) else list(msg_ids)
+        status: dict[Any, Any] = {"pending": [], "completed": []}
+        for job in asked:
+            ar = self._requests.result(job)
+            for part in ar.split():
+                msg_id = part.msg_ids[0]
+                status["completed" if part.ready() else "pending"].append(msg_id)
+                if not status_only and part.ready():
+                    status[msg_id] = part.get(return_exceptions=True)
+        return status
+
+    def queue_status(self, targets: Any = "all", verbose: bool = False) -> dict:
+        """What engines have to do.
+
+        Parameters
+        ----------
+        verbose : bool
+            Whether to list message ids, of results that somebody holds, instead of numbers.
+
+        Returns
+        -------
+        dict
+            By engine id: 'queue', requests of this client that wait or run; 'completed', all that
+            the engine has done, of all clients; 'tasks', 0. Of one engine its inner dict alone; of
+            several also 'unassigned'.
+        """
+        ids, single = self.direct_view(targets)._targets(None)
+        queued, done = self._core.queued(), {e.id: e.done for e in self.engines.values()}
+        if verbose:
+            waiting, finished = self._by_engine()
+            found: dict[Any, Any] = {
+                i: {"queue": waiting.get(i, []), "completed": finished.get(i, []), "tasks": []} for i in ids
+            }
+        else:
+            found = {i: {"queue": queued.get(i, 0), "completed": done.get(i, 0), "tasks": 0} for i in ids}
+        return found[ids[0]] if single else {**found, "unassigned": [] if verbose else 0}
+
+    def _by_engine(self) -> tuple[dict, dict]:
+        """Message ids of what waits and of what is done, by engine."""
+        waiting: dict[int, list] = {}
+        finished: dict[int, list] = {}
+        for msg_id, (ar, i) in self._requests.live().items():
+            into = finished if ar.ready() or ar._result.done(i) else waiting
+            into.setdefault(ar.targets[i], []).append(msg_id)
+        return waiting, finished
+
+    def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
+        """Takes back requests that no engine has begun; their results raise TaskAborted.
+
+        Parameters
+        ----------
+        jobs : AsyncResult, message id, or an iterable of them, optional
+            Default: all that are outstanding.
+        targets : optional
+            Only what waits on these engines.
+        """
+        chosen = None if targets is None else set(self.direct_view(targets)._targets(None)[0])
+        for ar in self._requests.find(self.outstanding if jobs is None else jobs):
+            if not hasattr(ar, "msg_ids"):
+                raise TypeError(f"what can be aborted are AsyncResults and message ids, not {ar!r}")
+            for i, engine in enumerate(ar.targets):
+                if chosen is None or engine in chosen:
+                    ar._result.abort(i)
+
+    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Takes requests out of the history, of jobs or of engines; 'all' is all.
+
+        Raises
+        ------
+        RuntimeError
+            One of them is outstanding.
+        ValueError
+            Neither jobs nor targets.
+        """
+        if not jobs and jobs != 0 and not targets and targets != 0:
+            raise ValueError("name the jobs or the targets whose results are to be forgotten, or 'all'")
+        live = self._requests.live()
+        if jobs == "all":
+            chosen = set(self.history)
+        else:
+            found = self._requests.find(jobs) if jobs or jobs == 0 else []
+            chosen = {i for ar in found for i in ar.msg_ids}
+            engines = set(self.direct_view(targets)._targets(None)[0]) if targets or targets == 0 else set()
+            chosen |= {msg_id for msg_id, (ar, i) in live.items() if ar.targets[i] in engines}
+        busy = chosen & self.outstanding
+        if busy:
+            raise RuntimeError(f"cannot forget {len(busy)} requests that are outstanding: wait for them, or abort them")
+        self._requests.forget(chosen)
+
+    def purge_local_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """As purge_results(): there are no other results than local ones."""
+        self.purge_results(jobs, targets)
+
+    def purge_everything(self) -> None:
+        """Forgets the history; RuntimeError if something is outstanding."""
+        self.purge_results("all")
+
+    def spin(self) -> None:
+        """Does nothing: results arrive by themselves."""
 
     # --- the pool
 
@@ -157,20 +377,56 @@ class Client:
         """The pool's state as JSON, as ``pxrun status --json`` prints it."""
         return self._core.status()
 
-    def send_signal(self, sig: int | str, targets: Any = None) -> None:
-        """Sends a signal to engines; SIGINT raises KeyboardInterrupt in the request that runs."""
-        import signal
+    def _chosen(self, targets: Any) -> list[int]:
+        return self.direct_view("all" if targets is None else targets)._targets(None)[0]
 
-        number = int(getattr(signal, sig) if isinstance(sig, str) else sig)
+    def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> None:
+        """Sends a signal to engines, also while they work; SIGINT raises KeyboardInterrupt in what runs.
+
+        Parameters
+        ----------
+        sig : int or str
+            A number, or a name as 'SIGINT'.
+        """
+        if isinstance(sig, str):
+            number = getattr(signal, sig, None)
+            if not isinstance(number, signal.Signals):
+                raise ValueError(f"there is no signal {sig!r}")
+            sig = number
+        for engine in self._chosen(targets):
+            self._core.signal(engine, int(sig))
+
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Empties engines' namespaces, before anything that waits there is run."""
         view = self.direct_view("all" if targets is None else targets)
-        for engine in view._targets(None)[0]:
-            self._core.signal(engine, number)
+        return view.clear(block=self.block if block is None else block)
 
     def restart(self, engine: int) -> None:
         """Starts an engine anew: the same id, an empty namespace."""
         self._core.restart(engine)
 
-    def close(self) -> None:
+    def shutdown(self, targets: Any = "all", restart: bool = False, hub: bool = False, block: bool | None = None) -> None:
+        """Stops engines: their ids are not used again.
+
+        Parameters
+        ----------
+        restart : bool
+            Whether they are started anew instead, under the same ids.
+        hub : bool
+            Whether to stop the whole pool.
+        """
+        if hub:
+            self._core.stop_pool(10.0)
+            self.close()
+            return
+        for engine in self._chosen(targets):
+            (self._core.restart if restart else self._core.remove)(engine)
+
+    def fileno(self) -> int:
+        """A descriptor for select() and poll(): readable once something finished, until results are looked at."""
+        return self._core.fileno()
+
+    def close(self, linger: Any = None) -> None:
         """Detaches. The pool goes on; requests that have not begun are dropped."""
         self._core.detach()
 
@@ -181,8 +437,42 @@ class Client:
         self.close()
 
 
-def _where(connection_info: str | None, profile: str | None) -> str | None:
+def _wait_for(job: Any, timeout: float | None) -> bool:
+    """Whether an AsyncResult, or any Future, is done within so many seconds."""
+    if hasattr(job, "msg_ids"):
+        return job.wait(timeout)
+    from concurrent.futures import wait
+
+    return not wait([job], timeout).not_done
+
+
+def _in_a_thread(f: Any, *args: Any) -> Future:
+    from concurrent.futures import ThreadPoolExecutor
+
+    executor = ThreadPoolExecutor(1)
+    try:
+        return executor.submit(f, *args)
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _offer_magics(client: Client) -> None:
+    """In IPython the first client has ``%px`` without being asked."""
+    if "IPython" not in sys.modules:
+        return
+    shell = sys.modules["IPython"].get_ipython()
+    if shell is not None and "px" not in shell.magics_manager.magics["line"]:
+        client.activate()
+
+
+def _where(connection_info: str | dict | None, profile: str | None) -> str | None:
     """What to attach to: a path (with a slash in it), a profile's name, or None."""
+    if isinstance(connection_info, dict):
+        if "socket" not in connection_info:
+            raise ValueError("a dict is to be what stands in a connection file, with its 'socket'")
+        return os.path.join(os.path.dirname(connection_info["socket"]), "connection.json")
+    if isinstance(connection_info, str) and "://" in connection_info:
+        raise ValueError(f"{connection_info!r} is a URL: pools are found by the path of a connection file, or by a profile")
     if connection_info is None and profile is None:
         connection_info = os.environ.get("PXRUN_CONNECTION") or None
     if connection_info is None:

@@ -2,8 +2,15 @@
 """What views ask engines to do: importable functions that run there."""
 from __future__ import annotations
 
+import itertools
 import sys
+import time
 from typing import Any
+
+from .. import _pxrun
+
+#: Seconds between two looks at how far a map is.
+_COUNT_EVERY = 0.01
 
 
 class _Behind(dict):
@@ -36,8 +43,17 @@ def pull(names: Any) -> Any:
 
 
 def map_chunk(f: Any, *sequences: Any) -> list:
-    """An engine's share of a map."""
-    return list(map(f, *sequences))
+    """An engine's share of a map, counted as it goes: element by element if they take long."""
+    elements = map(f, *sequences)
+    done: list = []
+    size = 1
+    while True:
+        before, counted = time.perf_counter(), len(done)
+        done += itertools.islice(elements, size)
+        if len(done) < counted + size:
+            return done
+        _pxrun.progress(size)
+        size = 2 * size if time.perf_counter() - before < _COUNT_EVERY else max(1, size // 2)
 
 
 def map_resolved(f: Any, *sequences: Any) -> list:
@@ -49,7 +65,7 @@ def map_resolved(f: Any, *sequences: Any) -> list:
     def value(item: Any) -> Any:
         return eval(item.name, user) if type(item) is Reference else item
 
-    return list(map(value(f), *([value(item) for item in sequence] for sequence in sequences)))
+    return map_chunk(value(f), *([value(item) for item in sequence] for sequence in sequences))
 
 
 def clear() -> None:

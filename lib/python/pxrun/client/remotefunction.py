@@ -47,11 +47,22 @@ class RemoteFunction:
 
 
 class ParallelFunction(RemoteFunction):
-    """Cuts sequences into parts: a call gives each engine its part, `map` each element."""
+    """Cuts sequences into parts: a call gives each engine its part, `map` each element.
 
-    def __init__(self, view: Any, f: Callable, dist: str = "b", block: bool | None = None, **flags: Any) -> None:
+    Parameters
+    ----------
+    dist : 'b' or 'r'
+        Parts are blocks, or every n-th element.
+    return_exceptions : bool
+        Whether a part that failed is one element of the result, its exception.
+    """
+
+    def __init__(
+        self, view: Any, f: Callable, dist: str = "b", block: bool | None = None, return_exceptions: bool = False, **flags: Any
+    ) -> None:
         super().__init__(view, f, block, **flags)
         self.mapping = maps.by_name(dist)
+        self.return_exceptions = return_exceptions
 
     def __call__(self, *sequences: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -59,33 +70,47 @@ class ParallelFunction(RemoteFunction):
         lengths = [len(s) for s in sequences]
         if len(set(lengths)) > 1:
             raise ValueError(f"all sequences must have equal length, but have {lengths}")
-        return self._distribute(self.func, sequences, None)
+        return self._distribute(self.func, sequences, False)
 
     def map(self, *sequences: Any) -> Any:
         """The function of each element, as a list."""
         listed = [s if hasattr(s, "__len__") and hasattr(s, "__getitem__") else list(s) for s in sequences]
-        references = type(self.func) is Reference or any(type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s)
+        references = type(self.func) is Reference or any(
+            type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s
+        )
         chunk = map_resolved if references else map_chunk
-        return self._distribute(functools.partial(chunk, self.func), listed, self.func)
+        return self._distribute(functools.partial(chunk, self.func), listed, True)
 
-    def _distribute(self, f: Callable, sequences: Sequence, mapped: Any) -> Any:
+    def _distribute(self, f: Callable, sequences: Sequence, mapped: bool) -> Any:
+        with self.view.temp_flags(**self.flags):
+            return self._send_parts(f, sequences, mapped)
+
+    def _send_parts(self, f: Callable, sequences: Sequence, mapped: bool) -> Any:
         view = self.view
-        block = view.block if self.block is None else self.block
         length = min((len(s) for s in sequences), default=0)
         if length == 0:
             return []
         targets, _ = view._targets(None)
         parts = min(len(targets), length)
         view._check_alive(targets[:parts])
-        longest = max(len(s) for s in sequences)
-        if longest != length:
+        if any(len(s) != length for s in sequences):
             sequences = [s[:length] for s in sequences]
         results = []
         for i, engine in enumerate(targets[:parts]):
             arguments = [self.mapping.partition(s, i, parts) for s in sequences]
             results.append(view._submit_call(f, tuple(arguments), {}, [engine]))
-        fname = getattr(self.func, "__name__", type(self.func).__name__)
         from .asyncresult import AsyncMapResult
 
-        ar = AsyncMapResult(view.client, Results(results), fname, False, mapping=self.mapping, length=length if mapped else None, function=self.func)
-        return view._finish(ar, block)
+        ar = AsyncMapResult(
+            view.client,
+            Results(results),
+            getattr(self.func, "__name__", type(self.func).__name__),
+            False,
+            view.label,
+            mapping=self.mapping,
+            length=length if mapped else None,
+            return_exceptions=self.return_exceptions,
+            function=self.func,
+            timeout=view.timeout,
+        )
+        return view._finish(view._keep(ar), view.block if self.block is None else self.block)

@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import operator
+import signal
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
 from .. import _pxrun, _serialize, error
 from . import map as maps
 from . import reference, remote_calls
 from .remotefunction import ParallelFunction, RemoteFunction
+from .requests import Requests
 from .reply import names_seen_by, outcome_of
 from .results import Results
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
+
+
+
+def _results() -> Any:
+    """The module of AsyncResult, imported with the first one: it takes a third of all imports' time."""
+    from . import asyncresult
+
+    return asyncresult
+
+
+def _flag(name: str, kind: Any, words: str) -> Any:
+    """An attribute that takes values of some kinds only."""
+    hidden = "_" + name
+
+    def get(self: Any) -> Any:
+        return getattr(self, hidden)
+
+    def put(self: Any, value: Any) -> None:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {words}, not {value!r}")
+        if name == "timeout" and value is not None and not value > 0:
+            raise ValueError(f"a timeout is a number of seconds above 0, or None, not {value!r}")
+        setattr(self, hidden, value)
+
+    return property(get, put)
+
 
 _FLAGS = ("targets", "block", "track", "label", "timeout")
 
@@ -37,17 +66,18 @@ class DirectView:
     label : str or None
         Kept in the metadata of results.
     timeout : float or None
-        Seconds that requests may take, from when they are sent. What takes longer is
-        interrupted, and its result is `TaskTimeout`.
+        Seconds after which a request is stopped, as `AsyncResult.cancel` does it; get() then
+        raises `TaskTimeout`.
     """
 
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
         self.client = client
-        self.targets = targets
-        self.block = client.block
-        self.track = False
-        self.label: str | None = None
+        self._requests = Requests(client._requests)
+        self._block = client.block
+        self._track = False
+        self._label: str | None = None
         self._timeout: float | None = None
+        self._set_targets(targets)
         self.set_flags(**flags)
 
     def __repr__(self) -> str:
@@ -64,14 +94,29 @@ class DirectView:
     # --- flags
 
     @property
-    def timeout(self) -> float | None:
-        return self._timeout
+    def targets(self) -> Any:
+        return self._targets_set
 
-    @timeout.setter
-    def timeout(self, seconds: float | None) -> None:
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"a timeout is None or a number of seconds above 0, not {seconds!r}")
-        self._timeout = seconds
+    @targets.setter
+    def targets(self, targets: Any) -> None:
+        self._set_targets(targets)
+
+    def _set_targets(self, targets: Any) -> None:
+        if targets is None:
+            targets = self.client.ids
+        elif isinstance(targets, slice):
+            targets = self.client.ids[targets]
+        elif not (type(targets) is int or targets == "all"):
+            try:
+                targets = [operator.index(t) for t in targets]
+            except TypeError:
+                raise TypeError(f"targets are an id, a list of ids, a slice or 'all', not {targets!r}") from None
+        self._targets_set = targets
+
+    block = _flag("block", bool, "True or False")
+    track = _flag("track", bool, "True or False")
+    label = _flag("label", (str, type(None)), "a str, or None")
+    timeout = _flag("timeout", (int, float, type(None)), "a number of seconds, or None")
 
     def set_flags(self, **flags: Any) -> "DirectView":
         """Sets attributes; KeyError for one that is no flag. Returns the view."""
@@ -91,9 +136,12 @@ class DirectView:
         finally:
             self.set_flags(**before)
 
+    def _blocks(self, block: bool | None) -> bool:
+        return self._block if block is None else block
+
     def _targets(self, targets: Any) -> tuple[list[int], bool]:
         """Engine ids, and whether the result is a bare value."""
-        targets = self.targets if targets is None else targets
+        targets = self._targets_set if targets is None else targets
         if type(targets) is int:
             return [targets], True
         if targets == "all":
@@ -101,7 +149,7 @@ class DirectView:
         elif isinstance(targets, slice):
             ids = self.client.ids[targets]
         else:
-            ids = [int(t) for t in targets]
+            ids = [operator.index(t) for t in targets]
         if not ids:
             raise error.NoEnginesRegistered("no targets: the view names no engines, or the pool has none")
         return ids, False
@@ -114,42 +162,41 @@ class DirectView:
 
     # --- sending
 
-    def _submit_call(self, f: Any, args: tuple, kwargs: dict, engines: list[int]) -> Any:
+    def _submit_call(self, f: Any, args: tuple, kwargs: dict, engines: list[int], flags: int = 0) -> Any:
         body, buffers = _dump_call(f, args, kwargs)
-        return self.client._core.submit(_pxrun.APPLY, 0, engines, body, buffers)
+        return self.client._core.submit(_pxrun.APPLY, flags, engines, body, buffers)
+
+    def _keep(self, ar: AsyncResult) -> AsyncResult:
+        self._requests.add(ar)
+        return ar
 
     def _finish(self, ar: AsyncResult, block: bool) -> Any:
-        """The result, or with block its value. Ctrl-C ends the wait, not the request."""
-        if self._timeout is not None:
-            ar._expire_after(self._timeout)
+        """The result, or with block its value. Ctrl-C ends the wait, not the request; a second one raises."""
         if not block:
             return ar
         try:
             return ar.get()
         except KeyboardInterrupt:
-            if not ar.ready():
-                return ar
-            raise
+            if ar.ready():
+                raise
+            return ar
 
-    def _call(self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None) -> Any:
+    def _call(self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None, flags: int = 0) -> Any:
         ids, single = self._targets(targets)
-        if single and block and self._timeout is None:
+        if single and block and self._timeout is None and not flags:
             return self._call_one(f, args, kwargs, ids[0])
         if len(ids) > 1:
             self._check_alive(ids)
-        result = self._submit_call(f, args, kwargs, ids)
-        from .asyncresult import AsyncResult
-
-        return self._finish(AsyncResult(self.client, result, _name(f), single, self.label, function=f), block)
+        result = self._submit_call(f, args, kwargs, ids, flags)
+        ar = _results().AsyncResult(self.client, result, _name(f), single, self._label, function=f, timeout=self._timeout)
+        return self._finish(self._keep(ar), block)
 
     def _call_one(self, f: Any, args: tuple, kwargs: dict, engine: int) -> Any:
         """The blocking call to one engine: no AsyncResult is made."""
         body, buffers = _dump_call(f, args, kwargs)
         reply, result = self.client._core.call1(_pxrun.APPLY, 0, engine, body, buffers)
         if reply is None:
-            from .asyncresult import AsyncResult
-
-            return AsyncResult(self.client, result, _name(f), True, self.label, function=f)
+            return self._keep(_results().AsyncResult(self.client, result, _name(f), True, self._label, function=f))
         code, body, buffers = reply
         if code == 0:
             if body == _serialize.NONE:
@@ -178,7 +225,7 @@ class DirectView:
         EngineError
             A target is not there.
         """
-        return self._call(__ipp_f, args, kwargs, self.block)
+        return self._call(__ipp_f, args, kwargs, self._block)
 
     def apply_async(self, __ipp_f: Callable, *args: Any, **kwargs: Any) -> AsyncResult:
         """As apply(), without waiting."""
@@ -188,71 +235,95 @@ class DirectView:
         """As apply(), waiting."""
         return self._call(__ipp_f, args, kwargs, True)
 
-    def map(self, f: Callable, *sequences: Any, block: bool | None = None) -> Any:
-        """f of each element, one part of the sequences for each engine.
+    def map(
+        self,
+        f: Callable,
+        *sequences: Any,
+        block: bool | None = None,
+        track: bool | None = None,
+        return_exceptions: bool = False,
+        label: str | None = None,
+    ) -> Any:
+        """f of each element; each engine gets one part of the sequences.
+
+        Parameters
+        ----------
+        f : callable or Reference
+        *sequences : iterables
+            As for the built-in map(), the shortest decides; generators are listed here.
+        return_exceptions : bool
+            Whether a part that failed is one element of the result, its exception.
 
         Returns
         -------
         AsyncMapResult, or with block a list in the order of the elements.
         """
-        return ParallelFunction(self, f, block=self.block if block is None else block).map(*sequences)
+        mapped = ParallelFunction(self, f, block=self._blocks(block), return_exceptions=return_exceptions)
+        with self.temp_flags(label=label or self._label):
+            return mapped.map(*sequences)
 
-    def map_async(self, f: Callable, *sequences: Any) -> Any:
+    def map_async(self, f: Callable, *sequences: Any, **options: Any) -> Any:
         """As map(), without waiting."""
-        return self.map(f, *sequences, block=False)
+        return self.map(f, *sequences, block=False, **_without_block(options))
 
-    def map_sync(self, f: Callable, *sequences: Any) -> list:
+    def map_sync(self, f: Callable, *sequences: Any, **options: Any) -> list:
         """As map(), waiting."""
-        return self.map(f, *sequences, block=True)
+        return self.map(f, *sequences, block=True, **_without_block(options))
 
-    def imap(self, f: Callable, *sequences: Any) -> Iterator:
+    def imap(self, f: Callable, *sequences: Any, **options: Any) -> Iterator:
         """As map(); elements come as they are ready, in order."""
-        return iter(self.map(f, *sequences, block=False))
+        return iter(self.map_async(f, *sequences, **options))
 
     def remote(self, block: bool | None = None, **flags: Any) -> Callable[[Callable], RemoteFunction]:
         """Decorator: calls of the function run on the view's targets."""
-        block = self.block if block is None else block
-        return lambda f: RemoteFunction(self, f, block=block, **flags)
+        return lambda f: RemoteFunction(self, f, block=self._blocks(block), **flags)
 
     def parallel(self, dist: str = "b", block: bool | None = None, **flags: Any) -> Callable[[Callable], ParallelFunction]:
         """Decorator: calls of the function give each engine a part of the sequences."""
-        block = self.block if block is None else block
-        return lambda f: ParallelFunction(self, f, dist=dist, block=block, **flags)
+        return lambda f: ParallelFunction(self, f, dist=dist, block=self._blocks(block), **flags)
+
+    @property
+    def executor(self) -> Any:
+        """The view as a concurrent.futures.Executor."""
+        from .executor import ViewExecutor
+
+        return ViewExecutor(self)
 
     # --- code
 
-    def execute(self, code: str, silent: bool = True, targets: Any = None, block: bool | None = None, label: str | None = None) -> AsyncResult:
+    def execute(
+        self, code: str, silent: bool = True, targets: Any = None, block: bool | None = None, label: str | None = None
+    ) -> AsyncResult:
         """Runs code in the engines' namespaces.
 
         Parameters
         ----------
         code : str
         silent : bool
-            With False the value of a last expression is in the result, as a prompt would show it.
+            With False the value of a last expression is in the result, as a prompt would show it; and
+            if the code fails, code that waits on that engine is aborted, as cells of a notebook are.
 
         Returns
         -------
         AsyncResult
-            Also with block, and then its exceptions have been raised.
+            Of `ExecuteReply`. Also with block, and then its exceptions have been raised.
         """
         if not isinstance(code, str):
             raise TypeError(f"code is a str, not {type(code).__name__}")
         ids, single = self._targets(targets)
         if len(ids) > 1:
             self._check_alive(ids)
-        flags = _pxrun.EXECUTE_SILENT if silent else 0
+        flags = _pxrun.EXECUTE_SILENT if silent else _pxrun.STOP_ON_ERROR
         result = self.client._core.submit(_pxrun.EXECUTE, flags, ids, code.encode(), None)
-        from .asyncresult import AsyncExecuteResult
-
-        ar = AsyncExecuteResult(self.client, result, "execute", single, label or self.label, code)
-        self._finish(ar, self.block if block is None else block)
+        ar = _results().AsyncExecuteResult(self.client, result, "execute", single, label or self._label, code, timeout=self._timeout)
+        self._finish(self._keep(ar), self._blocks(block))
         return ar
 
-    def run(self, filename: str, targets: Any = None, block: bool | None = None) -> AsyncResult:
+    def run(self, filename: str, targets: Any = None, block: bool | None = None, label: str | None = None) -> AsyncResult:
         """Executes a file that is read here."""
         with open(filename, encoding="utf-8") as file:
             code = file.read() + "\n"
-        return self.execute(code, targets=targets, block=block)
+        return self.execute(code, targets=targets, block=block, label=label)
 
     # --- objects
 
@@ -268,7 +339,7 @@ class DirectView:
         for name in ns:
             if not isinstance(name, str):
                 raise TypeError(f"a name is a str, not {name!r}")
-        return self._call(remote_calls.push, (ns,), {}, self.block if block is None else block, targets)
+        return self._call(remote_calls.push, (ns,), {}, self._blocks(block), targets)
 
     def pull(self, names: Any, targets: Any = None, block: bool | None = None) -> Any:
         """The values of a name or an expression, or with a list of them, lists of values."""
@@ -276,7 +347,7 @@ class DirectView:
             if not isinstance(names, (list, tuple, set)) or not all(isinstance(n, str) for n in names):
                 raise TypeError(f"pull takes a name or a list of names, not {names!r}")
             names = list(names)
-        return self._call(remote_calls.pull, (names,), {}, self.block if block is None else block, targets)
+        return self._call(remote_calls.pull, (names,), {}, self._blocks(block), targets)
 
     def update(self, ns: dict) -> Any:
         """As push()."""
@@ -292,7 +363,16 @@ class DirectView:
     def __setitem__(self, key: str, value: Any) -> None:
         self.push({key: value})
 
-    def scatter(self, key: str, seq: Sequence, dist: str = "b", flatten: bool = False, targets: Any = None, block: bool | None = None, track: bool | None = None) -> Any:
+    def scatter(
+        self,
+        key: str,
+        seq: Sequence,
+        dist: str = "b",
+        flatten: bool = False,
+        targets: Any = None,
+        block: bool | None = None,
+        track: bool | None = None,
+    ) -> Any:
         """Cuts a sequence into one part for each engine and assigns them.
 
         Parameters
@@ -301,6 +381,10 @@ class DirectView:
             Blocks, or every n-th element.
         flatten : bool
             Whether a part of one element is assigned bare.
+
+        Returns
+        -------
+        AsyncResult, or with block None.
         """
         try:
             len(seq)
@@ -315,10 +399,8 @@ class DirectView:
             if flatten and len(part) == 1:
                 part = part[0]
             results.append(self._submit_call(remote_calls.push, ({key: part},), {}, [engine]))
-        from .asyncresult import AsyncResult
-
-        ar = AsyncResult(self.client, Results(results), "scatter", False, self.label)
-        got = self._finish(ar, self.block if block is None else block)
+        ar = self._keep(_results().AsyncResult(self.client, Results(results), "scatter", False, self._label, timeout=self._timeout))
+        got = self._finish(ar, self._blocks(block))
         return ar if got is ar else None
 
     def gather(self, key: str, dist: str = "b", targets: Any = None, block: bool | None = None) -> Any:
@@ -333,20 +415,115 @@ class DirectView:
         ids, _ = self._targets(targets)
         self._check_alive(ids)
         result = self._submit_call(remote_calls.pull, (key,), {}, ids)
-        from .asyncresult import AsyncMapResult
+        ar = _results().AsyncMapResult(self.client, result, "gather", False, self._label, mapping=mapping, timeout=self._timeout)
+        return self._finish(self._keep(ar), self._blocks(block))
 
-        ar = AsyncMapResult(self.client, result, "gather", False, self.label, mapping=mapping)
-        return self._finish(ar, self.block if block is None else block)
+    # --- modules and serializers
 
-    # --- the rest
+    def sync_imports(self, local: bool = True, quiet: bool = False) -> Any:
+        """With statement: its imports are made on the engines too.
 
-    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Empties the engines' namespaces."""
-        return self._call(remote_calls.clear, (), {}, self.block if block is None else block, targets)
+        Parameters
+        ----------
+        local : bool
+            Whether to import here as well. Without, the names stand for nothing here.
+        quiet : bool
+            Whether not to print what is imported.
+        """
+        from .imports import sync_imports
+
+        return sync_imports(self, local, quiet)
+
+    @property
+    def importer(self) -> Any:
+        """sync_imports(), as a property."""
+        return self.sync_imports()
+
+    def use_cloudpickle(self) -> Any:
+        """From now on functions carry this process's globals with them, as cloudpickle does it."""
+        return self._use("cloudpickle")
+
+    def use_dill(self) -> Any:
+        """From now on everything is pickled by dill, which has to be installed on both sides."""
+        return self._use("dill")
+
+    def use_pickle(self) -> Any:
+        """Back to what pxrun does by itself."""
+        return self._use("pickle")
+
+    def _use(self, name: str) -> Any:
+        _serialize.use(name)
+        return self.apply(_serialize.use, name)
+
+    # --- requests and engines
+
+    @property
+    def history(self) -> list[str]:
+        """Message ids of this view's requests, one for each engine."""
+        return self._requests.history()
+
+    @property
+    def outstanding(self) -> set[str]:
+        """Message ids of those that are not answered."""
+        return self._requests.outstanding()
+
+    @property
+    def results(self) -> dict:
+        """AsyncResults of this view that somebody holds, by message id."""
+        return {msg_id: ar for msg_id, (ar, _) in self._requests.live().items()}
+
+    def get_result(self, ids: Any = None, block: bool | None = None, owner: bool = True) -> Any:
+        """As Client.get_result(), by indices into this view's history; default the last."""
+        if ids is None:
+            ids = -1
+        if isinstance(ids, int):
+            ids = self._requests.result(ids)
+        elif isinstance(ids, list):
+            ids = [self._requests.result(i) if isinstance(i, int) else i for i in ids]
+        return self.client.get_result(ids, self._blocks(block), owner)
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
-        """Waits for results; see `Client.wait`."""
-        return self.client.wait(jobs, timeout)
+        """Waits for results; default: all of this view. See `Client.wait`."""
+        return self.client.wait(self._requests.find(self.history if jobs is None else jobs), timeout)
+
+    def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
+        """Takes back what no engine has begun; default: all of this view. See `Client.abort`."""
+        self.client.abort(self._requests.find(self.history) if jobs is None else jobs, targets)
+
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Empties the engines' namespaces, before anything that waits there is run."""
+        return self._call(remote_calls.clear, (), {}, self._blocks(block), targets, _pxrun.URGENT)
+
+    def queue_status(self, targets: Any = None, verbose: bool = False) -> dict:
+        """See `Client.queue_status`."""
+        return self.client.queue_status(self.targets if targets is None else targets, verbose)
+
+    def shutdown(self, targets: Any = None, restart: bool = False, hub: bool = False, block: bool | None = None) -> None:
+        """Stops engines; see `Client.shutdown`."""
+        self.client.shutdown(self.targets if targets is None else targets, restart, hub)
+
+    def kill(self, targets: Any = None) -> None:
+        """Ends engines' processes at once (SIGKILL); the pool's restart policy decides what follows."""
+        self.client.send_signal(signal.SIGKILL, self.targets if targets is None else targets)
+
+    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """See `Client.purge_results`."""
+        self.client.purge_results(jobs, targets)
+
+    def spin(self) -> None:
+        """Does nothing: results arrive by themselves."""
+
+    def activate(self, suffix: str = "") -> None:
+        """Makes this the view of IPython's ``%px`` magics, with a suffix of ``%px<suffix>``."""
+        from .magics import activate
+
+        activate(self, suffix)
+
+
+def _without_block(options: dict) -> dict:
+    if "block" in options:
+        raise TypeError("map_sync() and map_async() take no 'block': that is what their names say")
+    return options
 
 
 def _name(f: Any) -> str:
