@@ -22,6 +22,11 @@ def rc():
         yield client
 
 
+@pytest.fixture
+def gate(new_gate):
+    return new_gate()
+
+
 # --- attaching
 
 

@@ -97,11 +97,15 @@ class Cluster:
 
     def stop_cluster_sync(self, timeout: float = 10.0) -> None:
         """Stops the pool, if it runs, and waits until its processes are gone."""
+        from . import error
+
         client, self._client = self._client, None
         if client is None:
             return
         try:
             client._core.stop_pool(timeout)
+        except error.ClosedError:
+            pass  # by Client.shutdown(hub=True)
         finally:
             client.close()
 

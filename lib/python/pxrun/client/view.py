@@ -38,7 +38,7 @@ def _flag(name: str, kind: Any, words: str) -> Any:
         if not isinstance(value, kind):
             raise TypeError(f"{name} is {words}, not {value!r}")
         if name == "timeout" and value is not None and not value > 0:
-            raise ValueError(f"a timeout is a number of seconds above 0, or None, not {value!r}")
+            raise ValueError(f"a timeout is None or a number of seconds above 0, not {value!r}")
         setattr(self, hidden, value)
 
     return property(get, put)
