@@ -123,9 +123,9 @@ static struct px_result *submit(struct px_client *client, const uint32_t *engine
 	return result;
 }
 
-static PyObject *client_submit(PyObject *self, PyObject *args)
+/* (kind, flags, targets, body, buffers), sent. NULL with an exception. */
+static struct px_result *send_arguments(struct px_client *client, PyObject *args)
 {
-	struct px_client *client = client_of(self);
 	struct px_result *result = NULL;
 	uint32_t engines[PX_ENGINES_MAX];
 	struct parcel parcel;
@@ -133,7 +133,7 @@ static PyObject *client_submit(PyObject *self, PyObject *args)
 	Py_ssize_t count;
 	int kind, flags;
 
-	if (!client || !PyArg_ParseTuple(args, "iiO!OO", &kind, &flags, &PyList_Type, &targets, &body, &buffers))
+	if (!PyArg_ParseTuple(args, "iiO!OO", &kind, &flags, &PyList_Type, &targets, &body, &buffers))
 		return NULL;
 	count = PyList_Size(targets);
 	if (count > PX_ENGINES_MAX) {
@@ -147,24 +147,38 @@ static PyObject *client_submit(PyObject *self, PyObject *args)
 	if (pack(client, &parcel, kind, flags, body, buffers) == 0)
 		result = submit(client, engines, (uint32_t)count, &parcel);
 	parcel_free(&parcel);
+	return result;
+}
+
+static PyObject *client_submit(PyObject *self, PyObject *args)
+{
+	struct px_client *client = client_of(self);
+	struct px_result *result = client ? send_arguments(client, args) : NULL;
+
 	return result ? px_result_object(result) : NULL;
 }
 
-/* submit() and wait() of one target in one go: the blocking call's path. */
+static PyObject *all_replies(struct px_result *result)
+{
+	PyObject *replies = PyList_New(result->count);
+
+	for (uint32_t i = 0; replies && i < result->count; i++) {
+		PyObject *reply = px_reply_object(&result->requests[i]);
+
+		if (!reply || PyList_SetItem(replies, i, reply) < 0)
+			Py_CLEAR(replies);
+	}
+	return replies;
+}
+
+/* submit() and wait() in one go: the blocking call's path. */
 static PyObject *client_call(PyObject *self, PyObject *args)
 {
 	struct px_client *client = client_of(self);
-	struct px_result *result = NULL;
-	struct parcel parcel;
-	PyObject *body, *buffers, *object;
-	unsigned engine;
-	int kind, flags, rc;
+	struct px_result *result = client ? send_arguments(client, args) : NULL;
+	PyObject *object, *replies = NULL;
+	int rc;
 
-	if (!client || !PyArg_ParseTuple(args, "iiIOO", &kind, &flags, &engine, &body, &buffers))
-		return NULL;
-	if (pack(client, &parcel, kind, flags, body, buffers) == 0)
-		result = submit(client, &engine, 1, &parcel);
-	parcel_free(&parcel);
 	if (!result)
 		return NULL;
 	object = px_result_object(result);
@@ -172,32 +186,23 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 		return NULL;
 	px_result_keep_quiet(result, true);
 	rc = px_wait(result, PX_FOREVER);
-	/* A signal's exception stays set for the caller to see: the request goes on. */
-	if (rc == PX_RAISED) {
-		PyObject *type, *value, *traceback;
-
+	if (rc == 0) {
+		replies = all_replies(result);
+	} else if (rc != PX_RAISED) {
+		px_raise(rc);
+	} else {
+		/* Others may wait for it now: Ctrl-C ends the wait, and the request goes on. */
 		px_result_keep_quiet(result, false);
-		PyErr_Fetch(&type, &value, &traceback);
-		if (PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt)) {
-			Py_XDECREF(type);
-			Py_XDECREF(value);
-			Py_XDECREF(traceback);
-			return Py_BuildValue("(ON)", Py_None, object);
+		if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+			PyErr_Clear();
+			replies = Py_None;
+			Py_INCREF(replies);
 		}
-		PyErr_Restore(type, value, traceback);
-		Py_DECREF(object);
-		return NULL;
 	}
-	if (rc < 0) {
-		Py_DECREF(object);
-		return px_raise(rc);
-	}
-	PyObject *reply = px_reply_object(&result->requests[0]);
-	if (!reply) {
-		Py_DECREF(object);
-		return NULL;
-	}
-	return Py_BuildValue("(NN)", reply, object);
+	if (replies)
+		return Py_BuildValue("(NN)", replies, object);
+	Py_DECREF(object);
+	return NULL;
 }
 
 /* --- the pool --- */
@@ -451,9 +456,9 @@ static PyMethodDef client_methods[] = {
 	{ "submit", client_submit, METH_VARARGS,
 	  "submit(kind, flags, targets, body, buffers) -> Result\n\nSends one message to each target; "
 	  "buffers (a list, or None) are copied once." },
-	{ "call1", client_call, METH_VARARGS,
-	  "call1(kind, flags, target, body, buffers) -> (reply, Result)\n\nSends and waits. reply as "
-	  "Result.reply(0); None if Ctrl-C ended the wait." },
+	{ "call", client_call, METH_VARARGS,
+	  "call(kind, flags, targets, body, buffers) -> (replies, Result)\n\nSends and waits. replies as "
+	  "Result.reply(i) for each target; None if Ctrl-C ended the wait." },
 	{ "engines", client_engines, METH_NOARGS, "engines() -> list of ids, ascending" },
 	{ "signal", client_signal, METH_VARARGS, "signal(engine, number)" },
 	{ "restart", client_restart, METH_VARARGS, "restart(engine)" },

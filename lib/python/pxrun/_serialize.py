@@ -79,6 +79,9 @@ def _home(function: types.FunctionType) -> str | None:
 def _globals(home: str | None) -> dict:
     """Where there is no such module, the engine's namespace has to do."""
     if home is not None:
+        module = sys.modules.get(home)
+        if module is not None:
+            return module.__dict__
         try:
             return importlib.import_module(home).__dict__
         except ImportError:
@@ -110,9 +113,9 @@ def _function_state(function: types.FunctionType, state: tuple) -> None:
             cell.cell_contents = content[0]
 
 
-def _plain_function(data: bytes, name: str) -> types.FunctionType:
+def _plain_function(data: bytes, name: str, home: str | None) -> types.FunctionType:
     """A function that has nothing but its code and its name: most lambdas."""
-    return types.FunctionType(_code(data), sys.modules["__main__"].__dict__, name)
+    return types.FunctionType(_code(data), _globals(home), name)
 
 
 def _cell(cell: types.CellType) -> tuple:
@@ -130,11 +133,11 @@ def _reduce_function(function: types.FunctionType) -> tuple:
         and function.__defaults__ is None
         and function.__kwdefaults__ is None
         and not function.__dict__
-        and function.__module__ == "__main__"
+        and function.__module__ == function.__globals__.get("__name__")
         and not function.__annotations__
         and function.__qualname__ == function.__code__.co_qualname
     ):
-        return _plain_function, (data, function.__name__)
+        return _plain_function, (data, function.__name__, _home(function))
     state = (
         function.__module__,
         function.__name__,
@@ -190,7 +193,10 @@ def _sendable(f: Any) -> Any:
         if module.__dict__.get(getattr(f, "__qualname__", None)) is f:
             return f
     if type(f) is types.FunctionType and not _importable(f):
-        reduced = _reduce_function(f)
+        try:
+            reduced = _reduce_function(f)
+        except _NeedsCloudpickle:
+            return None
         if reduced[0] is _plain_function:
             return _ByValue(reduced[1])
     return None

@@ -190,6 +190,13 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
                     found = self._outcomes[i] = self._read(i)
         return found
 
+    def _take(self, replies: list) -> None:
+        """Replies that were read already."""
+        core = self._client._core
+        self._outcomes = [
+            reply.outcome_of(*each, self.targets[i], core, known=self._known) for i, each in enumerate(replies)
+        ]
+
     def _read(self, i: int) -> reply.Outcome:
         if self._lenders:
             lender, there = self._lenders[i]

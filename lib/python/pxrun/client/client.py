@@ -182,7 +182,7 @@ class Client:
     def history(self) -> list[str]:
         """Message ids of requests, in the order of submission, one for each engine; the last 100,000 requests.
 
-        A blocking call to one engine, which returns its value, has none.
+        A blocking call, which returns its value, has none.
         """
         return self._requests.history()
 

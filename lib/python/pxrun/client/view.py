@@ -12,7 +12,6 @@ from . import map as maps
 from . import reference, remote_calls
 from .remotefunction import ParallelFunction, RemoteFunction
 from .requests import Requests
-from .reply import names_seen_by, outcome_of
 from .results import Results
 
 if TYPE_CHECKING:
@@ -183,28 +182,36 @@ class DirectView:
 
     def _call(self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None, flags: int = 0) -> Any:
         ids, single = self._targets(targets)
-        if single and block and self._timeout is None and not flags:
-            return self._call_one(f, args, kwargs, ids[0])
         if len(ids) > 1:
             self._check_alive(ids)
+        if block and self._timeout is None and not flags:
+            return self._call_at_once(f, args, kwargs, ids, single)
         result = self._submit_call(f, args, kwargs, ids, flags)
-        ar = _results().AsyncResult(self.client, result, _name(f), single, self._label, function=f, timeout=self._timeout)
-        return self._finish(self._keep(ar), block)
+        return self._finish(self._result_of(result, f, single), block)
 
-    def _call_one(self, f: Any, args: tuple, kwargs: dict, engine: int) -> Any:
-        """The blocking call to one engine: no AsyncResult is made."""
+    def _result_of(self, result: Any, f: Any, single: bool) -> AsyncResult:
+        ar = _results().AsyncResult(self.client, result, _name(f), single, self._label, function=f, timeout=self._timeout)
+        return self._keep(ar)
+
+    def _call_at_once(self, f: Any, args: tuple, kwargs: dict, ids: list[int], single: bool) -> Any:
+        """The blocking call: an AsyncResult is made only of what failed."""
         body, buffers = _dump_call(f, args, kwargs)
-        reply, result = self.client._core.call1(_pxrun.APPLY, 0, engine, body, buffers)
-        if reply is None:
-            return self._keep(_results().AsyncResult(self.client, result, _name(f), True, self._label, function=f))
-        code, body, buffers = reply
-        if code == 0:
-            if body == _serialize.NONE:
-                return None
-        value, exception = outcome_of(code, body, buffers, engine, self.client._core, known=names_seen_by(f) if code else None)
-        if exception is not None:
-            raise exception
-        return value
+        replies, result = self.client._core.call(_pxrun.APPLY, 0, ids, body, buffers)
+        if replies is None:
+            return self._result_of(result, f, single)
+        values = []
+        for code, body, buffers in replies:
+            if code:
+                break
+            try:
+                values.append(None if body == _serialize.NONE else _serialize.loads(body, buffers or ()))
+            except Exception:
+                break
+        else:
+            return values[0] if single else values
+        ar = self._result_of(result, f, single)
+        ar._take(replies)
+        return ar.get()
 
     # --- functions
 
