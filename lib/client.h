@@ -113,6 +113,11 @@ int px_client_queued(struct px_client *client, uint32_t *counts);
 void px_result_keep_quiet(struct px_result *result, bool quiet);
 /* True: the request waits in its engine's ring, and is now done with PX_EABORTED. */
 bool px_request_abort(struct px_request *request);
+/*
+ * Has KeyboardInterrupt raised in the request if its engine works on it, or just begins to, and
+ * never in another one. False: it is done. As px_client_signal().
+ */
+int px_request_interrupt(struct px_request *request);
 /* Whether its engine works on it at the moment, and what it counted as done. */
 bool px_request_running(struct px_request *request, uint64_t *progress);
 /* A copy of what it printed so far; PX_ENOMEM. */

@@ -291,6 +291,22 @@ bool px_request_abort(struct px_request *request)
 	return stopped;
 }
 
+int px_request_interrupt(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link;
+	int rc = px_client_own(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	link = link_of(request);
+	if (link)
+		px_link_interrupt(link, request->id);
+	pthread_mutex_unlock(&client->lock);
+	return link ? px_client_signal(client, request->engine, PX_SIGNAL_INTERRUPT) : 0;
+}
+
 bool px_request_running(struct px_request *request, uint64_t *progress)
 {
 	struct px_client *client = request->result->client;

@@ -10,6 +10,8 @@
 #ifndef PX_MESSAGE_H
 #define PX_MESSAGE_H
 
+#include <signal.h>
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -32,6 +34,12 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
 /* Flags of any request. */
 #define PX_MESSAGE_BODY_REGION 0x8000u
 #define PX_MESSAGE_URGENT 0x4000u /* overtakes requests that wait */
+
+/*
+ * Says to an engine: look whether the request that runs is the one that its client wants to be
+ * interrupted (px_link_interrupt()). SIGINT interrupts whatever runs.
+ */
+#define PX_SIGNAL_INTERRUPT (SIGRTMIN + 7)
 
 /*
  * Bodies:

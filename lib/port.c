@@ -199,6 +199,7 @@ static int link_open(struct px_port *port, struct px_member_id peer, struct px_l
 	/* What the slot's previous occupant was told. */
 	atomic_store_explicit(&link->own->urgent_seq, 0, memory_order_relaxed);
 	atomic_store_explicit(&link->own->begun_id, 0, memory_order_relaxed);
+	atomic_store_explicit(&link->own->interrupt_id, 0, memory_order_relaxed);
 	/* The ring is made before the link says open: the peer reads at once. */
 	rc = px_producer_open(&link->tx, link->own, own_offset, &theirs->links[port->self.slot], port->self.epoch,
 			      (struct px_chunk_source){ chunk_get, chunk_put, port->arena });

@@ -149,6 +149,10 @@ void px_link_collect(struct px_link *link);
 bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_t id);
 /* The sender: whether the peer works on that message, and how far it is. */
 bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress);
+/* The sender: the peer shall stop working on that message, when it gets PX_SIGNAL_INTERRUPT. */
+void px_link_interrupt(struct px_link *link, uint64_t id);
+/* The receiver: whether that is so. May be called by a signal handler. */
+bool px_link_interrupted(const struct px_link *link, uint64_t id);
 /* The receiver: begins a message in its turn. False: it was aborted. */
 bool px_link_begin(struct px_link *link, const struct px_incoming *in);
 /* The receiver, while it works on a message: so many units more are done. */

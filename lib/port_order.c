@@ -44,6 +44,17 @@ bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress
 	return atomic_load_explicit(&theirs->begun_id, memory_order_relaxed) == id;
 }
 
+void px_link_interrupt(struct px_link *link, uint64_t id)
+{
+	/* The signal that follows is sent through the kernel, and orders this before it. */
+	atomic_store_explicit(&link->own->interrupt_id, id, memory_order_seq_cst);
+}
+
+bool px_link_interrupted(const struct px_link *link, uint64_t id)
+{
+	return atomic_load_explicit(&link->leases.theirs->interrupt_id, memory_order_seq_cst) == id;
+}
+
 void px_link_progress(struct px_link *link, uint64_t units)
 {
 	uint64_t done = atomic_load_explicit(&link->own->progress, memory_order_relaxed);

@@ -128,7 +128,8 @@ struct px_link_shm {
 	_Atomic uint64_t consumed_seq; /* chunks of the peer's ring that are read to the end */
 	_Atomic uint64_t released_seq; /* bumped after each entry of released[] */
 	_Atomic uint64_t urgent_seq;   /* frames sent that are to overtake the others */
-	uint8_t reserved2[PX_LINE_BYTES - 32];
+	_Atomic uint64_t interrupt_id; /* of a frame sent that the peer is to work on no longer */
+	uint8_t reserved2[PX_LINE_BYTES - 40];
 	/* A line of its own: it changes with each frame, and the peer seldom looks. */
 	_Atomic uint64_t begun_id; /* of the peer's frame last begun; those that overtook apart */
 	_Atomic uint64_t progress; /* how far it is, in units of whoever works on it */

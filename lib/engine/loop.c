@@ -196,6 +196,9 @@ static void activity(struct shop *shop, const struct customer *c, uint64_t id, u
 static void run(struct px_engine *engine, struct customer *c, struct px_incoming *in,
 		struct px_reply *reply)
 {
+	/* In this order: a signal handler looks at the id only if there is a link. */
+	atomic_store_explicit(&engine->running_id, in->id, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
 	engine->running = c->link;
 	px_streams_begin(engine->streams, c->link, in->id);
 	engine->run(engine->ctx, in, reply);

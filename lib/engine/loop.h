@@ -37,7 +37,8 @@ struct px_engine {
 	void (*after_wait)(void *ctx);
 	void *ctx;
 	_Atomic int *stop; /* set by a signal handler: leave the loop */
-	struct px_link *running; /* of the client whose request runs; the loop's */
+	struct px_link *_Atomic running; /* of the client whose request runs; the loop's */
+	_Atomic uint64_t running_id; /* of that request */
 };
 
 /* Serves until told to stop (0) or the supervisor is gone (PX_EPOOL). */

@@ -91,6 +91,32 @@ def test_aborts_race_with_the_engine_and_each_request_either_ran_or_not(pool):
     assert not ran & lost
 
 
+def test_interrupt_hits_its_request_and_no_other(pool):
+    hit = 0
+    for i in range(1500):
+        short = submit(pool, "for _ in range(200): pass")
+        behind = submit(pool, "for _ in range(200): pass")
+        if i % 3:
+            while not (short.running(0) or short.done(0)):
+                short.ready()
+        short.interrupt(0)
+        assert short.wait(10) and behind.wait(10)
+        hit += short.reply(0)[0] == _pxrun.EREMOTE
+        assert behind.reply(0)[0] == 0
+    assert hit
+
+
+def test_interrupt_is_not_lost(pool):
+    for i in range(300):
+        endless = submit(pool, "while True: pass")
+        if i % 2:
+            while not endless.running(0):
+                pass
+        endless.interrupt(0)
+        assert endless.wait(10), i
+        assert endless.reply(0)[0] == _pxrun.EREMOTE
+
+
 def test_urgent_request_overtakes_those_that_wait(pool, gate):
     first = submit(pool, "order.append('queued')")
     urgent = submit(pool, "order = ['urgent']", _pxrun.URGENT)

@@ -56,6 +56,25 @@ static void on_interrupt(int number)
 		PyErr_SetInterruptEx(number);
 }
 
+/* The engine of this process while it serves; requests and signals have no other way to it. */
+static struct px_engine *serving;
+
+/* Whether the client of the request that runs wants it interrupted. */
+static int interrupt_wanted(void)
+{
+	const struct px_link *link = serving ? serving->running : NULL;
+
+	return link && px_link_interrupted(link, atomic_load_explicit(&serving->running_id,
+								      memory_order_relaxed));
+}
+
+static void on_aimed_interrupt(int number)
+{
+	(void)number;
+	if (atomic_load(&request_runs) && interrupt_wanted())
+		PyErr_SetInterruptEx(SIGINT);
+}
+
 static void on_terminate(int number)
 {
 	(void)number;
@@ -161,7 +180,7 @@ static void reply_failure(struct interpreter *py, struct px_reply *reply, const 
 	PyErr_NormalizeException(&type, &value, &traceback);
 	if (value && traceback)
 		PyException_SetTraceback(value, traceback);
-	atomic_store(&request_runs, 0); /* nothing that describes a failure is interrupted */
+	forget_interrupt(); /* nothing that describes a failure is interrupted */
 	if (value)
 		body = PyObject_CallFunction(py->failure, "Os", value, method);
 	if (body && reply_bytes(reply, body) == 0) {
@@ -411,6 +430,9 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 	int rc;
 
 	atomic_store(&request_runs, 1);
+	/* A signal of a moment ago may have found nothing that ran. */
+	if (interrupt_wanted())
+		PyErr_SetInterruptEx(SIGINT);
 	rc = run_kind(py, in, reply);
 	if (py->engine->port->generation != px_forked_generation())
 		end_child(py);
@@ -529,9 +551,6 @@ static int say_ready(int control)
 	return px_control_send(control, &ready, NULL, NULL, 0);
 }
 
-/* The engine of this process while it serves; requests have no other way to it. */
-static struct px_engine *serving;
-
 static PyObject *serve(PyObject *self, PyObject *args)
 {
 	struct interpreter py = { 0 };
@@ -561,6 +580,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	if (rc < 0)
 		return px_raise(rc);
 	install(SIGINT, on_interrupt);
+	install(PX_SIGNAL_INTERRUPT, on_aimed_interrupt);
 	install(SIGTERM, on_terminate);
 	serving = &engine;
 	rc = say_ready(control);

@@ -271,6 +271,21 @@ static PyObject *result_abort(PyObject *self, PyObject *index)
 	return request ? PyBool_FromLong(px_request_abort(request)) : NULL;
 }
 
+static PyObject *result_interrupt(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+	int rc;
+
+	if (!request)
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	rc = px_request_interrupt(request);
+	Py_END_ALLOW_THREADS
+	if (rc < 0)
+		return px_raise(rc);
+	Py_RETURN_NONE;
+}
+
 static PyObject *result_running(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
@@ -312,6 +327,8 @@ static PyMethodDef result_methods[] = {
 	  "stderr, 3 a displayed object, 4 published data." },
 	{ "abort", result_abort, METH_O,
 	  "abort(i) -> bool\n\nTrue: no engine has begun it, and none will; it is done with EABORTED." },
+	{ "interrupt", result_interrupt, METH_O,
+	  "interrupt(i)\n\nKeyboardInterrupt in entry i, if an engine works on it, and in nothing else." },
 	{ "running", result_running, METH_O, "running(i) -> bool\n\nWhether an engine works on it." },
 	{ "progress", result_progress, METH_O,
 	  "progress(i) -> int\n\nWhat the engine that works on it has counted as done." },

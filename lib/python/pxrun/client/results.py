@@ -81,6 +81,11 @@ class Results:
         result, i = self.entries[i]
         return result.abort(i)
 
+    def interrupt(self, i: int) -> None:
+        """KeyboardInterrupt in the entry, if an engine works on it."""
+        result, i = self.entries[i]
+        result.interrupt(i)
+
     def running(self, i: int) -> bool:
         """Whether an engine works on the entry."""
         result, i = self.entries[i]

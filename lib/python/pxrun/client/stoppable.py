@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import signal
-import time
 from typing import Any, Callable, Iterable
 
 from .. import error
@@ -38,9 +37,10 @@ class Stoppable:
     def cancel(self: Any, grace: float | None = GRACE) -> bool:
         """Stops the request, also where it runs.
 
-        What waits is taken back. What runs is interrupted: KeyboardInterrupt is raised in it, and
-        once more if it still runs after a quarter of `grace`. If it has not ended after `grace`
-        seconds its engine is killed, and what the pool's restart policy says happens. get() raises `TaskAborted`, as soon as the engines are free again.
+        What waits is taken back. What runs is interrupted: KeyboardInterrupt is raised in it, and in
+        no other request. If it has not ended after `grace` seconds its engine is killed, and what
+        the pool's restart policy says happens. get() raises `TaskAborted`, as soon as the engines
+        are free again.
 
         Parameters
         ----------
@@ -68,12 +68,8 @@ class Stoppable:
                 stopped = True
                 if not self._result.done(i):
                     interrupted.append(i)
-        if interrupted:
-            later = completion.of(self._client).after
-            # an engine that had just taken the request may have let the first one pass
-            later((GRACE if grace is None else grace) / 4, self, lambda: self._signal(interrupted, signal.SIGINT))
-            if grace is not None:
-                later(grace, self, lambda: self._signal(interrupted, signal.SIGKILL))
+        if interrupted and grace is not None:
+            completion.of(self._client).after(grace, self, lambda: self._kill(interrupted))
         return stopped
 
     def _stop_entry(self: Any, i: int, reason: Callable[[str], Exception]) -> bool:
@@ -81,28 +77,17 @@ class Stoppable:
         if self._result.done(i):
             return False
         self._stopped[i] = reason  # before it is done: others may read it at once
-        if self._result.abort(i):
-            return True
-        end = time.monotonic() + 0.1
-        while not self._result.done(i):
-            # an engine has taken it: a moment later it says that it works on it
-            if self._result.running(i):
-                with contextlib.suppress(error.EngineError):  # it died meanwhile, and the entry fails
-                    self._client._core.signal(self.targets[i], signal.SIGINT)
-                return True
-            if time.monotonic() > end:
-                break
-            time.sleep(0.0002)
-            self.ready()
-        del self._stopped[i]
-        return False
+        if not self._result.abort(i):
+            with contextlib.suppress(error.EngineError):  # it died meanwhile, and the entry fails
+                self._result.interrupt(i)
+        return True
 
-    def _signal(self: Any, entries: Iterable[int], number: int) -> None:
-        """Sends a signal to the engines that still work on these entries."""
+    def _kill(self: Any, entries: Iterable[int]) -> None:
+        """Ends the engines that still work on these entries."""
         for i in entries:
             if not self._result.done(i) and self._result.running(i):
                 with contextlib.suppress(error.EngineError):  # it died meanwhile
-                    self._client._core.signal(self.targets[i], number)
+                    self._client._core.signal(self.targets[i], signal.SIGKILL)
 
     def _expire_after(self: Any, seconds: float) -> None:
         """Sets the request's own timeout, from now on."""
