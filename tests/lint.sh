@@ -55,7 +55,4 @@ fi
 if have ruff; then
 	ruff check lib/python tests examples || bad=1
 fi
-if have mypy; then
-	mypy --ignore-missing-imports lib/python/pxrun || bad=1
-fi
 exit $bad

@@ -14,11 +14,14 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @pytest.fixture(scope="module")
-def shell():
+def shell(tmp_path_factory):
     from IPython.core.interactiveshell import InteractiveShell
 
-    yield InteractiveShell.instance()
-    InteractiveShell.clear_instance()
+    with pytest.MonkeyPatch.context() as patch:
+        # not the history of who runs the tests
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        yield InteractiveShell.instance()
+        InteractiveShell.clear_instance()
 
 
 @pytest.fixture

@@ -188,10 +188,10 @@ class _ByValue:
 
 def _sendable(f: Any) -> Any:
     """The function itself or what stands for it in a plain pickle; None if neither will do."""
-    module = sys.modules.get(getattr(f, "__module__", None))
-    if module is not None and module.__name__ != "__main__":
-        if module.__dict__.get(getattr(f, "__qualname__", None)) is f:
-            return f
+    home, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
+    module = sys.modules.get(home) if home and name else None
+    if module is not None and module.__name__ != "__main__" and module.__dict__.get(str(name)) is f:
+        return f
     if type(f) is types.FunctionType and not _importable(f):
         try:
             reduced = _reduce_function(f)

@@ -262,10 +262,10 @@ def main(argv: list[str]) -> int:
     # what a module printed would be printed again by each engine
     sys.stdout.flush()
     gc.freeze()
-    birth = _pxrun.template(control, segment, _reason_not_to_fork())
-    if birth is not None:
+    born = _pxrun.template(control, segment, _reason_not_to_fork())
+    if born is not None:
         gc.enable()
-        _be_engine(birth, segment, log)
+        _be_engine(born, segment, log)
     return 0
 
 

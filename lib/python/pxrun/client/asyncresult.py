@@ -194,7 +194,8 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         """Replies that were read already."""
         core = self._client._core
         self._outcomes = [
-            reply.outcome_of(*each, self.targets[i], core, known=self._known) for i, each in enumerate(replies)
+            reply.outcome_of(code, body, buffers, self.targets[i], core, known=self._known)
+            for i, (code, body, buffers) in enumerate(replies)
         ]
 
     def _read(self, i: int) -> reply.Outcome:

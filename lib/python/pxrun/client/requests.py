@@ -52,7 +52,7 @@ class Requests:
 
     def live(self) -> dict[str, tuple[AsyncResult, int]]:
         """The AsyncResults that somebody holds and the place in them, by id, in the order of submission."""
-        found = {}
+        found: dict[str, tuple[AsyncResult, int]] = {}
         for number, count in list(self._numbers):
             ar = self._results.get(number)
             if ar is not None:
