@@ -535,7 +535,7 @@ static void wait_ringer_killed_finds_news_after_a_nap(void **state)
 static void measure_gives_a_sane_time(void **state)
 {
 	(void)state;
-	assert_in_range(px_doorbell_measure_ns(), 5000, 100000);
+	assert_in_range(px_doorbell_measure_ns(), 50000, 100000);
 }
 
 static int measure_on_one(void)
@@ -546,10 +546,10 @@ static int measure_on_one(void)
 	CPU_SET(sched_getcpu(), &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
 		return 1;
-	return px_doorbell_measure_ns() == 20000 ? 0 : 2;
+	return px_doorbell_measure_ns() == 50000 ? 0 : 2;
 }
 
-static void measure_one_processor_gives_20_us(void **state)
+static void measure_one_processor_gives_the_least(void **state)
 {
 	pid_t child = fork();
 
@@ -588,7 +588,7 @@ int main(void)
 		REAL(wait_many_ringing_processes_loses_none),
 		REAL(wait_ringer_killed_finds_news_after_a_nap),
 		cmocka_unit_test(measure_gives_a_sane_time),
-		cmocka_unit_test(measure_one_processor_gives_20_us),
+		cmocka_unit_test(measure_one_processor_gives_the_least),
 	};
 
 	alarm(2 * LIMIT_S);
