@@ -2,9 +2,10 @@
 """Starting and stopping pools."""
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import TYPE_CHECKING, Any, Callable, Iterable
 
 from . import _pxrun
 
@@ -12,6 +13,20 @@ if TYPE_CHECKING:
     from .client.client import Client
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def _for_asyncio(method: Callable) -> Callable:
+    """The method as a coroutine: it runs in a thread, for it waits."""
+
+    @functools.wraps(method)
+    async def coroutine(self: Any, *args: Any, **kwargs: Any) -> Any:
+        import asyncio
+
+        return await asyncio.to_thread(method, self, *args, **kwargs)
+
+    coroutine.__name__ = method.__name__.removesuffix("_sync")
+    coroutine.__qualname__ = method.__qualname__.removesuffix("_sync")
+    return coroutine
 
 
 class Cluster:
@@ -73,6 +88,8 @@ class Cluster:
         state = "running" if self._client is not None else "not started"
         return f"<Cluster of {self.n or 'all processors'}: {state}>"
 
+    # --- life
+
     def start_cluster_sync(self) -> "Cluster":
         """Starts the pool; returns when all engines answer."""
         if self._client is None:
@@ -86,14 +103,22 @@ class Cluster:
             raise RuntimeError("the cluster is not started: use it in a with statement, or start_cluster_sync()")
         return self._client
 
-    def start_and_connect_sync(self) -> Client:
-        """Starts the pool; its client."""
-        return self.start_cluster_sync().connect_client_sync()
+    def start_and_connect_sync(self, n: int | None = None, activate: bool = False) -> Client:
+        """Starts the pool; its client.
 
-    def start_engines_sync(self, n: int) -> list[int]:
-        """Adds engines; their ids, when they answer."""
-        first = self.connect_client_sync()._core.add(n)
-        return list(range(first, first + n))
+        Parameters
+        ----------
+        n : int, optional
+            The number of engines, if it is not to be that of the cluster.
+        activate : bool
+            Whether ``%px`` in IPython is to be for all engines.
+        """
+        if n is not None and self._client is None:
+            self.n = self._options["engines"] = n
+        client = self.start_cluster_sync().connect_client_sync()
+        if activate:
+            client.activate()
+        return client
 
     def stop_cluster_sync(self, timeout: float = 10.0) -> None:
         """Stops the pool, if it runs, and waits until its processes are gone."""
@@ -109,11 +134,72 @@ class Cluster:
         finally:
             client.close()
 
+    # --- engines
+
+    def start_engines_sync(self, n: int) -> list[int]:
+        """Adds engines; their ids, when they answer."""
+        first = self.connect_client_sync()._core.add(n)
+        return list(range(first, first + n))
+
+    def stop_engines_sync(self, engines: Any = "all") -> None:
+        """Stops engines, for good: their ids are not used again."""
+        self.connect_client_sync().shutdown(engines)
+
+    def restart_engines_sync(self, engines: Any = "all") -> None:
+        """Starts engines anew: the same ids, empty namespaces. Returns when they answer."""
+        client = self.connect_client_sync()
+        client.shutdown(engines, restart=True)
+        client.wait_for_engines(len(client))
+
+    def signal_engines_sync(self, signum: int | str, engines: Any = "all") -> None:
+        """Sends a signal to engines' processes."""
+        self.connect_client_sync().send_signal(signum, engines)
+
+    # --- the same for asyncio
+
+    start_cluster = _for_asyncio(start_cluster_sync)
+    connect_client = _for_asyncio(connect_client_sync)
+    start_and_connect = _for_asyncio(start_and_connect_sync)
+    stop_cluster = _for_asyncio(stop_cluster_sync)
+    start_engines = _for_asyncio(start_engines_sync)
+    stop_engines = _for_asyncio(stop_engines_sync)
+    restart_engines = _for_asyncio(restart_engines_sync)
+    signal_engines = _for_asyncio(signal_engines_sync)
+
+    # --- pools that run already
+
+    @classmethod
+    def from_file(cls, connection_file: str | None = None, *, profile: str | None = None) -> "Cluster":
+        """The cluster of a pool that runs, by the path of its connection file or by its profile.
+
+        Leaving a with statement stops it, as if it had been started here.
+        """
+        client = _client_class()(connection_file, profile=profile)
+        self = cls(len(client) or None, profile=client.profile)
+        self._client = client
+        client.cluster = self
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """What another process needs to find the pool, as plain values; see from_dict()."""
+        return {"profile": self.connect_client_sync().profile, "connection_file": self.connect_client_sync().connection_file}
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> "Cluster":
+        """The inverse of to_dict(), in any process."""
+        return cls.from_file(found["connection_file"])
+
     def __enter__(self) -> Client:
         return self.start_and_connect_sync()
 
     def __exit__(self, *exc: Any) -> None:
         self.stop_cluster_sync()
+
+    async def __aenter__(self) -> Client:
+        return await self.start_and_connect()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self.stop_cluster()
 
 
 def _client_class() -> type[Client]:
