@@ -44,7 +44,8 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
 /*
  * Bodies:
  * reply to EXECUTE: values: int execution_count, then str (the repr of a last
- *   expression's value) or none.
+ *   expression's value) or none, then, where it has richer forms, bytes: a pickle of
+ *   (data, metadata) by MIME type.
  * reply to APPLY: a pickle, its buffers behind.
  * PX_EREMOTE: values: str ename, str evalue, str traceback, bytes (pickle of the
  *   exception, empty where it cannot be had), str method ("apply", "execute", ...).

@@ -134,8 +134,8 @@ int px_result_value(struct px_result *result, size_t index, struct px_value *val
 	rc = decoded_entry(result, index, request, &decoded);
 	if (rc < 0)
 		return rc;
-	/* EXECUTE answers with a count and then the value; the others with one value. */
-	*value = decoded->values[decoded->count - 1];
+	/* EXECUTE answers with a count and then the value as text; the others with one value. */
+	*value = decoded->values[decoded->count > 1 ? 1 : 0];
 	return 0;
 }
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         UnmetDependency,
         UnmetDependencyError,
     )
+    from .shell import publish_data
     from .util import interactive
 
 #: Where the public names are.
@@ -63,6 +64,7 @@ _HOMES = {
     ".client.remotefunction": ("ParallelFunction", "RemoteFunction", "parallel", "remote"),
     ".client.view": ("DirectView",),
     ".cluster": ("Cluster",),
+    ".shell": ("publish_data",),
     ".util": ("interactive",),
     ".error": (
         "AlreadyDisplayedError", "ArenaError", "ClosedError", "CompositeError", "DependencyTimeout", "EngineError",
@@ -79,7 +81,7 @@ __all__ = ["__version__", "error", *_HOME]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name], __name__), name)
-    elif name in ("client", "cluster", "engine", "error", "util"):
+    elif name in ("client", "cluster", "engine", "error", "shell", "util"):
         value = importlib.import_module("." + name, __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

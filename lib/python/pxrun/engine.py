@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import faulthandler
 import gc
 import importlib
@@ -28,6 +29,23 @@ _CUSTOMARY = {"numpy", "cloudpickle"}
 _PLAIN = {bool, int, float, complex, str}
 #: So many requests back, tracebacks can show lines of executed code.
 _SOURCES_KEPT = 10000
+
+
+def _the_shell():
+    """IPython's shell takes long to import, and most engines never need it."""
+    return importlib.import_module("pxrun.shell")
+
+
+def _awaits(tree):
+    """Whether code waits for coroutines outside of any function."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            todo += ast.iter_child_nodes(node)
+    return False
 
 
 # --- one engine's namespace, and what can be done in it ---------------------
@@ -69,19 +87,47 @@ class Handlers:
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         linecache.cache.pop(f"<pxrun-{self.count - _SOURCES_KEPT}>", None)
         shown = self.run_code(code, name)
-        text = None if shown is None or silent else repr(shown)
-        return _values.encode([self.count, text])
+        if shown is None or silent:
+            return _values.encode([self.count, None])
+        shell = sys.modules.get("pxrun.shell")
+        rich = shell.rich(shown) if shell else None
+        return _values.encode([self.count, repr(shown)] + [rich] * (rich is not None))
 
     def run_code(self, code, name):
-        # compile() hands on the __future__ of the file that calls it, unless told not to
-        tree = compile(code, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        tree = self.parse(code, name)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, name, "exec", dont_inherit=True), self.namespace)
+        self.evaluate(tree, name, "exec")
         if last is None:
             return None
-        value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), self.namespace)
+        value = self.evaluate(ast.Expression(last.value), name, "eval")
         if value is not None:
             self.namespace["_"] = value
+        return value
+
+    def parse(self, code, name):
+        """The tree of code that may be IPython's."""
+        # compile() hands on the __future__ of the file that calls it, unless told not to
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        try:
+            tree = compile(code, name, "exec", flags, dont_inherit=True)
+        except SyntaxError:
+            translated = _the_shell().translate(code, self.namespace)
+            if translated is None:
+                raise
+            return compile(translated, name, "exec", flags, dont_inherit=True)
+        if "IPython" in code or "display" in code or "get_ipython" in code or "matplotlib" in code:
+            with contextlib.suppress(ImportError):
+                _the_shell().get(self.namespace)
+        return tree
+
+    def evaluate(self, tree, name, mode):
+        waits = _awaits(tree)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if waits else 0
+        value = eval(compile(tree, name, mode, flags, dont_inherit=True), self.namespace)
+        if waits:
+            import asyncio
+
+            return asyncio.run(value)
         return value
 
     def resolve(self, name):
