@@ -72,7 +72,8 @@ struct px_client {
 	bool lurking; /* there is one that waits for anything */
 	uint64_t lurker_seen; /* of finished */
 	uint32_t waiters;
-	_Atomic uint32_t any_waiters; /* of them, those that wait for any request */
+	uint32_t any_waiters; /* of them, those that wait for any request */
+	_Atomic bool any_waited; /* there has been one, and there may be again */
 	uint64_t finished;    /* requests so far, but for quiet ones */
 	struct px_notifier *notifier; /* NULL until px_client_fd() is called */
 	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */

@@ -189,6 +189,7 @@ int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeou
 		return rc;
 	pthread_mutex_lock(&client->lock);
 	client->any_waiters++;
+	atomic_store_explicit(&client->any_waited, true, memory_order_relaxed);
 	client->lurker_seen = *seen;
 	rc = wait_locked(&(struct waiting){ client, any_finished, &any }, timeout_ns, PX_BELL_FRAME,
 			 true);
@@ -235,8 +236,8 @@ void px_result_keep_quiet(struct px_result *result, bool quiet)
 {
 	struct px_client *client = result->client;
 
-	/* Quick, for the blocking call: who begins to lurk just now wakes once for nothing. */
-	if (quiet && !atomic_load_explicit(&client->any_waiters, memory_order_relaxed))
+	/* Quick, for the blocking call of most clients. */
+	if (quiet && !atomic_load_explicit(&client->any_waited, memory_order_relaxed))
 		return;
 	pthread_mutex_lock(&client->lock);
 	if (result->quiet && !quiet &&
