@@ -256,8 +256,8 @@ def test_queue_status(pool, gate):
     assert pool.queue_status(0)["completed"] >= 4
 
 
-def test_abort_takes_back_only_what_waits(pool, gate):
-    held = pool[0].execute(gate.code(), block=False)
+def test_abort_takes_back_only_what_waits(pool, hold):
+    gate = hold(0)
     waiting = [pool[0].apply_async(abs, i) for i in range(3)]
     other = pool[1].apply_async(abs, -1)
     pool.abort(waiting[0])
@@ -267,26 +267,24 @@ def test_abort_takes_back_only_what_waits(pool, gate):
             ar.get(10)
         with pytest.raises(RuntimeError, match="done already"):
             ar.abort()
+    assert other.get(10) == 1
     pool.abort()
     with pytest.raises(TaskAborted):
         waiting[2].get(10)
     gate.open()
-    held.get(10)
-    assert other.get(10) == 1
+    gate.ar.get(10)
     for jobs in (5.5, object()):
         with pytest.raises(TypeError):
             pool.abort(jobs)
 
 
-def test_abort_by_targets(pool, new_gate):
-    gates = [new_gate() for _ in range(2)]
-    held = [pool[i].execute(gates[i].code(), block=False) for i in range(2)]
+def test_abort_by_targets(pool, hold):
+    gates = [hold(i) for i in range(2)]
     waiting = pool[:2].apply_async(abs, -1)
     pool.abort(targets=1)
     for gate in gates:
         gate.open()
-    for ar in held:
-        ar.get(10)
+        gate.ar.get(10)
     got = waiting.get(10, return_exceptions=True)
     assert got[0] == 1 and isinstance(got[1], TaskAborted)
 
