@@ -81,7 +81,8 @@ int px_client_attach(const char *profile, struct px_client **out)
 	rc = px_client_open(&runtime, control, out);
 	if (rc < 0)
 		close(control);
-	return rc;
+	/* The socket of a supervisor that was just killed still takes connections for a moment. */
+	return rc == PX_EPOOL ? no_pool(&runtime) : rc;
 }
 
 /* --- starting --- */

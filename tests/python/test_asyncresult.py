@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import datetime
 import gc
+import io
 import json
 import os
 import pickle
@@ -518,15 +519,16 @@ def test_stream_output_shows_while_it_runs(pool, new_gate, capsys):
     assert shown.err.count("ZeroDivisionError: division by zero") == 2
 
 
-def test_stream_output_comes_before_the_end(pool, new_gate, capsys):
+def test_stream_output_comes_before_the_end(pool, new_gate, monkeypatch):
     gate = new_gate()
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", shown)
     ar = pool[0].execute(f"print('now')\n{gate.code()}", block=False)
-    shown = ""
     with ar.stream_output():
         end = time.monotonic() + 10
-        while "now" not in shown and time.monotonic() < end:
-            shown += capsys.readouterr().out
-        assert shown == "now\n" and not ar.ready()
+        while "now" not in shown.getvalue() and time.monotonic() < end:
+            pass
+        assert shown.getvalue() == "now\n" and not ar.ready()
         gate.open()
 
 

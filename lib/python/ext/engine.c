@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -49,11 +50,40 @@ struct interpreter {
 
 /* --- signals --- */
 
-static void on_interrupt(int number)
+/*
+ * A signal that comes after Python last looked for signals, and before the system call that it is
+ * about to make, is noticed when that call returns: never, if it is pause() or a long sleep. So
+ * the signal comes once more, a moment later and with no meaning of its own, to end such a call.
+ */
+#define NUDGE_NS 20000000
+
+static timer_t nudge;
+
+static int make_nudge(void)
 {
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
+				  .sigev_signo = PX_SIGNAL_INTERRUPT };
+
+	event._sigev_un._tid = gettid();
+	return timer_create(CLOCK_MONOTONIC, &event, &nudge) < 0 ?
+		       px_fail_errno("making an engine's timer") :
+		       0;
+}
+
+static void interrupt_python(void)
+{
+	static const struct itimerspec once = { .it_value.tv_nsec = NUDGE_NS };
+
+	PyErr_SetInterruptEx(SIGINT);
+	(void)timer_settime(nudge, 0, &once, NULL);
+}
+
+static void on_interrupt(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)info, (void)context;
 	/* An idle engine has nothing to interrupt. */
 	if (atomic_load(&request_runs))
-		PyErr_SetInterruptEx(number);
+		interrupt_python();
 }
 
 /* The engine of this process while it serves; requests and signals have no other way to it. */
@@ -68,25 +98,25 @@ static int interrupt_wanted(void)
 								      memory_order_relaxed));
 }
 
-static void on_aimed_interrupt(int number)
+static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
 {
-	(void)number;
-	if (atomic_load(&request_runs) && interrupt_wanted())
-		PyErr_SetInterruptEx(SIGINT);
+	(void)number, (void)context;
+	if (info->si_code != SI_TIMER && atomic_load(&request_runs) && interrupt_wanted())
+		interrupt_python();
 }
 
-static void on_terminate(int number)
+static void on_terminate(int number, siginfo_t *info, void *context)
 {
-	(void)number;
+	(void)number, (void)info, (void)context;
 	atomic_store(&stop_asked, 1);
 	/* What runs is interrupted: the loop then sees that it has to stop. */
 	if (atomic_load(&request_runs))
-		PyErr_SetInterruptEx(SIGINT);
+		interrupt_python();
 }
 
-static void install(int number, void (*handler)(int))
+static void install(int number, void (*handler)(int, siginfo_t *, void *))
 {
-	struct sigaction action = { .sa_handler = handler };
+	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
 
 	sigemptyset(&action.sa_mask);
 	sigaction(number, &action, NULL);
@@ -432,7 +462,7 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 	atomic_store(&request_runs, 1);
 	/* A signal of a moment ago may have found nothing that ran. */
 	if (interrupt_wanted())
-		PyErr_SetInterruptEx(SIGINT);
+		interrupt_python();
 	rc = run_kind(py, in, reply);
 	if (py->engine->port->generation != px_forked_generation())
 		end_child(py);
@@ -577,6 +607,8 @@ static PyObject *serve(PyObject *self, PyObject *args)
 		rc = px_port_open(segment, id, control, &engine.port);
 	if (rc == 0)
 		rc = px_streams_new(out_read, err_read, log, &engine.streams);
+	if (rc == 0)
+		rc = make_nudge();
 	if (rc < 0)
 		return px_raise(rc);
 	install(SIGINT, on_interrupt);
