@@ -196,14 +196,26 @@ int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap)
 	return (int)count;
 }
 
-uint64_t px_client_trim(struct px_client *client)
+/* What peers have let go of is free. */
+static void collect_all(struct px_client *client)
 {
-	if (client->closed || px_client_own(client) < 0)
-		return 0;
 	pthread_mutex_lock(&client->lock);
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		if (client->port->links[slot])
 			px_link_collect(client->port->links[slot]);
 	pthread_mutex_unlock(&client->lock);
+}
+
+uint64_t px_client_trim(struct px_client *client)
+{
+	if (client->closed || px_client_own(client) < 0)
+		return 0;
+	collect_all(client);
 	return px_arena_trim(client->port->arena, 0);
+}
+
+void px_client_usage(struct px_client *client, struct px_arena_usage *out)
+{
+	collect_all(client);
+	px_arena_usage(client->port->arena, out);
 }

@@ -33,6 +33,7 @@ struct px_request {
 	uint64_t submitted_ns, received_ns; /* CLOCK_REALTIME */
 	struct px_output *output; /* NULL: none yet. With the client's lock */
 	struct px_ticket ticket;
+	struct px_tracker *tracker; /* NULL: not asked for */
 	bool urgent;
 	bool aborted; /* done for its user; in the queue until the engine has passed it by */
 	uint8_t small[48];                  /* a short body needs no malloc */
@@ -44,6 +45,7 @@ struct px_result {
 	_Atomic uint32_t holds;   /* the user, and each pending request */
 	uint32_t count;
 	bool quiet; /* px_client_wait_any() is not told; with the client's lock */
+	bool tracked; /* every request has a tracker */
 	struct px_decoded *decoded; /* [count], made by the first px_result_value() */
 	struct px_request requests[];
 };
@@ -84,13 +86,14 @@ struct px_client {
  * Sends one message to each of n engines. Body and buffers are sent once and
  * shared. message->id is given here. *result may be NULL. For an engine that is
  * being restarted it waits until it is up. If a later engine fails, its entry of the result
- * carries the error; if the first fails, the call does. As pxrun.h's requests.
+ * carries the error; if the first fails, the call does. As pxrun.h's requests. tracked: the
+ * result can be asked whether shown regions that were sent have been let go of.
  */
 int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
-		     struct px_outgoing *message, struct px_result **result);
-/* Copies bytes into a new region of this client. PX_ENOMEM. */
-int px_client_region(struct px_client *client, const void *data, uint64_t bytes,
-		     struct px_region **out);
+		     struct px_outgoing *message, bool tracked, struct px_result **result);
+/* px_port_pack(), of a client that may have been closed: PX_ECLOSED. */
+int px_client_pack(struct px_client *client, const void *data, uint64_t bytes,
+		   struct px_part *out);
 /* Like px_result_wait() for all of them. */
 int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
 		   uint64_t timeout_ns);
@@ -99,6 +102,8 @@ int px_client_wait(struct px_client *client, struct px_result *const *results, s
  * their number. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED, PX_EPOOL.
  */
 int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
+/* What this client has of the arena, when what peers let go of has been counted. */
+void px_client_usage(struct px_client *client, struct px_arena_usage *out);
 /* Takes back what px_client_fd() says; NULL: nobody asked for it. */
 void px_notifier_quiet(struct px_notifier *notifier);
 /* Of a closed client: waits until the thread has left. */
@@ -121,6 +126,10 @@ bool px_request_abort(struct px_request *request);
 int px_request_interrupt(struct px_request *request);
 /* Whether its engine works on it at the moment, and what it counted as done. */
 bool px_request_running(struct px_request *request, uint64_t *progress);
+/* Whether its engine has let go of every shown region that was sent with it; reads what has come. */
+bool px_request_sent(struct px_request *request);
+/* Waits until that is so of every entry. PX_ETIMEDOUT, PX_EINTR. A pool that is gone holds nothing. */
+int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns);
 /* A copy of what it printed so far; PX_ENOMEM. */
 int px_request_output(struct px_request *request, struct px_output *out);
 /* Says hello on a connected control socket, which it takes on success. */

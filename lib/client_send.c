@@ -164,14 +164,15 @@ static int send_request(struct px_client *client, uint32_t engine, struct px_req
 static int share_body(struct px_client *client, struct px_outgoing *message, uint32_t n,
 		      struct px_region **made)
 {
+	struct px_part copy;
 	int rc;
 
 	*made = NULL;
 	if (n < 2 || message->body_region || message->body_bytes < PX_FRAME_MAX_BYTES / 2)
 		return 0;
-	rc = px_client_region(client, message->body, message->body_bytes, made);
+	rc = px_port_copy(client->port, message->body, message->body_bytes, &copy);
 	if (rc == 0)
-		message->body_region = *made;
+		message->body_region = *made = copy.region;
 	return rc;
 }
 
@@ -189,6 +190,7 @@ static int submit_locked(struct px_client *client, const uint32_t *engines, uint
 		request->engine = engines[i];
 		request->urgent = message->flags & PX_MESSAGE_URGENT;
 		message->ticket = &request->ticket;
+		message->tracker = request->tracker;
 		request->submitted_ns = now;
 		atomic_fetch_add_explicit(&result->pending, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
@@ -203,8 +205,19 @@ static int submit_locked(struct px_client *client, const uint32_t *engines, uint
 	return 0;
 }
 
+static int make_trackers(struct px_result *result)
+{
+	result->tracked = true;
+	for (uint32_t i = 0; i < result->count; i++) {
+		result->requests[i].tracker = px_tracker_new();
+		if (!result->requests[i].tracker)
+			return px_fail(PX_ENOMEM, "no private memory for a tracker");
+	}
+	return 0;
+}
+
 int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
-		     struct px_outgoing *message, struct px_result **out)
+		     struct px_outgoing *message, bool tracked, struct px_result **out)
 {
 	struct px_region *shared;
 	struct px_result *result;
@@ -217,7 +230,9 @@ int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t
 	result = px_result_new(client, n);
 	if (!result)
 		return px_fail(PX_ENOMEM, "no private memory for %u requests", n);
-	rc = share_body(client, message, n, &shared);
+	rc = tracked ? make_trackers(result) : 0;
+	if (rc == 0)
+		rc = share_body(client, message, n, &shared);
 	if (rc < 0)
 		goto no_body;
 	pthread_mutex_lock(&client->lock);
@@ -240,20 +255,12 @@ no_body:
 	return rc;
 }
 
-int px_client_region(struct px_client *client, const void *data, uint64_t bytes,
-		     struct px_region **out)
+int px_client_pack(struct px_client *client, const void *data, uint64_t bytes,
+		   struct px_part *out)
 {
-	struct px_region *region;
 	int rc = px_client_check(client);
 
-	if (rc < 0)
-		return rc;
-	rc = px_region_new(client->port->arena, bytes, &region);
-	if (rc < 0)
-		return rc;
-	memcpy(region->at, data, bytes);
-	*out = region;
-	return 0;
+	return rc < 0 ? rc : px_port_pack(client->port, data, bytes, out);
 }
 
 /* --- out of turn --- */
@@ -338,6 +345,59 @@ int px_request_output(struct px_request *request, struct px_output *out)
 	pthread_mutex_lock(&client->lock);
 	if (request->output)
 		rc = px_output_copy(request->output, out);
+	pthread_mutex_unlock(&client->lock);
+	return rc;
+}
+
+/* --- what was sent --- */
+
+/* With the lock. True: nobody holds it, or nobody is left. */
+static bool let_go(struct px_client *client, struct px_request *request)
+{
+	struct px_link *link;
+
+	if (!request->tracker || client->closed || client->lost ||
+	    px_tracker_over(request->tracker))
+		return true;
+	link = client->port->links[request->member.slot];
+	if (link && link->peer.epoch == request->member.epoch)
+		px_link_collect(link);
+	return px_tracker_over(request->tracker);
+}
+
+bool px_request_sent(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	bool over;
+
+	if (!request->tracker || px_client_own(client) < 0)
+		return true;
+	pthread_mutex_lock(&client->lock);
+	over = let_go(client, request);
+	pthread_mutex_unlock(&client->lock);
+	return over;
+}
+
+static int all_let_go(void *ctx)
+{
+	struct px_result *result = ctx;
+
+	for (uint32_t i = 0; i < result->count; i++)
+		if (!let_go(result->client, &result->requests[i]))
+			return 0;
+	return 1;
+}
+
+int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns)
+{
+	struct px_client *client = result->client;
+	int rc = 0;
+
+	if (!result->tracked || px_client_own(client) < 0)
+		return 0;
+	pthread_mutex_lock(&client->lock);
+	rc = px_client_wait_locked(client, all_let_go, result, timeout_ns,
+				   PX_BELL_FRAME | PX_BELL_RELEASE);
 	pthread_mutex_unlock(&client->lock);
 	return rc;
 }

@@ -67,7 +67,7 @@ struct px_message_shm {
 struct px_region_shm {
 	uint64_t offset, bytes; /* bytes 0: an empty buffer, nothing is lent */
 	uint16_t lease, generation;
-	uint32_t reserved;
+	uint32_t live; /* 1: who receives it writes into this very memory, 0: it gets a view of its own */
 };
 
 /*

@@ -85,7 +85,7 @@ int px_port_open(struct px_segment *segment, struct px_member_id self, int contr
 	port->owner_pid = getpid();
 	pthread_mutex_init(&port->lock, NULL);
 	pthread_mutex_init(&port->control_lock, NULL);
-	rc = px_arena_new(segment, (struct px_extent_source){ extent_get, extent_put, port },
+	rc = px_arena_new(segment, (struct px_extent_source){ extent_get, extent_put, port }, &port->block->usage,
 			  &port->arena);
 	if (rc < 0)
 		goto no_arena;
@@ -147,6 +147,8 @@ static void port_free(struct px_port *port)
 /* With the port's lock. */
 static bool holds_anything(const struct px_port *port)
 {
+	if (port->shown)
+		return true;
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		if (port->links[slot] &&
 		    atomic_load_explicit(&port->links[slot]->held, memory_order_acquire) > 0)
@@ -272,21 +274,26 @@ void px_link_collect(struct px_link *link)
 
 /* --- sending --- */
 
-/* Lends one region; on failure takes back those lent before it. */
-static int lend(struct px_link *link, struct px_region *region, struct px_region_shm *out)
+/* Lends one part. */
+static int lend(struct px_link *link, const struct px_part *part, struct px_tracker *tracker,
+		struct px_region_shm *out)
 {
+	struct px_region *region = part->region;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	if (!region)
 		return 0;
-	rc = px_lease_grant(&link->leases, region, &out->lease, &out->generation);
+	if (!atomic_load_explicit(&region->shown, memory_order_relaxed))
+		tracker = NULL; /* a copy: nobody else writes there */
+	rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
 	if (rc == PX_EAGAIN && px_leases_collect(&link->leases) > 0)
-		rc = px_lease_grant(&link->leases, region, &out->lease, &out->generation);
+		rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
 	if (rc < 0)
 		return rc;
-	out->offset = region->offset;
-	out->bytes = region->bytes;
+	out->offset = region->offset + part->skip;
+	out->bytes = part->bytes;
+	out->live = region->live;
 	return 0;
 }
 
@@ -321,9 +328,10 @@ static int send_locked(struct px_link *link, const struct px_outgoing *message,
 	head = payload;
 	lent = (struct px_region_shm *)(head + 1);
 	for (; done < regions; done++) {
-		struct px_region *region = body && done == 0 ? body :
-					   message->buffers[done - (body ? 1 : 0)];
-		rc = lend(link, region, &lent[done]);
+		struct px_part whole = { body, 0, body ? body->bytes : 0 };
+
+		rc = lend(link, body && done == 0 ? &whole : &message->buffers[done - (body ? 1 : 0)],
+			  message->tracker, &lent[done]);
 		if (rc < 0)
 			goto take_back;
 	}
@@ -416,6 +424,7 @@ static int borrow(struct px_link *link, const struct px_region_shm *lent, struct
 	loan->shared = link->port->segment->base + lent->offset;
 	loan->lease = lent->lease;
 	loan->generation = lent->generation;
+	loan->live = lent->live;
 	atomic_init(&loan->holds, 1);
 	atomic_fetch_add_explicit(&link->held, 1, memory_order_relaxed);
 	*out = loan;
@@ -507,6 +516,70 @@ void px_link_next(struct px_link *link)
 	PX_KILLPOINT("port.receive.advanced"); /* dead here: read, and what was asked is not done */
 }
 
+/* --- memory of our own --- */
+
+int px_port_show(struct px_port *port, uint64_t bytes, struct px_region **out)
+{
+	int rc = px_region_new(port->arena, bytes, out);
+
+	if (rc < 0)
+		return rc;
+	atomic_store_explicit(&(*out)->shown, true, memory_order_relaxed);
+	pthread_mutex_lock(&port->lock);
+	port->shown++;
+	pthread_mutex_unlock(&port->lock);
+	return 0;
+}
+
+void px_port_hide(struct px_port *port, struct px_region *region)
+{
+	bool last;
+
+	/* A forked child has the memory for reading; the books are its parent's. */
+	if (port->generation != px_forked_generation())
+		return;
+	atomic_store_explicit(&region->shown, false, memory_order_relaxed);
+	px_region_release(region);
+	pthread_mutex_lock(&port->lock);
+	port->shown--;
+	last = port->closed && !holds_anything(port);
+	pthread_mutex_unlock(&port->lock);
+	if (last)
+		port_free(port);
+}
+
+int px_port_copy(struct px_port *port, const void *data, uint64_t bytes, struct px_part *out)
+{
+	int rc;
+
+	*out = (struct px_part){ .bytes = bytes };
+	if (!bytes)
+		return 0;
+	rc = px_region_new(port->arena, bytes, &out->region);
+	if (rc == 0)
+		memcpy(out->region->at, data, bytes);
+	return rc;
+}
+
+int px_port_pack(struct px_port *port, const void *data, uint64_t bytes, struct px_part *out)
+{
+	if (port->shown && bytes) {
+		out->bytes = bytes;
+		out->region = px_region_find(port->arena, data, bytes, &out->skip);
+		if (out->region)
+			return 0;
+	}
+	return px_port_copy(port, data, bytes, out);
+}
+
+void px_parts_free(struct px_part *parts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (parts[i].region)
+			px_region_release(parts[i].region);
+	free(parts);
+}
+
 /* --- loans --- */
 
 int px_loan_map(struct px_loan *loan, void **out)
@@ -514,8 +587,12 @@ int px_loan_map(struct px_loan *loan, void **out)
 	if (!loan->mapped) {
 		uint64_t skip = loan->offset % PX_PAGE_BYTES;
 		uint64_t bytes = (skip + loan->bytes + PX_PAGE_BYTES - 1) & ~(uint64_t)(PX_PAGE_BYTES - 1);
-		int rc = px_segment_map_private(loan->link->port->segment, loan->offset - skip,
-						bytes, &loan->mapped);
+		struct px_segment *segment = loan->link->port->segment;
+		int rc = loan->live ? px_segment_map_arrays(segment, loan->offset - skip, bytes,
+							    &loan->mapped) :
+				      px_segment_map_private(segment, loan->offset - skip, bytes,
+							     &loan->mapped);
+
 		if (rc < 0)
 			return rc;
 		loan->mapped_bytes = bytes;

@@ -36,7 +36,8 @@ struct px_port {
 	struct px_link *links[PX_MEMBERS_MAX];
 	uint32_t generation; /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
-	bool closed;   /* only loans keep it */
+	bool closed;    /* only loans and shown regions keep it */
+	_Atomic uint32_t shown; /* regions that its own code works with */
 };
 
 /* One peer. */
@@ -59,7 +60,8 @@ struct px_loan {
 	struct px_link *link;
 	const uint8_t *shared; /* read-only, in place */
 	uint64_t offset, bytes;
-	void *mapped; /* private writable view, made by px_loan_map() */
+	bool live;    /* what is written is for all to see */
+	void *mapped; /* writable view, made by px_loan_map() */
 	uint64_t mapped_bytes, mapped_skip;
 	uint16_t lease, generation;
 	_Atomic uint32_t holds;
@@ -71,7 +73,13 @@ struct px_ticket {
 	_Atomic uint32_t *aborted; /* in it */
 };
 
-/* A message to send. Buffers are regions of ours, filled already; sending holds them. */
+/* A piece of a region of ours, held. region NULL: an empty buffer. */
+struct px_part {
+	struct px_region *region;
+	uint64_t skip, bytes;
+};
+
+/* A message to send. Buffers lie in regions of ours, filled already; sending holds these. */
 struct px_outgoing {
 	uint16_t kind, flags;
 	uint64_t id;
@@ -80,8 +88,9 @@ struct px_outgoing {
 	const void *body;
 	uint64_t body_bytes;
 	struct px_region *body_region; /* body in a region already; else NULL */
-	struct px_region *const *buffers; /* entries may be NULL: an empty buffer */
+	const struct px_part *buffers;
 	uint32_t buffers_count;
+	struct px_tracker *tracker; /* counts the leases of shown regions; may be NULL */
 	struct px_ticket *ticket; /* filled when it was sent; may be NULL */
 };
 
@@ -171,13 +180,28 @@ int px_link_newest(struct px_link *link, uint64_t *id);
 /* Makes a message of a frame; what px_link_receive() does with the oldest. */
 int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in);
 
-/* Private, writable view of the loan's bytes; PX_ESYSTEM. The same one each time. */
+/* A writable view of the loan's bytes, private unless they are live; PX_ESYSTEM. The same one each time. */
 int px_loan_map(struct px_loan *loan, void **out);
 void px_loan_hold(struct px_loan *loan);
 /* Any thread, also after px_port_close(). */
 void px_loan_release(struct px_loan *loan);
 /* Frees an incoming message's loans and array. */
 void px_incoming_free(struct px_incoming *in);
+
+/* --- memory of our own --- */
+
+/* A region that the caller shows to code of its own; PX_ENOMEM. Works on until px_port_hide(). */
+int px_port_show(struct px_port *port, uint64_t bytes, struct px_region **out);
+/* The caller's code has lost sight of it. Any thread, also after px_port_close(). */
+void px_port_hide(struct px_port *port, struct px_region *region);
+/*
+ * The memory as something to send: where it lies, if that is a large region of ours, else a copy of it. PX_ENOMEM. px_parts_free() when it was sent.
+ */
+int px_port_pack(struct px_port *port, const void *data, uint64_t bytes, struct px_part *out);
+/* Copies into a new region; bytes may be 0. As px_port_pack(). */
+int px_port_copy(struct px_port *port, const void *data, uint64_t bytes, struct px_part *out);
+/* Lets go of the regions; frees the array, which came from malloc. */
+void px_parts_free(struct px_part *parts, uint32_t count);
 
 /* Whether the supervisor hung up. One non-blocking look at the control socket. */
 bool px_port_orphaned(struct px_port *port);

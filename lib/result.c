@@ -35,6 +35,7 @@ void px_result_release(struct px_result *result)
 		if (request->reply.body != request->small && !request->reply.body_loan)
 			free((void *)(uintptr_t)request->reply.body);
 		px_incoming_free(&request->reply);
+		px_tracker_release(request->tracker);
 		free(request->words);
 		if (request->output)
 			px_output_clear(request->output);

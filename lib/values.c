@@ -96,8 +96,8 @@ static int tensor_bytes(const struct px_tensor *tensor, uint64_t *out)
 static int put_tensor(struct px_encoder *e, const struct px_tensor *tensor)
 {
 	uint8_t head[5] = { 'a', tensor->code, tensor->bits, tensor->ndim, 0 };
-	uint32_t index = e->regions_count;
-	struct px_region **regions, *region = NULL;
+	uint32_t index = e->parts_count;
+	struct px_part *parts;
 	uint64_t bytes;
 	int rc = tensor_bytes(tensor, &bytes);
 
@@ -106,16 +106,14 @@ static int put_tensor(struct px_encoder *e, const struct px_tensor *tensor)
 	if (bytes != tensor->bytes)
 		return px_fail(PX_EINVAL, "a tensor says %llu bytes, its shape needs %llu",
 			       (unsigned long long)tensor->bytes, (unsigned long long)bytes);
-	regions = realloc(e->regions, (index + 1) * sizeof(*regions));
-	if (!regions)
+	parts = realloc(e->parts, (index + 1) * sizeof(*parts));
+	if (!parts)
 		return px_fail(PX_ENOMEM, "no private memory for a tensor");
-	e->regions = regions;
-	if (bytes) {
-		rc = px_client_region(e->client, tensor->data, bytes, &region);
-		if (rc < 0)
-			return rc;
-	}
-	e->regions[e->regions_count++] = region;
+	e->parts = parts;
+	rc = px_port_pack(e->client->port, tensor->data, bytes, &parts[index]);
+	if (rc < 0)
+		return rc;
+	e->parts_count++;
 	rc = put(e, head, sizeof(head));
 	if (rc == 0)
 		rc = put(e, tensor->shape, tensor->ndim * sizeof(int64_t));
@@ -158,10 +156,7 @@ int px_encode(struct px_encoder *e, const struct px_value *value)
 
 void px_encoder_free(struct px_encoder *e)
 {
-	for (uint32_t i = 0; i < e->regions_count; i++)
-		if (e->regions[i])
-			px_region_release(e->regions[i]);
-	free(e->regions);
+	px_parts_free(e->parts, e->parts_count);
 	if (e->bytes != e->room)
 		free(e->bytes);
 }

@@ -12,8 +12,8 @@ struct px_encoder {
 	struct px_client *client;
 	uint8_t *bytes;
 	size_t length, capacity;
-	struct px_region **regions;
-	uint32_t regions_count;
+	struct px_part *parts;
+	uint32_t parts_count;
 	uint8_t room[256]; /* a short call needs no malloc */
 };
 #define PX_ENCODER(the_client) { .client = (the_client) }

@@ -57,7 +57,7 @@ static int submit(struct px_view *view, struct px_outgoing *message, struct px_r
 			return px_fail(PX_EENGINE, "the pool has no engines");
 		targets = ids;
 	}
-	return px_client_submit(view->client, targets, (uint32_t)count, message, result);
+	return px_client_submit(view->client, targets, (uint32_t)count, message, false, result);
 }
 
 int px_view_noop(struct px_view *view, struct px_result **result)
@@ -93,8 +93,8 @@ static int submit_values(struct px_view *view, uint16_t kind, const char *name, 
 			.kind = kind,
 			.body = encoder.bytes,
 			.body_bytes = encoder.length,
-			.buffers = encoder.regions,
-			.buffers_count = encoder.regions_count,
+			.buffers = encoder.parts,
+			.buffers_count = encoder.parts_count,
 		};
 		rc = submit(view, &message, result);
 	}

@@ -18,7 +18,6 @@
 #include "killpoint.h"
 
 #define BINS 256
-#define LARGE_BYTES (64 * 1024)               /* from here on a region begins with a page */
 #define EXTENT_MAX_BYTES (UINT64_C(64) << 20) /* a larger one only for a larger region */
 #define HASH_START 64
 
@@ -27,6 +26,7 @@ struct extent {
 	uint64_t offset, bytes;
 	uint8_t *at;
 	struct block *first;
+	uint64_t *starts; /* a bit for each page: a large region begins there */
 };
 
 struct block {
@@ -35,6 +35,7 @@ struct block {
 	struct block *before, *behind;         /* by address */
 	struct block *bin_before, *bin_behind; /* free blocks of a size */
 	struct block *hashed;                  /* used blocks */
+	struct px_region *region;              /* of a used one that is a large region, else NULL */
 	bool used;
 };
 
@@ -48,7 +49,8 @@ struct px_arena {
 	uint64_t bin_map[BINS / 64];
 	struct block **hash;
 	uint64_t hash_size, used_count;
-	uint64_t used_bytes;
+	uint64_t used_bytes, given_back_bytes;
+	struct px_usage_shm *usage;
 	_Atomic uint64_t regions;
 };
 
@@ -156,15 +158,21 @@ static void hash_add(struct px_arena *arena, struct block *block)
 	arena->used_count++;
 }
 
-/* Takes the used block that begins there. A wrong offset is a bug of ours. */
-static struct block *hash_take(struct px_arena *arena, uint64_t offset)
+/* The word that points to the used block that begins there. A wrong offset is a bug of ours. */
+static struct block **hash_find(const struct px_arena *arena, uint64_t offset)
 {
-	struct block **place = hash_place(arena, offset), *block;
+	struct block **place = hash_place(arena, offset);
 
 	while (*place && (*place)->offset != offset)
 		place = &(*place)->hashed;
-	block = *place;
-	assert(block);
+	assert(*place);
+	return place;
+}
+
+static struct block *hash_take(struct px_arena *arena, uint64_t offset)
+{
+	struct block **place = hash_find(arena, offset), *block = *place;
+
 	*place = block->hashed;
 	arena->used_count--;
 	return block;
@@ -197,6 +205,12 @@ static void hash_grow(struct px_arena *arena)
 
 /* --- extents --- */
 
+/* Of the map of starts. */
+static uint64_t words_of(uint64_t bytes)
+{
+	return (bytes / PX_PAGE_BYTES + 63) / 64;
+}
+
 static int extent_map(struct px_arena *arena, struct extent *extent)
 {
 	void *at = NULL;
@@ -204,7 +218,7 @@ static int extent_map(struct px_arena *arena, struct extent *extent)
 
 	PX_KILLPOINT("arena.extent.reserved"); /* dead here: the sweep punches it */
 	if (rc == 0)
-		rc = px_segment_map(arena->segment, extent->offset, extent->bytes, &at);
+		rc = px_segment_map_arrays(arena->segment, extent->offset, extent->bytes, &at);
 	if (rc < 0)
 		return px_fail(PX_ENOMEM, "%s", px_last_error());
 	extent->at = at;
@@ -224,8 +238,10 @@ static int extent_get(struct px_arena *arena, uint64_t bytes)
 	rc = arena->source.get(arena->source.ctx, bytes, &extent->offset, &extent->bytes);
 	if (rc < 0)
 		goto fail;
+	extent->starts = calloc(words_of(extent->bytes), sizeof(uint64_t));
 	PX_KILLPOINT("arena.extent.got"); /* dead here: the sweep takes it back */
-	rc = extent_map(arena, extent);
+	rc = extent->starts ? extent_map(arena, extent) :
+			      px_fail(PX_ENOMEM, "no private memory for an extent's books");
 	if (rc < 0) {
 		(void)px_segment_punch(arena->segment, extent->offset, extent->bytes);
 		arena->source.put(arena->source.ctx, extent->offset, extent->bytes);
@@ -242,6 +258,8 @@ static int extent_get(struct px_arena *arena, uint64_t bytes)
 
 fail:
 	free(whole);
+	if (extent)
+		free(extent->starts);
 	free(extent);
 	return rc;
 }
@@ -258,6 +276,52 @@ static int extents_grow(struct px_arena *arena, uint64_t bytes)
 	if (rc == 0 && arena->next_bytes < EXTENT_MAX_BYTES)
 		arena->next_bytes *= 2;
 	return rc;
+}
+
+static void extent_free(struct extent *extent)
+{
+	while (extent->first) {
+		struct block *block = extent->first;
+
+		extent->first = block->behind;
+		free(block);
+	}
+	px_segment_unmap(extent->at, extent->bytes);
+	free(extent->starts);
+	free(extent);
+}
+
+/* With the lock. As px_arena_trim(). */
+static uint64_t trim(struct px_arena *arena, uint64_t keep_bytes)
+{
+	uint64_t kept = 0, given = 0;
+	struct extent **place;
+
+	for (place = &arena->extents; *place;) {
+		struct extent *extent = *place;
+		uint64_t offset = extent->offset, bytes = extent->bytes;
+
+		if (extent->first->used || extent->first->behind) {
+			place = &extent->next;
+			continue;
+		}
+		if (kept + bytes <= keep_bytes) {
+			kept += bytes;
+			place = &extent->next;
+			continue;
+		}
+		*place = extent->next;
+		given += bytes;
+		bin_remove(arena, extent->first);
+		extent_free(extent);
+		(void)px_segment_punch(arena->segment, offset, bytes);
+		PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
+		arena->source.put(arena->source.ctx, offset, bytes);
+	}
+	if (!arena->extents)
+		arena->next_bytes = PX_UNIT_BYTES;
+	arena->given_back_bytes += given;
+	return given;
 }
 
 /* --- blocks --- */
@@ -318,6 +382,14 @@ static void set_free(struct px_arena *arena, struct block *block)
 	bin_push(arena, block);
 }
 
+/* For displays: nobody relies on these words to agree with each other. */
+static void publish_usage(struct px_arena *arena)
+{
+	atomic_store_explicit(&arena->usage->used, arena->used_bytes, memory_order_relaxed);
+	atomic_store_explicit(&arena->usage->given_back, arena->given_back_bytes,
+			      memory_order_relaxed);
+}
+
 static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct block **out)
 {
 	struct block *block = find_free(arena, bytes, align), *rest;
@@ -326,6 +398,8 @@ static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct b
 
 	if (!block) {
 		rc = extents_grow(arena, bytes);
+		if (rc == PX_ENOMEM && trim(arena, 0) > 0)
+			rc = extents_grow(arena, bytes);
 		if (rc < 0)
 			return rc;
 		block = find_free(arena, bytes, align);
@@ -349,13 +423,15 @@ static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct b
 	hash_grow(arena);
 	hash_add(arena, block);
 	arena->used_bytes += bytes;
+	block->region = NULL;
 	*out = block;
 	return 0;
 }
 
 /* --- the arena --- */
 
-int px_arena_new(struct px_segment *segment, struct px_extent_source source, struct px_arena **out)
+int px_arena_new(struct px_segment *segment, struct px_extent_source source,
+		 struct px_usage_shm *usage, struct px_arena **out)
 {
 	struct px_arena *arena = calloc(1, sizeof(*arena));
 
@@ -367,23 +443,12 @@ int px_arena_new(struct px_segment *segment, struct px_extent_source source, str
 	}
 	arena->segment = segment;
 	arena->source = source;
+	arena->usage = usage;
 	arena->hash_size = HASH_START;
 	arena->next_bytes = PX_UNIT_BYTES;
 	pthread_mutex_init(&arena->lock, NULL);
 	*out = arena;
 	return 0;
-}
-
-static void extent_free(struct extent *extent)
-{
-	while (extent->first) {
-		struct block *block = extent->first;
-
-		extent->first = block->behind;
-		free(block);
-	}
-	px_segment_unmap(extent->at, extent->bytes);
-	free(extent);
 }
 
 void px_arena_free(struct px_arena *arena)
@@ -404,7 +469,7 @@ void px_arena_free(struct px_arena *arena)
 /* Of a region's offset and size. */
 static uint64_t alignment(uint64_t bytes)
 {
-	return bytes >= LARGE_BYTES ? PX_PAGE_BYTES : PX_LINE_BYTES;
+	return bytes >= PX_REGION_LARGE_BYTES ? PX_PAGE_BYTES : PX_LINE_BYTES;
 }
 
 int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at)
@@ -422,6 +487,7 @@ int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void 
 			(unsigned long long)(arena->segment->arena_bytes >> 20));
 	pthread_mutex_lock(&arena->lock);
 	rc = take(arena, up(bytes, align), align, &block);
+	publish_usage(arena);
 	if (rc == 0) {
 		*offset = block->offset;
 		*at = block->extent->at + (block->offset - block->extent->offset);
@@ -439,38 +505,17 @@ void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes)
 	assert(block->bytes == up(bytes, alignment(bytes)));
 	arena->used_bytes -= block->bytes;
 	set_free(arena, block);
+	publish_usage(arena);
 	pthread_mutex_unlock(&arena->lock);
 }
 
 uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes)
 {
-	uint64_t kept = 0, given = 0;
-	struct extent **place;
+	uint64_t given;
 
 	pthread_mutex_lock(&arena->lock);
-	for (place = &arena->extents; *place;) {
-		struct extent *extent = *place;
-		uint64_t offset = extent->offset, bytes = extent->bytes;
-
-		if (extent->first->used || extent->first->behind) {
-			place = &extent->next;
-			continue;
-		}
-		if (kept + bytes <= keep_bytes) {
-			kept += bytes;
-			place = &extent->next;
-			continue;
-		}
-		*place = extent->next;
-		given += bytes;
-		bin_remove(arena, extent->first);
-		extent_free(extent);
-		(void)px_segment_punch(arena->segment, offset, bytes);
-		PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
-		arena->source.put(arena->source.ctx, offset, bytes);
-	}
-	if (!arena->extents)
-		arena->next_bytes = PX_UNIT_BYTES;
+	given = trim(arena, keep_bytes);
+	publish_usage(arena);
 	pthread_mutex_unlock(&arena->lock);
 	return given;
 }
@@ -484,11 +529,77 @@ void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out)
 		out->extent_bytes += e->bytes;
 	}
 	out->used_bytes = arena->used_bytes;
+	out->given_back_bytes = arena->given_back_bytes;
 	out->regions = atomic_load_explicit(&arena->regions, memory_order_relaxed);
 	pthread_mutex_unlock(&arena->lock);
 }
 
 /* --- regions --- */
+
+/* With the lock. NULL: the address is in no extent. */
+static struct extent *extent_of(const struct px_arena *arena, const void *at)
+{
+	struct extent *e = arena->extents;
+
+	while (e && ((const uint8_t *)at < e->at || (const uint8_t *)at >= e->at + e->bytes))
+		e = e->next;
+	return e;
+}
+
+/* The last start at or before a page, UINT64_MAX: none. */
+static uint64_t start_before(const struct extent *extent, uint64_t page)
+{
+	uint64_t word = page / 64;
+	uint64_t map = extent->starts[word] & (~UINT64_C(0) >> (63 - page % 64));
+
+	while (!map && word > 0)
+		map = extent->starts[--word];
+	return map ? word * 64 + 63 - (uint64_t)__builtin_clzll(map) : UINT64_MAX;
+}
+
+/* Has an address in the region lead to it, or to nothing (NULL). */
+static void set_start(struct px_region *region, struct px_region *to)
+{
+	struct px_arena *arena = region->arena;
+	struct extent *extent;
+	uint64_t page;
+
+	if (region->bytes < PX_REGION_LARGE_BYTES)
+		return;
+	pthread_mutex_lock(&arena->lock);
+	extent = extent_of(arena, region->at);
+	page = (region->offset - extent->offset) / PX_PAGE_BYTES;
+	extent->starts[page / 64] &= ~(UINT64_C(1) << page % 64);
+	if (to)
+		extent->starts[page / 64] |= UINT64_C(1) << page % 64;
+	(*hash_find(arena, region->offset))->region = to;
+	pthread_mutex_unlock(&arena->lock);
+}
+
+struct px_region *px_region_find(struct px_arena *arena, const void *at, uint64_t bytes,
+				 uint64_t *skip)
+{
+	struct px_region *region = NULL;
+	struct extent *extent;
+	uint64_t page;
+
+	pthread_mutex_lock(&arena->lock);
+	extent = extent_of(arena, at);
+	page = extent ? start_before(extent, (uint64_t)((const uint8_t *)at - extent->at) /
+						     PX_PAGE_BYTES) :
+			UINT64_MAX;
+	if (page != UINT64_MAX)
+		region = (*hash_find(arena, extent->offset + page * PX_PAGE_BYTES))->region;
+	if (region) {
+		*skip = (uint64_t)((const uint8_t *)at - (const uint8_t *)region->at);
+		if (*skip < region->bytes && bytes <= region->bytes - *skip)
+			px_region_hold(region);
+		else
+			region = NULL;
+	}
+	pthread_mutex_unlock(&arena->lock);
+	return region;
+}
 
 int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out)
 {
@@ -504,7 +615,10 @@ int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out
 	}
 	region->bytes = bytes;
 	region->arena = arena;
+	region->live = false;
 	atomic_init(&region->holds, 1);
+	atomic_init(&region->shown, false);
+	set_start(region, region);
 	atomic_fetch_add_explicit(&arena->regions, 1, memory_order_relaxed);
 	*out = region;
 	return 0;
@@ -520,6 +634,7 @@ void px_region_release(struct px_region *region)
 	if (atomic_fetch_sub_explicit(&region->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	atomic_fetch_sub_explicit(&region->arena->regions, 1, memory_order_relaxed);
+	set_start(region, NULL);
 	px_arena_put(region->arena, region->offset, region->bytes);
 	free(region);
 }

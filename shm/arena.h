@@ -10,8 +10,8 @@
  *
  * Extents are whole units, reserved (fallocate) when they are got, so that a full
  * /dev/shm is an error here and never SIGBUS later. Sizes double from
- * one unit. Freed regions are used again last-in first-out, warm. A region is
- * aligned to 64 bytes, from 64 KiB on to a page, and padded alike.
+ * one unit. Where there is no more, wholly free extents are given back and it is tried again. Freed regions are used again last-in first-out, warm. A region is
+ * aligned to 64 bytes, from PX_REGION_LARGE_BYTES on to a page, and padded alike.
  */
 #ifndef PX_ARENA_H
 #define PX_ARENA_H
@@ -28,20 +28,32 @@ struct px_extent_source {
 
 struct px_arena;
 
+/* From this size on a region begins with a page, and can be found by an address in it. */
+#define PX_REGION_LARGE_BYTES (64 * 1024)
+
 /* A piece of array memory. Counted privately: 1 at birth, one more with each lease. */
 struct px_region {
 	uint64_t offset, bytes; /* in the segment; bytes as asked for */
 	void *at;               /* writable */
 	struct px_arena *arena;
 	_Atomic uint32_t holds;
+	_Atomic bool shown; /* its owner's own code works with it: what is lent may change */
+	bool live;          /* whoever it is lent to writes into it, too */
 };
 
+/* usage: where it says what it does, its own page of shared memory or any. */
 int px_arena_new(struct px_segment *segment, struct px_extent_source source,
-		 struct px_arena **out);
+		 struct px_usage_shm *usage, struct px_arena **out);
 /* Forgets all; extents are not given back (the process leaves). */
 void px_arena_free(struct px_arena *arena);
 /* A new region of bytes > 0, held once. PX_ENOMEM in the source's words. */
 int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out);
+/*
+ * The large region in which `bytes` bytes at that address lie, held once more, and where in it
+ * they begin; NULL: none of this arena. They must be the caller's to use: then it stays.
+ */
+struct px_region *px_region_find(struct px_arena *arena, const void *at, uint64_t bytes,
+				 uint64_t *skip);
 void px_region_hold(struct px_region *region);
 /* Lets go; the last one gives the memory back to the arena, warm. */
 void px_region_release(struct px_region *region);
@@ -57,7 +69,7 @@ void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes);
 uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes);
 
 struct px_arena_usage {
-	uint64_t extents, extent_bytes, used_bytes, regions;
+	uint64_t extents, extent_bytes, used_bytes, given_back_bytes, regions;
 };
 void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out);
 

@@ -149,9 +149,16 @@ struct px_activity_shm {
 	_Atomic uint64_t requests_done;
 };
 
+/* What a member does with its extents, for status displays. */
+struct px_usage_shm {
+	_Atomic uint64_t used;       /* bytes of them that are regions or rings; the rest is warm */
+	_Atomic uint64_t given_back; /* bytes, so far */
+};
+
 struct px_block_shm {
 	struct px_activity_shm activity;
-	uint8_t reserved[PX_PAGE_BYTES - sizeof(struct px_activity_shm)];
+	struct px_usage_shm usage;
+	uint8_t reserved[PX_PAGE_BYTES - sizeof(struct px_activity_shm) - sizeof(struct px_usage_shm)];
 	struct px_link_shm links[PX_MEMBERS_MAX];
 	uint8_t crash[PX_CRASH_BYTES] __attribute__((aligned(PX_PAGE_BYTES))); /* faulthandler's text */
 };

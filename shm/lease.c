@@ -13,6 +13,48 @@
 #define NO_ROW UINT16_MAX
 _Static_assert(PX_LEASES_MAX < NO_ROW, "a row's number fits");
 
+/* --- trackers --- */
+
+struct px_tracker *px_tracker_new(void)
+{
+	struct px_tracker *tracker = calloc(1, sizeof(*tracker));
+
+	if (tracker)
+		atomic_init(&tracker->holds, 1);
+	return tracker;
+}
+
+void px_tracker_release(struct px_tracker *tracker)
+{
+	if (tracker && atomic_fetch_sub_explicit(&tracker->holds, 1, memory_order_acq_rel) == 1)
+		free(tracker);
+}
+
+bool px_tracker_over(const struct px_tracker *tracker)
+{
+	/* SYNC tracker.leases: acquire; partner: the release in tracker_end(). */
+	return atomic_load_explicit(&tracker->leases, memory_order_acquire) == 0;
+}
+
+static void tracker_begin(struct px_tracker *tracker)
+{
+	if (!tracker)
+		return;
+	atomic_fetch_add_explicit(&tracker->holds, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&tracker->leases, 1, memory_order_relaxed);
+}
+
+static void tracker_end(struct px_tracker *tracker)
+{
+	if (!tracker)
+		return;
+	/* SYNC tracker.leases: release, of what the holder did; partner: px_tracker_over(). */
+	atomic_fetch_sub_explicit(&tracker->leases, 1, memory_order_release);
+	px_tracker_release(tracker);
+}
+
+/* --- leases --- */
+
 void px_leases_open(struct px_leases *leases, const struct px_segment *segment,
 		    struct px_member_id holder, const struct px_link_shm *theirs,
 		    uint32_t own_epoch)
@@ -39,8 +81,8 @@ static int make_rows(struct px_leases *leases)
 	return 0;
 }
 
-int px_lease_grant(struct px_leases *leases, struct px_region *region, uint16_t *lease,
-		   uint16_t *generation)
+int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px_tracker *tracker,
+		   uint16_t *lease, uint16_t *generation)
 {
 	struct px_lease_row *row;
 	uint16_t index;
@@ -60,6 +102,8 @@ int px_lease_grant(struct px_leases *leases, struct px_region *region, uint16_t 
 	row->next = leases->used_head;
 	leases->used_head = index;
 	row->region = region;
+	row->tracker = tracker;
+	tracker_begin(tracker);
 	/* 0 means never released, so that a fresh table of the holder says nothing. */
 	if (++row->generation == 0)
 		row->generation = 1;
@@ -82,6 +126,7 @@ static void end(struct px_leases *leases, uint16_t *place)
 	leases->free_head = index;
 	row->region = NULL;
 	leases->count--;
+	tracker_end(row->tracker);
 	px_region_release(region);
 }
 

@@ -18,6 +18,18 @@
 #include "arena.h"
 #include "member.h"
 
+/* Counts the leases of one message that are not over. Whoever asks and each lease hold it. */
+struct px_tracker {
+	_Atomic uint32_t leases, holds;
+};
+
+/* Held once; NULL: no private memory. */
+struct px_tracker *px_tracker_new(void);
+/* NULL is fine. */
+void px_tracker_release(struct px_tracker *tracker);
+/* Whether all are over: the owner may write there again. px_leases_collect() finds out. */
+bool px_tracker_over(const struct px_tracker *tracker);
+
 /* Owner's private table for one peer. */
 struct px_leases {
 	const struct px_segment *segment;
@@ -29,6 +41,7 @@ struct px_leases {
 	uint16_t free_head;
 	struct px_lease_row {
 		struct px_region *region; /* NULL: free */
+		struct px_tracker *tracker; /* NULL: nobody asks when it is over */
 		uint16_t generation;
 		uint16_t next; /* in the list of free or outstanding rows */
 	} *rows; /* [PX_LEASES_MAX], allocated with the first grant */
@@ -41,11 +54,11 @@ void px_leases_open(struct px_leases *leases, const struct px_segment *segment,
 /* Every lease is over (the holder is dead, or the pool): lets go of the regions. */
 void px_leases_close(struct px_leases *leases);
 /*
- * Lends the region: holds it until the lease is over. Grant before publishing the
- * frame. PX_EAGAIN: all PX_LEASES_MAX are out, collect and try again later.
+ * Lends the region: holds it, and the tracker (or NULL), until the lease is over. Grant before
+ * publishing the frame. PX_EAGAIN: all PX_LEASES_MAX are out, collect and try again later.
  */
-int px_lease_grant(struct px_leases *leases, struct px_region *region, uint16_t *lease,
-		   uint16_t *generation);
+int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px_tracker *tracker,
+		   uint16_t *lease, uint16_t *generation);
 /* Takes back a grant that was never published. */
 void px_lease_revoke(struct px_leases *leases, uint16_t lease);
 /* Ends the leases that are over. Returns how many. One load if nothing changed. */

@@ -111,12 +111,21 @@ static void keep_private(void *at, uint64_t bytes)
 
 int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
 {
+	int rc = px_segment_map_arrays(segment, offset, bytes, out);
+
+	if (rc == 0)
+		keep_private(*out, bytes);
+	return rc;
+}
+
+int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
+{
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, segment->fd,
 			(off_t)offset);
 
 	if (at == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
-	keep_private(at, bytes);
+	(void)madvise(at, bytes, MADV_DONTDUMP);
 	*out = at;
 	return 0;
 }

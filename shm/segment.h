@@ -55,6 +55,8 @@ void px_segment_detach(struct px_segment *segment);
 
 /* Maps [offset, offset + bytes) writable (whole pages), not to be inherited. PX_ESYSTEM. */
 int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
+/* Likewise memory of the arena; children inherit it, for their parent's arrays lie there. */
+int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
 /* Maps the range MAP_PRIVATE: writable, and what is written stays here. PX_ESYSTEM. */
 int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
 void px_segment_unmap(void *at, uint64_t bytes);

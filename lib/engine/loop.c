@@ -38,10 +38,7 @@ struct shop {
 
 static void reply_free(struct px_reply *reply)
 {
-	for (uint32_t i = 0; i < reply->regions_count; i++)
-		if (reply->regions[i])
-			px_region_release(reply->regions[i]);
-	free(reply->regions);
+	px_parts_free(reply->parts, reply->parts_count);
 	if (reply->release)
 		reply->release(reply);
 	memset(reply, 0, sizeof(*reply));
@@ -231,8 +228,8 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 	out.code = reply.code;
 	out.body = reply.body;
 	out.body_bytes = reply.body_bytes;
-	out.buffers = reply.regions;
-	out.buffers_count = reply.regions_count;
+	out.buffers = reply.parts;
+	out.buffers_count = reply.parts_count;
 	answer(shop, c, &out, &reply);
 	activity(shop, NULL, 0, 0);
 }

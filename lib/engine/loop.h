@@ -20,8 +20,8 @@ struct px_reply {
 	int32_t code;
 	const void *body;         /* lent until release() */
 	uint64_t body_bytes;
-	struct px_region **regions; /* malloc'ed array, each held once; may be NULL */
-	uint32_t regions_count;
+	struct px_part *parts; /* malloc'ed array; may be NULL */
+	uint32_t parts_count;
 	void (*release)(struct px_reply *reply); /* of what body lies in; may be NULL */
 	void *owner;
 };

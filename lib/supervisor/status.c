@@ -59,8 +59,10 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 		    (int)t->process.pid, template_words[t->state], t->by_exec ? "false" : "true");
 	px_json_put_string(json, t->why[0] ? t->why : NULL);
 	px_json_put(json, "},\"spin_ns\":%" PRIu64, s->segment->header->spin_ns);
-	px_json_put(json, ",\"segment\":{\"kind\":\"%s\",\"bytes\":%" PRIu64 "}",
+	px_json_put(json, ",\"segment\":{\"kind\":\"%s\",\"bytes\":%" PRIu64 ",\"huge_pages\":",
 		    s->segment->memfd ? "memfd" : "shm", s->segment->total_bytes);
+	px_json_put_string(json, NULL);
+	px_json_put(json, "}");
 }
 
 static void put_arena(struct px_json_text *json, const struct px_supervisor *s, uint64_t used)
@@ -74,8 +76,6 @@ static void put_arena(struct px_json_text *json, const struct px_supervisor *s, 
 		    s->segment->arena_bytes, used, budget.have, limit_words[budget.limit],
 		    s->sweep.lingering);
 }
-
-/* The clock of started_ns. */
 
 /* What it does at the moment, from its own block: it is only shown. */
 static void put_activity(struct px_json_text *json, const struct px_supervisor *s,
@@ -99,6 +99,21 @@ static void put_activity(struct px_json_text *json, const struct px_supervisor *
 		    atomic_load_explicit(&activity->requests_done, memory_order_relaxed));
 }
 
+/* The extents that a member has, what of them it uses, and what it has given back. */
+static void put_holdings(struct px_json_text *json, const struct px_supervisor *s,
+			 struct px_member_id member, const uint64_t *by_slot)
+{
+	const struct px_usage_shm *usage = &px_segment_block(s->segment, member.slot)->usage;
+
+	if (!member.epoch) {
+		px_json_put(json, ",\"arena\":0,\"in_use\":0,\"given_back\":0");
+		return;
+	}
+	px_json_put(json, ",\"arena\":%" PRIu64 ",\"in_use\":%" PRIu64 ",\"given_back\":%" PRIu64,
+		    by_slot[member.slot], atomic_load_explicit(&usage->used, memory_order_relaxed),
+		    atomic_load_explicit(&usage->given_back, memory_order_relaxed));
+}
+
 static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
 		       const struct px_engine_id *e, const uint64_t *by_slot, const char *comma)
 {
@@ -107,7 +122,7 @@ static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
 		    comma, e->id, (int)e->process.pid, life_words[e->life], e->generation,
 		    e->restarts);
 	put_activity(json, s, e);
-	px_json_put(json, ",\"arena\":%" PRIu64, e->member.epoch ? by_slot[e->member.slot] : 0);
+	put_holdings(json, s, e->member, by_slot);
 	if (e->why[0]) {
 		px_json_put(json, ",\"why\":");
 		px_json_put_string(json, e->why);
@@ -152,8 +167,9 @@ static bool put_clients(struct px_json_text *json, const struct px_supervisor *s
 
 		if (!c->member.epoch)
 			continue;
-		px_json_put(json, "%s{\"slot\":%u,\"pid\":%d,\"arena\":%" PRIu64 "}", comma,
-			    c->member.slot, (int)c->pid, by_slot[c->member.slot]);
+		px_json_put(json, "%s{\"slot\":%u,\"pid\":%d", comma, c->member.slot, (int)c->pid);
+		put_holdings(json, s, c->member, by_slot);
+		px_json_put(json, "}");
 		complete = whole(json, before);
 		comma = ",";
 	}

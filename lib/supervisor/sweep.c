@@ -47,6 +47,9 @@ static void again(void *ctx)
 
 void px_sweep_now(struct px_supervisor *s)
 {
+	/* Clients may look at arrays for long after; the memory goes with the last of them. */
+	if (s->closing)
+		return;
 	s->sweep.delay_ns = 0;
 	again(s);
 }

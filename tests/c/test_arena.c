@@ -31,6 +31,7 @@
 /* A segment, an arena in it, and who hands out its units. */
 static struct world {
 	struct px_segment *segment;
+	struct px_usage_shm usage;
 	struct px_arena *arena;
 	bool taken[UNITS];
 	uint64_t taken_units, taken_max;   /* the source says no beyond */
@@ -89,7 +90,7 @@ static int setup(void **state)
 	world.taken_max = UNITS;
 	world.os = px_os;
 	if (px_segment_create(ARENA_BYTES, true, &world.segment) ||
-	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL }, &world.usage,
 			 &world.arena))
 		return -1;
 	px_os.fallocate = fallocate_scripted;

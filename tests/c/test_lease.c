@@ -26,6 +26,7 @@
 /* A segment with an owner that has an arena, and a holder; both played by this process. */
 static struct world {
 	struct px_segment *segment;
+	struct px_usage_shm usage;
 	struct px_member_id owner, holder;
 	struct px_block_shm *owner_block, *holder_block;
 	struct px_link_shm *holder_link; /* what the holder says to the owner */
@@ -84,7 +85,7 @@ static int setup_closed(void **state)
 	    px_member_join(world.segment, PX_MEMBER_ENGINE, 0, &world.holder) ||
 	    map_block(world.owner.slot, &world.owner_block) ||
 	    map_block(world.holder.slot, &world.holder_block) ||
-	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL }, &world.usage,
 			 &world.arena))
 		return -1;
 	px_member_live(world.segment, world.owner, getpid());
@@ -136,7 +137,7 @@ static struct grant grant(void)
 	struct grant g;
 
 	assert_int_equal(px_region_new(world.arena, 1000, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, &g.lease, &g.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease, &g.generation), 0);
 	px_region_release(region);
 	assert_true(g.lease < PX_LEASES_MAX);
 	assert_int_not_equal(g.generation, 0);
@@ -219,8 +220,8 @@ static void grant_twice_holds_region_for_both(void **state)
 
 	(void)state;
 	assert_int_equal(px_region_new(world.arena, 64, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, &a.lease, &a.generation), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, &b.lease, &b.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &a.lease, &a.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &b.lease, &b.generation), 0);
 	assert_int_not_equal(a.lease, b.lease);
 	release(b);
 	assert_int_equal(collect(), 1);
@@ -240,14 +241,14 @@ static void grant_all_out_says_again(void **state)
 	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
 		all[i] = grant();
 	assert_int_equal(px_region_new(world.arena, 64, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, &more.lease, &more.generation),
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation),
 			 PX_EAGAIN);
 	assert_int_equal(atomic_load(&region->holds), 1);
 	release(all[PX_LEASES_MAX / 2]);
-	assert_int_equal(px_lease_grant(&world.leases, region, &more.lease, &more.generation),
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation),
 			 PX_EAGAIN);
 	assert_int_equal(collect(), 1);
-	assert_int_equal(px_lease_grant(&world.leases, region, &more.lease, &more.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation), 0);
 	assert_int_equal(more.lease, all[PX_LEASES_MAX / 2].lease);
 	px_region_release(region);
 	all[PX_LEASES_MAX / 2] = more;
@@ -558,7 +559,7 @@ static void threads_never_see_a_region_used_again(void **state)
 		words = region->at;
 		for (unsigned i = 0; i < 16; i++)
 			words[i] = sent * 100 + i;
-		assert_int_equal(px_lease_grant(&world.leases, region, &g.lease, &g.generation), 0);
+		assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease, &g.generation), 0);
 		px_region_release(region);
 		passed.items[sent % PASSED_MAX] = (struct passed_item){ g, words, sent * 100 };
 		atomic_store(&passed.published, ++sent);
@@ -667,7 +668,7 @@ static void lend_one(struct mailbox *box)
 	words = region->at;
 	for (unsigned i = 0; i < WORDS; i++)
 		words[i] = sent * 1000 + i;
-	assert_int_equal(px_lease_grant(&world.leases, region, &g.lease, &g.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease, &g.generation), 0);
 	box->items[sent % PASSED_MAX].offset = region->offset;
 	box->items[sent % PASSED_MAX].value = sent * 1000;
 	box->items[sent % PASSED_MAX].grant = g;

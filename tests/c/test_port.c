@@ -180,7 +180,8 @@ static void loan_is_private_and_writable(void **state)
 {
 	struct px_region *regions[3] = { region_of(client.port, 100000, 'a'), NULL,
 					 region_of(client.port, 64, 'b') };
-	struct px_outgoing out = { .kind = PX_REPLY, .buffers = regions, .buffers_count = 3 };
+	struct px_part parts[3] = { { regions[0], 0, 100000 }, { 0 }, { regions[2], 0, 64 } };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = parts, .buffers_count = 3 };
 	uint8_t *mine, *theirs = regions[0]->at;
 	void *view;
 
@@ -208,7 +209,8 @@ static void loan_is_private_and_writable(void **state)
 static void leases_run_out_and_come_back(void **state)
 {
 	struct px_region *region = region_of(client.port, 4096, 'c');
-	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &region, .buffers_count = 1 };
+	struct px_part part = { region, 0, 4096 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
 	struct px_incoming held[PX_LEASES_MAX];
 
 	(void)state;
@@ -250,7 +252,8 @@ static void arena_full_is_enomem_and_sends_nothing(void **state)
 static void dead_peer_is_freed_after_the_last_loan(void **state)
 {
 	struct px_region *region = region_of(client.port, 200000, 'd');
-	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &region, .buffers_count = 1 };
+	struct px_part part = { region, 0, 200000 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
 	struct px_death death = { .exit_signal = 9 };
 
 	(void)state;
@@ -270,7 +273,8 @@ static void dead_peer_is_freed_after_the_last_loan(void **state)
 static void port_closed_before_loan_is_released(void **state)
 {
 	struct px_region *region = region_of(client.port, 200000, 'e');
-	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &region, .buffers_count = 1 };
+	struct px_part part = { region, 0, 200000 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
 	void *view;
 
 	(void)state;

@@ -550,41 +550,6 @@ def test_wait_interactive_timeout_returns(pool, hold):
     assert not gate.ar.ready() and time.monotonic() - began < 5
 
 
-# --- what was sent
-
-
-def test_sent_without_track(pool):
-    ar = pool[0].apply_async(square, 2)
-    assert ar.sent is True and ar.wait_for_send() is None and ar.holders == []
-
-
-class Tracker:
-    def __init__(self):
-        self.event = threading.Event()
-
-    def done(self):
-        return self.event.is_set()
-
-    def wait(self, timeout):
-        return self.event.wait(None if timeout is None or timeout < 0 else timeout)
-
-    def holders(self):
-        return [] if self.done() else [1]
-
-
-def test_sent_follows_the_tracker(pool):
-    ar = pool[[0, 1]].apply_async(square, 2)
-    ar._tracker = tracker = Tracker()
-    joined = AsyncResult.join(ar, pool[0].apply_async(square, 1))
-    for one in (ar, joined, ar.split()[0]):
-        assert one.sent is False and one.holders == [1]
-        with pytest.raises(TimeoutError, match="Still waiting to be sent"):
-            one.wait_for_send(0.01)
-    tracker.event.set()
-    for one in (ar, joined):
-        assert one.sent and one.wait_for_send() is None and one.holders == []
-
-
 # --- names that engines lack
 
 here_only = 5

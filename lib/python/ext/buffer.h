@@ -5,7 +5,7 @@
  * Writable and the receiver's own: what is written is seen by nobody else. Below
  * PX_BUFFER_COPY_BYTES it is a copy and the loan is over at once; from there on a private
  * view, of which the kernel copies the pages that are written. The loan ends with
- * the last view of the object.
+ * the last view of the object. Live memory is mapped as it is, for all to write.
  */
 #ifndef PX_BUFFER_H
 #define PX_BUFFER_H

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "module.h"
 #include "pool.h"
+#include "region.h"
 #include "result.h"
 
 #define LARGE_BYTES (256 * 1024) /* copying so much lets other threads run */
@@ -33,34 +34,32 @@ static PyObject *client_type;
 struct parcel {
 	struct px_outgoing message;
 	Py_buffer body;
-	struct px_region **regions;
+	struct px_part *parts;
+	bool tracked;
 };
 
 static void parcel_free(struct parcel *parcel)
 {
-	for (uint32_t i = 0; i < parcel->message.buffers_count; i++)
-		if (parcel->regions[i])
-			px_region_release(parcel->regions[i]);
-	free(parcel->regions);
+	px_parts_free(parcel->parts, parcel->message.buffers_count);
 	if (parcel->body.obj)
 		PyBuffer_Release(&parcel->body);
 }
 
-/* Copies one object's memory into a region, once for however many targets. */
+/* One object's memory: where it lies, if that is a region, else copied once for however many targets. */
 static int pack_buffer(struct px_client *client, struct parcel *parcel, PyObject *object)
 {
-	struct px_region **place = &parcel->regions[parcel->message.buffers_count];
+	struct px_part *place = &parcel->parts[parcel->message.buffers_count];
 	Py_buffer view;
-	int rc = 0;
+	int rc;
 
 	if (PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS) < 0)
 		return -1;
 	if (view.len >= LARGE_BYTES) {
 		Py_BEGIN_ALLOW_THREADS
-		rc = px_client_region(client, view.buf, (uint64_t)view.len, place);
+		rc = px_client_pack(client, view.buf, (uint64_t)view.len, place);
 		Py_END_ALLOW_THREADS
-	} else if (view.len) {
-		rc = px_client_region(client, view.buf, (uint64_t)view.len, place);
+	} else {
+		rc = px_client_pack(client, view.buf, (uint64_t)view.len, place);
 	}
 	PyBuffer_Release(&view);
 	if (rc < 0) {
@@ -81,16 +80,17 @@ static int pack(struct px_client *client, struct parcel *parcel, int kind, int f
 		return -1;
 	parcel->message.kind = (uint16_t)kind;
 	parcel->message.flags = (uint16_t)flags;
+	parcel->tracked = flags & PX_FLAG_TRACK;
 	parcel->message.body = parcel->body.buf;
 	parcel->message.body_bytes = (uint64_t)parcel->body.len;
 	if (!count)
 		return 0;
-	parcel->regions = calloc((size_t)count, sizeof(*parcel->regions));
-	if (!parcel->regions) {
+	parcel->parts = calloc((size_t)count, sizeof(*parcel->parts));
+	if (!parcel->parts) {
 		PyErr_NoMemory();
 		return -1;
 	}
-	parcel->message.buffers = parcel->regions;
+	parcel->message.buffers = parcel->parts;
 	for (Py_ssize_t i = 0; i < count; i++)
 		if (pack_buffer(client, parcel, PyList_GetItem(buffers, i)) < 0)
 			return -1;
@@ -116,7 +116,7 @@ static struct px_result *submit(struct px_client *client, const uint32_t *engine
 	int rc;
 
 	Py_BEGIN_ALLOW_THREADS
-	rc = px_client_submit(client, engines, count, &parcel->message, &result);
+	rc = px_client_submit(client, engines, count, &parcel->message, parcel->tracked, &result);
 	Py_END_ALLOW_THREADS
 	if (rc < 0)
 		px_raise(rc);
@@ -420,6 +420,34 @@ static PyObject *client_fileno(PyObject *self, PyObject *unused)
 	return PyLong_FromLong(rc);
 }
 
+static PyObject *client_region(PyObject *self, PyObject *bytes)
+{
+	struct px_client *client = client_of(self);
+
+	return client ? px_region_object(client->port, bytes) : NULL;
+}
+
+static PyObject *client_has(PyObject *self, PyObject *object)
+{
+	struct px_client *client = client_of(self);
+
+	return client ? px_region_has(client->port, object) : NULL;
+}
+
+static PyObject *client_usage(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+	struct px_arena_usage usage;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	px_client_usage(client, &usage);
+	return Py_BuildValue("(KKK)", (unsigned long long)usage.extent_bytes,
+			     (unsigned long long)usage.used_bytes,
+			     (unsigned long long)usage.given_back_bytes);
+}
+
 static PyObject *client_trim(PyObject *self, PyObject *unused)
 {
 	struct px_client *client = client_of(self);
@@ -434,6 +462,12 @@ static PyObject *client_supervisor(PyObject *self, void *unused)
 
 	(void)unused;
 	return client ? PyLong_FromLong(client->port->segment->header->supervisor_pid) : NULL;
+}
+
+static PyObject *client_closed(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(px_client_check(((struct client *)self)->client) < 0);
 }
 
 static PyObject *client_folder(PyObject *self, void *unused)
@@ -476,6 +510,11 @@ static PyMethodDef client_methods[] = {
 	  "queued() -> {engine: number}\n\nUnanswered requests of engines that have some." },
 	{ "fileno", client_fileno, METH_NOARGS,
 	  "fileno() -> int\n\nA descriptor that is readable once something finished, until poll()." },
+	{ "region", client_region, METH_O, "region(bytes) -> Region" },
+	{ "has", client_has, METH_O,
+	  "has(buffer) -> bool\n\nWhether an object's memory lies in a Region: it is sent as it is." },
+	{ "usage", client_usage, METH_NOARGS,
+	  "usage() -> (size, used, given_back)\n\nBytes of this client's extents." },
 	{ "trim", client_trim, METH_NOARGS, "trim() -> bytes given back" },
 	{ "detach", client_detach, METH_NOARGS, "detach()" },
 	{ NULL, NULL, 0, NULL },
@@ -483,6 +522,7 @@ static PyMethodDef client_methods[] = {
 
 static PyGetSetDef client_getset[] = {
 	{ "supervisor_pid", client_supervisor, NULL, "Process id of the supervisor.", NULL },
+	{ "closed", client_closed, NULL, "Whether it is of no use any more, or another process's.", NULL },
 	{ "folder", client_folder, NULL, "The pool's runtime folder.", NULL },
 	{ "profile", client_profile, NULL, "The pool's name.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL },

@@ -25,6 +25,7 @@
 #include "module.h"
 #include "template.h"
 #include "pyvalues.h"
+#include "region.h"
 
 /* One engine a process: signal handlers have no other way to find it. */
 static _Atomic int stop_asked;
@@ -155,47 +156,68 @@ static int reply_bytes(struct px_reply *reply, PyObject *bytes)
 
 static void drop_reply(struct px_reply *reply)
 {
-	for (uint32_t i = 0; i < reply->regions_count; i++)
-		if (reply->regions[i])
-			px_region_release(reply->regions[i]);
-	free(reply->regions);
+	px_parts_free(reply->parts, reply->parts_count);
 	if (reply->release)
 		reply->release(reply);
 	memset(reply, 0, sizeof(*reply));
 }
 
-/* Copies each buffer of a result into a region, once. */
+/* Where a result's buffers lie, or one copy of each. */
 static int reply_buffers(struct interpreter *py, struct px_reply *reply, PyObject *buffers)
 {
 	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
 
 	if (count <= 0)
 		return (int)count;
-	reply->regions = calloc((size_t)count, sizeof(*reply->regions));
-	if (!reply->regions) {
+	reply->parts = calloc((size_t)count, sizeof(*reply->parts));
+	if (!reply->parts) {
 		PyErr_NoMemory();
 		return -1;
 	}
 	for (Py_ssize_t i = 0; i < count; i++) {
 		Py_buffer view;
-		int rc = 0;
+		int rc;
 
 		if (PyObject_GetBuffer(PyList_GetItem(buffers, i), &view, PyBUF_ANY_CONTIGUOUS) < 0)
 			return -1;
-		if (view.len)
-			rc = px_region_new(py->engine->port->arena, (uint64_t)view.len,
-					   &reply->regions[i]);
-		reply->regions_count++;
-		if (rc == 0 && view.len) {
-			Py_BEGIN_ALLOW_THREADS
-			memcpy(reply->regions[i]->at, view.buf, (size_t)view.len);
-			Py_END_ALLOW_THREADS
-		}
+		Py_BEGIN_ALLOW_THREADS
+		rc = px_port_pack(py->engine->port, view.buf, (uint64_t)view.len,
+				  &reply->parts[reply->parts_count]);
+		Py_END_ALLOW_THREADS
 		PyBuffer_Release(&view);
 		if (rc < 0) {
 			px_raise(rc);
 			return -1;
 		}
+		reply->parts_count++;
+	}
+	return 0;
+}
+
+/*
+ * When the result itself is gone: memory that the engine still works with is copied, lest the
+ * client see what it does there next. All other memory is the client's from now on.
+ */
+static int settle_owner(struct interpreter *py, struct px_reply *reply)
+{
+	for (uint32_t i = 0; i < reply->parts_count; i++) {
+		struct px_part *part = &reply->parts[i], copy;
+		struct px_region *region = part->region;
+		int rc;
+
+		if (!region || region->live ||
+		    !atomic_load_explicit(&region->shown, memory_order_relaxed))
+			continue;
+		Py_BEGIN_ALLOW_THREADS
+		rc = px_port_copy(py->engine->port, (uint8_t *)region->at + part->skip, part->bytes,
+				  &copy);
+		Py_END_ALLOW_THREADS
+		if (rc < 0) {
+			px_raise(rc);
+			return -1;
+		}
+		px_region_release(region);
+		*part = copy;
 	}
 	return 0;
 }
@@ -298,26 +320,29 @@ static PyObject *read_call(const struct interpreter *py, struct px_incoming *in)
 	return call;
 }
 
+/* Steals the value. */
 static int reply_value(struct interpreter *py, struct px_reply *reply, PyObject *value)
 {
 	PyObject *parts, *body, *buffers;
 	int rc = -1;
 
-	if (value == Py_None)
+	if (value == Py_None) {
+		Py_DECREF(value);
 		return reply_bytes(reply, py->none);
+	}
 	parts = PyObject_CallFunctionObjArgs(py->dumps, value, NULL);
+	Py_DECREF(value);
 	if (parts && PyArg_ParseTuple(parts, "OO", &body, &buffers) &&
 	    reply_bytes(reply, body) == 0 && reply_buffers(py, reply, buffers) == 0)
 		rc = 0;
 	Py_XDECREF(parts);
-	return rc;
+	return rc < 0 ? rc : settle_owner(py, reply);
 }
 
 static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
 {
 	PyObject *call = read_call(py, in);
 	PyObject *value = NULL;
-	int rc = -1;
 
 	if (call) {
 		value = PyObject_Call(PyTuple_GetItem(call, 0), PyTuple_GetItem(call, 1),
@@ -325,10 +350,7 @@ static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_r
 		/* What was sent may be part of the result, and is else given back before it is pickled. */
 		Py_DECREF(call);
 	}
-	if (value)
-		rc = reply_value(py, reply, value);
-	Py_XDECREF(value);
-	return rc;
+	return value ? reply_value(py, reply, value) : -1;
 }
 
 static int run_execute(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
@@ -401,9 +423,9 @@ static int run_values(struct interpreter *py, struct px_incoming *in, struct px_
 		result = PyObject_CallFunctionObjArgs(py->pull, PyList_GetItem(values, 0), NULL);
 	Py_XDECREF(values);
 	if (result)
-		rc = px_values_encode(result, py->engine->port->arena, &py->hooks, reply);
+		rc = px_values_encode(result, py->engine->port, &py->hooks, reply);
 	Py_XDECREF(result);
-	return rc;
+	return rc < 0 ? rc : settle_owner(py, reply);
 }
 
 static const char *method_word(int kind)
@@ -623,6 +645,31 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	return PyLong_FromLong(rc);
 }
 
+/* --- what a request's code may ask for --- */
+
+static PyObject *region(PyObject *self, PyObject *bytes)
+{
+	(void)self;
+	if (serving && serving->port->generation == px_forked_generation())
+		return px_region_object(serving->port, bytes);
+	PyErr_SetString(PyExc_RuntimeError, "this process is no engine");
+	return NULL;
+}
+
+static PyObject *has(PyObject *self, PyObject *object)
+{
+	(void)self;
+	if (serving)
+		return px_region_has(serving->port, object);
+	Py_RETURN_FALSE;
+}
+
+static PyObject *is_engine(PyObject *self, PyObject *unused)
+{
+	(void)self, (void)unused;
+	return PyBool_FromLong(serving && serving->port->generation == px_forked_generation());
+}
+
 static PyObject *progress(PyObject *self, PyObject *units)
 {
 	unsigned long long count = PyLong_AsUnsignedLongLong(units);
@@ -669,6 +716,9 @@ static PyMethodDef functions[] = {
 	{ "serve", serve, METH_VARARGS,
 	  "serve(id, slot, epoch, segment, control, out, err, log, handlers) -> code\n\nThe engine's "
 	  "loop, until it is told to stop." },
+	{ "is_engine", is_engine, METH_NOARGS, "is_engine() -> bool\n\nWhether this process serves." },
+	{ "region", region, METH_O, "region(bytes) -> Region\n\nOf the engine's own memory." },
+	{ "has", has, METH_O, "has(buffer) -> bool\n\nWhether it lies in such a Region." },
 	{ "progress", progress, METH_O,
 	  "progress(n)\n\nIn a request: so many elements more are done." },
 	{ "publish", publish, METH_VARARGS,

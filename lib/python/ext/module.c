@@ -9,6 +9,7 @@
 #include "buffer.h"
 #include "error.h"
 #include "message.h"
+#include "region.h"
 #include "result.h"
 
 static PyObject *error_type, *classes;
@@ -87,6 +88,7 @@ static const struct {
 	{ "EXECUTE_SILENT", PX_EXECUTE_SILENT },
 	{ "STOP_ON_ERROR", PX_EXECUTE_STOP },
 	{ "URGENT", PX_MESSAGE_URGENT },
+	{ "TRACK", PX_FLAG_TRACK },
 	{ "BUFFERS_MAX", (long)PX_BUFFERS_MAX },
 };
 
@@ -120,8 +122,8 @@ PyMODINIT_FUNC PyInit__pxrun(void)
 					       "A failure of libpxrun, in its words.", NULL,
 					       NULL);
 	if (!error_type || PyModule_AddObjectRef(module, "Error", error_type) < 0 ||
-	    add_constants(module) < 0 || px_add_buffer(module) < 0 || px_add_result(module) < 0 ||
-	    px_add_client(module) < 0 ||	    px_add_engine(module) < 0)
+	    add_constants(module) < 0 || px_add_buffer(module) < 0 || px_add_region(module) < 0 || px_add_result(module) < 0 ||
+	    px_add_client(module) < 0 || px_add_engine(module) < 0)
 		Py_CLEAR(module);
 	return module;
 }

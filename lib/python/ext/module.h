@@ -15,6 +15,9 @@ PyObject *px_raise(int code);
 PyObject *px_make(PyObject *type);
 void px_unmake(PyObject *self);
 
+/* Of submit(), above the message's flags. */
+#define PX_FLAG_TRACK 0x10000
+
 int px_add_client(PyObject *module);
 int px_add_engine(PyObject *module);
 

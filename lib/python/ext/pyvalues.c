@@ -183,7 +183,7 @@ PyObject *px_values_decode(struct px_incoming *in, const struct px_array_hooks *
 struct encoder {
 	uint8_t *bytes;
 	size_t length, capacity;
-	struct px_arena *arena;
+	struct px_port *port;
 	const struct px_array_hooks *hooks;
 	struct px_reply *reply;
 };
@@ -232,34 +232,28 @@ static int put_repr(struct encoder *e, PyObject *object)
 	return rc;
 }
 
-/* Copies an array's bytes into a region of the reply's. */
-static int put_region(struct encoder *e, PyObject *memory, uint32_t *index)
+/* An array's memory becomes a part of the reply. */
+static int put_part(struct encoder *e, PyObject *memory, uint32_t *index)
 {
 	struct px_reply *reply = e->reply;
-	struct px_region **regions =
-		realloc(reply->regions, (reply->regions_count + 1) * sizeof(*regions));
-	struct px_region *region = NULL;
+	struct px_part *parts = realloc(reply->parts, (reply->parts_count + 1) * sizeof(*parts));
 	Py_buffer view;
-	int rc = 0;
+	int rc;
 
-	if (!regions) {
+	if (!parts) {
 		PyErr_NoMemory();
 		return -1;
 	}
-	reply->regions = regions;
+	reply->parts = parts;
 	if (PyObject_GetBuffer(memory, &view, PyBUF_C_CONTIGUOUS) < 0)
 		return -1;
-	if (view.len)
-		rc = px_region_new(e->arena, (uint64_t)view.len, &region);
-	if (region)
-		memcpy(region->at, view.buf, (size_t)view.len);
+	rc = px_port_pack(e->port, view.buf, (uint64_t)view.len, &parts[reply->parts_count]);
 	PyBuffer_Release(&view);
 	if (rc < 0) {
 		px_raise(rc);
 		return -1;
 	}
-	*index = reply->regions_count;
-	regions[reply->regions_count++] = region;
+	*index = reply->parts_count++;
 	return 0;
 }
 
@@ -271,7 +265,7 @@ static int put_array(struct encoder *e, PyObject *parts)
 	uint32_t index;
 
 	if (!PyArg_ParseTuple(parts, "OiiO!", &memory, &code, &bits, &PyTuple_Type, &shape) ||
-	    PyTuple_Size(shape) > NDIM_MAX || put_region(e, memory, &index) < 0)
+	    PyTuple_Size(shape) > NDIM_MAX || put_part(e, memory, &index) < 0)
 		return -1;
 	head[1] = (uint8_t)code;
 	head[2] = (uint8_t)bits;
@@ -361,10 +355,10 @@ static void release_bytes(struct px_reply *reply)
 	free(reply->owner);
 }
 
-int px_values_encode(PyObject *object, struct px_arena *arena, const struct px_array_hooks *hooks,
+int px_values_encode(PyObject *object, struct px_port *port, const struct px_array_hooks *hooks,
 		     struct px_reply *reply)
 {
-	struct encoder e = { .arena = arena, .hooks = hooks, .reply = reply };
+	struct encoder e = { .port = port, .hooks = hooks, .reply = reply };
 	int rc = 0;
 
 	/* What most calls give, and what an empty body means. */

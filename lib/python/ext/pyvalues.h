@@ -18,7 +18,7 @@ struct px_array_hooks {
 /* All values of a request's body, as a new list. Takes the message's loans. NULL with an exception. */
 PyObject *px_values_decode(struct px_incoming *in, const struct px_array_hooks *hooks);
 /* One object as a reply's body and regions. -1 with an exception. */
-int px_values_encode(PyObject *object, struct px_arena *arena, const struct px_array_hooks *hooks,
+int px_values_encode(PyObject *object, struct px_port *port, const struct px_array_hooks *hooks,
 		     struct px_reply *reply);
 
 #endif

@@ -44,6 +44,7 @@ static void result_dealloc(PyObject *self)
 /* What is waited for in slices, with a look at signals between them. */
 struct slices {
 	struct px_result *result; /* NULL: something of client's */
+	bool sent;                /* of result: that it is let go of, not answered */
 	struct px_client *client;
 	uint64_t *seen; /* any; NULL: all */
 };
@@ -51,7 +52,8 @@ struct slices {
 static int wait_slice(const struct slices *what, uint64_t slice_ns)
 {
 	if (what->result)
-		return px_result_wait(what->result, slice_ns);
+		return what->sent ? px_result_wait_sent(what->result, slice_ns) :
+				    px_result_wait(what->result, slice_ns);
 	return what->seen ? px_client_wait_any(what->client, what->seen, slice_ns) :
 			    px_client_wait_idle(what->client, slice_ns);
 }
@@ -107,14 +109,15 @@ int px_timeout(PyObject *object, uint64_t *ns)
 	return 0;
 }
 
-static PyObject *result_wait(PyObject *self, PyObject *timeout)
+static PyObject *wait_bool(PyObject *self, PyObject *timeout, bool sent)
 {
+	struct slices what = { .result = ((struct result *)self)->result, .sent = sent };
 	uint64_t ns;
 	int rc;
 
 	if (px_timeout(timeout, &ns) < 0)
 		return NULL;
-	rc = px_wait(((struct result *)self)->result, ns);
+	rc = wait_in_slices(&what, ns);
 	if (rc == PX_RAISED)
 		return NULL;
 	if (rc == 0)
@@ -122,6 +125,16 @@ static PyObject *result_wait(PyObject *self, PyObject *timeout)
 	if (rc == PX_ETIMEDOUT)
 		Py_RETURN_FALSE;
 	return px_raise(rc);
+}
+
+static PyObject *result_wait(PyObject *self, PyObject *timeout)
+{
+	return wait_bool(self, timeout, false);
+}
+
+static PyObject *result_wait_sent(PyObject *self, PyObject *timeout)
+{
+	return wait_bool(self, timeout, true);
 }
 
 static PyObject *result_ready(PyObject *self, PyObject *unused)
@@ -264,6 +277,13 @@ static PyObject *result_chunks(PyObject *self, PyObject *index)
 	return list;
 }
 
+static PyObject *result_sent(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+
+	return request ? PyBool_FromLong(px_request_sent(request)) : NULL;
+}
+
 static PyObject *result_abort(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
@@ -325,6 +345,9 @@ static PyMethodDef result_methods[] = {
 	{ "chunks", result_chunks, METH_O,
 	  "chunks(i) -> [(which, bytes)]\n\nAll output in the order in which it came; which: 1 stdout, 2 "
 	  "stderr, 3 a displayed object, 4 published data." },
+	{ "sent", result_sent, METH_O,
+	  "sent(i) -> bool\n\nWhether entry i's engine holds no Region that was sent with TRACK." },
+	{ "wait_sent", result_wait_sent, METH_O, "wait_sent(timeout) -> bool\n\nUntil no engine does." },
 	{ "abort", result_abort, METH_O,
 	  "abort(i) -> bool\n\nTrue: no engine has begun it, and none will; it is done with EABORTED." },
 	{ "interrupt", result_interrupt, METH_O,

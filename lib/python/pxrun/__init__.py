@@ -23,6 +23,7 @@ from ._pxrun import VERSION as __version__
 
 if TYPE_CHECKING:
     from . import error
+    from .arrays import asarray, empty, empty_like, full, shared, zeros
     from .client.asyncresult import AsyncMapResult, AsyncResult
     from .client.client import Client
     from .client.dependency import depend, dependent, require
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 #: Where the public names are.
 _HOMES = {
+    ".arrays": ("asarray", "empty", "empty_like", "full", "shared", "zeros"),
     ".client.asyncresult": ("AsyncMapResult", "AsyncResult"),
     ".client.client": ("Client",),
     ".client.dependency": ("depend", "dependent", "require"),
@@ -81,7 +83,7 @@ __all__ = ["__version__", "error", *_HOME]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name], __name__), name)
-    elif name in ("client", "cluster", "engine", "error", "shell", "util"):
+    elif name in ("arrays", "client", "cluster", "engine", "error", "shell", "util"):
         value = importlib.import_module("." + name, __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,7 +19,7 @@ import sys
 import types
 from typing import Any, Sequence
 
-from ._pxrun import BUFFERS_MAX
+from ._pxrun import BUFFERS_MAX, Buffer, Region
 
 #: Shorter buffers are copied into the stream: a lease costs more.
 OUT_OF_BAND = 16 * 1024
@@ -202,6 +202,21 @@ def _sendable(f: Any) -> Any:
     return None
 
 
+class Live:
+    """Memory that is sent as it is, whatever its size."""
+
+    __slots__ = ("memory",)
+
+    def __init__(self, memory: memoryview) -> None:
+        self.memory = memory
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        return memoryview, (pickle.PickleBuffer(self.memory),)
+
+
+#: Reduces an array over live memory, None for another one; set with the first live array.
+reduce_live: Any = None
+
 #: What pickles everything instead of this module's picklers, after use(); None: they do.
 _other: Any = None
 
@@ -243,6 +258,13 @@ def dumps_call(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
 # --- the two picklers -------------------------------------------------------
 
 
+def _is_live(memory: Any) -> bool:
+    """Whether memory is what a `Live` lends."""
+    while type(memory) is memoryview:
+        memory = memory.obj
+    return type(memory) is Region and memory.live
+
+
 class _Buffers:
     """What a pickler does with out-of-band buffers."""
 
@@ -253,7 +275,8 @@ class _Buffers:
     def __call__(self, buffer: pickle.PickleBuffer) -> bool:
         if self.in_band or len(self.found) >= BUFFERS_MAX:
             return True
-        if buffer.raw().nbytes < OUT_OF_BAND:
+        memory = buffer.raw()
+        if memory.nbytes < OUT_OF_BAND and (reduce_live is None or not _is_live(memory)):
             return True
         self.found.append(buffer)
         return False
@@ -271,10 +294,36 @@ def _reduce(obj: Any) -> Any:
 
 def _reduce_array(array: Any) -> Any:
     """A large array with gaps is made contiguous: numpy would copy it into the stream twice."""
+    if reduce_live is not None:
+        reduced = reduce_live(array)
+        if reduced is not None:
+            return reduced
     flags = array.flags
-    if flags.c_contiguous or flags.f_contiguous or array.nbytes < OUT_OF_BAND or array.dtype.hasobject:
+    if array.nbytes < OUT_OF_BAND or array.dtype.hasobject:
+        return NotImplemented
+    if array.dtype.kind in "mM":
+        return _of_dtype, (array.view("i8"), array.dtype)  # such arrays export no buffers
+    if not flags.writeable and (flags.c_contiguous or flags.f_contiguous):
+        order = "C" if flags.c_contiguous else "F"
+        return _writable, (pickle.PickleBuffer(array), array.shape, array.dtype, order)
+    if flags.c_contiguous or flags.f_contiguous:
         return NotImplemented
     return array.copy(order="C").__reduce_ex__(5)
+
+
+def _writable(memory: Any, shape: tuple, dtype: Any, order: str) -> Any:
+    """An array over what pickle made read-only, though it is nobody else's."""
+    import numpy
+
+    while type(memory) is memoryview:
+        memory = memory.obj
+    if type(memory) is not Buffer:
+        memory = bytearray(memory)
+    return numpy.ndarray(shape, dtype, memory, order=order)
+
+
+def _of_dtype(array: Any, dtype: Any) -> Any:
+    return array.view(dtype)
 
 
 class _Fast(pickle.Pickler):

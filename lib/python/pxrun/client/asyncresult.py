@@ -16,7 +16,7 @@ from .map import Map
 from .metadata import Described
 from .outputs import Outputs
 from .requests import message_id
-from .results import Results, Trackers
+from .results import Results
 from .stoppable import Stoppable, TaskCancelled
 
 #: What Future's machinery reads; made when something reads it first.
@@ -60,7 +60,6 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         *,
         function: Any = None,
         timeout: float | None = None,
-        tracker: Any = None,
         lenders: Sequence[tuple["AsyncResult", int]] = (),
     ) -> None:
         # not Future.__init__: most results are never used as futures, and its lock has a price
@@ -70,7 +69,6 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         self._single = single
         self._label = label
         self._code = code
-        self._tracker = tracker
         self._known = None if function is None else reply.names_seen_by(function)
         self._lenders = lenders
         self._count = result.count
@@ -380,9 +378,8 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         """A result of other results' entries."""
         lenders = [ar._lenders[i] if ar._lenders else (ar, i) for ar, i in entries]
         parts = list(dict.fromkeys(ar._result for ar, _ in lenders))
-        trackers = [ar._tracker for ar in dict.fromkeys(ar for ar, _ in lenders) if ar._tracker is not None]
         result = Results(parts, [(ar._result, i) for ar, i in lenders])
-        return cls(client, result, fname, False, label, code, tracker=Trackers(trackers) if trackers else None, lenders=lenders)
+        return cls(client, result, fname, False, label, code, lenders=lenders)
 
     # --- as a future
 
@@ -436,17 +433,17 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
     @property
     def sent(self) -> bool:
         """Whether arrays that were sent with ``track=True`` may be changed again; true without."""
-        return self._tracker is None or self._tracker.done()
+        return all([self._result.sent(i) for i in range(self._count)])
 
     def wait_for_send(self, timeout: float | None = -1) -> None:
         """Waits until `sent`; TimeoutError if it is not within so many seconds."""
-        if self._tracker is not None and not self._tracker.wait(timeout):
+        if not self._result.wait_sent(timeout):
             raise TimeoutError(f"Still waiting to be sent: engines {self.holders} hold it")
 
     @property
     def holders(self) -> list[int]:
         """Ids of the engines that hold arrays that were sent with ``track=True``."""
-        return [] if self._tracker is None else self._tracker.holders()
+        return sorted({self.targets[i] for i in range(self._count) if not self._result.sent(i)})
 
 
 class AsyncExecuteResult(AsyncResult):

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Iterator
 
 from .. import _pxrun, error
@@ -75,6 +76,8 @@ class Client:
         self.cluster = cluster
         self._requests = Requests()
         self._core = core
+        _clients[:] = [known for known in _clients if known() is not None]
+        _clients.append(weakref.ref(self))
         _offer_magics(self)
 
     def __repr__(self) -> str:
@@ -426,6 +429,41 @@ class Client:
         """A descriptor for select() and poll(): readable once something finished, until results are looked at."""
         return self._core.fileno()
 
+    # --- memory
+
+    def memory(self) -> dict:
+        """What the pool's shared memory is used for, in bytes.
+
+        Returns
+        -------
+        dict
+            ``size``: the arena; ``used``: what of it members have; ``free``: what can still be had, and
+            ``limit``: what it is bounded by ('arena', 'machine', 'cgroup' or 'mount'); ``huge_pages``:
+            where they come from, or None. ``client`` (this one), ``engines`` (by id) and ``clients``
+            (all, by process id) say of each member: ``size``: what it has; ``used``: what of that
+            arrays and messages take; ``warm``: what waits to be used again; ``given_back``: so far.
+        """
+        state = json.loads(self.status())
+        arena = state["arena"]
+        size, used, given_back = self._core.usage()
+        return {
+            "size": arena["total"],
+            "used": arena["used"],
+            "free": arena["budget"],
+            "limit": arena["limit"],
+            "huge_pages": state["segment"]["huge_pages"],
+            "client": {"size": size, "used": used, "warm": size - used, "given_back": given_back},
+            "engines": {engine["id"]: _holdings(engine) for engine in state["engines"]},
+            "clients": {client["pid"]: _holdings(client) for client in state["clients"]},
+        }
+
+    def gc(self) -> int:
+        """Gives shared memory back that this client keeps warm; arrays that are held stay. Bytes given back."""
+        import gc
+
+        gc.collect()
+        return self._core.trim()
+
     def close(self, linger: Any = None) -> None:
         """Detaches. The pool goes on; requests that have not begun are dropped."""
         self._core.detach()
@@ -435,6 +473,11 @@ class Client:
 
     def __exit__(self, *exc: Any) -> None:
         self.close()
+
+
+def _holdings(member: dict) -> dict:
+    size, used = member["arena"], member["in_use"]
+    return {"size": size, "used": used, "warm": max(0, size - used), "given_back": member["given_back"]}
 
 
 def _wait_for(job: Any, timeout: float | None) -> bool:
@@ -454,6 +497,19 @@ def _in_a_thread(f: Any, *args: Any) -> Future:
         return executor.submit(f, *args)
     finally:
         executor.shutdown(wait=False)
+
+
+#: Those of this process, the last one last.
+_clients: list[weakref.ref] = []
+
+
+def latest() -> Client | None:
+    """The client that was attached last, of those that are not closed."""
+    for known in reversed(_clients):
+        found = known()
+        if found is not None and not found._core.closed:
+            return found
+    return None
 
 
 def _offer_magics(client: Client) -> None:

@@ -2,6 +2,7 @@
 """How sequences are cut into parts for engines, and joined again (after ipyparallel's map.py)."""
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any, Sequence
 
@@ -16,6 +17,11 @@ class Map:
         size, more = divmod(len(sequence), parts)
         start = part * size + min(part, more)
         return sequence[start : start + size + (part < more)]
+
+    def places(self, whole: Any, lengths: list[int]) -> list:
+        """Views of an array, in which parts of these lengths stand when they are joined."""
+        ends = list(itertools.accumulate(lengths))
+        return [whole[end - length : end] for end, length in zip(ends, lengths)]
 
     def join(self, parts: list) -> Any:
         """One array, one list, or the list of parts; the first part's type decides."""
@@ -35,13 +41,16 @@ class RoundRobinMap(Map):
             raise IndexError(f"there is no part {part} of {parts}")
         return sequence[part : len(sequence) : parts]
 
+    def places(self, whole: Any, lengths: list[int]) -> list:
+        return [whole[i :: len(lengths)] for i in range(len(lengths))]
+
     def join(self, parts: list) -> Any:
         first = parts[0] if parts else None
         if _is_array(first):
             shape = (sum(len(part) for part in parts), *first.shape[1:])
             joined = sys.modules["numpy"].empty(shape, dtype=first.dtype)
-            for i, part in enumerate(parts):
-                joined[i :: len(parts)] = part
+            for place, part in zip(self.places(joined, [len(part) for part in parts]), parts):
+                place[...] = part
             return joined
         if isinstance(first, (list, tuple)):
             longest = max(len(part) for part in parts)
@@ -63,3 +72,41 @@ def by_name(dist: str) -> Map:
         return dists[dist]()
     except KeyError:
         raise ValueError(f"dist is 'b' (blocks) or 'r' (round robin), not {dist!r}") from None
+
+
+# --- parts in shared memory --------------------------------------------------
+
+#: A shorter array is pickled part by part.
+_LARGE = 64 * 1024
+
+
+def shared_parts(client: Any, mapping: Map, sequence: Sequence, count: int) -> tuple[list, bool]:
+    """The parts of a sequence, and whether they are copies: those of a numpy array lie in shared memory."""
+
+    def cut(whole: Any) -> list:
+        return [mapping.partition(whole, i, count) for i in range(count)]
+
+    if not _is_array(sequence) or type(sequence) is not sys.modules["numpy"].ndarray:
+        return cut(sequence), False
+    array: Any = sequence
+    if array.nbytes < _LARGE or array.dtype.hasobject:
+        return cut(array), False
+    from .. import arrays
+
+    if isinstance(mapping, RoundRobinMap):
+        return [arrays.asarray(part, client=client) for part in cut(array)], True
+    whole = arrays.asarray(array, order="C", client=client)
+    return cut(whole), whole is not array
+
+
+def room_for(client: Any, mapping: Map, parts: list) -> tuple[Any, Any, list]:
+    """A live array for parts that are described by their shape and dtype, its region, and the places in it."""
+    shapes = [getattr(part, "shape", ()) for part in parts]
+    dtypes = {getattr(part, "dtype", None) for part in parts}
+    if len(dtypes) != 1 or not all(shapes) or len({shape[1:] for shape in shapes}) != 1:
+        return None, None, []
+    from .. import arrays
+
+    lengths = [shape[0] for shape in shapes]
+    whole, region = arrays._live(client._core, (sum(lengths), *shapes[0][1:]), dtypes.pop())
+    return whole, region, mapping.places(whole, lengths)

@@ -74,3 +74,42 @@ def clear() -> None:
     kept = {name: user[name] for name in ("__name__", "__builtins__", "__doc__") if name in user}
     user.clear()
     user.update(kept)
+
+
+# --- gathering into one array ------------------------------------------------
+
+#: Smaller parts are sent as they are.
+_LARGE = 256 * 1024
+
+
+class Part:
+    """Stands for a large array that an engine has under a name."""
+
+    def __init__(self, shape: tuple, dtype: Any) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    def __reduce__(self) -> tuple:
+        return Part, (self.shape, self.dtype)
+
+
+def part(name: str) -> Any:
+    """What pull() gives, or a `Part`."""
+    value = pull(name)
+    numpy = sys.modules.get("numpy")
+    if numpy and type(value) is numpy.ndarray and value.ndim and value.nbytes >= _LARGE and not value.dtype.hasobject:
+        return Part(value.shape, value.dtype)
+    return value
+
+
+def fill(name: str, place: Any) -> bool:
+    """Copies an array into live memory of its size. False: it is another one than it was."""
+    value = pull(name)
+    if getattr(value, "shape", None) != place.shape or value.dtype != place.dtype:
+        return False
+    place[...] = value
+    return True
+
+
+def drop(name: str) -> None:
+    """Forgets a name, if it is known."""
+    sys.modules["__main__"].__dict__.pop(name, None)

@@ -34,17 +34,29 @@ class Results:
 
     def wait(self, timeout: float | None) -> bool:
         """Until every entry is done."""
+        return self._until("done", "wait", timeout)
+
+    def wait_sent(self, timeout: float | None) -> bool:
+        """Until no engine holds what was sent to it and is tracked."""
+        return self._until("sent", "wait_sent", timeout)
+
+    def _until(self, done: str, wait: str, timeout: float | None) -> bool:
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         for result, i in self.entries:
-            while not result.done(i):
+            while not getattr(result, done)(i):
                 left = None if end is None else max(0.0, end - time.monotonic())
                 if id(result) not in self._alone:
                     # others of the same result may take longer: they are looked at between naps
                     left = 0.001 if left is None else min(left, 0.001)
-                result.wait(left)
-                if end is not None and not result.done(i) and time.monotonic() >= end:
+                getattr(result, wait)(left)
+                if end is not None and not getattr(result, done)(i) and time.monotonic() >= end:
                     return False
         return True
+
+    def sent(self, i: int) -> bool:
+        """Whether entry i's engine holds nothing that was sent to it and is tracked."""
+        result, i = self.entries[i]
+        return result.sent(i)
 
     def done(self, i: int) -> bool:
         """Whether entry i is done, as far as has been read."""
@@ -95,25 +107,3 @@ class Results:
         """What the engine that works on it has counted as done."""
         result, i = self.entries[i]
         return result.progress(i)
-
-
-class Trackers:
-    """Several trackers as one."""
-
-    def __init__(self, trackers: Sequence) -> None:
-        self.trackers = list(trackers)
-
-    def done(self) -> bool:
-        """Whether all are."""
-        return all(tracker.done() for tracker in self.trackers)
-
-    def wait(self, timeout: float | None) -> bool:
-        """Until all are done."""
-        if timeout is None or timeout < 0:
-            return all([tracker.wait(timeout) for tracker in self.trackers])
-        end = time.monotonic() + timeout
-        return all(tracker.wait(max(0.0, end - time.monotonic())) for tracker in self.trackers)
-
-    def holders(self) -> list[int]:
-        """Who holds any of it."""
-        return sorted({engine for tracker in self.trackers for engine in tracker.holders()})

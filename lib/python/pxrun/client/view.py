@@ -165,6 +165,9 @@ class DirectView:
         body, buffers = _dump_call(f, args, kwargs)
         return self.client._core.submit(_pxrun.APPLY, flags, engines, body, buffers)
 
+    def _track_flag(self, track: bool | None = None) -> int:
+        return _pxrun.TRACK if (self._track if track is None else track) else 0
+
     def _keep(self, ar: AsyncResult) -> AsyncResult:
         self._requests.add(ar)
         return ar
@@ -180,8 +183,11 @@ class DirectView:
                 raise
             return ar
 
-    def _call(self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None, flags: int = 0) -> Any:
+    def _call(
+        self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None, flags: int = 0, track: bool | None = None
+    ) -> Any:
         ids, single = self._targets(targets)
+        flags |= self._track_flag(track)
         if len(ids) > 1:
             self._check_alive(ids)
         if block and self._timeout is None and not flags:
@@ -346,7 +352,7 @@ class DirectView:
         for name in ns:
             if not isinstance(name, str):
                 raise TypeError(f"a name is a str, not {name!r}")
-        return self._call(remote_calls.push, (ns,), {}, self._blocks(block), targets)
+        return self._call(remote_calls.push, (ns,), {}, self._blocks(block), targets, track=track)
 
     def pull(self, names: Any, targets: Any = None, block: bool | None = None) -> Any:
         """The values of a name or an expression, or with a list of them, lists of values."""
@@ -382,6 +388,9 @@ class DirectView:
     ) -> Any:
         """Cuts a sequence into one part for each engine and assigns them.
 
+        A numpy array is copied into shared memory once, and not at all if it lies there already;
+        each engine gets its part of it.
+
         Parameters
         ----------
         dist : 'b' or 'r'
@@ -400,18 +409,28 @@ class DirectView:
         mapping = maps.by_name(dist)
         ids, _ = self._targets(targets)
         self._check_alive(ids)
-        results = []
-        for i, engine in enumerate(ids):
-            part = mapping.partition(seq, i, len(ids))
-            if flatten and len(part) == 1:
-                part = part[0]
-            results.append(self._submit_call(remote_calls.push, ({key: part},), {}, [engine]))
+        parts, copied = maps.shared_parts(self.client, mapping, seq, len(ids))
+        flags = 0 if copied else self._track_flag(track)
+        if flatten:
+            parts = [part[0] if len(part) == 1 else part for part in parts]
+        results: list = []
+        try:
+            for part, engine in zip(parts, ids):
+                results.append(self._submit_call(remote_calls.push, ({key: part},), {}, [engine], flags))
+        except BaseException:
+            # all of it or nothing
+            for engine in ids[: len(results)]:
+                self._submit_call(remote_calls.drop, (key,), {}, [engine])
+            raise
         ar = self._keep(_results().AsyncResult(self.client, Results(results), "scatter", False, self._label, timeout=self._timeout))
         got = self._finish(ar, self._blocks(block))
         return ar if got is ar else None
 
     def gather(self, key: str, dist: str = "b", targets: Any = None, block: bool | None = None) -> Any:
         """The parts that the engines have under a name, joined.
+
+        With block, large arrays are not sent: the result is allocated here, in shared memory, and
+        the engines write their parts into it side by side.
 
         Returns
         -------
@@ -421,9 +440,29 @@ class DirectView:
         mapping = maps.by_name(dist)
         ids, _ = self._targets(targets)
         self._check_alive(ids)
+        if self._blocks(block) and self._timeout is None:
+            parts = self._call_at_once(remote_calls.part, (key,), {}, ids, False)
+            if not any(type(part) is remote_calls.Part for part in parts):
+                return mapping.join(parts)
+            whole = self._gather_into_one(key, ids, mapping, parts)
+            if whole is not None:
+                return whole
         result = self._submit_call(remote_calls.pull, (key,), {}, ids)
         ar = _results().AsyncMapResult(self.client, result, "gather", False, self._label, mapping=mapping, timeout=self._timeout)
         return self._finish(self._keep(ar), self._blocks(block))
+
+    def _gather_into_one(self, key: str, ids: list[int], mapping: maps.Map, parts: list) -> Any:
+        """The joined array, or None: the parts do not fit together, or are other ones meanwhile."""
+        whole, region, places = maps.room_for(self.client, mapping, parts)
+        if whole is None:
+            return None
+        results = [
+            self._submit_call(remote_calls.fill, (key, place), {}, [engine]) for engine, place in zip(ids, places)
+        ]
+        ar = self._keep(_results().AsyncResult(self.client, Results(results), "gather", False, self._label))
+        filled = self._finish(ar, True)
+        region.set_live(False)
+        return whole if filled is not ar and all(filled) else None
 
     # --- modules and serializers
 

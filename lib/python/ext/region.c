@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * region.c - the type pxrun._pxrun.Region.
+ */
+#include "region.h"
+
+#include "error.h"
+#include "module.h"
+
+struct region {
+	PyObject_HEAD
+	struct px_port *port;
+	struct px_region *region;
+};
+
+static PyObject *region_type;
+
+static struct px_region *of(PyObject *self)
+{
+	return ((struct region *)self)->region;
+}
+
+static void region_dealloc(PyObject *self)
+{
+	if (of(self))
+		px_port_hide(((struct region *)self)->port, of(self));
+	px_unmake(self);
+}
+
+static int region_get(PyObject *self, Py_buffer *view, int flags)
+{
+	return PyBuffer_FillInfo(view, self, of(self)->at, (Py_ssize_t)of(self)->bytes, 0, flags);
+}
+
+static Py_ssize_t region_length(PyObject *self)
+{
+	return (Py_ssize_t)of(self)->bytes;
+}
+
+static PyObject *region_set_live(PyObject *self, PyObject *flag)
+{
+	int live = PyObject_IsTrue(flag);
+
+	if (live < 0)
+		return NULL;
+	of(self)->live = live;
+	Py_RETURN_NONE;
+}
+
+static PyObject *region_live(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(of(self)->live);
+}
+
+static PyMethodDef methods[] = {
+	{ "set_live", region_set_live, METH_O,
+	  "set_live(flag)\n\nWhether who receives it from now on works in this very memory, instead of a "
+	  "view of its own." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyGetSetDef getset[] = {
+	{ "live", region_live, NULL, "What set_live() said.", NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot slots[] = {
+	{ Py_tp_dealloc, region_dealloc },
+	{ Py_tp_methods, methods },
+	{ Py_tp_getset, getset },
+	{ Py_bf_getbuffer, region_get },
+	{ Py_sq_length, region_length },
+	{ Py_tp_doc, "Memory that is sent without being copied." },
+	{ 0, NULL },
+};
+
+static PyType_Spec spec = {
+	.name = "pxrun._pxrun.Region",
+	.basicsize = sizeof(struct region),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.slots = slots,
+};
+
+PyObject *px_region_object(struct px_port *port, PyObject *bytes)
+{
+	unsigned long long wanted = PyLong_AsUnsignedLongLong(bytes);
+	struct region *self;
+	int rc;
+
+	if (PyErr_Occurred())
+		return NULL;
+	self = (struct region *)px_make(region_type);
+	if (!self)
+		return NULL;
+	self->port = port;
+	Py_BEGIN_ALLOW_THREADS
+	rc = px_port_show(port, wanted, &self->region);
+	Py_END_ALLOW_THREADS
+	if (rc < 0) {
+		self->region = NULL;
+		Py_DECREF((PyObject *)self);
+		return px_raise(rc);
+	}
+	return (PyObject *)self;
+}
+
+PyObject *px_region_has(struct px_port *port, PyObject *object)
+{
+	struct px_region *region;
+	uint64_t skip;
+	Py_buffer view;
+
+	if (PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS) < 0)
+		return NULL;
+	region = px_region_find(port->arena, view.buf, (uint64_t)view.len, &skip);
+	PyBuffer_Release(&view);
+	if (!region)
+		Py_RETURN_FALSE;
+	px_region_release(region);
+	Py_RETURN_TRUE;
+}
+
+int px_add_region(PyObject *module)
+{
+	region_type = PyType_FromModuleAndSpec(module, &spec, NULL);
+	return region_type ? PyModule_AddObjectRef(module, "Region", region_type) : -1;
+}

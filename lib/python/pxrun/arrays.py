@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""numpy arrays whose memory is shared with the engines.
+
+Sending such an array, or a contiguous part of it, copies nothing, at any size and to any number
+of engines; engines get views of their own, in which they may write. The arrays are ordinary
+ones: what is computed from them lies in ordinary memory again, and they stay valid after the
+pool has ended.
+
+In a client the memory is that of the client that was attached last, or of `client`; in code that
+runs on an engine it is the engine's, and a result that lies there moves to the client as it is.
+"""
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy
+
+from . import _pxrun, _serialize
+
+#: The smallest region that is found by an address in it.
+_LARGE = 64 * 1024
+
+def _memory(client: Any) -> Any:
+    """Where regions come from, and can be asked for by address: the connection, or the engine itself."""
+    if client is not None:
+        return client._core
+    if _pxrun.is_engine():
+        return _pxrun
+    from .client.client import latest
+
+    found = latest()
+    if found is not None:
+        return found._core
+    raise RuntimeError("shared arrays need a pool: attach to one first, with pxrun.Cluster() or pxrun.Client()")
+
+
+def _lies_in(memory: Any, array: Any) -> bool:
+    flags = array.flags
+    contiguous = (flags.c_contiguous or flags.f_contiguous) and array.nbytes and not array.dtype.hasobject
+    return bool(contiguous and memory.has(array.reshape(-1, order="A").view("u1")))
+
+
+def _new(memory: Any, shape: Any, dtype: Any, order: str, at_least: int = 0) -> tuple[Any, Any]:
+    """An array and its region; of an empty array there is none."""
+    dtype = numpy.dtype(dtype)
+    if dtype.hasobject:
+        raise TypeError(f"an array of {dtype} holds references, which mean nothing in another process: push it as it is")
+    shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    size = dtype.itemsize
+    for extent in shape:
+        size *= operator.index(extent)
+    if size <= 0:
+        return numpy.empty(shape, dtype, order), None
+    region = memory.region(max(size, at_least))
+    return numpy.ndarray(shape, dtype, region, order=order), region
+
+
+def _layout(array: Any, order: str | None) -> str:
+    """'C' or 'F', as numpy reads order 'K' and 'A'."""
+    if order in ("C", "F"):
+        return str(order)
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+def empty(shape: Any, dtype: Any = float, order: str = "C", *, client: Any = None) -> Any:
+    """As numpy.empty(): an array that is sent without being copied.
+
+    Parameters
+    ----------
+    shape, dtype, order
+        As numpy's; a dtype that holds objects is refused.
+    client : Client, optional
+        Whose pool the memory is of. Default: the one that was attached last.
+
+    Raises
+    ------
+    MemoryError
+        The arena is full; the words say what it has.
+    RuntimeError
+        There is no pool.
+    """
+    return _new(_memory(client), shape, dtype, order)[0]
+
+
+def zeros(shape: Any, dtype: Any = float, order: str = "C", *, client: Any = None) -> Any:
+    """As numpy.zeros(); see empty()."""
+    array, region = _new(_memory(client), shape, dtype, order)
+    if region is not None:
+        numpy.frombuffer(region, "u1")[...] = 0
+    return array
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, client: Any = None) -> Any:
+    """As numpy.full(); see empty()."""
+    array = empty(shape, numpy.asarray(fill_value).dtype if dtype is None else dtype, order, client=client)
+    array[...] = fill_value
+    return array
+
+
+def empty_like(prototype: Any, dtype: Any = None, order: str = "K", *, shape: Any = None, client: Any = None) -> Any:
+    """As numpy.empty_like(); see empty()."""
+    prototype = numpy.asanyarray(prototype)
+    return empty(
+        prototype.shape if shape is None else shape,
+        prototype.dtype if dtype is None else dtype,
+        _layout(prototype, order),
+        client=client,
+    )
+
+
+def asarray(a: Any, dtype: Any = None, order: str | None = None, *, client: Any = None) -> Any:
+    """As numpy.asarray(): the array itself if it lies in shared memory already, else a copy there."""
+    memory = _memory(client)
+    array = numpy.asarray(a, dtype, order)
+    if _lies_in(memory, array):
+        return array
+    copy = _new(memory, array.shape, array.dtype, _layout(array, order))[0]
+    copy[...] = array
+    return copy
+
+
+# --- live arrays ------------------------------------------------------------
+
+
+def shared(a: Any, *, client: Any = None) -> Any:
+    """A copy of an array that all processes see and may write.
+
+    Pushed, or passed to a function, it is the same memory in the engines: what one writes, the
+    others read, at once and with no message. Contiguous and strided parts of it likewise. Nobody
+    waits for anybody: who may write when is agreed upon by calls that return, as in
+
+        u = pxrun.shared(u)
+        view.push({"u": u})
+        view.execute("u[mine] = ...", block=True)   # each engine its own part
+
+    Results are copies: an engine that returns such an array, or a part, returns what it holds then.
+
+    Returns
+    -------
+    numpy.ndarray
+        Valid until the last array over it goes, also after the pool has ended.
+    """
+    array = numpy.asarray(a)
+    live, region = _live(_memory(client), array.shape, array.dtype, _layout(array, None))
+    live[...] = array
+    return live
+
+
+def _live(memory: Any, shape: Any, dtype: Any, order: str = "C") -> tuple[Any, Any]:
+    array, region = _new(memory, shape, dtype, order, _LARGE)
+    if region is not None:
+        region.set_live(True)
+        _serialize.reduce_live = _reduce_live
+    return array, region
+
+
+def _region_under(array: Any) -> Any:
+    """The live region that an array lies in, else None."""
+    base = array
+    while isinstance(base, numpy.ndarray):
+        base = base.base
+    return base if type(base) is _pxrun.Region and base.live else None
+
+
+def _reduce_live(array: Any) -> tuple | None:
+    """How an array over a live region is pickled: as a view, whatever its strides. None: it is another."""
+    region = _region_under(array)
+    if region is None or not array.size:
+        return None
+    low, high = _bounds(array)
+    start = _bounds(numpy.frombuffer(region, "u1"))[0]
+    part = _serialize.Live(memoryview(region)[low - start : high - start])
+    return _view, (part, array.shape, array.dtype, array.strides, array.__array_interface__["data"][0] - low)
+
+
+def _view(part: Any, shape: tuple, dtype: Any, strides: tuple, offset: int) -> Any:
+    return numpy.ndarray(shape, dtype, part, offset, strides)
+
+
+def _bounds(array: Any) -> tuple[int, int]:
+    """The first byte of an array, and the one behind its last."""
+    low = high = array.__array_interface__["data"][0]
+    for extent, stride in zip(array.shape, array.strides):
+        low += min(0, (extent - 1) * stride)
+        high += max(0, (extent - 1) * stride)
+    return low, high + array.itemsize

@@ -1,0 +1,478 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Arrays whose memory is shared: what is copied, who sees what, and when it may be changed."""
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import pxrun
+from pxrun import error
+
+N = 40_000  # doubles: more than what is pickled or copied by the engine
+
+
+def region_of(array):
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if type(array) is pxrun._pxrun.Region else None
+
+
+def used(pool):
+    """Bytes of this client's arena that somebody holds."""
+    return pool.memory()["client"]["used"]
+
+
+# --- making them
+
+
+@pytest.mark.parametrize("shape, dtype, order", [
+    (5, float, "C"), ((3, 4), "i2", "F"), ((2, 3, 4), "c16", "C"), ((7,), "M8[s]", "C"), ((2,), [("x", "f4"), ("y", "u1")], "C"),
+    ((), "f8", "C"), ((300, 200), bool, "F"), ((4,), "U9", "C"),
+])
+def test_as_numpys(pool, shape, dtype, order):
+    a, b = pxrun.empty(shape, dtype, order), np.empty(shape, dtype, order)
+    assert type(a) is np.ndarray and (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+    assert a.flags.writeable and a.flags.aligned and region_of(a) is not None
+    zeros = pxrun.zeros(shape, dtype, order)
+    assert zeros.tobytes() == np.zeros(shape, dtype, order).tobytes()
+    like = pxrun.empty_like(b)
+    assert (like.shape, like.dtype, like.strides) == (b.shape, b.dtype, b.strides) and region_of(like) is not None
+
+
+def test_full_and_asarray(pool):
+    assert np.array_equal(pxrun.full((2, 3), 7), np.full((2, 3), 7)) and pxrun.full(2, 7).dtype == np.full(2, 7).dtype
+    assert pxrun.full(3, 1.5, "f4").dtype == "f4"
+    a = pxrun.asarray([[1, 2], [3, 4]], "f8")
+    assert a.dtype == "f8" and np.array_equal(a, [[1, 2], [3, 4]]) and region_of(a)
+    big = pxrun.asarray(np.arange(N))
+    assert pxrun.asarray(big) is big and pxrun.asarray(big[10:]).base is not None
+    assert pxrun.asarray(big, "f4") is not big and region_of(pxrun.asarray(big, "f4"))
+    fortran = np.asfortranarray(np.arange(12.0).reshape(3, 4))
+    assert pxrun.asarray(fortran).flags.f_contiguous and np.array_equal(pxrun.asarray(fortran), fortran)
+    strided = pxrun.asarray(np.arange(20)[::-2])
+    assert np.array_equal(strided, np.arange(20)[::-2]) and strided.flags.c_contiguous
+
+
+def test_empty_ones(pool):
+    for shape in (0, (0, 5), (3, 0)):
+        a = pxrun.zeros(shape)
+        assert a.shape == np.zeros(shape).shape and pxrun.asarray(a).shape == a.shape
+        pool[0].push({"a": a}, block=True)
+        assert pool[0]["a"].shape == a.shape
+
+
+def test_refused(pool):
+    for make in (lambda: pxrun.empty(3, object), lambda: pxrun.asarray([None, {}]), lambda: pxrun.empty(2, [("x", "O")])):
+        with pytest.raises(TypeError, match="holds references"):
+            make()
+    with pytest.raises(MemoryError, match="arena"):
+        pxrun.empty(1 << 50, "u1")
+    with pytest.raises(TypeError):
+        pxrun.empty("what")
+
+
+def test_no_pool():
+    code = "import pxrun\ntry: pxrun.empty(3)\nexcept RuntimeError as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("shared arrays need a pool: attach to one first")
+
+
+def test_whose_memory(pool):
+    with pxrun.Cluster(n=1) as other:
+        theirs = pxrun.full(N, 2.0)
+        ours = pxrun.full(N, 3.0, client=pool)
+        assert other._core.has(theirs) and pool._core.has(ours)
+        assert not pool._core.has(theirs) and not other._core.has(ours)
+        # from another pool it is as good as any array
+        assert pool[0].apply_sync(np.sum, theirs) == 2 * N and other[0].apply_sync(np.sum, ours) == 3 * N
+    assert theirs.sum() == 2 * N
+    assert pool._core.has(pxrun.empty(N))  # that of the closed client is not asked for more
+
+
+# --- sending
+
+
+def test_sent_without_a_copy(pool):
+    a = pxrun.full((200, 1000), 1.0)
+    before = used(pool)
+    pool[:].push({"a": a, "rows": a[50:60]}, block=True)
+    assert used(pool) == before
+    a[55] = 4  # the sender's risk: what is not copied changes
+    assert pool[:].pull("float(a.sum())", block=True) == [a.sum()] * 4
+    assert pool[:].pull("float(rows.sum())", block=True) == [a[50:60].sum()] * 4
+
+
+@pytest.mark.parametrize("make", [lambda: np.full(N, 1.0), lambda: pxrun.full(N, 1.0)])
+def test_received_is_private_and_writable(pool, make):
+    a = make()
+    pool[:].push({"a": a}, block=True)
+    pool[1].execute("a[:] = 5; a[7] = 6", block=True)
+    assert pool[:].pull("(a[0], a[7])", block=True) == [(1, 1), (5, 6), (1, 1), (1, 1)]
+    assert a[0] == 1 and a[7] == 1
+
+
+def test_ordinary_array_may_be_changed_at_once(pool, hold):
+    gate = hold(0)
+    a = np.full(N, 1.0)
+    ar = pool[0].push({"a": a}, block=False, track=True)
+    assert ar.sent and ar.holders == [] and ar.wait_for_send(0) is None
+    a[:] = 2
+    gate.open()
+    ar.get(10)
+    assert pool[0]["a"].sum() == N
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(100, None), slice(5, -5)])
+def test_track(pool, part):
+    a = pxrun.full(N, 1.0)
+    ar = pool[:].push({"a": a[part]}, block=False, track=True)
+    ar.get(10)
+    assert not ar.sent and ar.holders == [0, 1, 2, 3]
+    with pytest.raises(error.TimeoutError, match=r"engines \[0, 1, 2, 3\] hold it"):
+        ar.wait_for_send(0.01)
+    pool[0].execute("del a", block=True)
+    pool[1].execute("a = 1", block=True)
+    pool[2].push({"a": 3}, block=True)
+    assert ar.holders == [3] and not ar.sent
+    pool[3].execute("import time; time.sleep(0.05); a = None", block=False)
+    ar.wait_for_send(10)
+    assert ar.sent and ar.holders == []
+
+
+def test_track_of_a_call_that_keeps_nothing(pool):
+    view = pool[[0, 1]]
+    view.track = True
+    a = pxrun.full(N, 1.0)
+    ar = view.apply_async(np.sum, a)
+    assert ar.get(10) == [N, N]
+    ar.wait_for_send(10)
+    assert ar.sent and pool[0].apply_async(np.sum, a).sent
+
+
+def test_track_and_a_view_of_it_that_stays(pool):
+    a = pxrun.full(N, 1.0)
+    ar = pool[0].push({"a": a}, block=False, track=True)
+    ar.get(10)
+    pool[0].execute("b = a[5:9]; del a", block=True)
+    assert not ar.sent
+    pool[0].execute("b = b.copy()", block=True)
+    ar.wait_for_send(10)
+
+
+def test_track_of_a_map_and_of_parts(pool):
+    a = pxrun.full(4 * N, 1.0)
+    view = pool[:]
+    view.track = True
+    ar = view.scatter("a", a, block=False)
+    ar.get(10)
+    assert not ar.sent and ar.holders == [0, 1, 2, 3]
+    assert [part.holders for part in ar.split()] == [[0], [1], [2], [3]]
+    pool[1].execute("del a", block=True)
+    assert ar.holders == [0, 2, 3] and ar.split()[1].sent
+    view.execute("a = 0", block=True)
+    ar.wait_for_send(10)
+    copied = view.scatter("a", np.ones(4 * N), block=False)
+    copied.get(10)
+    assert copied.sent  # the array itself was copied
+
+
+def test_track_when_an_engine_dies():
+    with pxrun.Cluster(n=2) as rc:
+        a = pxrun.full(N, 1.0)
+        ar = rc[:].push({"a": a}, block=False, track=True)
+        ar.get(10)
+        os.kill(rc[0].apply_sync(os.getpid), signal.SIGKILL)
+        end = time.monotonic() + 10
+        while ar.holders != [1] and time.monotonic() < end:
+            time.sleep(0.001)
+        assert ar.holders == [1]
+        rc[1].kill()
+        ar.wait_for_send(10)
+        assert ar.sent
+
+
+def test_track_when_the_pool_ends():
+    with pxrun.Cluster(n=1) as rc:
+        a = pxrun.full(N, 1.0)
+        ar = rc[0].push({"a": a}, block=False, track=True)
+        ar.get(10)
+        assert not ar.sent
+    assert ar.sent and a.sum() == N
+
+
+def test_memory_comes_back(pool):
+    before = used(pool)
+    a = pxrun.full(N, 1.0)
+    ar = pool[:].push({"a": a}, block=False, track=True)
+    ar.get(10)
+    del a
+    assert used(pool) - before >= N * 8  # engines hold it
+    pool[:].execute("del a", block=True)
+    ar.wait_for_send(10)
+    assert used(pool) == before
+
+
+@pytest.mark.parametrize("make", [
+    lambda: np.arange(N).reshape(200, -1)[:, ::2], lambda: np.arange(N)[::-1], lambda: np.asfortranarray(np.arange(N).reshape(200, -1)),
+    lambda: np.arange(N).astype("M8[s]"), lambda: np.arange(N).astype("m8[ms]"), lambda: np.zeros(N, [("x", "f4"), ("y", "i8")]),
+    lambda: np.array(3.5), lambda: np.zeros((0, 4)), lambda: np.arange(N).astype(">i4"), lambda: np.array(["a", None, {}] * 9000, dtype=object),
+    lambda: np.ma.masked_array(np.arange(N), np.arange(N) % 2), lambda: np.arange(N).view(np.recarray),
+    lambda: bytes(N), lambda: bytearray(range(256)) * 900, lambda: [np.ones(N), {"k": (np.zeros(N), b"x" * 99999)}],
+])
+@pytest.mark.parametrize("share", [False, True])
+def test_there_and_back(pool, make, share):
+    value = make()
+    if share:
+        if type(value) is not np.ndarray or value.dtype.hasobject:
+            pytest.skip("no plain array")
+        value = pxrun.asarray(value)
+    back = pool[0].apply_sync(lambda x: x, value)
+    pool[0].push({"v": value}, block=True)
+    for got in (back, pool[0]["v"]):
+        assert type(got) is type(value)
+        if isinstance(value, np.ndarray):
+            assert (got.dtype, got.shape) == (value.dtype, value.shape) and got.flags.writeable
+            assert got.flags.f_contiguous == value.flags.f_contiguous or not value.flags.c_contiguous
+        assert pickle.dumps(got) == pickle.dumps(value) or np.array_equal(got, value)
+
+
+def test_read_only_arrays_arrive_writable(pool):
+    a = np.arange(N)
+    a.flags.writeable = False
+    assert pool[0].apply_sync(lambda x: (x.flags.writeable, int(x.sum())), a) == (True, a.sum())
+
+
+def test_forked_child_may_read(pool):
+    a = pxrun.full(N, 1.0)
+    received = pool[0].apply_sync(np.arange, N)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if a.sum() == N and received[-1] == N - 1 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert a.sum() == N
+
+
+# --- results
+
+
+def test_result_moves_to_the_client(pool):
+    pool[0].execute("import pxrun", block=True)
+
+    def made():
+        return pxrun.full(100_000, 3.0)
+
+    a = pool[0].apply_sync(made)
+    assert a.sum() == 300_000 and a.flags.writeable
+    a[0] = 7
+    b = pool[0].apply_sync(made)
+    assert a[0] == 7 and b[0] == 3
+
+
+def test_result_that_the_engine_keeps_is_copied(pool):
+    pool[0].execute("import pxrun\nkept = pxrun.full(100_000, 3.0)", block=True)
+    a, part = pool[0]["kept"], pool[0]["kept[10:90_000]"]
+    pool[0].execute("kept[:] = 4", block=True)
+    assert a.sum() == 300_000 and part.sum() == 3 * 89_990
+    assert pool[0]["kept"].sum() == 400_000
+
+
+def test_result_lives_on_without_the_pool():
+    with pxrun.Cluster(n=1) as rc:
+        rc[0].execute("import pxrun", block=True)
+        a = rc[0].apply_sync(lambda: pxrun.full(100_000, 3.0))
+        b = rc[0].apply_sync(np.ones, 100_000)
+    assert a.sum() == 300_000 and b.sum() == 100_000
+    a[:] = 1
+    assert a.sum() == 100_000
+
+
+# --- live arrays
+
+
+def test_live(pool):
+    u = pxrun.shared(np.zeros(8))
+    view = pool[:]
+    view.push({"u": u, "half": u[4:], "odd": u[1::2]}, block=True)
+    view.scatter("i", range(4), flatten=True, block=True)
+    view.execute("u[i] = i + 1", block=True)
+    assert u[:4].tolist() == [1, 2, 3, 4]
+    u[7] = 9
+    assert view.pull("half[-1]", block=True) == [9] * 4
+    pool[2].execute("odd[2] = 5", block=True)
+    assert u[5] == 5 and pool[3]["u"][5] == 5
+    assert pool[0].apply_sync(lambda x: x.__setitem__(0, 42), u[2:3]) is None and u[2] == 42
+    got = pool[0]["u"]
+    got[:] = 0
+    assert u[2] == 42  # what comes back is a copy
+
+
+def test_live_whatever_the_layout(pool):
+    for a in (np.arange(24.0).reshape(4, 6), np.asfortranarray(np.arange(24.0).reshape(4, 6)), np.arange(N * 4.0).reshape(400, -1)):
+        u = pxrun.shared(a)
+        assert np.array_equal(u, a) and u.strides == a.strides
+        for part in (u, u[::-1], u[:, 2], u.T, u[1:3, ::2], u[-1:], u[2, 3:4]):
+            pool[0].apply_sync(lambda x: x.__imul__(-1) is None, part)
+        want = a.copy()
+        for part in (want, want[::-1], want[:, 2], want.T, want[1:3, ::2], want[-1:], want[2, 3:4]):
+            part *= -1
+        assert np.array_equal(u, want)
+
+
+def test_live_is_what_ordinary_arrays_are_not(pool):
+    u = pxrun.shared(np.zeros(N))
+    v = u + 1
+    pool[0].push({"u": u, "v": v, "w": u.copy()}, block=True)
+    pool[0].execute("u[0] = v[0] = w[0] = 5", block=True)
+    assert (u[0], v[0]) == (5, 1)
+
+
+def test_live_outlives_pool_and_engines():
+    with pxrun.Cluster(n=1) as rc:
+        u = pxrun.shared(np.zeros(N))
+        rc[0].push({"u": u}, block=True)
+        rc[0].execute("u[:] = 2", block=True)
+        part = u[100:200]
+        del u
+    gc.collect()
+    assert part.sum() == 200
+    part[:] = 3
+    assert part.sum() == 300
+
+
+# --- scatter and gather
+
+
+@pytest.mark.parametrize("dist", "br")
+@pytest.mark.parametrize("make", [
+    lambda: np.arange(4 * N), lambda: np.arange(4.0 * N).reshape(-1, 8)[1:], lambda: np.arange(4 * N).reshape(40, -1)[:, ::3],
+    lambda: np.arange(3 * N).astype("M8[s]"), lambda: np.asfortranarray(np.arange(4.0 * N).reshape(400, -1)), lambda: np.arange(9 * N).reshape(3, -1),
+    lambda: np.zeros((0, 3)), lambda: np.arange(5), lambda: np.zeros(3 * N, [("x", "f4"), ("y", "i8")]), lambda: list(range(N)),
+    lambda: pxrun.asarray(np.arange(4 * N)), lambda: pxrun.shared(np.arange(4 * N)), lambda: np.array([1, "a", None] * N, dtype=object),
+])
+def test_scatter_and_gather(pool, make, dist):
+    value, view = make(), pool[:]
+    view.scatter("x", value, dist=dist, block=True)
+    for back in (view.gather("x", dist=dist, block=True), view.gather("x", dist=dist, block=False).get(10)):
+        assert type(back) is type(value) and len(back) == len(value)
+        if isinstance(value, np.ndarray):
+            assert (back.dtype, back.shape) == (value.dtype, value.shape) and back.flags.writeable
+            assert pickle.dumps(back) == pickle.dumps(value) or np.array_equal(back, value)
+        else:
+            assert back == value
+
+
+def test_scatter_copies_once(pool):
+    a = np.zeros(4 * N)
+    before = used(pool)
+    pool[:].scatter("a", a, block=True)
+    assert a.nbytes <= used(pool) - before < 1.1 * a.nbytes
+    a[:] = 1
+    pool[:].execute("a += 2", block=True)
+    assert pool[:].gather("a", block=True).sum() == 2 * 4 * N
+
+
+def test_gather_is_an_array_like_others(pool):
+    view = pool[:]
+    view.scatter("a", np.arange(8 * N), block=True)
+    got = view.gather("a", block=True)
+    assert region_of(got) is not None and not region_of(got).live
+    view.execute("a[:] = 0", block=True)
+    assert np.array_equal(got, np.arange(8 * N))
+    view.push({"got": got}, block=True)
+    pool[0].execute("got[:] = 0", block=True)
+    assert got[-1] == 8 * N - 1
+
+
+def test_gather_of_ragged_and_mixed(pool):
+    view = pool[[0, 1]]
+    for left, right in (("np.zeros((9, N))", "np.zeros((9, N + 1))"), ("np.zeros(9 * N)", "np.zeros(9 * N, 'f4')"), ("np.zeros(9 * N)", "[1]")):
+        view.execute(f"import numpy as np\nN = {N}", block=True)
+        pool[0].execute(f"x = {left}", block=True), pool[1].execute(f"x = {right}", block=True)
+        try:
+            want = np.concatenate([pool[0]["x"], pool[1]["x"]])
+        except ValueError:
+            with pytest.raises(ValueError):
+                view.gather("x", block=True)
+        else:
+            got = view.gather("x", block=True)
+            assert got.dtype == want.dtype and np.array_equal(got, want)
+    with pytest.raises(error.CompositeError, match="NameError"):
+        view.gather("nothing", block=True)
+
+
+def test_scatter_that_does_not_fit_leaves_nothing():
+    with pxrun.Cluster(n=2, arena="64M") as rc:
+        rc[:].execute("x = 1", block=True)
+        with pytest.raises(MemoryError, match="arena"):
+            rc[:].scatter("x", np.zeros(16 << 20), block=True)
+        assert rc[:]["x"] == [1, 1]
+        with pytest.raises(MemoryError, match="arena"):
+            rc[:].scatter("x", [bytes(40 << 20), bytes(41 << 20)], block=True)
+        assert rc[0].apply_sync(lambda: "x" in globals()) in (True, False)
+        rc[:].scatter("x", np.zeros(1 << 20), block=True)
+        assert rc[:].gather("x", block=True).shape == (1 << 20,)
+
+
+def test_engine_killed_while_it_fills():
+    with pxrun.Cluster(n=2, restart="never") as rc:
+        rc[:].scatter("x", np.zeros(1 << 20), block=True)
+        rc[1].apply_sync(die_in_fill)
+        with pytest.raises(error.CompositeError, match="SIGKILL"):
+            rc[:].gather("x", block=True)
+        gc.collect()
+        assert rc[0].gather("x", block=True).shape == (1 << 19,)
+
+
+def die_in_fill():
+    import os
+    import signal
+
+    from pxrun.client import remote_calls
+
+    def fill(name, place):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    remote_calls.fill = fill
+
+
+# --- memory
+
+
+def test_memory_is_flat(pool):
+    """The same arrays again and again take what they took the first time."""
+    random = np.random.default_rng(5)
+    sizes = [int(s) for s in random.integers(4 << 10, 4 << 20, 60)]
+    source = np.zeros(4 << 20, "u1")
+
+    def round_trip():
+        for size in sizes:
+            pool[:].push({"a": source[:size]}, block=True)
+        return pool.memory()["client"]["size"]
+
+    first = [round_trip() for _ in range(3)][-1]
+    for _ in range(10):
+        assert round_trip() <= 1.05 * first
+    pool[:].execute("a = 0", block=True)
+
+
+def test_one_page_costs_one_page(pool):
+    a = pxrun.zeros(64 << 20, "u1")
+    pool[0].push({"a": a}, block=True)
+
+    def private():
+        with open("/proc/self/smaps_rollup") as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Dirty:", "Anonymous:")))
+
+    before = pool[0].apply_sync(private)
+    pool[0].execute("a[40 << 20] = 1", block=True)
+    assert pool[0].apply_sync(private) - before < 1024  # KiB
+    pool[0].execute("del a", block=True)
