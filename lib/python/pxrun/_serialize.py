@@ -311,7 +311,7 @@ def _reduce_array(array: Any) -> Any:
     return array.copy(order="C").__reduce_ex__(5)
 
 
-def _writable(memory: Any, shape: tuple, dtype: Any, order: str) -> Any:
+def _writable(memory: Any, shape: tuple, dtype: Any, order: Any) -> Any:
     """An array over what pickle made read-only, though it is nobody else's."""
     import numpy
 

@@ -41,7 +41,7 @@ def _lies_in(memory: Any, array: Any) -> bool:
     return bool(contiguous and memory.has(array.reshape(-1, order="A").view("u1")))
 
 
-def _new(memory: Any, shape: Any, dtype: Any, order: str, at_least: int = 0) -> tuple[Any, Any]:
+def _new(memory: Any, shape: Any, dtype: Any, order: Any, at_least: int = 0) -> tuple[Any, Any]:
     """An array and its region; of an empty array there is none."""
     dtype = numpy.dtype(dtype)
     if dtype.hasobject:
@@ -56,14 +56,14 @@ def _new(memory: Any, shape: Any, dtype: Any, order: str, at_least: int = 0) -> 
     return numpy.ndarray(shape, dtype, region, order=order), region
 
 
-def _layout(array: Any, order: str | None) -> str:
+def _layout(array: Any, order: Any) -> Any:
     """'C' or 'F', as numpy reads order 'K' and 'A'."""
     if order in ("C", "F"):
-        return str(order)
+        return order
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
-def empty(shape: Any, dtype: Any = float, order: str = "C", *, client: Any = None) -> Any:
+def empty(shape: Any, dtype: Any = float, order: Any = "C", *, client: Any = None) -> Any:
     """As numpy.empty(): an array that is sent without being copied.
 
     Parameters
@@ -83,7 +83,7 @@ def empty(shape: Any, dtype: Any = float, order: str = "C", *, client: Any = Non
     return _new(_memory(client), shape, dtype, order)[0]
 
 
-def zeros(shape: Any, dtype: Any = float, order: str = "C", *, client: Any = None) -> Any:
+def zeros(shape: Any, dtype: Any = float, order: Any = "C", *, client: Any = None) -> Any:
     """As numpy.zeros(); see empty()."""
     array, region = _new(_memory(client), shape, dtype, order)
     if region is not None:
@@ -91,14 +91,14 @@ def zeros(shape: Any, dtype: Any = float, order: str = "C", *, client: Any = Non
     return array
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, client: Any = None) -> Any:
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, client: Any = None) -> Any:
     """As numpy.full(); see empty()."""
     array = empty(shape, numpy.asarray(fill_value).dtype if dtype is None else dtype, order, client=client)
     array[...] = fill_value
     return array
 
 
-def empty_like(prototype: Any, dtype: Any = None, order: str = "K", *, shape: Any = None, client: Any = None) -> Any:
+def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", *, shape: Any = None, client: Any = None) -> Any:
     """As numpy.empty_like(); see empty()."""
     prototype = numpy.asanyarray(prototype)
     return empty(
@@ -109,7 +109,7 @@ def empty_like(prototype: Any, dtype: Any = None, order: str = "K", *, shape: An
     )
 
 
-def asarray(a: Any, dtype: Any = None, order: str | None = None, *, client: Any = None) -> Any:
+def asarray(a: Any, dtype: Any = None, order: Any = None, *, client: Any = None) -> Any:
     """As numpy.asarray(): the array itself if it lies in shared memory already, else a copy there."""
     memory = _memory(client)
     array = numpy.asarray(a, dtype, order)
@@ -147,7 +147,7 @@ def shared(a: Any, *, client: Any = None) -> Any:
     return live
 
 
-def _live(memory: Any, shape: Any, dtype: Any, order: str = "C") -> tuple[Any, Any]:
+def _live(memory: Any, shape: Any, dtype: Any, order: Any = "C") -> tuple[Any, Any]:
     array, region = _new(memory, shape, dtype, order, _LARGE)
     if region is not None:
         region.set_live(True)

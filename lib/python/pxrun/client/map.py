@@ -101,7 +101,7 @@ def shared_parts(client: Any, mapping: Map, sequence: Sequence, count: int) -> t
 
 def room_for(client: Any, mapping: Map, parts: list) -> tuple[Any, Any, list]:
     """A live array for parts that are described by their shape and dtype, its region, and the places in it."""
-    shapes = [getattr(part, "shape", ()) for part in parts]
+    shapes: list[Any] = [getattr(part, "shape", ()) for part in parts]
     dtypes = {getattr(part, "dtype", None) for part in parts}
     if len(dtypes) != 1 or not all(shapes) or len({shape[1:] for shape in shapes}) != 1:
         return None, None, []
