@@ -21,6 +21,10 @@ int px_pool_option(int option, const char *value, struct px_pool_options *option
 		return px_setting_engines("-n", value, &options->engines);
 	case PX_OPTION_ARENA:
 		return px_setting_arena("--arena", value, &options->arena_bytes);
+	case PX_OPTION_QUOTA:
+		return px_setting_arena("--quota", value, &options->quota_bytes);
+	case PX_OPTION_HUGE_PAGES:
+		return px_setting_huge_pages("--huge-pages", value, &options->huge_pages);
 	case PX_OPTION_RESTART:
 		return px_setting_restart("--restart", value, &options->restart);
 	case PX_OPTION_EVENT_LOOP:

@@ -12,6 +12,8 @@
 /* Values of getopt_long(3) for options that have no letter. */
 enum px_pool_option {
 	PX_OPTION_ARENA = 256,
+	PX_OPTION_QUOTA,
+	PX_OPTION_HUGE_PAGES,
 	PX_OPTION_RESTART,
 	PX_OPTION_EVENT_LOOP,
 	PX_OPTION_PRELOAD,
@@ -24,6 +26,8 @@ enum px_pool_option {
 #define PX_POOL_OPTION_LONG                                                                        \
 	{ "engines", required_argument, NULL, 'n' },                                               \
 	{ "arena", required_argument, NULL, PX_OPTION_ARENA },                                     \
+	{ "quota", required_argument, NULL, PX_OPTION_QUOTA },                                     \
+	{ "huge-pages", required_argument, NULL, PX_OPTION_HUGE_PAGES },                           \
 	{ "restart", required_argument, NULL, PX_OPTION_RESTART },                                 \
 	{ "event-loop", required_argument, NULL, PX_OPTION_EVENT_LOOP },                           \
 	{ "preload", required_argument, NULL, PX_OPTION_PRELOAD },                                 \
@@ -35,6 +39,8 @@ enum px_pool_option {
 	"                         be used)\n"                                                       \
 	"      --arena SIZE       memory for arrays, such as 512M, 4G or 50% (default: half of\n"   \
 	"                         what is available)\n"                                             \
+	"      --quota SIZE       the most of it that one client may have (default: all)\n"         \
+	"      --huge-pages WHEN  auto (default): for large arrays, where they are to be had; never\n" \
 	"      --restart POLICY   whether a dead engine comes back: never, on-failure (default),\n" \
 	"                         always\n"                                                         \
 	"      --event-loop LOOP  of the supervisor: auto (default), io_uring, epoll\n"             \

@@ -57,6 +57,7 @@ static int settle(const struct request *request, struct px_profile *profile,
 		  struct px_supervisor_options *out)
 {
 	const struct px_pool_options *pool = &request->pool;
+	const char *huge_pages;
 	uint32_t engines = pool->engines;
 	bool private;
 	int rc = px_runtime_find(pool->profile, false, &out->runtime);
@@ -71,6 +72,9 @@ static int settle(const struct request *request, struct px_profile *profile,
 		return rc;
 	out->engines = engines ? engines : profile->engines;
 	out->arena_bytes = pool->arena_bytes ? pool->arena_bytes : profile->arena_bytes;
+	out->quota_bytes = pool->quota_bytes ? pool->quota_bytes : profile->quota_bytes;
+	huge_pages = pool->huge_pages ? pool->huge_pages : profile->huge_pages;
+	out->small_pages = huge_pages && !strcmp(huge_pages, "never");
 	out->restart = pool->restart ? pool->restart : profile->restart;
 	out->event_loop = pool->event_loop ? pool->event_loop : profile->event_loop;
 	out->python = pool->python ? pool->python : profile->python;

@@ -33,6 +33,22 @@ static struct text bytes_text(const char *value)
 	return text;
 }
 
+/* What a member's arrays and messages take, and what waits to be used again. */
+static struct text arrays_text(const char *member)
+{
+	return bytes_text(px_json_member(member, "in_use"));
+}
+
+static struct text warm_text(const char *member)
+{
+	double warm = px_json_number(px_json_member(member, "arena"), 0) -
+		      px_json_number(px_json_member(member, "in_use"), 0);
+	char number[32];
+
+	snprintf(number, sizeof(number), "%.0f", warm > 0 ? warm : 0);
+	return bytes_text(number);
+}
+
 static struct text seconds_text(double seconds)
 {
 	struct text text;
@@ -84,6 +100,14 @@ static void print_why(const char *who, const char *object)
 		printf("%s: %s\n", who, why);
 }
 
+static const char *place(const char *segment)
+{
+	if (strcmp(word(segment, "huge_pages").at, "?"))
+		return "huge pages";
+	return strcmp(word(segment, "kind").at, "shm") ? "a memfd: /dev/shm is too small" :
+							 "/dev/shm";
+}
+
 static void print_pool(const char *pool)
 {
 	const char *arena = px_json_member(pool, "arena");
@@ -99,28 +123,36 @@ static void print_pool(const char *pool)
 		       px_json_number(px_json_next(python), 0));
 	printf("event loop %s, restart %s, %u client%s\n", word(pool, "event_loop").at,
 	       word(pool, "restart").at, clients, clients == 1 ? "" : "s");
-	printf("arrays: %s of %s used, in %s\n", bytes_text(px_json_member(arena, "used")).at,
-	       bytes_text(px_json_member(arena, "budget")).at,
-	       strcmp(word(segment, "kind").at, "shm") ? "a memfd: /dev/shm is too small" :
-							 "/dev/shm");
+	printf("arrays: %s used, %s free, in %s\n", bytes_text(px_json_member(arena, "used")).at,
+	       bytes_text(px_json_member(arena, "budget")).at, place(segment));
 	print_why("engines are started one by one", px_json_member(pool, "template"));
 }
 
 static void print_engines(const char *engines)
 {
-	printf("\n%6s %8s  %-9s %8s %10s %12s %10s\n", "ENGINE", "PID", "STATE", "RESTARTS", "BUSY",
-	       "DONE", "ARRAYS");
+	printf("\n%6s %8s  %-9s %8s %10s %12s %9s %9s\n", "ENGINE", "PID", "STATE", "RESTARTS", "BUSY",
+	       "DONE", "ARRAYS", "WARM");
 	for (const char *e = px_json_first(engines); e; e = px_json_next(e))
-		printf("%6.0f %8.0f  %-9s %8.0f %10s %12.0f %10s\n", number(e, "id"),
+		printf("%6.0f %8.0f  %-9s %8.0f %10s %12.0f %9s %9s\n", number(e, "id"),
 		       number(e, "pid"), word(e, "state").at, number(e, "restarts"),
 		       seconds_text(px_json_number(px_json_member(e, "busy"), -1)).at,
-		       number(e, "done"), bytes_text(px_json_member(e, "arena")).at);
+		       number(e, "done"), arrays_text(e).at, warm_text(e).at);
 	for (const char *e = px_json_first(engines); e; e = px_json_next(e)) {
 		char who[32];
 
 		snprintf(who, sizeof(who), "engine %.0f", number(e, "id"));
 		print_why(who, e);
 	}
+}
+
+static void print_clients(const char *clients)
+{
+	if (!px_json_first(clients))
+		return;
+	printf("\n%6s %8s  %41s %9s %9s\n", "CLIENT", "PID", "", "ARRAYS", "WARM");
+	for (const char *c = px_json_first(clients); c; c = px_json_next(c))
+		printf("%6.0f %8.0f  %41s %9s %9s\n", number(c, "slot"), number(c, "pid"), "",
+		       arrays_text(c).at, warm_text(c).at);
 }
 
 static int print_table(const char *json)
@@ -131,6 +163,7 @@ static int print_table(const char *json)
 		return px_command_fail(px_fail(PX_ECORRUPT, "the supervisor's answer is not JSON"));
 	print_pool(pool);
 	print_engines(px_json_member(pool, "engines"));
+	print_clients(px_json_member(pool, "clients"));
 	if (px_json_true(px_json_member(pool, "truncated")))
 		puts("and more, for which there was no room");
 	return PX_EXIT_OK;

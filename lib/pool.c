@@ -135,6 +135,9 @@ static void build(struct command_line *line, const struct px_pool_options *optio
 		add_number(line, "-n", options->engines);
 	if (options->arena_bytes)
 		add_number(line, "--arena", options->arena_bytes);
+	if (options->quota_bytes)
+		add_number(line, "--quota", options->quota_bytes);
+	add(line, "--huge-pages", options->huge_pages);
 	add(line, "--restart", options->restart);
 	add(line, "--event-loop", options->event_loop);
 	add(line, "--python", options->python);

@@ -96,13 +96,32 @@ static int read_engines(struct reader *r, const yaml_node_t *node, const char *k
 	return pass_on(r, node, px_setting_engines(key, text, &r->profile->engines));
 }
 
-static int read_arena(struct reader *r, const yaml_node_t *node, const char *key)
+static int read_size(struct reader *r, const yaml_node_t *node, const char *key, uint64_t *out)
 {
 	const char *text = text_of(node);
 
 	if (!text)
 		return fail_at(r, node, key, "must be a size such as 512M, 4G or 50%%");
-	return pass_on(r, node, px_setting_arena(key, text, &r->profile->arena_bytes));
+	return pass_on(r, node, px_setting_arena(key, text, out));
+}
+
+static int read_arena(struct reader *r, const yaml_node_t *node, const char *key)
+{
+	return read_size(r, node, key, &r->profile->arena_bytes);
+}
+
+static int read_quota(struct reader *r, const yaml_node_t *node, const char *key)
+{
+	return read_size(r, node, key, &r->profile->quota_bytes);
+}
+
+static int read_huge_pages(struct reader *r, const yaml_node_t *node, const char *key)
+{
+	const char *text = text_of(node);
+
+	if (!text)
+		return fail_at(r, node, key, "must be 'auto' or 'never'");
+	return pass_on(r, node, px_setting_huge_pages(key, text, &r->profile->huge_pages));
 }
 
 static int read_restart(struct reader *r, const yaml_node_t *node, const char *key)
@@ -248,6 +267,7 @@ static const struct {
 	int (*read)(struct reader *r, const yaml_node_t *node, const char *key);
 } keys[] = {
 	{ "engines", read_engines }, { "arena", read_arena },
+	{ "quota", read_quota },     { "huge_pages", read_huge_pages },
 	{ "restart", read_restart }, { "event_loop", read_event_loop },
 	{ "python", read_python },   { "preload", read_preload },
 	{ "env", read_env },         { "pin", read_pin },
@@ -272,8 +292,8 @@ static int read_pair(struct reader *r, const yaml_node_pair_t *pair, bool *seen)
 		return keys[i].read(r, value, key);
 	}
 	return fail_at(r, key_node, "",
-		       "unknown key '%.80s': the keys are engines, arena, restart, event_loop, "
-		       "python, preload, env and pin",
+		       "unknown key '%.80s': the keys are engines, arena, quota, huge_pages, restart, "
+		       "event_loop, python, preload, env and pin",
 		       key ? key : "?");
 }
 

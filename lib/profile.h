@@ -17,9 +17,10 @@
 /* What is not set is 0, NULL, or -1 for pin. */
 struct px_profile {
 	uint32_t engines;
-	uint64_t arena_bytes;
+	uint64_t arena_bytes, quota_bytes;
 	const char *restart;    /* "never", "on-failure", "always"; static */
 	const char *event_loop; /* "auto", "io_uring", "epoll"; static */
+	const char *huge_pages; /* "auto", "never"; static */
 	char *python;
 	char *preload; /* modules separated by commas; "" none */
 	char **env;    /* "NAME=value", NULL at the end */

@@ -83,6 +83,8 @@ struct px_pool_options {
 	const char *preload;    /* NULL: "numpy" if it can be had; modules separated by commas, "" none */
 	const char *sys_path;   /* NULL; folders, separated by colons, put before the engines' sys.path */
 	const char *command;    /* NULL: the installed `pxrun` */
+	uint64_t quota_bytes;   /* the most of the arena that one client may have; 0: all of it */
+	const char *huge_pages; /* NULL: "auto", where they are to be had; "never" */
 };
 #define PX_POOL_OPTIONS { .size = sizeof(struct px_pool_options) }
 

@@ -103,6 +103,14 @@ int px_setting_event_loop(const char *what, const char *text, const char **out)
 	return parse_choice(what, text, choices, out);
 }
 
+int px_setting_huge_pages(const char *what, const char *text, const char **out)
+{
+	if (strcmp(text, "auto") && strcmp(text, "never"))
+		return px_fail(PX_EINVAL, "%s must be 'auto' or 'never', not '%.80s'", what, text);
+	*out = text[0] == 'a' ? "auto" : "never";
+	return 0;
+}
+
 /* Bytes beyond ASCII may be letters: Python's identifiers are in Unicode. */
 static bool name_character(unsigned char c, bool first)
 {

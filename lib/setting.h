@@ -18,6 +18,8 @@ int px_setting_arena(const char *what, const char *text, uint64_t *out);
 int px_setting_restart(const char *what, const char *text, const char **out);
 /* "auto", "io_uring", "epoll". *out is static. */
 int px_setting_event_loop(const char *what, const char *text, const char **out);
+/* "auto", "never". *out is static. */
+int px_setting_huge_pages(const char *what, const char *text, const char **out);
 /* Names of modules separated by commas, or nothing. */
 int px_setting_preload(const char *what, const char *text);
 

@@ -214,13 +214,17 @@ static uint64_t words_of(uint64_t bytes)
 static int extent_map(struct px_arena *arena, struct extent *extent)
 {
 	void *at = NULL;
-	int rc = px_segment_reserve(arena->segment, extent->offset, extent->bytes);
+	int rc = px_segment_map_arrays(arena->segment, extent->offset, extent->bytes, &at);
 
-	PX_KILLPOINT("arena.extent.reserved"); /* dead here: the sweep punches it */
 	if (rc == 0)
-		rc = px_segment_map_arrays(arena->segment, extent->offset, extent->bytes, &at);
-	if (rc < 0)
-		return px_fail(PX_ENOMEM, "%s", px_last_error());
+		rc = px_segment_reserve_mapped(arena->segment, extent->offset, extent->bytes, at);
+	PX_KILLPOINT("arena.extent.reserved"); /* dead here: the sweep punches it */
+	if (rc < 0) {
+		rc = px_fail(PX_ENOMEM, "%s", px_last_error());
+		if (at)
+			px_segment_unmap(at, extent->bytes);
+		return rc;
+	}
 	extent->at = at;
 	return 0;
 }

@@ -98,7 +98,8 @@ struct px_header_shm {
 	uint64_t link_bytes, block_bytes; /* sizes as compiled: an attacher compares */
 	uint64_t members_offset, engines_offset, units_offset, bells_offset, blocks_offset;
 	uint64_t arena_offset, arena_bytes, total_bytes;
-	uint32_t unit_bytes, reserved;
+	uint32_t unit_bytes;
+	uint32_t huge_pages; /* enum px_huge: where extents have them from */
 	int32_t supervisor_pid, reserved2;
 	uint64_t supervisor_start_time;
 	uint64_t spin_ns; /* the measured cost of a wake-up: how long to spin before sleeping */

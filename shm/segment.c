@@ -85,16 +85,36 @@ static bool shm_holds(uint64_t bytes)
 	return statvfs("/dev/shm", &fs) == 0 && (uint64_t)fs.f_blocks * fs.f_frsize >= bytes;
 }
 
-/* The blocks do not count: of their address space little is ever reserved. */
-static int open_file(const struct px_header_shm *layout, bool prefer_memfd, bool *memfd)
+/* -1: there are no huge pages to be had. */
+static int open_huge(struct px_segment *s)
 {
-	int fd = -1;
+	int fd;
 
-	*memfd = prefer_memfd || !shm_holds(layout->blocks_offset + layout->arena_bytes);
-	if (!*memfd)
+	if (px_huge_shmem()) {
+		s->huge = PX_HUGE_SHMEM;
+		s->memfd = true;
+		return open_memfd();
+	}
+	fd = px_huge_mount();
+	if (fd >= 0)
+		s->huge = PX_HUGE_MOUNT;
+	return fd;
+}
+
+/* The blocks do not count: of their address space little is ever reserved. */
+static int open_file(struct px_segment *s, const struct px_header_shm *layout,
+		     enum px_segment_kind kind)
+{
+	int fd = kind == PX_SEGMENT_HUGE ? open_huge(s) : -1;
+
+	if (fd >= 0)
+		return fd;
+	s->memfd = kind == PX_SEGMENT_MEMFD ||
+		   !shm_holds(layout->blocks_offset + layout->arena_bytes);
+	if (!s->memfd)
 		fd = open_shm();
 	if (fd < 0) {
-		*memfd = true;
+		s->memfd = true;
 		fd = open_memfd();
 	}
 	return fd;
@@ -177,7 +197,7 @@ static int map_parts(struct px_segment *s, const struct px_header_shm *h)
 	return 0;
 }
 
-int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment **out)
+int px_segment_create(uint64_t arena_bytes, enum px_segment_kind kind, struct px_segment **out)
 {
 	struct px_segment *s;
 	struct px_header_shm layout;
@@ -192,7 +212,7 @@ int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment
 	if (!s)
 		return px_fail(PX_ENOMEM, "no private memory for a segment");
 	lay_out(&layout, arena_bytes);
-	s->fd = rc = open_file(&layout, prefer_memfd, &s->memfd);
+	s->fd = rc = open_file(s, &layout, kind);
 	if (rc < 0)
 		goto no_file;
 	if (ftruncate(s->fd, (off_t)layout.total_bytes) < 0) {
@@ -211,6 +231,7 @@ int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment
 		goto no_map;
 	head = at;
 	layout.supervisor_pid = getpid();
+	layout.huge_pages = s->huge;
 	memcpy(head, &layout, sizeof(layout));
 	s->rw.header = at;
 	s->rw.members = (void *)(head + layout.members_offset);
@@ -293,6 +314,7 @@ int px_segment_attach(int fd, struct px_segment **out)
 	/* Of the two kinds that we make, only the memfd is sealed so. */
 	seals = fcntl(fd, F_GET_SEALS);
 	s->memfd = seals > 0 && (seals & F_SEAL_SHRINK);
+	s->huge = header.huge_pages;
 	rc = map_base(s, header.total_bytes);
 	if (rc == 0)
 		rc = map_parts(s, &header);
@@ -329,7 +351,7 @@ static int no_pages(const struct px_segment *segment, uint64_t bytes)
 {
 	struct statvfs fs;
 
-	if (!segment->memfd && fstatvfs(segment->fd, &fs) == 0)
+	if (!segment->memfd && fstatvfs(segment->fd, &fs) == 0 && fs.f_blocks)
 		return px_fail(PX_ENOMEM,
 			       "needs %llu MiB, /dev/shm has %llu of %llu MiB free: free memory, or "
 			       "remount it larger (docker: --shm-size)",
@@ -374,6 +396,20 @@ int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t byt
 				     (unsigned long long)(bytes >> 10));
 	}
 	return 0;
+}
+
+int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
+{
+	if (segment->huge == PX_HUGE_NONE || madvise(at, bytes, MADV_HUGEPAGE) < 0)
+		return px_segment_reserve(segment, offset, bytes);
+	/* fallocate(2) would take small pages: it knows nothing of this mapping's advice. */
+	if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) {
+		PX_KILLPOINT("segment.populate.done"); /* dead here: the sweep punches what was ours */
+		return 0;
+	}
+	/* Before Linux 5.14 there is no such call. */
+	return errno == EINVAL ? px_segment_reserve(segment, offset, bytes) :
+				 no_pages(segment, bytes);
 }
 
 int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes)

@@ -5,7 +5,7 @@
  * Who:     the supervisor creates it, members attach by descriptor.
  * Where:   a file in /dev/shm that never had a name (O_TMPFILE: shm_open(3) would have
  *          one until it is unlinked); a sealed memfd where /dev/shm is smaller than
- *          the arena. Nothing is left behind, whoever is killed when.
+ *          the arena; a file on a mount of its own for huge pages. Nothing is left behind, whoever is killed when.
  * Blocks:  never.
  * Death:   the kernel frees the pages with the last descriptor and mapping.
  *
@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "huge.h"
 #include "layout.h"
 
 struct px_segment {
@@ -37,14 +38,18 @@ struct px_segment {
 		_Atomic uint16_t *units;
 	} rw;
 	bool memfd;
+	enum px_huge huge;
 };
+
+/* What to make it of. Without huge pages it is as SHM, and where /dev/shm is too small as MEMFD. */
+enum px_segment_kind { PX_SEGMENT_SHM, PX_SEGMENT_MEMFD, PX_SEGMENT_HUGE };
 
 /*
  * Makes a segment with arena_bytes (rounded up to units) of address space for
- * arrays. prefer_memfd skips /dev/shm. Returns a new segment in *out: detach it.
+ * arrays. Returns a new segment in *out: detach it.
  * PX_ENOMEM, PX_ESYSTEM.
  */
-int px_segment_create(uint64_t arena_bytes, bool prefer_memfd, struct px_segment **out);
+int px_segment_create(uint64_t arena_bytes, enum px_segment_kind kind, struct px_segment **out);
 /*
  * Maps what someone else created; takes fd on success. PX_EVERSION if magic,
  * version, sizes or layout are not ours (the words say which), PX_ESYSTEM.
@@ -65,6 +70,10 @@ void px_segment_unmap(void *at, uint64_t bytes);
  * name the mount and its size when /dev/shm (or memory) is full.
  */
 int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes);
+/*
+ * The same for pages mapped at `at`, whole units: huge ones where the segment may have them.
+ */
+int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at);
 /* Gives the pages back; they read as zero when reserved again. */
 int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes);
 

@@ -40,11 +40,15 @@ int px_request_serve(struct px_supervisor *s, int socket, struct px_member_id me
 		     const char *what, const struct px_control *head)
 {
 	uint64_t offset, got;
-	int rc;
+	int rc = 0;
 
 	switch (head->type) {
 	case PX_CONTROL_EXTENT_GET:
-		rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
+		if (s->segment->members[member.slot].kind == PX_MEMBER_CLIENT)
+			rc = px_extents_quota(&s->extents, member.slot, head->a,
+					      s->options->quota_bytes);
+		if (rc == 0)
+			rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
 		if (rc < 0)
 			return refuse(s, socket, what, head, rc);
 		return px_request_reply(socket, head, 0, NULL, offset, got);

@@ -26,6 +26,7 @@ static const char *const life_words[] = {
 	"starting", "starting", "up", "dying", "backoff", "gone"
 };
 static const char *const restart_words[] = { "never", "on-failure", "always" };
+static const char *const huge_words[] = { NULL, "shmem", "mount" };
 static const char *const limit_words[] = { "arena", "machine", "cgroup", "mount" };
 
 static const char *pool_state(const struct px_supervisor *s)
@@ -41,6 +42,13 @@ static void put_python(struct px_json_text *json, const struct px_supervisor *s)
 		px_json_put(json, ",\"python\":[%u,%u]", hex >> 24, hex >> 16 & 0xff);
 	else
 		px_json_put(json, ",\"python\":null");
+}
+
+static const char *kind_word(const struct px_segment *segment)
+{
+	if (segment->huge == PX_HUGE_MOUNT)
+		return "mount";
+	return segment->memfd ? "memfd" : "shm";
 }
 
 static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
@@ -60,8 +68,8 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 	px_json_put_string(json, t->why[0] ? t->why : NULL);
 	px_json_put(json, "},\"spin_ns\":%" PRIu64, s->segment->header->spin_ns);
 	px_json_put(json, ",\"segment\":{\"kind\":\"%s\",\"bytes\":%" PRIu64 ",\"huge_pages\":",
-		    s->segment->memfd ? "memfd" : "shm", s->segment->total_bytes);
-	px_json_put_string(json, NULL);
+		    kind_word(s->segment), s->segment->total_bytes);
+	px_json_put_string(json, huge_words[s->segment->huge]);
 	px_json_put(json, "}");
 }
 

@@ -14,7 +14,7 @@ struct px_supervisor;
  *
  *   profile, pid, version, python [major, minor] or null, event_loop, restart, uptime (s),
  *   state, template {pid, state, forks, why}, spin_ns,
- *   segment {kind "shm" or "memfd", bytes},
+ *   segment {kind "shm", "memfd" or "mount", bytes, huge_pages null, "shmem" or "mount"},
  *   arena {total, used, budget, limit, lingering (dead members whose memory is still read)},
  *   engines [{id, pid, state, generation, restarts, busy (s, null if idle), done, arena, why}],
  *   clients [{slot, pid, arena}], connections, truncated

@@ -58,6 +58,8 @@ static void parse_all_keys(void **state)
 					   "arena: 3G\n"
 					   "restart: always\n"
 					   "event_loop: epoll\n"
+					   "quota: 256M\n"
+					   "huge_pages: never\n"
 					   "python: /opt/venv/bin/python\n"
 					   "preload: [numpy, scipy.linalg]\n"
 					   "pin: true\n"
@@ -71,6 +73,8 @@ static void parse_all_keys(void **state)
 	assert_int_equal(profile.arena_bytes, UINT64_C(3) << 30);
 	assert_string_equal(profile.restart, "always");
 	assert_string_equal(profile.event_loop, "epoll");
+	assert_int_equal(profile.quota_bytes, 256 << 20);
+	assert_string_equal(profile.huge_pages, "never");
 	assert_string_equal(profile.python, "/opt/venv/bin/python");
 	assert_string_equal(profile.preload, "numpy,scipy.linalg");
 	assert_int_equal(profile.pin, 1);
@@ -174,6 +178,9 @@ static void parse_wrong_value_says_allowed(void **state)
 		{ "restart: maybe",
 		  "restart must be 'never', 'on-failure' or 'always', not 'maybe'" },
 		{ "restart: [never]", "restart: must be 'never'" },
+		{ "huge_pages: always", "huge_pages must be 'auto' or 'never', not 'always'" },
+		{ "huge_pages: [1]", "huge_pages: must be 'auto' or 'never'" },
+		{ "quota: much", "quota must be a size such as 512M" },
 		{ "event_loop: kqueue", "event_loop must be 'auto', 'io_uring' or 'epoll'" },
 		{ "python: python3", "python: must be the absolute path" },
 		{ "python: [/a]", "python: must be the absolute path" },
@@ -204,7 +211,7 @@ static void parse_unknown_key_says_keys(void **state)
 	static const struct bad cases[] = {
 		{ "engines: 4\nengine: 4",
 		  "test.yaml:2: unknown key 'engine': the keys are engines, "
-		  "arena, restart, event_loop, python, preload, env and pin" },
+		  "arena, quota, huge_pages, restart, event_loop, python, preload, env and pin" },
 		{ "engines: 4\n\n# again\nengines: 5",
 		  "test.yaml:4: engines: stands here for the second" },
 		{ "[a]: 1", "test.yaml:1: unknown key" },

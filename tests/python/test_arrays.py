@@ -464,6 +464,48 @@ def test_memory_is_flat(pool):
     pool[:].execute("a = 0", block=True)
 
 
+def test_accounts(pool):
+    pool.gc()
+    before = pool.memory()
+    a = pxrun.full(10 << 20, 1, "u1")
+    pool[0].execute("import pxrun; kept = pxrun.zeros(20 << 20, 'u1')", block=True)
+    now = pool.memory()
+    assert now["client"]["used"] - before["client"]["used"] == 10 << 20
+    assert now["engines"][0]["used"] - before["engines"][0]["used"] >= 20 << 20
+    assert now["engines"][0]["size"] == now["engines"][0]["used"] + now["engines"][0]["warm"]
+    assert now["clients"][os.getpid()] == now["client"]
+    assert now["used"] >= now["client"]["size"] + now["engines"][0]["size"] and now["size"] >= now["used"] + now["free"] > 0
+    assert now["limit"] in ("arena", "machine", "cgroup", "mount") and now["huge_pages"] in (None, "mount", "shmem")
+    del a
+    freed = pool.memory()["client"]
+    assert freed["used"] == before["client"]["used"] and freed["warm"] >= 10 << 20
+    given = pool.gc()
+    assert given >= 10 << 20 and pool.memory()["client"]["given_back"] == freed["given_back"] + given
+    pool[0].execute("del kept", block=True)
+
+
+def test_quota():
+    with pxrun.Cluster(n=1, arena="256M", quota="64M") as rc:
+        kept = [pxrun.zeros(16 << 20, "u1") for _ in range(3)]
+        with pytest.raises(MemoryError, match="this client has .* of the 64 MiB that one may have"):
+            pxrun.zeros(60 << 20, "u1")
+        with pytest.raises(MemoryError, match="raise quota: in the profile, or start the pool with --quota"):
+            rc[0].push({"a": np.zeros(40 << 20, "u1")}, block=True)
+        rc[0].execute("import pxrun; big = pxrun.zeros(128 << 20, 'u1')", block=True)  # engines have none
+        del kept
+        assert pxrun.zeros(60 << 20, "u1").sum() == 0  # what was warm has been given back
+
+
+def test_small_pages():
+    with pxrun.Cluster(n=2, huge_pages="never") as rc:
+        assert rc.memory()["huge_pages"] is None
+        rc[:].scatter("a", np.ones(8 << 20), block=True)
+        rc[0].execute("a[5] = 7", block=True)
+        assert rc[:].gather("a", block=True).sum() == (8 << 20) + 6
+    with pytest.raises(ValueError, match="--huge-pages must be 'auto' or 'never', not 'always'"):
+        pxrun.Cluster(n=1, huge_pages="always").start_cluster_sync()
+
+
 def test_one_page_costs_one_page(pool):
     a = pxrun.zeros(64 << 20, "u1")
     pool[0].push({"a": a}, block=True)

@@ -560,21 +560,23 @@ static PyObject *client_new(struct px_client *client)
 static PyObject *start(PyObject *module, PyObject *args, PyObject *keywords)
 {
 	static char *names[] = { "profile", "engines", "arena", "restart", "event_loop", "python",
-				 "preload", "sys_path", "command", "meanwhile", NULL };
+				 "preload", "sys_path", "command", "meanwhile", "quota", "huge_pages", NULL };
 	struct px_pool_options options = PX_POOL_OPTIONS;
 	struct px_client *client;
 	struct px_launch launch;
-	unsigned long long arena = 0;
+	unsigned long long arena = 0, quota = 0;
 	PyObject *meanwhile = Py_None, *done = NULL;
 	int rc;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|zIKzzzzzzO", names, &options.profile,
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|zIKzzzzzzOKz", names, &options.profile,
 					 &options.engines, &arena, &options.restart,
 					 &options.event_loop, &options.python, &options.preload,
-					 &options.sys_path, &options.command, &meanwhile))
+					 &options.sys_path, &options.command, &meanwhile, &quota,
+					 &options.huge_pages))
 		return NULL;
 	options.arena_bytes = arena;
+	options.quota_bytes = quota;
 	ASK(px_pool_launch(&options, &launch));
 	if (meanwhile != Py_None) {
 		done = PyObject_CallNoArgs(meanwhile);
@@ -620,7 +622,7 @@ static PyObject *stop(PyObject *module, PyObject *args)
 static PyMethodDef functions[] = {
 	{ "start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
 	  "start(profile, engines, arena, restart, event_loop, python, preload, sys_path, command, "
-	  "meanwhile) -> Client\n\nStarts a pool and attaches to it; see px_pool_start() in pxrun.h. "
+	  "meanwhile, quota, huge_pages) -> Client\n\nStarts a pool and attaches to it; see px_pool_start() in pxrun.h. "
 	  "meanwhile() is called while the engines start." },
 	{ "attach", attach, METH_VARARGS, "attach(profile or connection file) -> Client" },
 	{ "stop", stop, METH_VARARGS, "stop(profile, timeout)" },

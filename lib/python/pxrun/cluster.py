@@ -41,6 +41,10 @@ class Cluster:
         ends with this process however that ends.
     arena : int or str, optional
         Shared memory for arrays: bytes, or "4G"; default half of what is available.
+    quota : int or str, optional
+        The most of it that one client may have; default all.
+    huge_pages : {'auto', 'never'}, optional
+        Whether large arrays lie in huge pages where these are to be had, as they do by default.
     restart : {'on-failure', 'always', 'never'}, optional
         Whether an engine that died is started again, under its id.
     event_loop : {'auto', 'io_uring', 'epoll'}, optional
@@ -62,6 +66,8 @@ class Cluster:
         *,
         profile: str | None = None,
         arena: int | str | None = None,
+        quota: int | str | None = None,
+        huge_pages: str | None = None,
         restart: str | None = None,
         event_loop: str | None = None,
         preload: Iterable[str] | str | None = None,
@@ -77,6 +83,8 @@ class Cluster:
             "profile": "" if profile is None else profile,
             "engines": n or 0,
             "arena": _bytes(arena),
+            "quota": _bytes(quota),
+            "huge_pages": huge_pages,
             "restart": restart,
             "event_loop": event_loop,
             "preload": preload,
