@@ -95,8 +95,7 @@ static int lead(struct waiting *w, uint64_t timeout_ns, uint32_t why, bool lurk)
 	if (!lurk)
 		take_bell(client);
 	pthread_mutex_unlock(&client->lock);
-	rc = px_doorbell_wait(client->port->bell, why, client->port->segment->header->spin_ns,
-			      timeout_ns, pump, pump_nap, w);
+	rc = px_port_wait(client->port, why, timeout_ns, pump, pump_nap, w);
 	pthread_mutex_lock(&client->lock);
 	*role = false;
 	if (!lurk)

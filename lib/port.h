@@ -24,6 +24,19 @@
 /* Most buffers of one message: their descriptors lie in the frame. */
 #define PX_BUFFERS_MAX ((PX_FRAME_MAX_BYTES - 128) / 2 / sizeof(struct px_region_shm))
 
+/*
+ * Private maps that no loan uses at the moment. Regions are used again soon, and then mapping them
+ * anew would cost more than all else about a small message.
+ */
+#define PX_MAPS_KEPT 16
+struct px_maps {
+	struct px_map {
+		uint64_t offset, bytes;
+		void *at; /* NULL: none */
+	} kept[PX_MAPS_KEPT];
+	unsigned next; /* the oldest */
+};
+
 struct px_port {
 	struct px_segment *segment;
 	struct px_member_id self;
@@ -34,6 +47,8 @@ struct px_port {
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
 	pthread_mutex_t control_lock; /* one call at a time */
 	struct px_link *links[PX_MEMBERS_MAX];
+	struct px_maps maps;
+	uint64_t spin_ns; /* how long to look for news before sleeping, lately */
 	uint32_t generation; /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
 	bool closed;    /* only loans and shown regions keep it */
@@ -202,6 +217,10 @@ int px_port_pack(struct px_port *port, const void *data, uint64_t bytes, struct 
 int px_port_copy(struct px_port *port, const void *data, uint64_t bytes, struct px_part *out);
 /* Lets go of the regions; frees the array, which came from malloc. */
 void px_parts_free(struct px_part *parts, uint32_t count);
+
+/* px_doorbell_wait() on our bell. One thread at a time. */
+int px_port_wait(struct px_port *port, uint32_t why, uint64_t timeout_ns, int (*ready)(void *ctx),
+		 int (*on_nap)(void *ctx), void *ctx);
 
 /* Whether the supervisor hung up. One non-blocking look at the control socket. */
 bool px_port_orphaned(struct px_port *port);

@@ -161,6 +161,13 @@ int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t
 	return 0;
 }
 
+int px_segment_clean_private(void *at, uint64_t bytes)
+{
+	if (madvise(at, bytes, MADV_DONTNEED) < 0)
+		return px_fail_errno("cleaning a view of the arena");
+	return 0;
+}
+
 void px_segment_unmap(void *at, uint64_t bytes)
 {
 	munmap(at, bytes);

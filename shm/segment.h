@@ -64,6 +64,8 @@ int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, 
 int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
 /* Maps the range MAP_PRIVATE: writable, and what is written stays here. PX_ESYSTEM. */
 int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
+/* Forgets what was written there: the map shows the segment again. PX_ESYSTEM. */
+int px_segment_clean_private(void *at, uint64_t bytes);
 void px_segment_unmap(void *at, uint64_t bytes);
 /*
  * Reserves pages, so that touching them cannot fail. PX_ENOMEM in words that

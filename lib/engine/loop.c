@@ -362,8 +362,7 @@ static int wait_for_work(struct shop *shop)
 
 	if (engine->before_wait)
 		engine->before_wait(engine->ctx);
-	rc = px_doorbell_wait(engine->port->bell, why, engine->port->segment->header->spin_ns,
-			      UINT64_MAX, work_waits, supervisor_gone, shop);
+	rc = px_port_wait(engine->port, why, UINT64_MAX, work_waits, supervisor_gone, shop);
 	if (engine->after_wait)
 		engine->after_wait(engine->ctx);
 	return rc == PX_EPOOL ? rc : 0; /* a signal is as good as a bell */

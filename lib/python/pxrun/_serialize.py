@@ -17,7 +17,7 @@ import marshal
 import pickle
 import sys
 import types
-from typing import Any, Sequence
+from typing import Any, Iterable, Sequence
 
 from ._pxrun import BUFFERS_MAX, Buffer, Region
 
@@ -239,20 +239,47 @@ def _dumps_by_other(obj: Any, in_band: bool) -> tuple[bytes, list | None]:
     return _other.dumps(obj, 5, buffer_callback=buffers), buffers.found or None
 
 
+def _plain_array(value: Any) -> bool:
+    """Whether numpy's own pickling of an array is as good as ours."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not numpy.ndarray or value.dtype.kind not in "biufc" or reduce_live is not None:
+        return False
+    flags = value.flags
+    return flags.c_contiguous and flags.writeable
+
+
+def _are_plain(values: Iterable) -> tuple[bool, bool]:
+    """Whether plain pickle does for values, those of a dict among them as well, and whether arrays are there."""
+    arrays = False
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            continue
+        if kind is dict:
+            plain, more = _are_plain(value.values())
+            if not plain or not _are_plain(value)[0]:
+                return False, False
+            arrays |= more
+        elif _plain_array(value):
+            arrays = True
+        else:
+            return False, False
+    return True, arrays
+
+
 def dumps_call(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
     """As dumps() of (f, args, kwargs); most calls have plain arguments and go faster."""
-    if _other is not None:
-        return dumps((f, args, kwargs))
-    for arg in args:
-        if type(arg) not in _PLAIN:
-            return dumps((f, args, kwargs))
-    for arg in kwargs.values():
-        if type(arg) not in _PLAIN:
-            return dumps((f, args, kwargs))
-    sent = _sendable(f)
+    plain, arrays = _are_plain(args)
+    if plain and kwargs:
+        plain, more = _are_plain(kwargs.values())
+        arrays |= more
+    sent = _sendable(f) if plain and _other is None else None
     if sent is None:
         return dumps((f, args, kwargs))
-    return pickle.dumps((sent, args, kwargs), 5), None
+    if not arrays:
+        return pickle.dumps((sent, args, kwargs), 5), None
+    buffers = _Buffers(False)
+    return pickle.dumps((sent, args, kwargs), 5, buffer_callback=buffers), buffers.found or None
 
 
 # --- the two picklers -------------------------------------------------------
