@@ -749,6 +749,103 @@ static void threads_release_last_hold_once(void **state)
 	}
 }
 
+/* --- regions by address --- */
+
+static struct px_region *found(const uint8_t *at, uint64_t bytes, uint64_t *skip)
+{
+	struct px_region *r = px_region_find(world.arena, at, bytes, skip);
+
+	if (r)
+		px_region_release(r);
+	return r;
+}
+
+static void find_knows_every_part_of_large_regions(void **state)
+{
+	struct px_region *a = region(PX_REGION_LARGE_BYTES), *b = region(3 * PX_UNIT_BYTES + 5);
+	const uint8_t *at = b->at;
+	uint64_t skip;
+
+	(void)state;
+	assert_ptr_equal(found(a->at, 1, &skip), a);
+	assert_int_equal(skip, 0);
+	for (uint64_t i = 0; i < b->bytes; i += 40961) {
+		assert_ptr_equal(found(at + i, b->bytes - i, &skip), b);
+		assert_int_equal(skip, i);
+	}
+	assert_ptr_equal(found(at + b->bytes - 1, 1, &skip), b);
+	assert_null(found(at + b->bytes, 1, &skip));
+	assert_null(found(at + 10, b->bytes - 9, &skip));
+	assert_null(found(at, UINT64_MAX, &skip));
+	assert_null(found((const uint8_t *)&skip, 1, &skip));
+	px_region_release(b);
+	assert_null(found(at, 1, &skip));
+	px_region_release(a);
+}
+
+static void find_knows_no_small_regions_and_no_rings(void **state)
+{
+	struct px_region *small = region(PX_REGION_LARGE_BYTES - 1);
+	uint64_t offset, skip;
+	void *at;
+
+	(void)state;
+	assert_null(found(small->at, 8, &skip));
+	assert_int_equal(px_arena_get(world.arena, 2 * PX_REGION_LARGE_BYTES, &offset, &at), 0);
+	assert_null(found(at, 8, &skip));
+	px_arena_put(world.arena, offset, 2 * PX_REGION_LARGE_BYTES);
+	px_region_release(small);
+}
+
+/* Places are used again by regions of other sizes: what stood there before is forgotten. */
+static void find_among_many(void **state)
+{
+	struct px_region *r[24] = { NULL };
+	uint64_t skip;
+	unsigned seed = 3;
+
+	(void)state;
+	for (unsigned round = 0; round < 3000; round++) {
+		unsigned i = (unsigned)rand_r(&seed) % 24;
+
+		if (r[i]) {
+			px_region_release(r[i]);
+			r[i] = NULL;
+		} else if (px_region_new(world.arena, PX_REGION_LARGE_BYTES + (uint64_t)(rand_r(&seed) % 99999),
+					 &r[i]) < 0) {
+			r[i] = NULL;
+		}
+		for (i = 0; i < 24; i++) {
+			if (!r[i])
+				continue;
+			assert_ptr_equal(found((uint8_t *)r[i]->at + r[i]->bytes - 1, 1, &skip), r[i]);
+			assert_int_equal(skip, r[i]->bytes - 1);
+		}
+	}
+	for (unsigned i = 0; i < 24; i++)
+		if (r[i])
+			px_region_release(r[i]);
+}
+
+/* A client that keeps much warm in small pieces gets a large one all the same. */
+static void new_gives_warm_memory_back_first(void **state)
+{
+	struct px_region *r[8], *large;
+
+	(void)state;
+	world.taken_max = 24;
+	for (int i = 0; i < 8; i++)
+		r[i] = region(2 * PX_UNIT_BYTES);
+	for (int i = 0; i < 8; i++)
+		px_region_release(r[i]);
+	large = region(20 * PX_UNIT_BYTES);
+	assert_true(usage().given_back_bytes > 0);
+	assert_int_equal(atomic_load(&world.usage.given_back), usage().given_back_bytes);
+	assert_int_equal(atomic_load(&world.usage.used), 20 * PX_UNIT_BYTES);
+	px_region_release(large);
+	assert_int_equal(atomic_load(&world.usage.used), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -777,6 +874,10 @@ int main(void)
 		CASE(random_operations_never_overlap),
 		CASE(get_and_put_need_no_handle),
 		CASE(put_wrong_offset_is_noticed),
+		CASE(find_knows_every_part_of_large_regions),
+		CASE(find_knows_no_small_regions_and_no_rings),
+		CASE(find_among_many),
+		CASE(new_gives_warm_memory_back_first),
 		CASE(threads_share_an_arena),
 		CASE(threads_release_last_hold_once),
 	};

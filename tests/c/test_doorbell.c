@@ -532,6 +532,18 @@ static void wait_ringer_killed_finds_news_after_a_nap(void **state)
 
 /* --- what a wake-up costs --- */
 
+static void spin_grows_only_where_it_saves_a_sleep(void **state)
+{
+	(void)state;
+	assert_int_equal(px_doorbell_spin_next(50, 50, 30), 50);   /* enough */
+	assert_int_equal(px_doorbell_spin_next(50, 50, 51), 100);  /* a little more would have been */
+	assert_int_equal(px_doorbell_spin_next(100, 50, 150), 200);
+	assert_int_equal(px_doorbell_spin_next(150, 50, 160), 200); /* and no further */
+	assert_int_equal(px_doorbell_spin_next(200, 50, 180), 200);
+	assert_int_equal(px_doorbell_spin_next(200, 50, 201), 50); /* a pause */
+	assert_int_equal(px_doorbell_spin_next(50, 50, UINT64_MAX), 50);
+}
+
 static void measure_gives_a_sane_time(void **state)
 {
 	(void)state;
@@ -587,6 +599,7 @@ int main(void)
 		REAL(wait_many_ringing_threads_loses_none),
 		REAL(wait_many_ringing_processes_loses_none),
 		REAL(wait_ringer_killed_finds_news_after_a_nap),
+		cmocka_unit_test(spin_grows_only_where_it_saves_a_sleep),
 		cmocka_unit_test(measure_gives_a_sane_time),
 		cmocka_unit_test(measure_one_processor_gives_the_least),
 	};

@@ -731,6 +731,69 @@ static void holder_killed_any_time_leaks_nothing(void **state)
 	munmap(box, sizeof(*box));
 }
 
+/* --- trackers --- */
+
+/* Lends to one tracker; the region is held by its leases alone. */
+static struct grant grant_tracked(struct px_tracker *tracker)
+{
+	struct px_region *region;
+	struct grant g;
+
+	assert_int_equal(px_region_new(world.arena, 1000, &region), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, tracker, &g.lease, &g.generation), 0);
+	px_region_release(region);
+	return g;
+}
+
+static void tracker_is_over_with_its_last_lease(void **state)
+{
+	struct px_tracker *tracker = px_tracker_new(), *other = px_tracker_new();
+	struct grant a, b, c;
+
+	(void)state;
+	assert_true(px_tracker_over(tracker));
+	a = grant_tracked(tracker), b = grant_tracked(tracker), c = grant_tracked(other);
+	assert_false(px_tracker_over(tracker));
+	release(a);
+	release(c);
+	px_leases_collect(&world.leases);
+	assert_false(px_tracker_over(tracker));
+	assert_true(px_tracker_over(other));
+	release(b);
+	assert_false(px_tracker_over(tracker)); /* nobody has looked yet */
+	px_leases_collect(&world.leases);
+	assert_true(px_tracker_over(tracker));
+	px_tracker_release(tracker);
+	px_tracker_release(other);
+	px_tracker_release(NULL);
+}
+
+static void tracker_outlived_by_its_leases(void **state)
+{
+	struct px_tracker *tracker = px_tracker_new();
+	struct grant a = grant_tracked(tracker);
+
+	(void)state;
+	px_tracker_release(tracker); /* who asked has lost interest */
+	release(a);
+	assert_int_equal(px_leases_collect(&world.leases), 1);
+}
+
+static void tracker_is_over_when_leases_are_revoked_or_closed(void **state)
+{
+	struct px_tracker *tracker = px_tracker_new();
+	struct grant a = grant_tracked(tracker);
+
+	(void)state;
+	px_lease_revoke(&world.leases, a.lease);
+	assert_true(px_tracker_over(tracker));
+	(void)grant_tracked(tracker), (void)grant_tracked(tracker);
+	assert_false(px_tracker_over(tracker));
+	px_leases_close(&world.leases);
+	assert_true(px_tracker_over(tracker));
+	px_tracker_release(tracker);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define CASE_CLOSED(name) cmocka_unit_test_setup_teardown(name, setup_closed, teardown)
 
@@ -749,6 +812,9 @@ int main(void)
 		CASE(released_seq_wraps),
 		CASE(revoke_gives_region_and_lease_back),
 		CASE(revoke_often_is_not_taken_for_released),
+		CASE(tracker_is_over_with_its_last_lease),
+		CASE(tracker_outlived_by_its_leases),
+		CASE(tracker_is_over_when_leases_are_revoked_or_closed),
 		CASE(close_lets_go_of_everything),
 		CASE(collect_dead_holder_ends_all),
 		CASE_CLOSED(collect_holder_that_never_looked_ends_nothing),

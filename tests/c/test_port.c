@@ -291,6 +291,135 @@ static void port_closed_before_loan_is_released(void **state)
 	open_side(&engine, PX_MEMBER_ENGINE);
 }
 
+static struct px_region *shown(uint64_t bytes, int fill)
+{
+	struct px_region *region;
+
+	assert_int_equal(px_port_show(client.port, bytes, &region), 0);
+	memset(region->at, fill, bytes);
+	return region;
+}
+
+/* Sends a part; the engine's view of it. */
+static uint8_t *send_part(const struct px_part *part, struct px_incoming *in)
+{
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = part, .buffers_count = 1 };
+	void *view;
+
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	*in = receive(engine.link);
+	px_link_next(engine.link);
+	assert_int_equal(in->buffers[0]->bytes, part->bytes);
+	assert_int_equal(px_loan_map(in->buffers[0], &view), 0);
+	return view;
+}
+
+static void shown_memory_is_packed_as_it_is(void **state)
+{
+	struct px_region *region = shown(3 * PX_REGION_LARGE_BYTES, 'f');
+	const uint8_t *at = region->at;
+	struct px_part part, copy;
+	struct px_incoming in;
+
+	(void)state;
+	assert_int_equal(px_port_pack(client.port, at + 100, 70000, &part), 0);
+	assert_true(part.region == region && part.skip == 100 && part.bytes == 70000);
+	assert_int_equal(px_port_pack(client.port, &in, sizeof(in), &copy), 0);
+	assert_ptr_not_equal(copy.region, region);
+	((uint8_t *)region->at)[169] = 'g';
+	assert_int_equal(send_part(&part, &in)[69], 'g');
+	px_incoming_free(&in);
+	px_region_release(part.region);
+	px_region_release(copy.region);
+	px_port_hide(client.port, region);
+}
+
+static void live_memory_is_written_by_both(void **state)
+{
+	struct px_region *region = shown(PX_REGION_LARGE_BYTES, 'h');
+	struct px_part part = { region, 5000, 20 };
+	struct px_incoming in;
+	uint8_t *theirs;
+
+	(void)state;
+	region->live = true;
+	theirs = send_part(&part, &in);
+	theirs[3] = 'i';
+	assert_int_equal(((uint8_t *)region->at)[5003], 'i');
+	((uint8_t *)region->at)[5004] = 'j';
+	assert_int_equal(theirs[4], 'j');
+	px_incoming_free(&in);
+	px_port_hide(client.port, region);
+}
+
+static void tracker_counts_what_is_shown(void **state)
+{
+	struct px_region *region = shown(PX_REGION_LARGE_BYTES, 'k');
+	struct px_region *copy = region_of(client.port, 100000, 'l');
+	struct px_part parts[2] = { { copy, 0, 100000 }, { region, 0, 100 } };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = parts, .buffers_count = 2 };
+	struct px_incoming in;
+
+	(void)state;
+	out.tracker = px_tracker_new();
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	in = receive(engine.link);
+	px_link_next(engine.link);
+	px_link_collect(client.link);
+	assert_int_equal(atomic_load(&out.tracker->leases), 1);
+	px_loan_release(in.buffers[1]);
+	in.buffers[1] = NULL;
+	px_link_collect(client.link);
+	assert_true(px_tracker_over(out.tracker));
+	px_incoming_free(&in);
+	px_tracker_release(out.tracker);
+	px_region_release(copy);
+	px_port_hide(client.port, region);
+}
+
+/* A region that comes again finds the map of last time, without what was written there. */
+static void maps_are_kept_and_clean(void **state)
+{
+	struct px_region *regions[PX_MAPS_KEPT + 3];
+	struct px_part part = { NULL, 0, PX_REGION_LARGE_BYTES };
+	struct px_incoming in;
+	void *before;
+
+	(void)state;
+	for (int i = 0; i < PX_MAPS_KEPT + 3; i++)
+		regions[i] = region_of(client.port, PX_REGION_LARGE_BYTES, 'a' + i);
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < PX_MAPS_KEPT + 3; i++) {
+			uint8_t *view;
+
+			part.region = regions[i];
+			view = send_part(&part, &in);
+			assert_int_equal(view[77], 'a' + i);
+			view[77] = '!';
+			px_incoming_free(&in);
+		}
+	part.region = regions[PX_MAPS_KEPT + 2];
+	before = send_part(&part, &in);
+	px_incoming_free(&in);
+	assert_ptr_equal(send_part(&part, &in), before);
+	px_incoming_free(&in);
+	for (int i = 0; i < PX_MAPS_KEPT + 3; i++)
+		px_region_release(regions[i]);
+}
+
+static void port_closed_before_region_is_hidden(void **state)
+{
+	struct px_region *region = shown(200000, 'm');
+
+	(void)state;
+	px_port_close(client.port);
+	assert_int_equal(((uint8_t *)region->at)[199999], 'm');
+	px_port_hide(client.port, region); /* closes the port for good */
+	pthread_join(client.granter, NULL);
+	close(client.supervisor_end);
+	open_side(&client, PX_MEMBER_CLIENT);
+}
+
 /* A peer that writes nonsense is named, and nothing of it is followed. */
 static void damaged_message_says_corrupt(void **state)
 {
@@ -349,6 +478,11 @@ int main(void)
 		CASE(arena_full_is_enomem_and_sends_nothing),
 		CASE(dead_peer_is_freed_after_the_last_loan),
 		CASE(port_closed_before_loan_is_released),
+		CASE(shown_memory_is_packed_as_it_is),
+		CASE(live_memory_is_written_by_both),
+		CASE(tracker_counts_what_is_shown),
+		CASE(maps_are_kept_and_clean),
+		CASE(port_closed_before_region_is_hidden),
 		CASE(damaged_message_says_corrupt),
 	};
 
