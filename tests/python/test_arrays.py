@@ -518,3 +518,88 @@ def test_one_page_costs_one_page(pool):
     pool[0].execute("a[40 << 20] = 1", block=True)
     assert pool[0].apply_sync(private) - before < 1024  # KiB
     pool[0].execute("del a", block=True)
+
+
+# --- files
+
+
+FILES = [
+    lambda: np.arange(3 * N), lambda: np.asfortranarray(np.arange(12.0).reshape(3, 4)), lambda: np.zeros((0, 3)), lambda: np.array(5.5),
+    lambda: np.arange(9).astype("M8[s]"), lambda: np.zeros(9, [("x", "f4"), ("y", "i8")]), lambda: np.zeros(9, [("\xfc", "f4")]),
+    lambda: np.random.default_rng(1).random((3 << 20) + 7), lambda: np.array(["a", "bc"]),
+]
+
+
+@pytest.mark.parametrize("make", FILES)
+def test_push_file_and_save(pool, tmp_path, make):
+    array, path = make(), tmp_path / "a.npy"
+    np.save(path, array)
+    assert pool[[0, 1]].push_file("a", path, block=True) == [None, None]
+    got = pool[1]["a"]
+    assert (got.dtype, got.shape) == (array.dtype, array.shape) and got.tobytes() == array.tobytes()
+    pool[1].save("a", tmp_path / "b.npy")
+    assert (tmp_path / "b.npy").read_bytes() == path.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.npy", "b.npy"]
+
+
+@pytest.mark.parametrize("dist", "br")
+def test_scatter_file_and_save(pool, tmp_path, dist):
+    array = np.random.default_rng(1).random((1 << 18, 5))
+    np.save(tmp_path / "a.npy", array)
+    pool[:].scatter_file("a", str(tmp_path / "a.npy"), dist=dist, block=True)
+    assert pool[2]["a"].shape == (1 << 16, 5)
+    pool[:].execute("a += 1", block=True)
+    pool[:].save("a", tmp_path / "b", dist=dist)
+    assert np.array_equal(np.load(tmp_path / "b.npy"), array + 1)
+
+
+def test_files_that_are_none(pool, tmp_path):
+    (tmp_path / "text.npy").write_text("no array")
+    np.save(tmp_path / "objects.npy", np.array([{}, None]), allow_pickle=True)
+    np.save(tmp_path / "short.npy", np.arange(N))
+    os.truncate(tmp_path / "short.npy", 1000)
+    for name, words in (("text", "is no .npy file"), ("objects", "holds Python objects"), ("short", "is cut off: 872 of 320000 bytes")):
+        with pytest.raises(ValueError, match=words):
+            pool[0].push_file("a", tmp_path / f"{name}.npy")
+    with pytest.raises(FileNotFoundError):
+        pool[0].push_file("a", tmp_path / "nothing.npy")
+    (tmp_path / "kept.npy").write_text("kept")
+    pool[0]["a"] = np.ones(N)
+    with pytest.raises(OSError):
+        pool[0].save("a", tmp_path / "no folder" / "a.npy")
+    with pytest.raises(error.RemoteError, match="NameError"):
+        pool[0].save("nothing", tmp_path / "kept.npy")
+    assert (tmp_path / "kept.npy").read_text() == "kept"
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_save_on_a_full_disk(pool):
+    pool[0]["a"] = np.ones(N)
+    with pytest.raises(OSError):
+        pxrun.files._write(open("/dev/full", "wb"), np.ones(N))
+
+
+# --- other libraries
+
+
+class Foreign:
+    """What another library's tensor is to us."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, stream=None):
+        return self.array.__dlpack__()
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_dlpack(pool):
+    own = np.arange(float(N))
+    shared = pxrun.asarray(Foreign(own))
+    assert region_of(shared) is not None and np.array_equal(shared, own)
+    out = np.from_dlpack(pxrun.asarray(Foreign(own[::2])))
+    assert np.array_equal(out, own[::2]) and np.shares_memory(np.from_dlpack(shared), shared)
+    pool[0].push({"a": np.from_dlpack(shared)}, block=True)  # known by its address, whoever made it
+    assert pool[0]["a"].sum() == own.sum()

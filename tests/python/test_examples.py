@@ -48,6 +48,12 @@ def test_heat(launcher, tmp_path):
     assert pixels[1:4] == b"\xff\xff\xff"  # the hot rim
 
 
+@pytest.mark.parametrize("steps", ["20", "21", "0"])
+def test_heat_shared(steps):
+    output = run(sys.executable, EXAMPLES / "heat_shared.py", "--size", "64", "--steps", steps)
+    assert "agree in every bit" in output
+
+
 def test_heat_refuses_tiny_plate(tmp_path):
     done = subprocess.run([sys.executable, EXAMPLES / "heat.py", "--size", "3"], text=True,
                           capture_output=True, timeout=120, check=False, cwd=tmp_path)

@@ -20,5 +20,6 @@ void px_unmake(PyObject *self);
 
 int px_add_client(PyObject *module);
 int px_add_engine(PyObject *module);
+int px_add_file(PyObject *module);
 
 #endif

@@ -110,8 +110,13 @@ def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", *, shape: An
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, client: Any = None) -> Any:
-    """As numpy.asarray(): the array itself if it lies in shared memory already, else a copy there."""
+    """As numpy.asarray(): the array itself if it lies in shared memory already, else a copy there.
+
+    Takes what has ``__dlpack__`` as well, as tensors of other libraries do; they take our arrays by it.
+    """
     memory = _memory(client)
+    if hasattr(a, "__dlpack__") and not isinstance(a, numpy.ndarray):
+        a = numpy.from_dlpack(a)
     array = numpy.asarray(a, dtype, order)
     if _lies_in(memory, array):
         return array

@@ -464,6 +464,40 @@ class DirectView:
         region.set_live(False)
         return whole if filled is not ar and all(filled) else None
 
+    # --- files
+
+    def push_file(
+        self, name: str, path: Any, targets: Any = None, block: bool | None = None, track: bool | None = None
+    ) -> Any:
+        """As push() of the array in a ``.npy`` file, which is read straight into shared memory."""
+        from .. import files
+
+        return self.push({name: files.load(path, client=self.client)}, targets, block, track)
+
+    def scatter_file(
+        self, name: str, path: Any, dist: str = "b", flatten: bool = False, targets: Any = None, block: bool | None = None
+    ) -> Any:
+        """As scatter() of the array in a ``.npy`` file, which is read straight into shared memory."""
+        from .. import files
+
+        return self.scatter(name, files.load(path, client=self.client), dist, flatten, targets, block)
+
+    def save(self, name: str, path: Any, dist: str = "b", targets: Any = None) -> None:
+        """Writes what the engines have under a name into a ``.npy`` file, when it is there.
+
+        Parameters
+        ----------
+        name : str
+            An array, with one engine as the target; with several its parts, as gather() joins them.
+        path : path
+            ``.npy`` is appended if it does not end so. A file of that name is replaced when all is written.
+        """
+        from .. import files
+
+        ids, single = self._targets(targets)
+        array = self.pull(name, ids[0], block=True) if single else self.gather(name, dist, ids, block=True)
+        files.save(path, array)
+
     # --- modules and serializers
 
     def sync_imports(self, local: bool = True, quiet: bool = False) -> Any:
