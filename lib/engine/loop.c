@@ -12,6 +12,9 @@
 #include "killpoint.h"
 #include "wall_clock.h"
 
+/* Of 50 ms: half a minute. */
+#define NAPS_TO_GIVE_BACK 600
+
 /* A client as the engine sees it. */
 struct customer {
 	struct px_member_id id;
@@ -32,6 +35,7 @@ struct shop {
 	uint32_t count, cap;
 	uint32_t outboxes;
 	uint64_t seen_seq;
+	uint32_t naps; /* since there was work */
 };
 
 /* --- customers come and go --- */
@@ -344,12 +348,23 @@ static int work_waits(void *ctx)
 	return 0;
 }
 
-static int supervisor_gone(void *ctx)
+/* After a long pause what is kept warm is worth more to others. */
+static void give_back(struct shop *shop)
+{
+	for (uint32_t i = 0; i < shop->count; i++)
+		if (shop->customers[i].link)
+			px_link_collect(shop->customers[i].link);
+	(void)px_arena_trim(shop->engine->port->arena, 0);
+}
+
+static int take_nap(void *ctx)
 {
 	struct shop *shop = ctx;
 
 	if (px_port_orphaned(shop->engine->port))
 		return px_fail(PX_EPOOL, "the supervisor is gone");
+	if (++shop->naps == NAPS_TO_GIVE_BACK)
+		give_back(shop);
 	/* A frame that finds no memory is tried again: no bell tells when there is some. */
 	return shop->outboxes ? 1 : 0;
 }
@@ -360,9 +375,10 @@ static int wait_for_work(struct shop *shop)
 	uint32_t why = PX_BELL_FRAME | (shop->outboxes ? PX_BELL_RELEASE : 0);
 	int rc;
 
+	shop->naps = 0;
 	if (engine->before_wait)
 		engine->before_wait(engine->ctx);
-	rc = px_port_wait(engine->port, why, UINT64_MAX, work_waits, supervisor_gone, shop);
+	rc = px_port_wait(engine->port, why, UINT64_MAX, work_waits, take_nap, shop);
 	if (engine->after_wait)
 		engine->after_wait(engine->ctx);
 	return rc == PX_EPOOL ? rc : 0; /* a signal is as good as a bell */

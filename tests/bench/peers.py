@@ -32,9 +32,6 @@ class Pxrun:
     def call_all(self, f=functions.noop):
         return self.all.apply_sync(f)
 
-    def push_all(self, array):
-        self.all.push({"a": array}, block=True)
-
 
 class Pool:
     name = "multiprocessing.Pool"
@@ -55,9 +52,6 @@ class Pool:
     def call_all(self, f=functions.noop):
         return [r.get() for r in [self.pool.apply_async(f) for _ in range(WORKERS)]]
 
-    def push_all(self, array):
-        self.pool.map(len, [array] * WORKERS, chunksize=1)
-
 
 class _Executor:
     def __exit__(self, *exc):
@@ -68,10 +62,6 @@ class _Executor:
 
     def call_all(self, f=functions.noop):
         return [r.result() for r in [self.pool.submit(f) for _ in range(WORKERS)]]
-
-    def push_all(self, array):
-        for r in [self.pool.submit(len, array) for _ in range(WORKERS)]:
-            r.result()
 
 
 class ProcessPoolExecutor(_Executor):
@@ -119,9 +109,6 @@ class Ipyparallel:
 
     def call_all(self, f=functions.noop):
         return self.all.apply_sync(f)
-
-    def push_all(self, array):
-        self.all.push({"a": array}, block=True)
 
 
 PEERS = [Pool, ProcessPoolExecutor, Loky, Ipyparallel]

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import arrays
 import functions
 import measure
 import peers
@@ -171,34 +172,6 @@ def death(quick):
     ]
 
 
-def push(quick):
-    import numpy
-
-    rows = []
-    for mib in (1, 64):
-        array = numpy.ones(mib << 17)
-        into = numpy.empty_like(array)
-        found = with_peers(lambda pool: measure.median_us(lambda: pool.push_all(array), 0.5 if quick else 2, 5, warm=3))
-        found["one memcpy"] = measure.median_us(lambda: numpy.copyto(into, array), 0.5, 5)
-        rows.append((f"push of {mib} MiB to 4, warm", "µs", found, "≤ 1.3 x memcpy" if mib == 64 else None))
-    rows.append(_push_memory())
-    return rows
-
-
-def _push_memory():
-    import numpy
-
-    with peers.Pxrun() as pool:
-        pids = measure.descendants(_supervisor(pool.client))
-        pool.push_all(numpy.ones(8))
-        before = measure.pss_mib(pids) + measure.pss_mib([os.getpid()])
-        array = numpy.ones(64 << 17)
-        pool.push_all(array)
-        assert pool.all.pull("float(a.sum())", block=True) == [float(64 << 17)] * 4
-        grown = measure.pss_mib(pids) + measure.pss_mib([os.getpid()]) - before - 64
-    return ("PSS after push of 64 MiB to 4 which read it", "MiB", {"pxrun": grown}, "one array: 64")
-
-
 def crowd(quick):
     import pxrun
 
@@ -233,4 +206,4 @@ for i, ar in enumerate(pending):
 print(time.perf_counter() - begin)
 """
 
-ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, push, crowd)}
+ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured of arrays: ways to a worker, back from it, and what stays. As workloads.py."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+import array_peers
+import measure
+import numpy
+
+KIB = 1 << 10
+MIB = 1 << 20
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def _label(size):
+    return f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
+
+
+def _median_us(f, size, quick):
+    """Median of f() in µs; large arrays take long, and few repetitions do."""
+    seconds, least = (0.3, 3) if quick else (1.5, 7)
+    return measure.median_us(f, seconds, least, warm=2)
+
+
+def _peers(measured, mpi_key=None, sizes=()):
+    """{size: {who: value}} of what measured(peer, size) says; mpi4py is a program of its own."""
+    found = {size: {} for size in sizes}
+    for kind in array_peers.ALL:
+        try:
+            with kind() as peer:
+                for size in sizes:
+                    if (value := measured(peer, size)) is not None:
+                        found[size][kind.name] = value
+        except ImportError as error:
+            print(f"left out: {kind.name} ({error})", file=sys.stderr)
+    if mpi_key:
+        for size, value in _mpi(mpi_key, sizes).items():
+            found[int(size)]["mpi4py, fresh arrays"] = value
+    return found
+
+
+def _mpi(key, sizes):
+    if not shutil.which("mpirun"):
+        print("left out: mpi4py (no mpirun)", file=sys.stderr)
+        return {}
+    command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "5", sys.executable, os.path.join(HERE, "mpi.py")]
+    done = subprocess.run([*command, key, *map(str, sizes)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        print(f"left out: mpi4py ({done.stderr.strip().splitlines()[-1:]})", file=sys.stderr)
+        return {}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+PUSH_GOALS = {8 * KIB: "≤ 25", MIB: "≤ 60", 64 * MIB: "≤ 4200", 512 * MIB: "≤ 35000, ≤ 1.3 x memcpy"}
+SUM_GOALS = {64 * MIB: "≤ 16000", 512 * MIB: "≤ 110000"}
+
+
+def array_push(quick):
+    """An ordinary array to all of four, again and again."""
+    sizes = [8 * KIB, MIB, 64 * MIB] + [512 * MIB] * (not quick)
+    sources = {size: numpy.ones(size, "u1") for size in sizes}
+    found = _peers(lambda peer, size: _median_us(lambda: peer.push(sources[size]), size, quick), "push", sizes)
+    for size, source in sources.items():
+        into = numpy.zeros_like(source)
+        found[size]["one memcpy"] = _median_us(lambda: numpy.copyto(into, source), size, quick)
+    return [(f"push of {_label(size)} to 4", "µs", found[size], PUSH_GOALS[size]) for size in sizes]
+
+
+def array_sum(quick):
+    """The same, and every worker reads all of it."""
+    sizes = [64 * MIB] + [512 * MIB] * (not quick)
+    sources = {size: numpy.ones(size // 8) for size in sizes}
+    found = _peers(lambda peer, size: _median_us(lambda: peer.push_and_sum(sources[size]), size, quick), "sum", sizes)
+    return [(f"push of {_label(size)} to 4, summed by each", "µs", found[size], SUM_GOALS[size]) for size in sizes]
+
+
+PULL_GOALS = {8 * KIB: "≤ 8", MIB: "≤ 40", 64 * MIB: "≤ 4500", 512 * MIB: "≤ 35000"}
+
+
+def array_pull(quick):
+    """From one worker, which keeps the array."""
+    sizes = [8 * KIB, MIB, 64 * MIB] + [512 * MIB] * (not quick)
+
+    def pull(peer, size):
+        peer.make(size)
+        return _median_us(lambda: peer.pull(size), size, quick)
+
+    found = _peers(pull, "pull", sizes)
+    return [(f"pull of {_label(size)} that the worker keeps", "µs", found[size], PULL_GOALS[size]) for size in sizes]
+
+
+def array_scatter(quick):
+    """To four and back."""
+    size = 64 * MIB if quick else 256 * MIB
+    source = numpy.ones(size // 8)
+    found = _peers(lambda peer, size: _median_us(lambda: peer.scatter_gather(source), size, quick), "scatter", [size])
+    return [(f"scatter and gather of {_label(size)} over 4", "µs", found[size], "≤ 45000 for 256 MiB")]
+
+
+def array_no_copy(quick):
+    """What no peer has: arrays that lie in shared memory."""
+    import pxrun
+
+    rows = []
+    with pxrun.Cluster(n=4) as rc:
+        for size in (MIB, 64 * MIB, 512 * MIB):
+            array = pxrun.zeros(size, "u1")
+            one = _median_us(lambda: rc[0].push({"a": array}, block=True), size, quick)
+            four = _median_us(lambda: rc[:].push({"a": array}, block=True), size, quick)
+            rc[0].execute(f"import pxrun\ndef owned(): return pxrun.empty({size}, 'u1')", block=True)
+            owned = pxrun.Reference("owned")
+            back = _median_us(lambda: rc[0].apply_sync(owned), size, quick)
+            rows += [
+                (f"push of a shared array, {_label(size)}, to 1", "µs", {"pxrun": one}, "≤ 25"),
+                (f"push of a shared array, {_label(size)}, to 4", "µs", {"pxrun": four}, "≤ 60"),
+                (f"result that moves, {_label(size)}", "µs", {"pxrun": back}, "≤ 25"),
+            ]
+        small = numpy.ones(8)
+        rows.append(("push of 64 bytes to 1", "µs", {"pxrun": _median_us(lambda: rc[0].push({"a": small}, block=True), 64, quick)}, None))
+        rows.append(("push of an int to 1", "µs", {"pxrun": _median_us(lambda: rc[0].push({"a": 1}, block=True), 64, quick)}, None))
+    return rows
+
+
+def array_first(quick):
+    """512 MiB to a pool that has done nothing yet."""
+    import pxrun
+
+    source = numpy.ones(512 * MIB, "u1")
+
+    def first(huge_pages):
+        times = []
+        for _ in range(1 if quick else 5):
+            with pxrun.Cluster(n=4, huge_pages=huge_pages) as rc:
+                rc[:].apply_sync(len, [])
+                begin = time.perf_counter()
+                rc[:].push({"a": source}, block=True)
+                times.append((time.perf_counter() - begin) * 1e3)
+                huge = rc.memory()["huge_pages"]
+        return statistics.median(times), huge
+
+    rows = []
+    for setting, goal in (("auto", "≤ 100 with huge pages"), ("never", "≤ 400")):
+        took, huge = first(setting)
+        rows.append((f"first push of 512 MiB to 4, huge pages: {huge or 'none'}", "ms", {"pxrun": took}, goal))
+    return rows
+
+
+def array_memory(quick):
+    """What arrays cost that is not time."""
+    import pxrun
+
+    rows = []
+    with pxrun.Cluster(n=4) as rc:
+        pids = measure.descendants(rc._core.supervisor_pid)
+        total = lambda: measure.pss_mib(pids) + measure.pss_mib([os.getpid()])  # noqa: E731
+        rc[:].execute("import numpy", block=True)
+        before = total()
+        rc[:].push({"a": pxrun.full(512 * MIB, 1, "u1")}, block=True)
+        assert rc[:].pull("int(a[::4096].sum())", block=True) == [512 * MIB // 4096] * 4
+        read = total()
+        rc[:].execute("a[300 << 20] = 7", block=True)
+        rows += [
+            ("PSS for 512 MiB that 4 engines read", "MiB", {"pxrun": read - before}, "512"),
+            ("… after each wrote one element", "MiB", {"pxrun": total() - read}, "four pages"),
+        ]
+        rc[:].execute("del a", block=True)
+        rc.gc()
+        rows += [_flat(rc, "1 MiB", lambda i: MIB, 1000 if quick else 100_000)]
+        random = numpy.random.default_rng(1)
+        sizes = numpy.exp(random.uniform(numpy.log(4 * KIB), numpy.log(64 * MIB), 4096)).astype(int)
+        rows += [_flat(rc, "4 KiB to 64 MiB at random", lambda i: int(sizes[i % 4096]), 200 if quick else 20_000)]
+    return rows
+
+
+def _flat(rc, what, size_of, count):
+    """The arena's size at the end of many pushes, against what it was after a tenth of them."""
+    source = numpy.ones(64 * MIB, "u1")
+    early = None
+    for i in range(count):
+        rc[0].push({"a": source[: size_of(i)]}, block=True)
+        if i == count // 10:
+            early = rc.memory()["used"]
+    return (f"memory after {count} pushes of {what}", "x", {"pxrun": rc.memory()["used"] / early}, "≤ 1.05")
+
+
+def array_large(quick):
+    """3 GiB there and back, where there is so much memory."""
+    import pxrun
+
+    size = (1 if quick else 3) << 30
+    with pxrun.Cluster(n=2) as rc:
+        if rc.memory()["free"] < 2.2 * size:
+            print(f"left out: {size >> 30} GiB (too little memory)", file=sys.stderr)
+            return []
+        source = numpy.ones(size, "u1")
+        begin = time.perf_counter()
+        rc[0].push({"a": source}, block=True)
+        there = time.perf_counter() - begin
+        back = rc[0]["a"]
+        whole = time.perf_counter() - begin
+        assert back.nbytes == size and back[-1] == 1 and back[:: 1 << 20].all()
+    return [(f"{size >> 30} GiB there", "s", {"pxrun": there}, None), ("… and back", "s", {"pxrun": whole}, None)]
+
+
+ALL = {f.__name__: f for f in (array_push, array_sum, array_pull, array_scatter, array_no_copy, array_first, array_memory, array_large)}
