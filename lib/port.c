@@ -63,6 +63,51 @@ static void chunk_put(void *ctx, uint64_t offset, void *at, uint64_t bytes)
 	px_arena_put(ctx, offset, bytes);
 }
 
+/* --- forks --- */
+
+static struct px_port *ports;
+static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&ports_lock);
+	for (struct px_port *port = ports; port; port = port->next)
+		px_arena_before_fork(port->arena);
+}
+
+static void after_fork(void)
+{
+	for (struct px_port *port = ports; port; port = port->next)
+		px_arena_after_fork(port->arena);
+	pthread_mutex_unlock(&ports_lock);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+static void enter(struct px_port *port)
+{
+	pthread_once(&forks_watched, watch_forks);
+	pthread_mutex_lock(&ports_lock);
+	port->next = ports;
+	ports = port;
+	pthread_mutex_unlock(&ports_lock);
+}
+
+static void leave(struct px_port *port)
+{
+	struct px_port **place = &ports;
+
+	pthread_mutex_lock(&ports_lock);
+	while (*place != port)
+		place = &(*place)->next;
+	*place = port->next;
+	pthread_mutex_unlock(&ports_lock);
+}
+
 /* --- the port --- */
 
 int px_port_open(struct px_segment *segment, struct px_member_id self, int control,
@@ -91,6 +136,7 @@ int px_port_open(struct px_segment *segment, struct px_member_id self, int contr
 			  &port->arena);
 	if (rc < 0)
 		goto no_arena;
+	enter(port);
 	*out = port;
 	return 0;
 
@@ -131,6 +177,7 @@ void px_port_free(struct px_port *port)
 			px_member_link_close(port->links[slot]->own);
 			link_free(port->links[slot]);
 		}
+	leave(port);
 	px_maps_free(&port->maps);
 	px_arena_free(port->arena);
 	px_segment_unmap(port->block, sizeof(struct px_block_shm));

@@ -47,6 +47,7 @@ struct px_port {
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
 	pthread_mutex_t control_lock; /* one call at a time */
 	struct px_link *links[PX_MEMBERS_MAX];
+	struct px_port *next; /* of this process's ports */
 	struct px_maps maps;
 	uint64_t spin_ns; /* how long to look for news before sleeping, lately */
 	uint32_t generation; /* px_forked_generation(): a forked child may not use it */

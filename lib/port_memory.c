@@ -61,8 +61,10 @@ int px_port_pack(struct px_port *port, const void *data, uint64_t bytes, struct 
 	if (port->shown && bytes) {
 		out->bytes = bytes;
 		out->region = px_region_find(port->arena, data, bytes, &out->skip);
-		if (out->region)
+		if (out->region && !out->region->forked)
 			return 0;
+		if (out->region)
+			px_region_release(out->region);
 	}
 	return px_port_copy(port, data, bytes, out);
 }

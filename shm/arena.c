@@ -540,7 +540,7 @@ void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out)
 
 /* --- regions --- */
 
-/* With the lock. NULL: the address is in no extent. */
+/* With the lock, or in a forked child. NULL: the address is in no extent. */
 static struct extent *extent_of(const struct px_arena *arena, const void *at)
 {
 	struct extent *e = arena->extents;
@@ -548,6 +548,13 @@ static struct extent *extent_of(const struct px_arena *arena, const void *at)
 	while (e && ((const uint8_t *)at < e->at || (const uint8_t *)at >= e->at + e->bytes))
 		e = e->next;
 	return e;
+}
+
+uint64_t px_arena_mapped(const struct px_arena *arena, const void *at)
+{
+	const struct extent *e = extent_of(arena, at);
+
+	return e ? (uint64_t)(e->at + e->bytes - (const uint8_t *)at) : 0;
 }
 
 /* The last start at or before a page, UINT64_MAX: none. */
@@ -619,7 +626,7 @@ int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out
 	}
 	region->bytes = bytes;
 	region->arena = arena;
-	region->live = false;
+	region->live = region->forked = false;
 	atomic_init(&region->holds, 1);
 	atomic_init(&region->shown, false);
 	set_start(region, region);
@@ -633,12 +640,42 @@ void px_region_hold(struct px_region *region)
 	atomic_fetch_add_explicit(&region->holds, 1, memory_order_relaxed);
 }
 
+/* Whole pages, of a large region. */
+static uint64_t padded(const struct px_region *region)
+{
+	return up(region->bytes, PX_PAGE_BYTES);
+}
+
+void px_arena_before_fork(struct px_arena *arena)
+{
+	pthread_mutex_lock(&arena->lock);
+	for (struct extent *e = arena->extents; e; e = e->next)
+		for (struct block *block = e->first; block; block = block->behind) {
+			struct px_region *region = block->used ? block->region : NULL;
+
+			if (region && !region->live && !region->forked &&
+			    atomic_load_explicit(&region->shown, memory_order_relaxed))
+				region->forked = px_segment_make_private(arena->segment,
+									 region->offset,
+									 padded(region),
+									 region->at) == 0;
+		}
+}
+
+void px_arena_after_fork(struct px_arena *arena)
+{
+	pthread_mutex_unlock(&arena->lock);
+}
+
 void px_region_release(struct px_region *region)
 {
 	if (atomic_fetch_sub_explicit(&region->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	atomic_fetch_sub_explicit(&region->arena->regions, 1, memory_order_relaxed);
 	set_start(region, NULL);
-	px_arena_put(region->arena, region->offset, region->bytes);
+	/* Where that fails the place is lost to us, and nothing worse. */
+	if (!region->forked || px_segment_make_shared(region->arena->segment, region->offset,
+						      padded(region), region->at) == 0)
+		px_arena_put(region->arena, region->offset, region->bytes);
 	free(region);
 }

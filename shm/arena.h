@@ -39,6 +39,7 @@ struct px_region {
 	_Atomic uint32_t holds;
 	_Atomic bool shown; /* its owner's own code works with it: what is lent may change */
 	bool live;          /* whoever it is lent to writes into it, too */
+	bool forked;        /* private since a fork: what is written there is not in the segment */
 };
 
 /* usage: where it says what it does, its own page of shared memory or any. */
@@ -58,6 +59,13 @@ void px_region_hold(struct px_region *region);
 /* Lets go; the last one gives the memory back to the arena, warm. */
 void px_region_release(struct px_region *region);
 
+/*
+ * Around a fork. Memory that is shown and not live becomes private, in parent and child: as with any
+ * memory, neither sees what the other writes from now on. Nothing is copied.
+ */
+void px_arena_before_fork(struct px_arena *arena);
+void px_arena_after_fork(struct px_arena *arena);
+
 /* For rings: the same memory without the handle. */
 int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at);
 void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes);
@@ -67,6 +75,9 @@ void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes);
  * warm. Returns the bytes given back.
  */
 uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes);
+
+/* Bytes from an address to the end of the extent that it lies in, 0: in none. Takes no lock. */
+uint64_t px_arena_mapped(const struct px_arena *arena, const void *at);
 
 struct px_arena_usage {
 	uint64_t extents, extent_bytes, used_bytes, given_back_bytes, regions;

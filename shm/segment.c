@@ -161,6 +161,29 @@ int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t
 	return 0;
 }
 
+static int map_again(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at, int how)
+{
+	if (mmap(at, bytes, PROT_READ | PROT_WRITE, how | MAP_FIXED | MAP_NORESERVE, segment->fd,
+		 (off_t)offset) == MAP_FAILED)
+		return px_fail_errno("mapping %llu MiB of the arena again", MIB(bytes));
+	(void)madvise(at, bytes, MADV_DONTDUMP);
+	return 0;
+}
+
+int px_segment_make_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
+{
+	return map_again(segment, offset, bytes, at, MAP_PRIVATE);
+}
+
+int px_segment_make_shared(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
+{
+	int rc = map_again(segment, offset, bytes, at, MAP_SHARED);
+
+	if (rc == 0 && segment->huge != PX_HUGE_NONE)
+		(void)madvise(at, bytes, MADV_HUGEPAGE);
+	return rc;
+}
+
 int px_segment_clean_private(void *at, uint64_t bytes)
 {
 	if (madvise(at, bytes, MADV_DONTNEED) < 0)

@@ -64,6 +64,12 @@ int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, 
 int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
 /* Maps the range MAP_PRIVATE: writable, and what is written stays here. PX_ESYSTEM. */
 int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
+/*
+ * Makes memory that px_segment_map_arrays() mapped private where it is, and back: what is written
+ * to it from then on stays here, as after a fork; going back forgets it. PX_ESYSTEM.
+ */
+int px_segment_make_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at);
+int px_segment_make_shared(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at);
 /* Forgets what was written there: the map shows the segment again. PX_ESYSTEM. */
 int px_segment_clean_private(void *at, uint64_t bytes);
 void px_segment_unmap(void *at, uint64_t bytes);

@@ -209,4 +209,23 @@ def array_large(quick):
     return [(f"{size >> 30} GiB there", "s", {"pxrun": there}, None), ("… and back", "s", {"pxrun": whole}, None)]
 
 
-ALL = {f.__name__: f for f in (array_push, array_sum, array_pull, array_scatter, array_no_copy, array_first, array_memory, array_large)}
+def array_kernels(quick):
+    """numpy in an engine, whose large arrays lie in shared memory, beside numpy here."""
+    import functions
+    import pxrun
+
+    here, there = [], []
+    with pxrun.Cluster(n=1) as rc:
+        for _ in range(1 if quick else 3):
+            here.append(functions.kernels())
+            there.append(rc[0].apply_sync(functions.kernels))
+    ratios = [min(run[name] for run in here) / min(run[name] for run in there) for name in here[0]]
+    mean = numpy.exp(numpy.mean(numpy.log(ratios)))
+    worst = sorted(zip(ratios, here[0]))[0]
+    return [
+        ("numpy in an engine, speed against plain numpy", "x", {"pxrun": float(mean)}, "≥ 0.98"),
+        (f"… of {len(ratios)} kernels the slowest: {worst[1]}", "x", {"pxrun": worst[0]}, None),
+    ]
+
+
+ALL = {f.__name__: f for f in (array_push, array_sum, array_pull, array_scatter, array_no_copy, array_first, array_memory, array_large, array_kernels)}

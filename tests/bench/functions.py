@@ -76,3 +76,40 @@ def kept_in_block(size):
     block.buf[:size] = kept(size).data
     block.close()
     return block.name
+
+
+def kernels():
+    """{kernel: seconds} of numpy at work by itself, the best of some repetitions each."""
+    import time
+
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    a, b = random.random(1 << 17), random.random(1 << 17)
+    c, d = random.random(1 << 20), random.random(1 << 20)
+    e, f = random.random(8 << 20), random.random(8 << 20)
+    m, u, small = random.random((600, 600)), random.random((1024, 1024)), random.random(100)
+
+    def stencil():
+        v = u.copy()
+        v[1:-1, 1:-1] += 0.1 * (v[:-2, 1:-1] + v[2:, 1:-1] + v[1:-1, :-2] + v[1:-1, 2:] - 4 * v[1:-1, 1:-1])
+
+    chosen = {
+        "add, 1 MiB": (lambda: a + b, 200), "add, 8 MiB": (lambda: c + d, 30), "add, 64 MiB": (lambda: e + f, 6),
+        "expression": (lambda: (c * d + c) / d - np.sqrt(c), 10), "matmul": (lambda: m @ m, 5),
+        "solve": (lambda: np.linalg.solve(m, m[:, 0]), 5), "sort": (lambda: np.sort(c), 4), "fft": (lambda: np.fft.fft(c), 3),
+        "cumsum": (lambda: np.cumsum(c), 20), "stencil": (stencil, 5), "mask": (lambda: c[c > 0.5], 5),
+        "concatenate": (lambda: np.concatenate([c, d]), 10), "zeros": (lambda: np.zeros(1 << 20), 50),
+        "random": (lambda: random.random(1 << 20), 5), "astype": (lambda: c.astype("f4"), 20),
+        "1000 small": (lambda: [small + 1 for _ in range(1000)], 3), "copy, 64 MiB": (lambda: e.copy(), 6),
+    }
+    found = {}
+    for name, (kernel, times) in chosen.items():
+        best = float("inf")
+        for _ in range(7):
+            begin = time.perf_counter()
+            for _ in range(times):
+                kernel()
+            best = min(best, (time.perf_counter() - begin) / times)
+        found[name] = best
+    return found

@@ -827,6 +827,38 @@ static void find_among_many(void **state)
 			px_region_release(r[i]);
 }
 
+static void fork_makes_what_is_shown_private(void **state)
+{
+	struct px_region *shown = region(3 * PX_REGION_LARGE_BYTES), *lent = region(PX_REGION_LARGE_BYTES);
+	struct px_region *live = region(PX_REGION_LARGE_BYTES);
+	const uint8_t *file = world.segment->base;
+
+	(void)state;
+	atomic_store(&shown->shown, true);
+	atomic_store(&live->shown, true);
+	live->live = true;
+	memset(shown->at, 1, shown->bytes);
+	for (int i = 0; i < 2; i++) {
+		px_arena_before_fork(world.arena);
+		px_arena_after_fork(world.arena);
+	}
+	assert_true(shown->forked && !lent->forked && !live->forked);
+	((uint8_t *)shown->at)[70000] = 2;
+	((uint8_t *)lent->at)[1] = 3;
+	((uint8_t *)live->at)[1] = 4;
+	assert_int_equal(file[shown->offset + 70000], 1);
+	assert_int_equal(file[lent->offset + 1], 3);
+	assert_int_equal(file[live->offset + 1], 4);
+	px_region_release(shown);
+	shown = region(3 * PX_REGION_LARGE_BYTES); /* the same place */
+	((uint8_t *)shown->at)[70000] = 5;
+	assert_int_equal(file[shown->offset + 70000], 5);
+	assert_false(shown->forked);
+	px_region_release(shown);
+	px_region_release(lent);
+	px_region_release(live);
+}
+
 /* A client that keeps much warm in small pieces gets a large one all the same. */
 static void new_gives_warm_memory_back_first(void **state)
 {
@@ -877,6 +909,7 @@ int main(void)
 		CASE(find_knows_every_part_of_large_regions),
 		CASE(find_knows_no_small_regions_and_no_rings),
 		CASE(find_among_many),
+		CASE(fork_makes_what_is_shown_private),
 		CASE(new_gives_warm_memory_back_first),
 		CASE(threads_share_an_arena),
 		CASE(threads_release_last_hold_once),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Arrays whose memory is shared: what is copied, who sees what, and when it may be changed."""
 import gc
+import importlib.util
 import os
 import pickle
 import signal
@@ -261,6 +262,66 @@ def test_forked_child_may_read(pool):
     assert a.sum() == N
 
 
+def fork_with_arrays(a):
+    """Parent and child write to an array after a fork; what each then sees of the other's."""
+    import os
+
+    a[:] = 1
+    go, done = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(go[0], 1)
+        seen = a[5] == 1
+        a[7] = 9
+        os.write(done[1], b"same" if seen else b"other")
+        os._exit(0)
+    a[5] = 3
+    os.write(go[1], b"x")
+    child_saw = os.read(done[0], 9)
+    os.waitpid(pid, 0)
+    for fd in go + done:
+        os.close(fd)
+    return child_saw, a[5], a[7], a
+
+
+def test_after_a_fork_each_has_its_own(pool):
+    a = pxrun.empty(N)
+    assert fork_with_arrays(a)[:3] == (b"same", 3, 1)
+    pool[0].push({"a": a, "small": pxrun.full(3, 1.0)}, block=True)
+    assert pool[0]["a"][[5, 7]].tolist() == [3, 1]
+    a[7] = 4
+    ar = pool[0].push({"a": a[:100]}, block=False, track=True)
+    ar.get(10)
+    assert ar.sent and pool[0]["a"][7] == 4  # copied
+    del a
+    again = [pxrun.full(N, float(i)) for i in range(20)]  # the same memory, shared again
+    ar = pool[0].push({"again": again}, block=False, track=True)
+    assert ar.get(10) is None and not ar.sent and pool[0].apply_sync(lambda: [float(a.sum()) for a in again]) == [i * N for i in range(20)]
+
+
+def test_fork_in_an_engine(pool):
+    def large():
+        import numpy
+
+        return fork_with_arrays(numpy.empty(1 << 20))
+
+    pool[0].push({"fork_with_arrays": fork_with_arrays}, block=True)
+    child_saw, five, seven, a = pool[0].apply_sync(large)
+    assert (child_saw, five, seven) == (b"same", 3, 1) and (a[5], a[7], a.sum()) == (3, 1, (1 << 20) + 2)
+
+
+def test_live_stays_live_after_a_fork(pool):
+    u = pxrun.shared(np.zeros(N))
+    pid = os.fork()
+    if pid == 0:
+        u[3] = 5
+        os._exit(0)
+    os.waitpid(pid, 0)
+    pool[0].push({"u": u}, block=True)
+    pool[0].execute("u[4] = 6", block=True)
+    assert u[3:5].tolist() == [5, 6]
+
+
 # --- results
 
 
@@ -275,6 +336,27 @@ def test_result_moves_to_the_client(pool):
     a[0] = 7
     b = pool[0].apply_sync(made)
     assert a[0] == 7 and b[0] == 3
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pxrun._numpy") is None, reason="built without numpy's headers")
+def test_computed_results_move_as_well():
+    with pxrun.Cluster(n=1) as rc:
+        rc[0].execute("import numpy as np", block=True)
+        a = rc[0].apply_sync(lambda: np.ones(1 << 20) * 2)
+        assert rc.memory()["engines"][0]["used"] == a.nbytes  # it lies where it was computed
+        assert a.sum() == 2 << 20 and a.flags.writeable
+        b = rc[0].apply_sync(lambda: np.ones(1 << 20) * 3)
+        assert (a[0], b[0]) == (2, 3)
+        del a, b
+        rc[0].execute("a = np.ones(1 << 20); a.resize(1 << 21, refcheck=False); s = a.sum(), len(a)", block=True)
+        assert rc[0]["s"] == (1 << 20, 1 << 21)
+
+
+def test_private_arrays_leave_the_arena_to_others():
+    with pxrun.Cluster(n=1, arena="64M") as rc:
+        rc[0].execute("import numpy as np; kept = [np.ones(1 << 20) for _ in range(20)]", block=True)  # 160 MiB
+        rc[0].push({"a": np.ones(2 << 20)}, block=True)
+        assert rc[0].apply_sync(lambda: float(sum(k.sum() for k in kept) + a.sum())) == 22 << 20  # noqa: F821
 
 
 def test_result_that_the_engine_keeps_is_copied(pool):

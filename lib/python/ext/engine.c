@@ -23,6 +23,7 @@
 #include "killpoint.h"
 #include "loop.h"
 #include "module.h"
+#include "numpy_memory.h"
 #include "template.h"
 #include "pyvalues.h"
 #include "region.h"
@@ -647,10 +648,15 @@ static PyObject *serve(PyObject *self, PyObject *args)
 
 /* --- what a request's code may ask for --- */
 
+static bool serves(void)
+{
+	return serving && serving->port->generation == px_forked_generation();
+}
+
 static PyObject *region(PyObject *self, PyObject *bytes)
 {
 	(void)self;
-	if (serving && serving->port->generation == px_forked_generation())
+	if (serves())
 		return px_region_object(serving->port, bytes);
 	PyErr_SetString(PyExc_RuntimeError, "this process is no engine");
 	return NULL;
@@ -667,8 +673,69 @@ static PyObject *has(PyObject *self, PyObject *object)
 static PyObject *is_engine(PyObject *self, PyObject *unused)
 {
 	(void)self, (void)unused;
-	return PyBool_FromLong(serving && serving->port->generation == px_forked_generation());
+	return PyBool_FromLong(serves());
 }
+
+/* --- for pxrun._numpy --- */
+
+/*
+ * What is not lent to anybody shall not take the arena away from what is: all engines together get
+ * half of it for arrays of their own, and have other memory for more.
+ */
+static bool may_have(const struct px_port *port, size_t bytes)
+{
+	uint32_t engines = atomic_load_explicit(&port->segment->header->engines_count,
+						memory_order_relaxed);
+	uint64_t share = port->segment->arena_bytes / 2 / (engines ? engines : 1);
+	uint64_t used = atomic_load_explicit(&port->block->usage.used, memory_order_relaxed);
+
+	return bytes <= share && used <= share - bytes;
+}
+
+static void *memory_get(size_t bytes)
+{
+	struct px_region *region;
+
+	if (!serves() || !may_have(serving->port, bytes))
+		return NULL;
+	return px_port_show(serving->port, bytes, &region) == 0 ? region->at : NULL;
+}
+
+/* Held once more; NULL: it is none of ours. */
+static struct px_region *memory_region(const void *at)
+{
+	uint64_t skip;
+
+	return px_region_find(serving->port->arena, at, 1, &skip);
+}
+
+/* A child's books may have been copied while they were written: it only knows what was mapped. */
+static size_t memory_size_of(const void *at)
+{
+	struct px_region *region;
+	size_t bytes = 0;
+
+	if (!serves())
+		return serving ? px_arena_mapped(serving->port->arena, at) : 0;
+	region = memory_region(at);
+	if (region) {
+		bytes = region->bytes;
+		px_region_release(region);
+	}
+	return bytes;
+}
+
+static void memory_put(void *at)
+{
+	struct px_region *region = serves() ? memory_region(at) : NULL;
+
+	if (!region)
+		return;
+	px_region_release(region);
+	px_port_hide(serving->port, region);
+}
+
+static const struct px_memory_api memory_api = { memory_get, memory_size_of, memory_put };
 
 static PyObject *progress(PyObject *self, PyObject *units)
 {
@@ -728,5 +795,9 @@ static PyMethodDef functions[] = {
 
 int px_add_engine(PyObject *module)
 {
-	return PyModule_AddFunctions(module, functions);
+	PyObject *memory = PyCapsule_New((void *)(uintptr_t)&memory_api, PX_MEMORY_CAPSULE, NULL);
+	int rc = memory ? PyModule_AddObjectRef(module, "memory", memory) : -1;
+
+	Py_XDECREF(memory);
+	return rc < 0 ? rc : PyModule_AddFunctions(module, functions);
 }

@@ -4,7 +4,8 @@
 Sending such an array, or a contiguous part of it, copies nothing, at any size and to any number
 of engines; engines get views of their own, in which they may write. The arrays are ordinary
 ones: what is computed from them lies in ordinary memory again, and they stay valid after the
-pool has ended.
+pool has ended. After a fork parent and child each have their own, and from then on such an
+array is copied when it is sent; live ones stay live.
 
 In a client the memory is that of the client that was attached last, or of `client`; in code that
 runs on an engine it is the engine's, and a result that lies there moves to the client as it is.
@@ -41,7 +42,7 @@ def _lies_in(memory: Any, array: Any) -> bool:
     return bool(contiguous and memory.has(array.reshape(-1, order="A").view("u1")))
 
 
-def _new(memory: Any, shape: Any, dtype: Any, order: Any, at_least: int = 0) -> tuple[Any, Any]:
+def _new(memory: Any, shape: Any, dtype: Any, order: Any) -> tuple[Any, Any]:
     """An array and its region; of an empty array there is none."""
     dtype = numpy.dtype(dtype)
     if dtype.hasobject:
@@ -52,7 +53,7 @@ def _new(memory: Any, shape: Any, dtype: Any, order: Any, at_least: int = 0) -> 
         size *= operator.index(extent)
     if size <= 0:
         return numpy.empty(shape, dtype, order), None
-    region = memory.region(max(size, at_least))
+    region = memory.region(max(size, _LARGE))
     return numpy.ndarray(shape, dtype, region, order=order), region
 
 
@@ -153,7 +154,7 @@ def shared(a: Any, *, client: Any = None) -> Any:
 
 
 def _live(memory: Any, shape: Any, dtype: Any, order: Any = "C") -> tuple[Any, Any]:
-    array, region = _new(memory, shape, dtype, order, _LARGE)
+    array, region = _new(memory, shape, dtype, order)
     if region is not None:
         region.set_live(True)
         _serialize.reduce_live = _reduce_live

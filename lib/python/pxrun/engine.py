@@ -233,12 +233,20 @@ def _be_engine(birth, segment, log):
     sys.stderr = sys.__stderr__ = _stream(2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.register_at_fork(after_in_child=lambda: _forget_engine(control))
+    _share_arrays()
     handlers = Handlers(engine_id, _main_module())
     code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
     try:
         handlers.flush()
     finally:
         os._exit(0 if code == 0 else 1)
+
+
+def _share_arrays():
+    """Large numpy arrays lie in shared memory from the start, so that results need not be copied there."""
+    if "numpy" in sys.modules:
+        with contextlib.suppress(ImportError):  # built for another numpy, or not at all
+            importlib.import_module("pxrun._numpy").install()
 
 
 def _stream(fd):
