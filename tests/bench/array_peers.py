@@ -95,8 +95,7 @@ class SharedMemory(Pool):
         block.unlink()
         return got
 
-    def scatter_gather(self, array):
-        return None
+    scatter_gather = None
 
 
 class Joblib:
@@ -116,11 +115,13 @@ class Joblib:
     def _each(self, f, arguments):
         return self.parallel(self.joblib.delayed(f)(a) for a in arguments)
 
+    # A view each time: the file of an array object is used again, even if the array has changed since.
+
     def push(self, array):
-        self._each(len, [array] * WORKERS)
+        self._each(len, [array.view()] * WORKERS)
 
     def push_and_sum(self, array):
-        return self._each(numpy.sum, [array] * WORKERS)
+        return self._each(numpy.sum, [array.view()] * WORKERS)
 
     def make(self, size):
         pass

@@ -70,11 +70,12 @@ def attach_and_sum(where):
 
 def kept_in_block(size):
     """The name of a new block that holds a copy of kept(size)."""
-    from multiprocessing import shared_memory
+    from multiprocessing import resource_tracker, shared_memory
 
     block = shared_memory.SharedMemory(create=True, size=size)
     block.buf[:size] = kept(size).data
     block.close()
+    resource_tracker.unregister(block._name, "shared_memory")  # the client unlinks it
     return block.name
 
 

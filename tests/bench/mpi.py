@@ -45,7 +45,7 @@ def scatter(source, size):
 def median_us(f, size):
     source = numpy.ones(size, "u1") if rank < 2 else None
     times = []
-    for i in range(9 if size > 1 << 20 else 200):
+    for i in range(7 if size > 1 << 20 else 200):
         world.Barrier()
         begin = MPI.Wtime()
         f(source, size)

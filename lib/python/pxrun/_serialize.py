@@ -17,7 +17,7 @@ import marshal
 import pickle
 import sys
 import types
-from typing import Any, Iterable, Sequence
+from typing import Any, Sequence
 
 from ._pxrun import BUFFERS_MAX, Buffer, Region
 
@@ -239,47 +239,69 @@ def _dumps_by_other(obj: Any, in_band: bool) -> tuple[bytes, list | None]:
     return _other.dumps(obj, 5, buffer_callback=buffers), buffers.found or None
 
 
-def _plain_array(value: Any) -> bool:
-    """Whether numpy's own pickling of an array is as good as ours."""
+class _Array:
+    """Stands for an array in a plain pickle: made and read in half the time that numpy's own way takes."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __reduce__(self) -> tuple:
+        array = self.array
+        return type(array), (array.shape, array.dtype.str, pickle.PickleBuffer(array))
+
+
+def _is_plain_array(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
     if numpy is None or type(value) is not numpy.ndarray or value.dtype.kind not in "biufc" or reduce_live is not None:
         return False
     flags = value.flags
-    return flags.c_contiguous and flags.writeable
+    return flags.c_contiguous and flags.writeable and value.size > 0
 
 
-def _are_plain(values: Iterable) -> tuple[bool, bool]:
-    """Whether plain pickle does for values, those of a dict among them as well, and whether arrays are there."""
-    arrays = False
-    for value in values:
-        kind = type(value)
-        if kind in _PLAIN:
-            continue
-        if kind is dict:
-            plain, more = _are_plain(value.values())
-            if not plain or not _are_plain(value)[0]:
-                return False, False
-            arrays |= more
-        elif _plain_array(value):
-            arrays = True
-        else:
-            return False, False
-    return True, arrays
+#: Says that plain pickle will not do.
+_NOT = object()
 
 
-def dumps_call(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
-    """As dumps() of (f, args, kwargs); most calls have plain arguments and go faster."""
-    plain, arrays = _are_plain(args)
-    if plain and kwargs:
-        plain, more = _are_plain(kwargs.values())
-        arrays |= more
-    sent = _sendable(f) if plain and _other is None else None
+def _plain(value: Any, made: dict[int, Any]) -> Any:
+    """A value for a plain pickle, or _NOT; what stands in two places still does."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if id(value) in made:
+        return made[id(value)]
+    if kind is dict:
+        new = made[id(value)] = {}
+        for key, item in value.items():
+            item = _plain(item, made)
+            if item is _NOT or type(key) not in _PLAIN:
+                return _NOT
+            new[key] = item
+        return new
+    if _is_plain_array(value):
+        made[id(value)] = stands = _Array(value)
+        return stands
+    return _NOT
+
+
+def dumps_plainly(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None] | None:
+    """As dumps() of (f, args, kwargs), where plain pickle does it right, as for most calls; else None."""
+    if _other is not None:
+        return None
+    made: dict[int, Any] = {}
+    plain_args = [_plain(arg, made) for arg in args]
+    plain_kwargs = _plain(kwargs, made) if kwargs else kwargs
+    if _NOT in plain_args or plain_kwargs is _NOT:
+        return None
+    sent = _sendable(f)
     if sent is None:
-        return dumps((f, args, kwargs))
-    if not arrays:
-        return pickle.dumps((sent, args, kwargs), 5), None
+        return None
+    call = sent, tuple(plain_args), plain_kwargs
+    if not made:
+        return pickle.dumps(call, 5), None
     buffers = _Buffers(False)
-    return pickle.dumps((sent, args, kwargs), 5, buffer_callback=buffers), buffers.found or None
+    return pickle.dumps(call, 5, buffer_callback=buffers), buffers.found or None
 
 
 # --- the two picklers -------------------------------------------------------
@@ -463,6 +485,9 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
         return pickle.dumps(obj, 5), None
     if _other is not None:
         return _dumps_by_other(obj, in_band)
+    if _is_plain_array(obj):
+        buffers = _Buffers(in_band)
+        return pickle.dumps(_Array(obj), 5, buffer_callback=buffers), buffers.found or None
     if not in_band and _holds_bytes(obj, set()):
         obj = _wrap(obj, {})
     buffers = _Buffers(in_band)

@@ -614,12 +614,13 @@ def _dump_call(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
     """The pickle of a call and its buffers; TypeError in words for what cannot be sent."""
     if not callable(f) and type(f) is not reference.Reference:
         raise TypeError(f"f must be callable, and {f!r} is not")
-    if (args or kwargs or type(f) is reference.Reference) and (
-        type(f) is reference.Reference or reference.holds(args, kwargs)
-    ):
-        f, args, kwargs = reference.call_resolved, (f, args, kwargs), {}
     try:
-        return _serialize.dumps_call(f, args, kwargs)
+        plain = _serialize.dumps_plainly(f, args, kwargs)
+        if plain is not None:
+            return plain
+        if type(f) is reference.Reference or reference.holds(args, kwargs):
+            return _serialize.dumps((reference.call_resolved, (f, args, kwargs), {}))
+        return _serialize.dumps((f, args, kwargs))
     except Exception as e:
         raise TypeError(f"{_culprit(f, args, kwargs)} cannot be sent: {type(e).__name__}: {e}") from e
 
