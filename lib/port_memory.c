@@ -3,9 +3,9 @@
  * port_memory.c - regions of our own to show and to send, and loans of others'.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "control.h"
+#include "copy.h"
 #include "error.h"
 #include "forked.h"
 #include "killpoint.h"
@@ -52,7 +52,7 @@ int px_port_copy(struct px_port *port, const void *data, uint64_t bytes, struct 
 		return 0;
 	rc = px_region_new(port->arena, bytes, &out->region);
 	if (rc == 0)
-		memcpy(out->region->at, data, bytes);
+		px_copy(out->region->at, data, bytes);
 	return rc;
 }
 

@@ -45,6 +45,7 @@ if have cppcheck; then
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem \
 		--suppress=uninitvar --suppress=ctuuninitvar --enable=warning,portability,performance \
 		-D_GNU_SOURCE=1 '-DPX_KILLPOINT(l)=' '-DPy_RETURN_NONE=return (PyObject *)0' \
+		-DPy_BEGIN_ALLOW_THREADS= -DPy_END_ALLOW_THREADS= \
 		-Ishm -Ilib -Ilib/supervisor -Ilib/engine shm lib bin || bad=1
 fi
 if have mandoc; then

@@ -39,7 +39,7 @@ static int refuse(struct px_supervisor *s, int socket, const char *what,
 int px_request_serve(struct px_supervisor *s, int socket, struct px_member_id member,
 		     const char *what, const struct px_control *head)
 {
-	uint64_t offset, got;
+	uint64_t offset = 0, got = 0;
 	int rc = 0;
 
 	switch (head->type) {

@@ -685,3 +685,13 @@ def test_dlpack(pool):
     assert np.array_equal(out, own[::2]) and np.shares_memory(np.from_dlpack(shared), shared)
     pool[0].push({"a": np.from_dlpack(shared)}, block=True)  # known by its address, whoever made it
     assert pool[0]["a"].sum() == own.sum()
+
+
+def test_copy_of_bytes(pool):
+    to, source = bytearray(N), os.urandom(N)
+    pxrun._pxrun.copy(to, source)
+    assert to == source
+    with pytest.raises(ValueError, match="different sizes"):
+        pxrun._pxrun.copy(bytearray(3), b"ab")
+    with pytest.raises((BufferError, TypeError)):
+        pxrun._pxrun.copy(b"abc", b"abc")

@@ -665,9 +665,7 @@ static PyObject *region(PyObject *self, PyObject *bytes)
 static PyObject *has(PyObject *self, PyObject *object)
 {
 	(void)self;
-	if (serving)
-		return px_region_has(serving->port, object);
-	Py_RETURN_FALSE;
+	return serving ? px_region_has(serving->port, object) : PyBool_FromLong(0);
 }
 
 static PyObject *is_engine(PyObject *self, PyObject *unused)

@@ -4,6 +4,7 @@
  */
 #include "region.h"
 
+#include "copy.h"
 #include "error.h"
 #include "module.h"
 
@@ -121,8 +122,42 @@ PyObject *px_region_has(struct px_port *port, PyObject *object)
 	Py_RETURN_TRUE;
 }
 
+/* copy(to, from): the bytes of one buffer into another of the same size. */
+static PyObject *copy(PyObject *self, PyObject *args)
+{
+	PyObject *to, *from, *done = NULL;
+	Py_buffer into, source;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "OO", &to, &from) ||
+	    PyObject_GetBuffer(to, &into, PyBUF_ANY_CONTIGUOUS | PyBUF_WRITABLE) < 0)
+		return NULL;
+	if (PyObject_GetBuffer(from, &source, PyBUF_ANY_CONTIGUOUS) == 0) {
+		if (into.len == source.len) {
+			Py_BEGIN_ALLOW_THREADS
+			px_copy(into.buf, source.buf, (size_t)into.len);
+			Py_END_ALLOW_THREADS
+			done = Py_None;
+			Py_INCREF(done);
+		} else {
+			PyErr_SetString(PyExc_ValueError, "the buffers have different sizes");
+		}
+		PyBuffer_Release(&source);
+	}
+	PyBuffer_Release(&into);
+	return done;
+}
+
+static PyMethodDef functions[] = {
+	{ "copy", copy, METH_VARARGS,
+	  "copy(to, from)\n\nThe bytes of one contiguous buffer into another; they must not overlap." },
+	{ NULL, NULL, 0, NULL },
+};
+
 int px_add_region(PyObject *module)
 {
 	region_type = PyType_FromModuleAndSpec(module, &spec, NULL);
-	return region_type ? PyModule_AddObjectRef(module, "Region", region_type) : -1;
+	if (!region_type || PyModule_AddObjectRef(module, "Region", region_type) < 0)
+		return -1;
+	return PyModule_AddFunctions(module, functions);
 }

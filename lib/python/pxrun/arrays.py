@@ -57,6 +57,16 @@ def _new(memory: Any, shape: Any, dtype: Any, order: Any) -> tuple[Any, Any]:
     return numpy.ndarray(shape, dtype, region, order=order), region
 
 
+def fill(to: Any, source: Any) -> None:
+    """Copies an array into another of its shape and dtype, which does not overlap with it."""
+    ours, theirs = to.flags, source.flags
+    alike = ours.c_contiguous and theirs.c_contiguous or ours.f_contiguous and theirs.f_contiguous
+    if alike and to.nbytes >= _LARGE:
+        _pxrun.copy(to.reshape(-1, order="A").view("u1"), source.reshape(-1, order="A").view("u1"))
+    else:
+        to[...] = source
+
+
 def _layout(array: Any, order: Any) -> Any:
     """'C' or 'F', as numpy reads order 'K' and 'A'."""
     if order in ("C", "F"):
@@ -122,7 +132,7 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, client: Any = None)
     if _lies_in(memory, array):
         return array
     copy = _new(memory, array.shape, array.dtype, _layout(array, order))[0]
-    copy[...] = array
+    fill(copy, array)
     return copy
 
 
@@ -149,7 +159,7 @@ def shared(a: Any, *, client: Any = None) -> Any:
     """
     array = numpy.asarray(a)
     live, region = _live(_memory(client), array.shape, array.dtype, _layout(array, None))
-    live[...] = array
+    fill(live, array)
     return live
 
 

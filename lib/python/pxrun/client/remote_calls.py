@@ -106,7 +106,9 @@ def fill(name: str, place: Any) -> bool:
     value = pull(name)
     if getattr(value, "shape", None) != place.shape or value.dtype != place.dtype:
         return False
-    place[...] = value
+    from .. import arrays
+
+    arrays.fill(place, value)
     return True
 
 
