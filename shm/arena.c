@@ -7,52 +7,17 @@
  * neighbours, and puts it in front of its bin, so that what was used last is
  * used next: its pages are warm. Blocks in use are found by their offset in a hash table.
  */
-#include "arena.h"
-
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena_parts.h"
 #include "error.h"
 #include "killpoint.h"
 
-#define BINS 256
+#define BINS PX_ARENA_BINS
 #define EXTENT_MAX_BYTES (UINT64_C(64) << 20) /* a larger one only for a larger region */
 #define HASH_START 64
-
-struct extent {
-	struct extent *next;
-	uint64_t offset, bytes;
-	uint8_t *at;
-	struct block *first;
-	uint64_t *starts; /* a bit for each page: a large region begins there */
-};
-
-struct block {
-	struct extent *extent;
-	uint64_t offset, bytes;
-	struct block *before, *behind;         /* by address */
-	struct block *bin_before, *bin_behind; /* free blocks of a size */
-	struct block *hashed;                  /* used blocks */
-	struct px_region *region;              /* of a used one that is a large region, else NULL */
-	bool used;
-};
-
-struct px_arena {
-	struct px_segment *segment;
-	struct px_extent_source source;
-	pthread_mutex_t lock;
-	struct extent *extents;
-	uint64_t next_bytes; /* of the next extent */
-	struct block *bins[BINS];
-	uint64_t bin_map[BINS / 64];
-	struct block **hash;
-	uint64_t hash_size, used_count;
-	uint64_t used_bytes, given_back_bytes;
-	struct px_usage_shm *usage;
-	_Atomic uint64_t regions;
-};
 
 static uint64_t up(uint64_t bytes, uint64_t unit)
 {
@@ -69,7 +34,7 @@ static unsigned bin_of(uint64_t bytes)
 	return high * 4 + (unsigned)(bytes >> (high - 2) & 3);
 }
 
-static void bin_push(struct px_arena *arena, struct block *block)
+static void bin_push(struct px_arena *arena, struct px_arena_block *block)
 {
 	unsigned bin = bin_of(block->bytes);
 
@@ -82,7 +47,7 @@ static void bin_push(struct px_arena *arena, struct block *block)
 	arena->bin_map[bin / 64] |= UINT64_C(1) << bin % 64;
 }
 
-static void bin_remove(struct px_arena *arena, struct block *block)
+static void bin_remove(struct px_arena *arena, struct px_arena_block *block)
 {
 	unsigned bin = bin_of(block->bytes);
 
@@ -110,7 +75,7 @@ static unsigned bin_next(const struct px_arena *arena, unsigned bin)
 	return BINS;
 }
 
-static bool fits(const struct block *block, uint64_t bytes, uint64_t align)
+static bool fits(const struct px_arena_block *block, uint64_t bytes, uint64_t align)
 {
 	uint64_t start = up(block->offset, align);
 
@@ -118,12 +83,12 @@ static bool fits(const struct block *block, uint64_t bytes, uint64_t align)
 }
 
 /* The first that fits of at most `looks` blocks of each bin. */
-static struct block *search(const struct px_arena *arena, uint64_t bytes, uint64_t align,
+static struct px_arena_block *search(const struct px_arena *arena, uint64_t bytes, uint64_t align,
 			    uint64_t looks)
 {
 	for (unsigned bin = bin_next(arena, bin_of(bytes)); bin < BINS;
 	     bin = bin_next(arena, bin + 1)) {
-		struct block *block = arena->bins[bin];
+		struct px_arena_block *block = arena->bins[bin];
 
 		for (uint64_t i = 0; i < looks && block; i++, block = block->bin_behind)
 			if (fits(block, bytes, align))
@@ -133,24 +98,24 @@ static struct block *search(const struct px_arena *arena, uint64_t bytes, uint64
 }
 
 /* Many blocks of the bin may be a little too short: all are looked at only before we give up. */
-static struct block *find_free(const struct px_arena *arena, uint64_t bytes, uint64_t align)
+static struct px_arena_block *find_free(const struct px_arena *arena, uint64_t bytes, uint64_t align)
 {
-	struct block *block = search(arena, bytes, align, 8);
+	struct px_arena_block *block = search(arena, bytes, align, 8);
 
 	return block ? block : search(arena, bytes, align, UINT64_MAX);
 }
 
 /* --- blocks in use, by offset --- */
 
-static struct block **hash_place(const struct px_arena *arena, uint64_t offset)
+static struct px_arena_block **hash_place(const struct px_arena *arena, uint64_t offset)
 {
 	return &arena->hash[(offset / PX_LINE_BYTES * UINT64_C(0x9e3779b97f4a7c15)) >> 32 &
 			    (arena->hash_size - 1)];
 }
 
-static void hash_add(struct px_arena *arena, struct block *block)
+static void hash_add(struct px_arena *arena, struct px_arena_block *block)
 {
-	struct block **place = hash_place(arena, block->offset);
+	struct px_arena_block **place = hash_place(arena, block->offset);
 
 	block->used = true;
 	block->hashed = *place;
@@ -159,9 +124,9 @@ static void hash_add(struct px_arena *arena, struct block *block)
 }
 
 /* The word that points to the used block that begins there. A wrong offset is a bug of ours. */
-static struct block **hash_find(const struct px_arena *arena, uint64_t offset)
+static struct px_arena_block **hash_find(const struct px_arena *arena, uint64_t offset)
 {
-	struct block **place = hash_place(arena, offset);
+	struct px_arena_block **place = hash_place(arena, offset);
 
 	while (*place && (*place)->offset != offset)
 		place = &(*place)->hashed;
@@ -169,9 +134,9 @@ static struct block **hash_find(const struct px_arena *arena, uint64_t offset)
 	return place;
 }
 
-static struct block *hash_take(struct px_arena *arena, uint64_t offset)
+static struct px_arena_block *hash_take(struct px_arena *arena, uint64_t offset)
 {
-	struct block **place = hash_find(arena, offset), *block = *place;
+	struct px_arena_block **place = hash_find(arena, offset), *block = *place;
 
 	*place = block->hashed;
 	arena->used_count--;
@@ -181,13 +146,13 @@ static struct block *hash_take(struct px_arena *arena, uint64_t offset)
 /* Keeps the chains short; failing to is no failure. */
 static void hash_grow(struct px_arena *arena)
 {
-	struct block **old = arena->hash;
+	struct px_arena_block **old = arena->hash;
 	uint64_t old_size = arena->hash_size;
-	struct block **grown;
+	struct px_arena_block **grown;
 
 	if (arena->used_count < old_size)
 		return;
-	grown = calloc(2 * old_size, sizeof(struct block *));
+	grown = calloc(2 * old_size, sizeof(struct px_arena_block *));
 	if (!grown)
 		return;
 	arena->hash = grown;
@@ -195,12 +160,17 @@ static void hash_grow(struct px_arena *arena)
 	arena->used_count = 0;
 	for (uint64_t i = 0; i < old_size; i++)
 		while (old[i]) {
-			struct block *block = old[i];
+			struct px_arena_block *block = old[i];
 
 			old[i] = block->hashed;
 			hash_add(arena, block);
 		}
 	free(old);
+}
+
+struct px_arena_block *px_arena_used_block(const struct px_arena *arena, uint64_t offset)
+{
+	return *hash_find(arena, offset);
 }
 
 /* --- extents --- */
@@ -211,7 +181,7 @@ static uint64_t words_of(uint64_t bytes)
 	return (bytes / PX_PAGE_BYTES + 63) / 64;
 }
 
-static int extent_map(struct px_arena *arena, struct extent *extent)
+static int extent_map(struct px_arena *arena, struct px_extent *extent)
 {
 	void *at = NULL;
 	int rc = px_segment_map_arrays(arena->segment, extent->offset, extent->bytes, &at);
@@ -231,8 +201,8 @@ static int extent_map(struct px_arena *arena, struct extent *extent)
 
 static int extent_get(struct px_arena *arena, uint64_t bytes)
 {
-	struct extent *extent = calloc(1, sizeof(*extent));
-	struct block *whole = calloc(1, sizeof(*whole));
+	struct px_extent *extent = calloc(1, sizeof(*extent));
+	struct px_arena_block *whole = calloc(1, sizeof(*whole));
 	int rc;
 
 	if (!extent || !whole) {
@@ -282,10 +252,10 @@ static int extents_grow(struct px_arena *arena, uint64_t bytes)
 	return rc;
 }
 
-static void extent_free(struct extent *extent)
+static void extent_free(struct px_extent *extent)
 {
 	while (extent->first) {
-		struct block *block = extent->first;
+		struct px_arena_block *block = extent->first;
 
 		extent->first = block->behind;
 		free(block);
@@ -299,10 +269,10 @@ static void extent_free(struct extent *extent)
 static uint64_t trim(struct px_arena *arena, uint64_t keep_bytes)
 {
 	uint64_t kept = 0, given = 0;
-	struct extent **place;
+	struct px_extent **place;
 
 	for (place = &arena->extents; *place;) {
-		struct extent *extent = *place;
+		struct px_extent *extent = *place;
 		uint64_t offset = extent->offset, bytes = extent->bytes;
 
 		if (extent->first->used || extent->first->behind) {
@@ -330,7 +300,7 @@ static uint64_t trim(struct px_arena *arena, uint64_t keep_bytes)
 
 /* --- blocks --- */
 
-static void insert_behind(struct block *block, struct block *fresh)
+static void insert_behind(struct px_arena_block *block, struct px_arena_block *fresh)
 {
 	fresh->extent = block->extent;
 	fresh->before = block;
@@ -341,9 +311,9 @@ static void insert_behind(struct block *block, struct block *fresh)
 }
 
 /* Cuts a free block at offset; the block keeps the front, the rest is free too. */
-static int cut(struct px_arena *arena, struct block *block, uint64_t offset, struct block **rest)
+static int cut(struct px_arena *arena, struct px_arena_block *block, uint64_t offset, struct px_arena_block **rest)
 {
-	struct block *fresh = calloc(1, sizeof(*fresh));
+	struct px_arena_block *fresh = calloc(1, sizeof(*fresh));
 
 	if (!fresh)
 		return px_fail(PX_ENOMEM, "no private memory for a region's books");
@@ -359,9 +329,9 @@ static int cut(struct px_arena *arena, struct block *block, uint64_t offset, str
 }
 
 /* Joins a block that is in no bin with the one behind it, likewise. */
-static void absorb_behind(struct block *block)
+static void absorb_behind(struct px_arena_block *block)
 {
-	struct block *gone = block->behind;
+	struct px_arena_block *gone = block->behind;
 
 	block->bytes += gone->bytes;
 	block->behind = gone->behind;
@@ -371,7 +341,7 @@ static void absorb_behind(struct block *block)
 }
 
 /* Makes a block that is in no bin a free one, as long as it can be. */
-static void set_free(struct px_arena *arena, struct block *block)
+static void set_free(struct px_arena *arena, struct px_arena_block *block)
 {
 	block->used = false;
 	if (block->behind && !block->behind->used) {
@@ -394,9 +364,9 @@ static void publish_usage(struct px_arena *arena)
 			      memory_order_relaxed);
 }
 
-static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct block **out)
+static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct px_arena_block **out)
 {
-	struct block *block = find_free(arena, bytes, align), *rest;
+	struct px_arena_block *block = find_free(arena, bytes, align), *rest;
 	uint64_t start;
 	int rc;
 
@@ -440,7 +410,7 @@ int px_arena_new(struct px_segment *segment, struct px_extent_source source,
 	struct px_arena *arena = calloc(1, sizeof(*arena));
 
 	if (arena)
-		arena->hash = calloc(HASH_START, sizeof(struct block *));
+		arena->hash = calloc(HASH_START, sizeof(struct px_arena_block *));
 	if (!arena || !arena->hash) {
 		free(arena);
 		return px_fail(PX_ENOMEM, "no private memory for an arena");
@@ -460,7 +430,7 @@ void px_arena_free(struct px_arena *arena)
 	if (!arena)
 		return;
 	while (arena->extents) {
-		struct extent *extent = arena->extents;
+		struct px_extent *extent = arena->extents;
 
 		arena->extents = extent->next;
 		extent_free(extent);
@@ -479,7 +449,7 @@ static uint64_t alignment(uint64_t bytes)
 int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at)
 {
 	uint64_t align = alignment(bytes);
-	struct block *block;
+	struct px_arena_block *block;
 	int rc;
 
 	if (bytes == 0 || bytes > arena->segment->arena_bytes)
@@ -502,7 +472,7 @@ int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void 
 
 void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes)
 {
-	struct block *block;
+	struct px_arena_block *block;
 
 	pthread_mutex_lock(&arena->lock);
 	block = hash_take(arena, offset);
@@ -528,7 +498,7 @@ void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out)
 {
 	*out = (struct px_arena_usage){ 0 };
 	pthread_mutex_lock(&arena->lock);
-	for (struct extent *e = arena->extents; e; e = e->next) {
+	for (struct px_extent *e = arena->extents; e; e = e->next) {
 		out->extents++;
 		out->extent_bytes += e->bytes;
 	}
@@ -536,146 +506,4 @@ void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out)
 	out->given_back_bytes = arena->given_back_bytes;
 	out->regions = atomic_load_explicit(&arena->regions, memory_order_relaxed);
 	pthread_mutex_unlock(&arena->lock);
-}
-
-/* --- regions --- */
-
-/* With the lock, or in a forked child. NULL: the address is in no extent. */
-static struct extent *extent_of(const struct px_arena *arena, const void *at)
-{
-	struct extent *e = arena->extents;
-
-	while (e && ((const uint8_t *)at < e->at || (const uint8_t *)at >= e->at + e->bytes))
-		e = e->next;
-	return e;
-}
-
-uint64_t px_arena_mapped(const struct px_arena *arena, const void *at)
-{
-	const struct extent *e = extent_of(arena, at);
-
-	return e ? (uint64_t)(e->at + e->bytes - (const uint8_t *)at) : 0;
-}
-
-/* The last start at or before a page, UINT64_MAX: none. */
-static uint64_t start_before(const struct extent *extent, uint64_t page)
-{
-	uint64_t word = page / 64;
-	uint64_t map = extent->starts[word] & (~UINT64_C(0) >> (63 - page % 64));
-
-	while (!map && word > 0)
-		map = extent->starts[--word];
-	return map ? word * 64 + 63 - (uint64_t)__builtin_clzll(map) : UINT64_MAX;
-}
-
-/* Has an address in the region lead to it, or to nothing (NULL). */
-static void set_start(struct px_region *region, struct px_region *to)
-{
-	struct px_arena *arena = region->arena;
-	struct extent *extent;
-	uint64_t page;
-
-	if (region->bytes < PX_REGION_LARGE_BYTES)
-		return;
-	pthread_mutex_lock(&arena->lock);
-	extent = extent_of(arena, region->at);
-	page = (region->offset - extent->offset) / PX_PAGE_BYTES;
-	extent->starts[page / 64] &= ~(UINT64_C(1) << page % 64);
-	if (to)
-		extent->starts[page / 64] |= UINT64_C(1) << page % 64;
-	(*hash_find(arena, region->offset))->region = to;
-	pthread_mutex_unlock(&arena->lock);
-}
-
-struct px_region *px_region_find(struct px_arena *arena, const void *at, uint64_t bytes,
-				 uint64_t *skip)
-{
-	struct px_region *region = NULL;
-	struct extent *extent;
-	uint64_t page;
-
-	pthread_mutex_lock(&arena->lock);
-	extent = extent_of(arena, at);
-	page = extent ? start_before(extent, (uint64_t)((const uint8_t *)at - extent->at) /
-						     PX_PAGE_BYTES) :
-			UINT64_MAX;
-	if (page != UINT64_MAX)
-		region = (*hash_find(arena, extent->offset + page * PX_PAGE_BYTES))->region;
-	if (region) {
-		*skip = (uint64_t)((const uint8_t *)at - (const uint8_t *)region->at);
-		if (*skip < region->bytes && bytes <= region->bytes - *skip)
-			px_region_hold(region);
-		else
-			region = NULL;
-	}
-	pthread_mutex_unlock(&arena->lock);
-	return region;
-}
-
-int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out)
-{
-	struct px_region *region = malloc(sizeof(*region));
-	int rc;
-
-	if (!region)
-		return px_fail(PX_ENOMEM, "no private memory for a region");
-	rc = px_arena_get(arena, bytes, &region->offset, &region->at);
-	if (rc < 0) {
-		free(region);
-		return rc;
-	}
-	region->bytes = bytes;
-	region->arena = arena;
-	region->live = region->forked = false;
-	atomic_init(&region->holds, 1);
-	atomic_init(&region->shown, false);
-	set_start(region, region);
-	atomic_fetch_add_explicit(&arena->regions, 1, memory_order_relaxed);
-	*out = region;
-	return 0;
-}
-
-void px_region_hold(struct px_region *region)
-{
-	atomic_fetch_add_explicit(&region->holds, 1, memory_order_relaxed);
-}
-
-/* Whole pages, of a large region. */
-static uint64_t padded(const struct px_region *region)
-{
-	return up(region->bytes, PX_PAGE_BYTES);
-}
-
-void px_arena_before_fork(struct px_arena *arena)
-{
-	pthread_mutex_lock(&arena->lock);
-	for (struct extent *e = arena->extents; e; e = e->next)
-		for (struct block *block = e->first; block; block = block->behind) {
-			struct px_region *region = block->used ? block->region : NULL;
-
-			if (region && !region->live && !region->forked &&
-			    atomic_load_explicit(&region->shown, memory_order_relaxed))
-				region->forked = px_segment_make_private(arena->segment,
-									 region->offset,
-									 padded(region),
-									 region->at) == 0;
-		}
-}
-
-void px_arena_after_fork(struct px_arena *arena)
-{
-	pthread_mutex_unlock(&arena->lock);
-}
-
-void px_region_release(struct px_region *region)
-{
-	if (atomic_fetch_sub_explicit(&region->holds, 1, memory_order_acq_rel) != 1)
-		return;
-	atomic_fetch_sub_explicit(&region->arena->regions, 1, memory_order_relaxed);
-	set_start(region, NULL);
-	/* Where that fails the place is lost to us, and nothing worse. */
-	if (!region->forked || px_segment_make_shared(region->arena->segment, region->offset,
-						      padded(region), region->at) == 0)
-		px_arena_put(region->arena, region->offset, region->bytes);
-	free(region);
 }

@@ -20,7 +20,7 @@
 #include "error.h"
 #include "port.h"
 
-#define ARENA_BYTES (16 * PX_UNIT_BYTES)
+#define ARENA_BYTES (40 * PX_UNIT_BYTES)
 
 struct side {
 	struct px_port *port;

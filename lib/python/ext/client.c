@@ -14,7 +14,6 @@
 #include "buffer.h"
 #include "error.h"
 #include "module.h"
-#include "pool.h"
 #include "region.h"
 #include "result.h"
 
@@ -250,16 +249,6 @@ static PyObject *client_engines(PyObject *self, PyObject *unused)
 			Py_CLEAR(list);
 	return list;
 }
-
-/* Calls of the supervisor that have one number for an answer, or none. */
-#define ASK(call)                                                                              \
-	do {                                                                                   \
-		Py_BEGIN_ALLOW_THREADS                                                         \
-		rc = (call);                                                                   \
-		Py_END_ALLOW_THREADS                                                           \
-		if (rc < 0)                                                                    \
-			return px_raise(rc);                                                   \
-	} while (0)
 
 static PyObject *client_signal(PyObject *self, PyObject *args)
 {
@@ -543,8 +532,7 @@ static PyType_Spec client_spec = {
 	.slots = client_slots,
 };
 
-/* A handle for an attached client. Steals it. */
-static PyObject *client_new(struct px_client *client)
+PyObject *px_client_object(struct px_client *client)
 {
 	struct client *self = (struct client *)px_make(client_type);
 
@@ -557,82 +545,8 @@ static PyObject *client_new(struct px_client *client)
 	return (PyObject *)self;
 }
 
-static PyObject *start(PyObject *module, PyObject *args, PyObject *keywords)
-{
-	static char *names[] = { "profile", "engines", "arena", "restart", "event_loop", "python",
-				 "preload", "sys_path", "command", "meanwhile", "quota", "huge_pages", NULL };
-	struct px_pool_options options = PX_POOL_OPTIONS;
-	struct px_client *client;
-	struct px_launch launch;
-	unsigned long long arena = 0, quota = 0;
-	PyObject *meanwhile = Py_None, *done = NULL;
-	int rc;
-
-	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|zIKzzzzzzOKz", names, &options.profile,
-					 &options.engines, &arena, &options.restart,
-					 &options.event_loop, &options.python, &options.preload,
-					 &options.sys_path, &options.command, &meanwhile, &quota,
-					 &options.huge_pages))
-		return NULL;
-	options.arena_bytes = arena;
-	options.quota_bytes = quota;
-	ASK(px_pool_launch(&options, &launch));
-	if (meanwhile != Py_None) {
-		done = PyObject_CallNoArgs(meanwhile);
-		Py_XDECREF(done);
-	}
-	Py_BEGIN_ALLOW_THREADS
-	rc = px_pool_launched(&launch, &client);
-	if (rc == 0 && meanwhile != Py_None && !done)
-		px_client_detach(client);
-	Py_END_ALLOW_THREADS
-	if (meanwhile != Py_None && !done)
-		return NULL;
-	return rc < 0 ? px_raise(rc) : client_new(client);
-}
-
-static PyObject *attach(PyObject *module, PyObject *args)
-{
-	struct px_client *client;
-	const char *profile;
-	int rc;
-
-	(void)module;
-	if (!PyArg_ParseTuple(args, "z", &profile))
-		return NULL;
-	ASK(px_client_attach(profile, &client));
-	return client_new(client);
-}
-
-static PyObject *stop(PyObject *module, PyObject *args)
-{
-	PyObject *timeout;
-	const char *profile;
-	uint64_t ns;
-	int rc;
-
-	(void)module;
-	if (!PyArg_ParseTuple(args, "zO", &profile, &timeout) || px_timeout(timeout, &ns) < 0)
-		return NULL;
-	ASK(px_pool_stop(profile, ns));
-	Py_RETURN_NONE;
-}
-
-static PyMethodDef functions[] = {
-	{ "start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
-	  "start(profile, engines, arena, restart, event_loop, python, preload, sys_path, command, "
-	  "meanwhile, quota, huge_pages) -> Client\n\nStarts a pool and attaches to it; see px_pool_start() in pxrun.h. "
-	  "meanwhile() is called while the engines start." },
-	{ "attach", attach, METH_VARARGS, "attach(profile or connection file) -> Client" },
-	{ "stop", stop, METH_VARARGS, "stop(profile, timeout)" },
-	{ NULL, NULL, 0, NULL },
-};
-
 int px_add_client(PyObject *module)
 {
 	client_type = PyType_FromModuleAndSpec(module, &client_spec, NULL);
-	if (!client_type || PyModule_AddObjectRef(module, "Client", client_type) < 0)
-		return -1;
-	return PyModule_AddFunctions(module, functions);
+	return client_type ? PyModule_AddObjectRef(module, "Client", client_type) : -1;
 }

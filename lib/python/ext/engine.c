@@ -7,12 +7,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -20,17 +18,25 @@
 #include "error.h"
 #include "forked.h"
 #include "heap.h"
+#include "interrupt.h"
 #include "killpoint.h"
 #include "loop.h"
 #include "module.h"
-#include "numpy_memory.h"
 #include "template.h"
 #include "pyvalues.h"
-#include "region.h"
+#include "serving.h"
 
-/* One engine a process: signal handlers have no other way to find it. */
-static _Atomic int stop_asked;
-static _Atomic int request_runs;
+static struct px_engine *serving;
+
+struct px_engine *px_serving_once(void)
+{
+	return serving;
+}
+
+struct px_engine *px_serving(void)
+{
+	return serving && serving->port->generation == px_forked_generation() ? serving : NULL;
+}
 
 struct interpreter {
 	PyObject *loads;      /* pickle.loads */
@@ -49,88 +55,6 @@ struct interpreter {
 	struct px_engine *engine;
 	PyThreadState *thread;
 };
-
-/* --- signals --- */
-
-/*
- * A signal that comes after Python last looked for signals, and before the system call that it is
- * about to make, is noticed when that call returns: never, if it is pause() or a long sleep. So
- * the signal comes once more, a moment later and with no meaning of its own, to end such a call.
- */
-#define NUDGE_NS 20000000
-
-static timer_t nudge;
-
-static int make_nudge(void)
-{
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
-				  .sigev_signo = PX_SIGNAL_INTERRUPT };
-
-	event._sigev_un._tid = gettid();
-	return timer_create(CLOCK_MONOTONIC, &event, &nudge) < 0 ?
-		       px_fail_errno("making an engine's timer") :
-		       0;
-}
-
-static void interrupt_python(void)
-{
-	static const struct itimerspec once = { .it_value.tv_nsec = NUDGE_NS };
-
-	PyErr_SetInterruptEx(SIGINT);
-	(void)timer_settime(nudge, 0, &once, NULL);
-}
-
-static void on_interrupt(int number, siginfo_t *info, void *context)
-{
-	(void)number, (void)info, (void)context;
-	/* An idle engine has nothing to interrupt. */
-	if (atomic_load(&request_runs))
-		interrupt_python();
-}
-
-/* The engine of this process while it serves; requests and signals have no other way to it. */
-static struct px_engine *serving;
-
-/* Whether the client of the request that runs wants it interrupted. */
-static int interrupt_wanted(void)
-{
-	const struct px_link *link = serving ? serving->running : NULL;
-
-	return link && px_link_interrupted(link, atomic_load_explicit(&serving->running_id,
-								      memory_order_relaxed));
-}
-
-static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
-{
-	(void)number, (void)context;
-	if (info->si_code != SI_TIMER && atomic_load(&request_runs) && interrupt_wanted())
-		interrupt_python();
-}
-
-static void on_terminate(int number, siginfo_t *info, void *context)
-{
-	(void)number, (void)info, (void)context;
-	atomic_store(&stop_asked, 1);
-	/* What runs is interrupted: the loop then sees that it has to stop. */
-	if (atomic_load(&request_runs))
-		interrupt_python();
-}
-
-static void install(int number, void (*handler)(int, siginfo_t *, void *))
-{
-	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(number, &action, NULL);
-}
-
-/* An interrupt that came too late must not hit the next request. */
-static void forget_interrupt(void)
-{
-	atomic_store(&request_runs, 0);
-	if (PyErr_CheckSignals() < 0)
-		PyErr_Clear();
-}
 
 /* --- replies --- */
 
@@ -233,7 +157,7 @@ static void reply_failure(struct interpreter *py, struct px_reply *reply, const 
 	PyErr_NormalizeException(&type, &value, &traceback);
 	if (value && traceback)
 		PyException_SetTraceback(value, traceback);
-	forget_interrupt(); /* nothing that describes a failure is interrupted */
+	px_interrupt_end(); /* nothing that describes a failure is interrupted */
 	if (value)
 		body = PyObject_CallFunction(py->failure, "Os", value, method);
 	if (body && reply_bytes(reply, body) == 0) {
@@ -482,16 +406,13 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 	struct px_incoming *in = (struct px_incoming *)(uintptr_t)request;
 	int rc;
 
-	atomic_store(&request_runs, 1);
-	/* A signal of a moment ago may have found nothing that ran. */
-	if (interrupt_wanted())
-		interrupt_python();
+	px_interrupt_begin();
 	rc = run_kind(py, in, reply);
 	if (py->engine->port->generation != px_forked_generation())
 		end_child(py);
 	if (rc < 0)
 		reply_failure(py, reply, method_word(in->kind));
-	forget_interrupt();
+	px_interrupt_end();
 	flush_streams(py);
 }
 
@@ -611,7 +532,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 				    .before_wait = let_others_run,
 				    .after_wait = take_turn,
 				    .ctx = &py,
-				    .stop = &stop_asked };
+				    .stop = &px_interrupt_stop };
 	struct px_segment *segment;
 	struct px_member_id id;
 	int segment_fd, control, out_read, err_read, log, rc;
@@ -631,12 +552,9 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	if (rc == 0)
 		rc = px_streams_new(out_read, err_read, log, &engine.streams);
 	if (rc == 0)
-		rc = make_nudge();
+		rc = px_interrupt_watch(&engine);
 	if (rc < 0)
 		return px_raise(rc);
-	install(SIGINT, on_interrupt);
-	install(PX_SIGNAL_INTERRUPT, on_aimed_interrupt);
-	install(SIGTERM, on_terminate);
 	serving = &engine;
 	rc = say_ready(control);
 	if (rc == 0)
@@ -646,95 +564,6 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	return PyLong_FromLong(rc);
 }
 
-/* --- what a request's code may ask for --- */
-
-static bool serves(void)
-{
-	return serving && serving->port->generation == px_forked_generation();
-}
-
-static PyObject *region(PyObject *self, PyObject *bytes)
-{
-	(void)self;
-	if (serves())
-		return px_region_object(serving->port, bytes);
-	PyErr_SetString(PyExc_RuntimeError, "this process is no engine");
-	return NULL;
-}
-
-static PyObject *has(PyObject *self, PyObject *object)
-{
-	(void)self;
-	return serving ? px_region_has(serving->port, object) : PyBool_FromLong(0);
-}
-
-static PyObject *is_engine(PyObject *self, PyObject *unused)
-{
-	(void)self, (void)unused;
-	return PyBool_FromLong(serves());
-}
-
-/* --- for pxrun._numpy --- */
-
-/*
- * What is not lent to anybody shall not take the arena away from what is: all engines together get
- * half of it for arrays of their own, and have other memory for more.
- */
-static bool may_have(const struct px_port *port, size_t bytes)
-{
-	uint32_t engines = atomic_load_explicit(&port->segment->header->engines_count,
-						memory_order_relaxed);
-	uint64_t share = port->segment->arena_bytes / 2 / (engines ? engines : 1);
-	uint64_t used = atomic_load_explicit(&port->block->usage.used, memory_order_relaxed);
-
-	return bytes <= share && used <= share - bytes;
-}
-
-static void *memory_get(size_t bytes)
-{
-	struct px_region *region;
-
-	if (!serves() || !may_have(serving->port, bytes))
-		return NULL;
-	return px_port_show(serving->port, bytes, &region) == 0 ? region->at : NULL;
-}
-
-/* Held once more; NULL: it is none of ours. */
-static struct px_region *memory_region(const void *at)
-{
-	uint64_t skip;
-
-	return px_region_find(serving->port->arena, at, 1, &skip);
-}
-
-/* A child's books may have been copied while they were written: it only knows what was mapped. */
-static size_t memory_size_of(const void *at)
-{
-	struct px_region *region;
-	size_t bytes = 0;
-
-	if (!serves())
-		return serving ? px_arena_mapped(serving->port->arena, at) : 0;
-	region = memory_region(at);
-	if (region) {
-		bytes = region->bytes;
-		px_region_release(region);
-	}
-	return bytes;
-}
-
-static void memory_put(void *at)
-{
-	struct px_region *region = serves() ? memory_region(at) : NULL;
-
-	if (!region)
-		return;
-	px_region_release(region);
-	px_port_hide(serving->port, region);
-}
-
-static const struct px_memory_api memory_api = { memory_get, memory_size_of, memory_put };
-
 static PyObject *progress(PyObject *self, PyObject *units)
 {
 	unsigned long long count = PyLong_AsUnsignedLongLong(units);
@@ -742,7 +571,7 @@ static PyObject *progress(PyObject *self, PyObject *units)
 	(void)self;
 	if (PyErr_Occurred())
 		return NULL;
-	if (serving && serving->running && serving->port->generation == px_forked_generation())
+	if (px_serving() && serving->running)
 		px_link_progress(serving->running, count);
 	Py_RETURN_NONE;
 }
@@ -756,7 +585,7 @@ static PyObject *publish(PyObject *self, PyObject *args)
 	(void)self;
 	if (!PyArg_ParseTuple(args, "Iy*", &which, &bytes))
 		return NULL;
-	if (!serving || serving->port->generation != px_forked_generation())
+	if (!px_serving())
 		px_fail(rc, "this process is no engine: there is no client to publish to");
 	else if (which < 1 || which > PX_STREAMS)
 		px_fail(rc, "there is no stream %u", which);
@@ -781,9 +610,6 @@ static PyMethodDef functions[] = {
 	{ "serve", serve, METH_VARARGS,
 	  "serve(id, slot, epoch, segment, control, out, err, log, handlers) -> code\n\nThe engine's "
 	  "loop, until it is told to stop." },
-	{ "is_engine", is_engine, METH_NOARGS, "is_engine() -> bool\n\nWhether this process serves." },
-	{ "region", region, METH_O, "region(bytes) -> Region\n\nOf the engine's own memory." },
-	{ "has", has, METH_O, "has(buffer) -> bool\n\nWhether it lies in such a Region." },
 	{ "progress", progress, METH_O,
 	  "progress(n)\n\nIn a request: so many elements more are done." },
 	{ "publish", publish, METH_VARARGS,
@@ -793,9 +619,5 @@ static PyMethodDef functions[] = {
 
 int px_add_engine(PyObject *module)
 {
-	PyObject *memory = PyCapsule_New((void *)(uintptr_t)&memory_api, PX_MEMORY_CAPSULE, NULL);
-	int rc = memory ? PyModule_AddObjectRef(module, "memory", memory) : -1;
-
-	Py_XDECREF(memory);
-	return rc < 0 ? rc : PyModule_AddFunctions(module, functions);
+	return px_add_engine_memory(module) < 0 ? -1 : PyModule_AddFunctions(module, functions);
 }

@@ -8,15 +8,13 @@ import signal
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
 from .. import _pxrun, _serialize, error
-from . import map as maps
-from . import reference, remote_calls
+from . import calls, remote_calls
+from .parts import Parts
 from .remotefunction import ParallelFunction, RemoteFunction
 from .requests import Requests
-from .results import Results
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
-
 
 
 def _results() -> Any:
@@ -46,7 +44,7 @@ def _flag(name: str, kind: Any, words: str) -> Any:
 _FLAGS = ("targets", "block", "track", "label", "timeout")
 
 
-class DirectView:
+class DirectView(Parts):
     """Some engines of a pool, addressed directly.
 
     Made by indexing a client. Requests to one engine run in the order in which they
@@ -162,7 +160,7 @@ class DirectView:
     # --- sending
 
     def _submit_call(self, f: Any, args: tuple, kwargs: dict, engines: list[int], flags: int = 0) -> Any:
-        body, buffers = _dump_call(f, args, kwargs)
+        body, buffers = calls.dumps(f, args, kwargs)
         return self.client._core.submit(_pxrun.APPLY, flags, engines, body, buffers)
 
     def _track_flag(self, track: bool | None = None) -> int:
@@ -196,12 +194,12 @@ class DirectView:
         return self._finish(self._result_of(result, f, single), block)
 
     def _result_of(self, result: Any, f: Any, single: bool) -> AsyncResult:
-        ar = _results().AsyncResult(self.client, result, _name(f), single, self._label, function=f, timeout=self._timeout)
+        ar = _results().AsyncResult(self.client, result, calls.name_of(f), single, self._label, function=f, timeout=self._timeout)
         return self._keep(ar)
 
     def _call_at_once(self, f: Any, args: tuple, kwargs: dict, ids: list[int], single: bool) -> Any:
         """The blocking call: an AsyncResult is made only of what failed."""
-        body, buffers = _dump_call(f, args, kwargs)
+        body, buffers = calls.dumps(f, args, kwargs)
         replies, result = self.client._core.call(_pxrun.APPLY, 0, ids, body, buffers)
         if replies is None:
             return self._result_of(result, f, single)
@@ -376,128 +374,6 @@ class DirectView:
     def __setitem__(self, key: str, value: Any) -> None:
         self.push({key: value})
 
-    def scatter(
-        self,
-        key: str,
-        seq: Sequence,
-        dist: str = "b",
-        flatten: bool = False,
-        targets: Any = None,
-        block: bool | None = None,
-        track: bool | None = None,
-    ) -> Any:
-        """Cuts a sequence into one part for each engine and assigns them.
-
-        A numpy array is copied into shared memory once, and not at all if it lies there already;
-        each engine gets its part of it.
-
-        Parameters
-        ----------
-        dist : 'b' or 'r'
-            Blocks, or every n-th element.
-        flatten : bool
-            Whether a part of one element is assigned bare.
-
-        Returns
-        -------
-        AsyncResult, or with block None.
-        """
-        try:
-            len(seq)
-        except TypeError:
-            raise TypeError(f"scatter takes a sequence, not {type(seq).__name__}") from None
-        mapping = maps.by_name(dist)
-        ids, _ = self._targets(targets)
-        self._check_alive(ids)
-        parts, copied = maps.shared_parts(self.client, mapping, seq, len(ids))
-        flags = 0 if copied else self._track_flag(track)
-        if flatten:
-            parts = [part[0] if len(part) == 1 else part for part in parts]
-        results: list = []
-        try:
-            for part, engine in zip(parts, ids):
-                results.append(self._submit_call(remote_calls.push, ({key: part},), {}, [engine], flags))
-        except BaseException:
-            # all of it or nothing
-            for engine in ids[: len(results)]:
-                self._submit_call(remote_calls.drop, (key,), {}, [engine])
-            raise
-        ar = self._keep(_results().AsyncResult(self.client, Results(results), "scatter", False, self._label, timeout=self._timeout))
-        got = self._finish(ar, self._blocks(block))
-        return ar if got is ar else None
-
-    def gather(self, key: str, dist: str = "b", targets: Any = None, block: bool | None = None) -> Any:
-        """The parts that the engines have under a name, joined.
-
-        With block, large arrays are not sent: the result is allocated here, in shared memory, and
-        the engines write their parts into it side by side.
-
-        Returns
-        -------
-        AsyncMapResult, or with block an array (parts are arrays), a list (lists, tuples),
-        or a list of the parts.
-        """
-        mapping = maps.by_name(dist)
-        ids, _ = self._targets(targets)
-        self._check_alive(ids)
-        if self._blocks(block) and self._timeout is None:
-            parts = self._call_at_once(remote_calls.part, (key,), {}, ids, False)
-            if not any(type(part) is remote_calls.Part for part in parts):
-                return mapping.join(parts)
-            whole = self._gather_into_one(key, ids, mapping, parts)
-            if whole is not None:
-                return whole
-        result = self._submit_call(remote_calls.pull, (key,), {}, ids)
-        ar = _results().AsyncMapResult(self.client, result, "gather", False, self._label, mapping=mapping, timeout=self._timeout)
-        return self._finish(self._keep(ar), self._blocks(block))
-
-    def _gather_into_one(self, key: str, ids: list[int], mapping: maps.Map, parts: list) -> Any:
-        """The joined array, or None: the parts do not fit together, or are other ones meanwhile."""
-        whole, region, places = maps.room_for(self.client, mapping, parts)
-        if whole is None:
-            return None
-        results = [
-            self._submit_call(remote_calls.fill, (key, place), {}, [engine]) for engine, place in zip(ids, places)
-        ]
-        ar = self._keep(_results().AsyncResult(self.client, Results(results), "gather", False, self._label))
-        filled = self._finish(ar, True)
-        region.set_live(False)
-        return whole if filled is not ar and all(filled) else None
-
-    # --- files
-
-    def push_file(
-        self, name: str, path: Any, targets: Any = None, block: bool | None = None, track: bool | None = None
-    ) -> Any:
-        """As push() of the array in a ``.npy`` file, which is read straight into shared memory."""
-        from .. import files
-
-        return self.push({name: files.load(path, client=self.client)}, targets, block, track)
-
-    def scatter_file(
-        self, name: str, path: Any, dist: str = "b", flatten: bool = False, targets: Any = None, block: bool | None = None
-    ) -> Any:
-        """As scatter() of the array in a ``.npy`` file, which is read straight into shared memory."""
-        from .. import files
-
-        return self.scatter(name, files.load(path, client=self.client), dist, flatten, targets, block)
-
-    def save(self, name: str, path: Any, dist: str = "b", targets: Any = None) -> None:
-        """Writes what the engines have under a name into a ``.npy`` file, when it is there.
-
-        Parameters
-        ----------
-        name : str
-            An array, with one engine as the target; with several its parts, as gather() joins them.
-        path : path
-            ``.npy`` is appended if it does not end so. A file of that name is replaced when all is written.
-        """
-        from .. import files
-
-        ids, single = self._targets(targets)
-        array = self.pull(name, ids[0], block=True) if single else self.gather(name, dist, ids, block=True)
-        files.save(path, array)
-
     # --- modules and serializers
 
     def sync_imports(self, local: bool = True, quiet: bool = False) -> Any:
@@ -604,35 +480,3 @@ def _without_block(options: dict) -> dict:
     if "block" in options:
         raise TypeError("map_sync() and map_async() take no 'block': that is what their names say")
     return options
-
-
-def _name(f: Any) -> str:
-    return getattr(f, "__name__", None) or type(f).__name__
-
-
-def _dump_call(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
-    """The pickle of a call and its buffers; TypeError in words for what cannot be sent."""
-    if not callable(f) and type(f) is not reference.Reference:
-        raise TypeError(f"f must be callable, and {f!r} is not")
-    try:
-        plain = _serialize.dumps_plainly(f, args, kwargs)
-        if plain is not None:
-            return plain
-        if type(f) is reference.Reference or reference.holds(args, kwargs):
-            return _serialize.dumps((reference.call_resolved, (f, args, kwargs), {}))
-        return _serialize.dumps((f, args, kwargs))
-    except Exception as e:
-        raise TypeError(f"{_culprit(f, args, kwargs)} cannot be sent: {type(e).__name__}: {e}") from e
-
-
-def _culprit(f: Any, args: tuple, kwargs: dict) -> str:
-    """Which part of a call cannot be pickled, in words."""
-    parts = [(f"the function {_name(f)}", f)]
-    parts += [(f"argument {i + 1} of {_name(f)}", a) for i, a in enumerate(args)]
-    parts += [(f"argument {k!r} of {_name(f)}", a) for k, a in kwargs.items()]
-    for what, part in parts:
-        try:
-            _serialize.dumps(part)
-        except Exception:
-            return f"{what}, of type {type(part).__name__},"
-    return f"the call of {_name(f)}"

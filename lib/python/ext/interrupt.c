@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * interrupt.c - an engine's signal handlers.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "interrupt.h"
+
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+
+/* One engine a process: signal handlers have no other way to find it. */
+_Atomic int px_interrupt_stop;
+static _Atomic int request_runs;
+static struct px_engine *watched;
+
+/*
+ * A signal that comes after Python last looked for signals, and before the system call that it is
+ * about to make, is noticed when that call returns: never, if it is pause() or a long sleep. So
+ * the signal comes once more, a moment later and with no meaning of its own, to end such a call.
+ */
+#define NUDGE_NS 20000000
+
+static timer_t nudge;
+
+static int make_nudge(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
+				  .sigev_signo = PX_SIGNAL_INTERRUPT };
+
+	event._sigev_un._tid = gettid();
+	return timer_create(CLOCK_MONOTONIC, &event, &nudge) < 0 ?
+		       px_fail_errno("making an engine's timer") :
+		       0;
+}
+
+static void interrupt_python(void)
+{
+	static const struct itimerspec once = { .it_value.tv_nsec = NUDGE_NS };
+
+	PyErr_SetInterruptEx(SIGINT);
+	(void)timer_settime(nudge, 0, &once, NULL);
+}
+
+static void on_interrupt(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)info, (void)context;
+	/* An idle engine has nothing to interrupt. */
+	if (atomic_load(&request_runs))
+		interrupt_python();
+}
+
+/* Whether the client of the request that runs wants it interrupted. */
+static int interrupt_wanted(void)
+{
+	const struct px_link *link = watched ? watched->running : NULL;
+
+	return link && px_link_interrupted(link, atomic_load_explicit(&watched->running_id,
+								      memory_order_relaxed));
+}
+
+static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)context;
+	if (info->si_code != SI_TIMER && atomic_load(&request_runs) && interrupt_wanted())
+		interrupt_python();
+}
+
+static void on_terminate(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)info, (void)context;
+	atomic_store(&px_interrupt_stop, 1);
+	/* What runs is interrupted: the loop then sees that it has to stop. */
+	if (atomic_load(&request_runs))
+		interrupt_python();
+}
+
+static void install(int number, void (*handler)(int, siginfo_t *, void *))
+{
+	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(number, &action, NULL);
+}
+
+int px_interrupt_watch(struct px_engine *engine)
+{
+	int rc = watched ? 0 : make_nudge();
+
+	if (rc < 0)
+		return rc;
+	watched = engine;
+	install(SIGINT, on_interrupt);
+	install(PX_SIGNAL_INTERRUPT, on_aimed_interrupt);
+	install(SIGTERM, on_terminate);
+	return 0;
+}
+
+void px_interrupt_begin(void)
+{
+	atomic_store(&request_runs, 1);
+	/* A signal of a moment ago may have found nothing that ran. */
+	if (interrupt_wanted())
+		interrupt_python();
+}
+
+void px_interrupt_end(void)
+{
+	atomic_store(&request_runs, 0);
+	if (PyErr_CheckSignals() < 0)
+		PyErr_Clear();
+}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sequences in parts, one for each engine; and files of them."""
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from . import map as maps
+from . import remote_calls
+from .results import Results
+
+
+class Parts:
+    """What a DirectView does with parts."""
+
+    def scatter(
+        self: Any,
+        key: str,
+        seq: Sequence,
+        dist: str = "b",
+        flatten: bool = False,
+        targets: Any = None,
+        block: bool | None = None,
+        track: bool | None = None,
+    ) -> Any:
+        """Cuts a sequence into one part for each engine and assigns them.
+
+        A numpy array is copied into shared memory once, and not at all if it lies there already;
+        each engine gets its part of it.
+
+        Parameters
+        ----------
+        dist : 'b' or 'r'
+            Blocks, or every n-th element.
+        flatten : bool
+            Whether a part of one element is assigned bare.
+
+        Returns
+        -------
+        AsyncResult, or with block None.
+        """
+        try:
+            len(seq)
+        except TypeError:
+            raise TypeError(f"scatter takes a sequence, not {type(seq).__name__}") from None
+        mapping = maps.by_name(dist)
+        ids, _ = self._targets(targets)
+        self._check_alive(ids)
+        parts, copied = maps.shared_parts(self.client, mapping, seq, len(ids))
+        flags = 0 if copied else self._track_flag(track)
+        if flatten:
+            parts = [part[0] if len(part) == 1 else part for part in parts]
+        results: list = []
+        try:
+            for part, engine in zip(parts, ids):
+                results.append(self._submit_call(remote_calls.push, ({key: part},), {}, [engine], flags))
+        except BaseException:
+            # all of it or nothing
+            for engine in ids[: len(results)]:
+                self._submit_call(remote_calls.drop, (key,), {}, [engine])
+            raise
+        from .asyncresult import AsyncResult
+
+        ar = self._keep(AsyncResult(self.client, Results(results), "scatter", False, self._label, timeout=self._timeout))
+        got = self._finish(ar, self._blocks(block))
+        return ar if got is ar else None
+
+    def gather(self: Any, key: str, dist: str = "b", targets: Any = None, block: bool | None = None) -> Any:
+        """The parts that the engines have under a name, joined.
+
+        With block, large arrays are not sent: the result is allocated here, in shared memory, and
+        the engines write their parts into it side by side.
+
+        Returns
+        -------
+        AsyncMapResult, or with block an array (parts are arrays), a list (lists, tuples),
+        or a list of the parts.
+        """
+        mapping = maps.by_name(dist)
+        ids, _ = self._targets(targets)
+        self._check_alive(ids)
+        if self._blocks(block) and self._timeout is None:
+            parts = self._call_at_once(remote_calls.part, (key,), {}, ids, False)
+            if not any(type(part) is remote_calls.Part for part in parts):
+                return mapping.join(parts)
+            whole = self._gather_into_one(key, ids, mapping, parts)
+            if whole is not None:
+                return whole
+        from .asyncresult import AsyncMapResult
+
+        result = self._submit_call(remote_calls.pull, (key,), {}, ids)
+        ar = AsyncMapResult(self.client, result, "gather", False, self._label, mapping=mapping, timeout=self._timeout)
+        return self._finish(self._keep(ar), self._blocks(block))
+
+    def _gather_into_one(self: Any, key: str, ids: list[int], mapping: maps.Map, parts: list) -> Any:
+        """The joined array, or None: the parts do not fit together, or are other ones meanwhile."""
+        whole, region, places = maps.room_for(self.client, mapping, parts)
+        if whole is None:
+            return None
+        results = [
+            self._submit_call(remote_calls.fill, (key, place), {}, [engine]) for engine, place in zip(ids, places)
+        ]
+        from .asyncresult import AsyncResult
+
+        ar = self._keep(AsyncResult(self.client, Results(results), "gather", False, self._label))
+        filled = self._finish(ar, True)
+        region.set_live(False)
+        return whole if filled is not ar and all(filled) else None
+
+    def push_file(
+        self: Any, name: str, path: Any, targets: Any = None, block: bool | None = None, track: bool | None = None
+    ) -> Any:
+        """As push() of the array in a ``.npy`` file, which is read straight into shared memory."""
+        from .. import files
+
+        return self.push({name: files.load(path, client=self.client)}, targets, block, track)
+
+    def scatter_file(
+        self: Any, name: str, path: Any, dist: str = "b", flatten: bool = False, targets: Any = None, block: bool | None = None
+    ) -> Any:
+        """As scatter() of the array in a ``.npy`` file, which is read straight into shared memory."""
+        from .. import files
+
+        return self.scatter(name, files.load(path, client=self.client), dist, flatten, targets, block)
+
+    def save(self: Any, name: str, path: Any, dist: str = "b", targets: Any = None) -> None:
+        """Writes what the engines have under a name into a ``.npy`` file, when it is there.
+
+        Parameters
+        ----------
+        name : str
+            An array, with one engine as the target; with several its parts, as gather() joins them.
+        path : path
+            ``.npy`` is appended if it does not end so. A file of that name is replaced when all is written.
+        """
+        from .. import files
+
+        ids, single = self._targets(targets)
+        array = self.pull(name, ids[0], block=True) if single else self.gather(name, dist, ids, block=True)
+        files.save(path, array)
