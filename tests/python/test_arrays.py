@@ -177,6 +177,17 @@ def test_track_of_a_map_and_of_parts(pool):
     assert ar.holders == [0, 2, 3] and ar.split()[1].sent
     view.execute("a = 0", block=True)
     ar.wait_for_send(10)
+    ar = view.map_async(lambda row: float(row.sum()), a.reshape(8, -1))
+    assert ar.get(10) == [N / 2] * 8
+    ar.wait_for_send(10)
+    view.execute("kept = []", block=True)
+    view.track = False
+    ar = view.map(lambda row: kept.append(row), a.reshape(8, -1), track=True, block=False)  # noqa: F821
+    ar.get(10)
+    assert not ar.sent and ar.holders == [0, 1, 2, 3]
+    view.execute("kept.clear()", block=True)
+    ar.wait_for_send(10)
+    view.track = True
     copied = view.scatter("a", np.ones(4 * N), block=False)
     copied.get(10)
     assert copied.sent  # the array itself was copied

@@ -214,8 +214,13 @@ class Live:
         return memoryview, (pickle.PickleBuffer(self.memory),)
 
 
-#: Reduces an array over live memory, None for another one; set with the first live array.
-reduce_live: Any = None
+def live_under(array: Any) -> Any:
+    """The live Region that a numpy array lies in, else None."""
+    base = array.base
+    while base is not None and type(base) is not Region:
+        base = getattr(base, "base", None)
+    return base if base is not None and base.live else None
+
 
 #: What pickles everything instead of this module's picklers, after use(); None: they do.
 _other: Any = None
@@ -254,10 +259,10 @@ class _Array:
 
 def _is_plain_array(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
-    if numpy is None or type(value) is not numpy.ndarray or value.dtype.kind not in "biufc" or reduce_live is not None:
+    if numpy is None or type(value) is not numpy.ndarray or value.dtype.kind not in "biufc" or not value.size:
         return False
     flags = value.flags
-    return flags.c_contiguous and flags.writeable and value.size > 0
+    return flags.c_contiguous and flags.writeable and live_under(value) is None
 
 
 #: Says that plain pickle will not do.
@@ -325,7 +330,7 @@ class _Buffers:
         if self.in_band or len(self.found) >= BUFFERS_MAX:
             return True
         memory = buffer.raw()
-        if memory.nbytes < OUT_OF_BAND and (reduce_live is None or not _is_live(memory)):
+        if memory.nbytes < OUT_OF_BAND and not _is_live(memory):
             return True
         self.found.append(buffer)
         return False
@@ -343,10 +348,10 @@ def _reduce(obj: Any) -> Any:
 
 def _reduce_array(array: Any) -> Any:
     """A large array with gaps is made contiguous: numpy would copy it into the stream twice."""
-    if reduce_live is not None:
-        reduced = reduce_live(array)
-        if reduced is not None:
-            return reduced
+    if array.size and live_under(array) is not None:
+        from . import arrays
+
+        return arrays.reduce_live(array)
     flags = array.flags
     if array.nbytes < OUT_OF_BAND or array.dtype.hasobject:
         return NotImplemented

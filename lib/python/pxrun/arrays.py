@@ -167,23 +167,12 @@ def _live(memory: Any, shape: Any, dtype: Any, order: Any = "C") -> tuple[Any, A
     array, region = _new(memory, shape, dtype, order)
     if region is not None:
         region.set_live(True)
-        _serialize.reduce_live = _reduce_live
     return array, region
 
 
-def _region_under(array: Any) -> Any:
-    """The live region that an array lies in, else None."""
-    base = array
-    while isinstance(base, numpy.ndarray):
-        base = base.base
-    return base if type(base) is _pxrun.Region and base.live else None
-
-
-def _reduce_live(array: Any) -> tuple | None:
-    """How an array over a live region is pickled: as a view, whatever its strides. None: it is another."""
-    region = _region_under(array)
-    if region is None or not array.size:
-        return None
+def reduce_live(array: Any) -> tuple:
+    """How an array over a live region is pickled: as a view, whatever its strides."""
+    region = _serialize.live_under(array)
     low, high = _bounds(array)
     start = _bounds(numpy.frombuffer(region, "u1"))[0]
     part = _serialize.Live(memoryview(region)[low - start : high - start])

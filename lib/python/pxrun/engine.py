@@ -244,9 +244,8 @@ def _be_engine(birth, segment, log):
 
 def _share_arrays():
     """Large numpy arrays lie in shared memory from the start, so that results need not be copied there."""
-    if "numpy" in sys.modules:
-        with contextlib.suppress(ImportError):  # built for another numpy, or not at all
-            importlib.import_module("pxrun._numpy").install()
+    if "pxrun._numpy" in sys.modules:
+        sys.modules["pxrun._numpy"].install()
 
 
 def _stream(fd):
@@ -271,6 +270,9 @@ def _preload(names):
         except ImportError as error:
             if name not in _CUSTOMARY:
                 print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
+    if "numpy" in sys.modules:
+        with contextlib.suppress(ImportError):  # built for another numpy, or not at all
+            importlib.import_module("pxrun._numpy")
 
 
 def _reason_not_to_fork():

@@ -2,6 +2,7 @@
 """Sequences in parts, one for each engine; and files of them."""
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Sequence
 
 from . import map as maps
@@ -56,7 +57,8 @@ class Parts:
         except BaseException:
             # all of it or nothing
             for engine in ids[: len(results)]:
-                self._submit_call(remote_calls.drop, (key,), {}, [engine])
+                with contextlib.suppress(Exception):
+                    self._submit_call(remote_calls.drop, (key,), {}, [engine])
             raise
         from .asyncresult import AsyncResult
 

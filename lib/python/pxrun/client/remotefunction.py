@@ -98,7 +98,7 @@ class ParallelFunction(RemoteFunction):
         results = []
         for i, engine in enumerate(targets[:parts]):
             arguments = [self.mapping.partition(s, i, parts) for s in sequences]
-            results.append(view._submit_call(f, tuple(arguments), {}, [engine]))
+            results.append(view._submit_call(f, tuple(arguments), {}, [engine], view._track_flag()))
         from .asyncresult import AsyncMapResult
 
         ar = AsyncMapResult(

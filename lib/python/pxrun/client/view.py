@@ -270,7 +270,7 @@ class DirectView(Parts):
         AsyncMapResult, or with block a list in the order of the elements.
         """
         mapped = ParallelFunction(self, f, block=self._blocks(block), return_exceptions=return_exceptions)
-        with self.temp_flags(label=label or self._label):
+        with self.temp_flags(label=label or self._label, track=self._track if track is None else track):
             return mapped.map(*sequences)
 
     def map_async(self, f: Callable, *sequences: Any, **options: Any) -> Any:
