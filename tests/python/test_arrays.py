@@ -416,7 +416,7 @@ def test_accounts(pool):
     assert now["client"]["used"] - before["client"]["used"] == 10 << 20
     assert now["engines"][0]["used"] - before["engines"][0]["used"] >= 20 << 20
     assert now["engines"][0]["size"] == now["engines"][0]["used"] + now["engines"][0]["warm"]
-    assert now["clients"][os.getpid()] == now["client"]
+    assert {"pid": os.getpid(), **now["client"]} in now["clients"]
     assert now["used"] >= now["client"]["size"] + now["engines"][0]["size"] and now["size"] >= now["used"] + now["free"] > 0
     assert now["limit"] in ("arena", "machine", "cgroup", "mount") and now["huge_pages"] in (None, "mount", "shmem")
     del a
@@ -556,3 +556,38 @@ def test_copy_of_bytes(pool):
         pxrun._pxrun.copy(bytearray(3), b"ab")
     with pytest.raises((BufferError, TypeError)):
         pxrun._pxrun.copy(b"abc", b"abc")
+
+
+# --- a client that is killed
+
+CLIENT = """
+import sys, pxrun
+rc = pxrun.Client(sys.argv[1])
+a = pxrun.full(1 << 20, 7.0)
+ar = rc[0].push({"a": a}, block=False, track=True)
+ar.get(10)
+print("pushed", flush=True)
+ar.wait_for_send()
+"""
+
+
+def clients_bytes(rc):
+    """What clients have of the arena, dead ones too."""
+    memory = rc.memory()
+    return memory["used"] - sum(engine["size"] for engine in memory["engines"].values())
+
+
+def test_client_killed_with_a_tracker_pending():
+    with pxrun.Cluster(n=1) as rc:
+        before = clients_bytes(rc)
+        client = subprocess.Popen([sys.executable, "-c", CLIENT, rc.connection_file], stdout=subprocess.PIPE, text=True)
+        assert client.stdout.readline() == "pushed\n"
+        client.kill()
+        client.wait()
+        assert rc[0]["a"].sum() == 7 << 20  # who holds it may go on reading
+        assert clients_bytes(rc) - before >= 8 << 20
+        rc[0].execute("del a", block=True)
+        end = time.monotonic() + 20
+        while clients_bytes(rc) > before and time.monotonic() < end:
+            time.sleep(0.01)
+        assert clients_bytes(rc) == before

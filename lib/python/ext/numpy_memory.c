@@ -13,6 +13,8 @@
 #define NPY_TARGET_VERSION NPY_1_22_API_VERSION
 #include <numpy/arrayobject.h>
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "numpy_memory.h"
@@ -101,9 +103,26 @@ static struct PyModuleDef definition = {
 	.m_methods = functions,
 };
 
+/* Another major version would refuse us as well, but in a page of words on stderr. */
+static bool is_like_ours(void)
+{
+	PyObject *numpy = PyImport_ImportModule("numpy");
+	PyObject *version = numpy ? PyObject_GetAttrString(numpy, "__version__") : NULL;
+	const char *text = version ? PyUnicode_AsUTF8AndSize(version, NULL) : NULL;
+	bool alike = text && atoi(text) == NPY_VERSION >> 24;
+
+	Py_XDECREF(version);
+	Py_XDECREF(numpy);
+	if (!alike && !PyErr_Occurred())
+		PyErr_Format(PyExc_ImportError, "built for numpy %d", NPY_VERSION >> 24);
+	return alike;
+}
+
 PyMODINIT_FUNC PyInit__numpy(void);
 PyMODINIT_FUNC PyInit__numpy(void)
 {
+	if (!is_like_ours())
+		return NULL;
 	import_array();
 	memory = PyCapsule_Import(PX_MEMORY_CAPSULE, 0);
 	return memory ? PyModule_Create(&definition) : NULL;

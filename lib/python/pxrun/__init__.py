@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._pxrun import VERSION as __version__
 
+#: The version as numbers.
+version_info = tuple(int(part) for part in __version__.split(".") if part.isdigit())
+
 if TYPE_CHECKING:
     from . import error
     from .arrays import asarray, empty, empty_like, full, shared, zeros
@@ -77,7 +80,7 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", "error", *_HOME]
+__all__ = ["__version__", "error", "version_info", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

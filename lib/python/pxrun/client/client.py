@@ -440,7 +440,7 @@ class Client:
             ``size``: the arena; ``used``: what of it members have; ``free``: what can still be had, and
             ``limit``: what it is bounded by ('arena', 'machine', 'cgroup' or 'mount'); ``huge_pages``:
             where they come from, or None. ``client`` (this one), ``engines`` (by id) and ``clients``
-            (all, by process id) say of each member: ``size``: what it has; ``used``: what of that
+            (a list, with ``pid``) say of each member: ``size``: what it has; ``used``: what of that
             arrays and messages take; ``warm``: what waits to be used again; ``given_back``: so far.
         """
         state = json.loads(self.status())
@@ -454,7 +454,7 @@ class Client:
             "huge_pages": state["segment"]["huge_pages"],
             "client": {"size": size, "used": used, "warm": size - used, "given_back": given_back},
             "engines": {engine["id"]: _holdings(engine) for engine in state["engines"]},
-            "clients": {client["pid"]: _holdings(client) for client in state["clients"]},
+            "clients": [{"pid": client["pid"], **_holdings(client)} for client in state["clients"]],
         }
 
     def gc(self) -> int:
