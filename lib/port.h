@@ -211,7 +211,7 @@ int px_port_show(struct px_port *port, uint64_t bytes, struct px_region **out);
 /* The caller's code has lost sight of it. Any thread, also after px_port_close(). */
 void px_port_hide(struct px_port *port, struct px_region *region);
 /*
- * The memory as something to send: where it lies, if that is a large region of ours, else a copy of it. PX_ENOMEM. px_parts_free() when it was sent.
+ * The memory as something to send: where it lies, if that is a large region of ours that may be lent, else a copy of it. PX_ENOMEM. px_parts_free() when it was sent.
  */
 int px_port_pack(struct px_port *port, const void *data, uint64_t bytes, struct px_part *out);
 /* Copies into a new region; bytes may be 0. As px_port_pack(). */

@@ -61,7 +61,7 @@ int px_port_pack(struct px_port *port, const void *data, uint64_t bytes, struct 
 	if (port->shown && bytes) {
 		out->bytes = bytes;
 		out->region = px_region_find(port->arena, data, bytes, &out->skip);
-		if (out->region && !out->region->forked)
+		if (out->region && px_region_lendable(out->region))
 			return 0;
 		if (out->region)
 			px_region_release(out->region);

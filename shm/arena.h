@@ -39,6 +39,7 @@ struct px_region {
 	_Atomic uint32_t holds;
 	_Atomic bool shown; /* its owner's own code works with it: what is lent may change */
 	bool live;          /* whoever it is lent to writes into it, too */
+	bool ordinary;      /* its owner's code takes it for memory like any other: it is sent as a copy */
 	bool forked;        /* private since a fork: what is written there is not in the segment */
 };
 
@@ -55,6 +56,11 @@ int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out
  */
 struct px_region *px_region_find(struct px_arena *arena, const void *at, uint64_t bytes,
 				 uint64_t *skip);
+/* Whether it may be lent as it is, as far as its owner's code knows what that means. */
+static inline bool px_region_lendable(const struct px_region *region)
+{
+	return !region->ordinary && !region->forked;
+}
 void px_region_hold(struct px_region *region);
 /* Lets go; the last one gives the memory back to the arena, warm. */
 void px_region_release(struct px_region *region);

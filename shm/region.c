@@ -93,7 +93,7 @@ int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out
 	}
 	region->bytes = bytes;
 	region->arena = arena;
-	region->live = region->forked = false;
+	region->live = region->ordinary = region->forked = false;
 	atomic_init(&region->holds, 1);
 	atomic_init(&region->shown, false);
 	set_start(region, region);

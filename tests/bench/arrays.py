@@ -11,6 +11,7 @@ import sys
 import time
 
 import array_peers
+import functions
 import measure
 import numpy
 
@@ -121,9 +122,7 @@ def array_no_copy(quick):
             array = pxrun.zeros(size, "u1")
             one = _median_us(lambda: rc[0].push({"a": array}, block=True), quick)
             four = _median_us(lambda: rc[:].push({"a": array}, block=True), quick)
-            rc[0].execute(f"import pxrun\ndef owned(): return pxrun.empty({size}, 'u1')", block=True)
-            owned = pxrun.Reference("owned")
-            back = _median_us(lambda: rc[0].apply_sync(owned), quick)
+            back = _median_us(lambda: rc[0].apply_sync(functions.owned, size), quick)
             rows += [
                 (f"push of a shared array, {_label(size)}, to 1", "µs", {"pxrun": one}, "≤ 25"),
                 (f"push of a shared array, {_label(size)}, to 4", "µs", {"pxrun": four}, "≤ 60"),
@@ -218,7 +217,6 @@ def array_large(quick):
 
 def array_kernels(quick):
     """numpy in an engine, whose large arrays lie in shared memory, beside numpy here."""
-    import functions
     import pxrun
 
     here, there = [], []

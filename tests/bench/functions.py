@@ -114,3 +114,10 @@ def kernels():
             best = min(best, (time.perf_counter() - begin) / times)
         found[name] = best
     return found
+
+
+def owned(size):
+    """An array in the engine's shared memory, which it does not keep."""
+    import pxrun
+
+    return pxrun.empty(size, "u1")

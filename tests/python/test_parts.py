@@ -114,11 +114,15 @@ def test_gather_is_an_array_like_others(pool):
     view.scatter("a", np.arange(8 * N), block=True)
     got = view.gather("a", block=True)
     assert region_of(got) is not None and not region_of(got).live
+    assert pxrun.asarray(got) is not got
     view.execute("a[:] = 0", block=True)
     assert np.array_equal(got, np.arange(8 * N))
-    view.push({"got": got}, block=True)
+    ar = view.push({"got": got, "part": got[:N]}, block=False, track=True)
+    ar.get(10)
+    assert ar.sent
+    got[5] = 7  # as with any array, what was sent is not changed by it
     pool[0].execute("got[:] = 0", block=True)
-    assert got[-1] == 8 * N - 1
+    assert got[-1] == 8 * N - 1 and view.pull("int(part[5])", block=True) == [5] * 4
 
 
 def test_gather_of_ragged_and_mixed(pool):

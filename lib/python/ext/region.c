@@ -48,6 +48,14 @@ static PyObject *region_set_live(PyObject *self, PyObject *flag)
 	Py_RETURN_NONE;
 }
 
+static PyObject *region_set_ordinary(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	of(self)->live = false;
+	of(self)->ordinary = true;
+	Py_RETURN_NONE;
+}
+
 static PyObject *region_live(PyObject *self, void *unused)
 {
 	(void)unused;
@@ -58,6 +66,9 @@ static PyMethodDef methods[] = {
 	{ "set_live", region_set_live, METH_O,
 	  "set_live(flag)\n\nWhether who receives it from now on works in this very memory, instead of a "
 	  "view of its own." },
+	{ "set_ordinary", region_set_ordinary, METH_NOARGS,
+	  "set_ordinary()\n\nFrom now on it is copied when it is sent, as memory that nobody knows to be "
+	  "shared." },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -109,6 +120,7 @@ PyObject *px_region_object(struct px_port *port, PyObject *bytes)
 PyObject *px_region_has(struct px_port *port, PyObject *object)
 {
 	struct px_region *region;
+	bool lendable;
 	uint64_t skip;
 	Py_buffer view;
 
@@ -118,8 +130,9 @@ PyObject *px_region_has(struct px_port *port, PyObject *object)
 	PyBuffer_Release(&view);
 	if (!region)
 		Py_RETURN_FALSE;
+	lendable = px_region_lendable(region);
 	px_region_release(region);
-	Py_RETURN_TRUE;
+	return PyBool_FromLong(lendable);
 }
 
 /* copy(to, from): the bytes of one buffer into another of the same size. */

@@ -16,7 +16,7 @@
 
 /* A new Region of so many bytes (an int above 0). NULL with an exception. */
 PyObject *px_region_object(struct px_port *port, PyObject *bytes);
-/* Whether an object with the buffer protocol lies in one. NULL with an exception. */
+/* Whether an object with the buffer protocol lies in one that can be lent. NULL with an exception. */
 PyObject *px_region_has(struct px_port *port, PyObject *object);
 int px_add_region(PyObject *module);
 

@@ -105,7 +105,7 @@ class Parts:
 
         ar = self._keep(AsyncResult(self.client, Results(results), "gather", False, self._label))
         filled = self._finish(ar, True)
-        region.set_live(False)
+        region.set_ordinary()  # whoever gathers has not asked for an array that is lent
         return whole if filled is not ar and all(filled) else None
 
     def push_file(
