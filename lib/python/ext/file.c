@@ -96,7 +96,21 @@ static int finish_piece(const struct move *move, uint64_t index, int moved)
 	return move_plainly(rest);
 }
 
-/* All that is under way is waited for, also after a failure: the memory is the caller's again. */
+/* After a failure of the ring itself: the memory is the caller's again when all is back. */
+static int give_up(struct io_uring *ring, uint64_t away, int error)
+{
+	struct io_uring_cqe *cqe;
+
+	away -= io_uring_sq_ready(ring); /* never submitted */
+	while (away && io_uring_wait_cqe(ring, &cqe) == 0) {
+		io_uring_cqe_seen(ring, cqe);
+		away--;
+	}
+	errno = error;
+	return px_fail_errno("waiting for a file");
+}
+
+/* All that is under way is waited for, also after a failure of a piece. */
 static int move_by_ring(struct io_uring *ring, const struct move *move)
 {
 	uint64_t pieces = (move->bytes + PIECE_BYTES - 1) / PIECE_BYTES, next = 0, away = 0;
@@ -109,10 +123,8 @@ static int move_by_ring(struct io_uring *ring, const struct move *move)
 		for (; away < DEPTH && next < pieces && rc == 0; away++)
 			submit_piece(ring, move, next++);
 		waited = io_uring_submit_and_wait(ring, 1);
-		if (waited < 0 && waited != -EINTR) {
-			errno = -waited;
-			return px_fail_errno("waiting for a file");
-		}
+		if (waited < 0 && waited != -EINTR && waited != -EAGAIN && waited != -EBUSY)
+			return give_up(ring, away, -waited);
 		while (away && io_uring_peek_cqe(ring, &cqe) == 0) {
 			int done = finish_piece(move, cqe->user_data, cqe->res);
 
