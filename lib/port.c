@@ -220,12 +220,15 @@ int px_port_wait(struct px_port *port, uint32_t why, uint64_t timeout_ns, int (*
 		 int (*on_nap)(void *ctx), void *ctx)
 {
 	uint64_t base = port->segment->header->spin_ns, began = px_os.now_ns();
+	/* A guess, which of two threads may say: relaxed. */
+	uint64_t spin = atomic_load_explicit(&port->spin_ns, memory_order_relaxed);
 	int rc;
 
-	if (port->spin_ns < base)
-		port->spin_ns = base;
-	rc = px_doorbell_wait(port->bell, why, port->spin_ns, timeout_ns, ready, on_nap, ctx);
-	port->spin_ns = px_doorbell_spin_next(port->spin_ns, base, px_os.now_ns() - began);
+	if (spin < base)
+		spin = base;
+	rc = px_doorbell_wait(port->bell, why, spin, timeout_ns, ready, on_nap, ctx);
+	spin = px_doorbell_spin_next(spin, base, px_os.now_ns() - began);
+	atomic_store_explicit(&port->spin_ns, spin, memory_order_relaxed);
 	return rc;
 }
 

@@ -49,7 +49,7 @@ struct px_port {
 	struct px_link *links[PX_MEMBERS_MAX];
 	struct px_port *next; /* of this process's ports */
 	struct px_maps maps;
-	uint64_t spin_ns; /* how long to look for news before sleeping, lately */
+	_Atomic uint64_t spin_ns; /* how long to look for news before sleeping, lately */
 	uint32_t generation; /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
 	bool closed;    /* only loans and shown regions keep it */
@@ -219,7 +219,7 @@ int px_port_copy(struct px_port *port, const void *data, uint64_t bytes, struct 
 /* Lets go of the regions; frees the array, which came from malloc. */
 void px_parts_free(struct px_part *parts, uint32_t count);
 
-/* px_doorbell_wait() on our bell. One thread at a time. */
+/* px_doorbell_wait() on our bell. */
 int px_port_wait(struct px_port *port, uint32_t why, uint64_t timeout_ns, int (*ready)(void *ctx),
 		 int (*on_nap)(void *ctx), void *ctx);
 
