@@ -10,22 +10,10 @@ import time
 
 import numpy as np
 import pytest
+from regions import N, region_of, used
 
 import pxrun
 from pxrun import error
-
-N = 40_000  # doubles: more than what is pickled or copied by the engine
-
-
-def region_of(array):
-    while isinstance(array, np.ndarray):
-        array = array.base
-    return array if type(array) is pxrun._pxrun.Region else None
-
-
-def used(pool):
-    """Bytes of this client's arena that somebody holds."""
-    return pool.memory()["client"]["used"]
 
 
 # --- making them
