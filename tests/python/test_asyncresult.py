@@ -203,7 +203,7 @@ def test_split_and_join(pool):
     ar = pool[:].apply_async(os.getpid)
     parts = ar.split()
     assert [type(p) for p in parts] == [AsyncResult] * 4 and ar.split() is parts
-    assert [p.get() for p in parts] == [[pid] for pid in ar.get()]
+    assert [p.get() for p in parts] == ar.get()
     assert [p.msg_ids for p in parts] == [[i] for i in ar.msg_ids]
     joined = AsyncResult.join(*parts)
     assert joined.get() == ar.get() and joined.targets == ar.targets and joined.msg_ids == ar.msg_ids
@@ -223,7 +223,7 @@ def test_split_of_a_map_gives_chunks(pool):
 def test_split_shares_values_that_can_be_read_once(pool):
     ar = pool[:].apply_async(bytearray, 100_000)
     parts = ar.split()
-    assert len(parts[2].get()[0]) == 100_000 and parts[2].get()[0] is ar.get()[2]
+    assert len(parts[2].get()) == 100_000 and parts[2].get() is ar.get()[2]
 
 
 # --- metadata

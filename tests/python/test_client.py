@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import pxrun
-from pxrun import AsyncResult, Client, EngineError, RemoteError, TaskAborted
+from pxrun import AsyncResult, Client, EngineError, NoPoolError, RemoteError, TaskAborted
 
 
 @pytest.fixture
@@ -62,6 +62,15 @@ def test_ctor_waits_for_the_pool(tmp_path, monkeypatch):
         thread.join(20)
         assert found[0].ids == [0]
         found[0].close()
+
+
+def test_ctor_says_that_it_waits(capsys):
+    with pytest.raises(NoPoolError, match="pxrun start"):
+        Client(profile="comes-never", timeout=0.05)
+    assert "Waiting up to 0.05 seconds" in capsys.readouterr().err
+    with pytest.raises(OSError):
+        Client(profile="comes-never", timeout=0)
+    assert capsys.readouterr().err == ""
 
 
 def test_second_process_attaches(pool):
@@ -140,6 +149,7 @@ def test_engines_generation_counts_restarts(rc):
 def test_wait_for_engines(rc):
     assert rc.wait_for_engines() is None
     assert rc.wait_for_engines(2, timeout=1) is None
+    assert rc.wait_for_engines(2, block=False).done()
     with pytest.raises(TimeoutError, match=r"5 engines not ready in 0.05 seconds. Currently ready: 3"):
         rc.wait_for_engines(5, timeout=0.05)
     future = rc.wait_for_engines(4, block=False)
@@ -176,11 +186,15 @@ def test_outstanding(pool, gate):
     assert ar.msg_ids[0] not in pool.outstanding
 
 
-def test_results_live_in_their_AsyncResult_and_nowhere_else(pool):
-    ar = pool[0].apply_async(bytes, 10)
+def test_results_live_in_their_AsyncResult_and_nowhere_else(pool, gate):
+    ar = pool[0].execute(gate.code(), block=False)
     msg_id = ar.msg_ids[0]
     assert pool.results[msg_id] is ar and pool.metadata[msg_id].engine_id == 0
+    gate.open()
     ar.get(10)
+    assert msg_id not in pool.results and msg_id not in pool.metadata
+    assert pool.metadata[msg_id].engine_id is None
+    assert pool.get_result(msg_id) is ar
     del ar
     gc.collect()
     assert msg_id not in pool.results and msg_id in pool.history
@@ -225,6 +239,7 @@ def test_get_result(pool):
     assert pool.get_result().get(10) == 2 or pool.get_result().get(10) == [2]
     assert pool.get_result(one) is one
     assert pool.get_result(one.msg_ids[0]) is one
+    assert pool.get_result(both.msg_ids[1]).get(10) == 2
     assert pool.get_result([one, both]).get(10) == [1, 2, 2]
     assert pool.get_result([-3]).get(10) == 1
     with pytest.raises(TypeError):
@@ -321,11 +336,18 @@ def test_clear_overtakes_what_waits(pool, gate):
     assert pool[0].apply_sync(lambda: __name__) == "__main__"
 
 
+def test_broadcast_view(pool):
+    view = pool.broadcast_view(is_coalescing=True, block=True)
+    assert isinstance(view, pxrun.BroadcastView) and isinstance(view, pxrun.DirectView) and view.is_coalescing
+    assert view.block and view.apply(abs, -1) == [1] * len(pool)
+    assert pool.broadcast_view([1]).targets == [1]
+
+
 def test_purge_results(pool):
     with Client(pool.connection_file) as client:
         ars = [client[i].apply_async(abs, -1) for i in range(3)]
         client.wait(ars)
-        for nothing in (client.purge_results, client.purge_local_results):
+        for nothing in (client.purge_results, client.purge_local_results, client.purge_hub_results):
             with pytest.raises(ValueError):
                 nothing()
         client.purge_results(ars[0])

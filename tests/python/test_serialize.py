@@ -423,6 +423,40 @@ def test_dataframe(one):
     assert one.apply_sync(lambda f: f, frame).equals(frame)
 
 
+def test_tensors(one):
+    torch = pytest.importorskip("torch")
+    tensors = [
+        torch.arange(100_000.0),
+        torch.arange(12).reshape(3, 4).T,
+        torch.ones(5, dtype=torch.bfloat16),
+        torch.ones(3, dtype=torch.complex64).conj(),
+        torch.tensor(7),
+        torch.empty(0, 3),
+        torch.eye(3).to_sparse(),
+        torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8),
+    ]
+    for tensor in tensors:
+        back = one.apply_sync(lambda t: t, tensor)
+        assert back.dtype is tensor.dtype and back.shape == tensor.shape and back.layout is tensor.layout
+        dense = [t.dequantize() if t.is_quantized else t.to_dense() for t in (back, tensor)]
+        assert torch.equal(*dense)
+    weight = one.apply_sync(lambda p: p, torch.nn.Parameter(torch.ones(10_000)))
+    assert type(weight) is torch.nn.Parameter and weight.requires_grad
+    assert one.apply_sync(lambda t: t.requires_grad, torch.ones(3, requires_grad=True))
+
+
+def test_tensor_over_a_region_is_not_copied(one):
+    torch = pytest.importorskip("torch")
+    array = pxrun.zeros(100_000)
+    ar = one.push({"tensor": torch.from_numpy(array)}, block=False, track=True)
+    ar.get(30)
+    assert ar.holders == [one.targets]
+    one.apply_sync(lambda: tensor.add_(1))  # noqa: F821
+    assert not array.any() and float(one["tensor.sum()"]) == array.size
+    one.execute("del tensor", block=True)
+    ar.wait_for_send(10)
+
+
 def test_python_without_cloudpickle_says_what_to_install(monkeypatch):
     from pxrun import _serialize
 

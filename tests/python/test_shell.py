@@ -5,6 +5,7 @@ import os
 import pytest
 
 import pxrun
+from pxrun import _pxrun
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +88,71 @@ def test_publish_data_is_seen_while_the_request_runs(rc, new_gate):
     ar.get(10)
     with pytest.raises(TypeError):
         pxrun.publish_data([1])
+
+
+def test_display_in_a_function_that_is_sent(rc):
+    pytest.importorskip("IPython")
+
+    def show():
+        from IPython.display import HTML, display
+
+        print("before")
+        display(HTML("<b>bold</b>"))
+
+    fresh = rc.cluster.start_engines_sync(1)[0]
+    ar = rc[fresh].apply_async(show)
+    ar.get(20)
+    (output,) = ar.outputs
+    assert output["data"]["text/html"] == "<b>bold</b>" and ar.stdout == "before\n"
+
+
+def test_names_of_a_prompt_are_known_without_importing_IPython(rc):
+    pytest.importorskip("IPython")
+    fresh = rc[rc.cluster.start_engines_sync(1)[0]]
+    ar = fresh.execute("display('shown')", block=True)
+    assert ar.outputs[0]["data"]["text/plain"] == "'shown'"
+    assert fresh.apply_sync(lambda: type(get_ipython()).__name__) == "Shell"  # noqa: F821
+    fresh.clear(block=True)
+    assert fresh.apply_sync(lambda: get_ipython() is not None)  # noqa: F821
+
+
+def test_rich_value_needs_no_import_by_the_user(rc):
+    pytest.importorskip("IPython")
+    fresh = rc[rc.cluster.start_engines_sync(1)[0]]
+    code = "class Rich:\n    def _repr_html_(self): return '<i>x</i>'\n    def _repr_png_(self): return b'png', {'width': 10}\nRich()"
+    reply = fresh.execute(code, silent=False, block=True).get()
+    assert reply._repr_html_() == "<i>x</i>" and reply._repr_latex_() is None
+    assert reply._repr_png_()[1] == {"width": 10}
+
+
+def test_inline_figures(rc):
+    pytest.importorskip("matplotlib")
+    ar = rc[1].execute("%matplotlib inline\nimport matplotlib.pyplot as plt\nlines = plt.plot([1, 2, 4])", block=True)
+    (output,) = ar.outputs
+    assert "image/png" in output["data"]
+    ar = rc[1].execute("%pylab inline", block=True)
+    assert rc[1].execute("plot(rand(100))", silent=False, block=True).outputs[0]["data"]["image/png"]
+    assert "no event loop for 'tk'" in rc[1].execute("%gui tk", block=True).stderr
+
+
+def test_callbacks_around_a_cell(rc):
+    pytest.importorskip("IPython")
+    code = "seen = []\nfor event in ('pre_execute', 'post_execute'):\n    get_ipython().events.register(event, lambda e=event: seen.append(e))"
+    rc[0].execute(code, block=True)
+    rc[0].execute("pass", block=True)
+    assert rc[0]["seen"] == ["post_execute", "pre_execute", "post_execute"]
+    rc[0].execute("get_ipython().events.register('pre_execute', lambda: 1 / 0)", block=True)
+    assert "ZeroDivisionError" in rc[0].execute("pass", block=True).stderr
+    rc[0].execute("for found in get_ipython().events.callbacks.values(): found.clear()", block=True)
+
+
+def test_interrupt_is_not_lost_in_the_shell(rc):
+    pytest.importorskip("IPython")
+    rc[1].execute("get_ipython()", block=True)
+    for i in range(3000):
+        endless = rc._core.submit(_pxrun.EXECUTE, _pxrun.EXECUTE_SILENT, [1], b"while True: pass", None)
+        while i % 2 and not endless.running(0):
+            pass
+        endless.interrupt(0)
+        assert endless.wait(10), i
+        assert endless.reply(0)[0] == _pxrun.EREMOTE

@@ -225,6 +225,21 @@ def test_targets_and_block_keywords_of_methods(pool):
     assert [e[3]["engine_id"] for e in caught.value.elist] == [0, 1, 3]
 
 
+def test_prepickled_is_pickled_once(pool):
+    class Counted:
+        pickled = 0
+
+        def __reduce__(self):
+            Counted.pickled += 1
+            return int, (7,)
+
+    value, f = pxrun.PrePickled(Counted()), pxrun.PrePickled(lambda x, y=0: x + y)
+    assert pool[:2].apply_sync(f, value, y=1) == [8, 8]
+    assert pool[0].apply_sync(f, [value][0]) == 7 and Counted.pickled == 1
+    assert pool[0].map_sync(f, range(3)) == [0, 1, 2]
+    assert "Counted" in repr(value)
+
+
 def test_reference(pool):
     view = pool[:]
     for one in pool:

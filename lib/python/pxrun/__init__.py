@@ -25,15 +25,18 @@ from ._pxrun import VERSION as __version__
 version_info = tuple(int(part) for part in __version__.split(".") if part.isdigit())
 
 if TYPE_CHECKING:
+    from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
+
     from . import error
     from .arrays import asarray, empty, empty_like, full, shared, zeros
     from .client.asyncresult import AsyncMapResult, AsyncResult
     from .client.client import Client
     from .client.dependency import depend, dependent, require
-    from .client.reference import Reference
     from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
-    from .client.view import DirectView
+    from .client.view import BroadcastView, DirectView
     from .cluster import Cluster
+    from .datapub import publish_data
+    from .serialize import PrePickled, Reference
     from .error import (
         AlreadyDisplayedError,
         ArenaError,
@@ -56,20 +59,20 @@ if TYPE_CHECKING:
         UnmetDependency,
         UnmetDependencyError,
     )
-    from .shell import publish_data
     from .util import interactive
 
 #: Where the public names are.
 _HOMES = {
+    "concurrent.futures": ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"),  # for wait(return_when=…)
     ".arrays": ("asarray", "empty", "empty_like", "full", "shared", "zeros"),
     ".client.asyncresult": ("AsyncMapResult", "AsyncResult"),
     ".client.client": ("Client",),
     ".client.dependency": ("depend", "dependent", "require"),
-    ".client.reference": ("Reference",),
     ".client.remotefunction": ("ParallelFunction", "RemoteFunction", "parallel", "remote"),
-    ".client.view": ("DirectView",),
+    ".client.view": ("BroadcastView", "DirectView"),
     ".cluster": ("Cluster",),
-    ".shell": ("publish_data",),
+    ".datapub": ("publish_data",),
+    ".serialize": ("PrePickled", "Reference"),
     ".util": ("interactive",),
     ".error": (
         "AlreadyDisplayedError", "ArenaError", "ClosedError", "CompositeError", "DependencyTimeout", "EngineError",
@@ -86,7 +89,7 @@ __all__ = ["__version__", "error", "version_info", *_HOME]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name], __name__), name)
-    elif name in ("arrays", "files", "client", "cluster", "engine", "error", "shell", "util"):
+    elif name in ("arrays", "files", "client", "cluster", "datapub", "engine", "error", "serialize", "shell", "util"):
         value = importlib.import_module("." + name, __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -343,6 +343,10 @@ def _reduce(obj: Any) -> Any:
         return NotImplemented if _importable(obj) else _reduce_function(obj)
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         return _reduce_array(obj)
+    if kind.__module__ == "torch" and kind.__name__ == "Tensor":
+        from . import _tensors
+
+        return _tensors.reduce(obj)
     return NotImplemented
 
 

@@ -182,7 +182,7 @@ class Cluster:
 
         Leaving a with statement stops it, as if it had been started here.
         """
-        client = _client_class()(connection_file, profile=profile)
+        client = _client_class()(connection_file, profile=profile, timeout=0.0)
         self = cls(len(client) or None, profile=client.profile)
         self._client = client
         client.cluster = self

@@ -20,7 +20,7 @@ import sys
 import traceback
 import types
 
-from . import _failure, _pxrun, _serialize, _values
+from . import _failure, _pxrun, _serialize, _values, shell
 from .client import remote_calls
 
 #: Preloaded without being asked for: no word is lost if they are not there.
@@ -29,11 +29,6 @@ _CUSTOMARY = {"numpy", "cloudpickle"}
 _PLAIN = {bool, int, float, complex, str}
 #: So many requests back, tracebacks can show lines of executed code.
 _SOURCES_KEPT = 10000
-
-
-def _the_shell():
-    """IPython's shell takes long to import, and most engines never need it."""
-    return importlib.import_module("pxrun.shell")
 
 
 def _awaits(tree):
@@ -86,11 +81,11 @@ class Handlers:
         # so that tracebacks can show the line
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         linecache.cache.pop(f"<pxrun-{self.count - _SOURCES_KEPT}>", None)
-        shown = self.run_code(code, name)
+        with shell.events(code, silent):
+            shown = self.run_code(code, name)
         if shown is None or silent:
             return _values.encode([self.count, None])
-        shell = sys.modules.get("pxrun.shell")
-        rich = shell.rich(shown) if shell else None
+        rich = shell.rich(shown)
         return _values.encode([self.count, repr(shown)] + [rich] * (rich is not None))
 
     def run_code(self, code, name):
@@ -109,16 +104,12 @@ class Handlers:
         # compile() hands on the __future__ of the file that calls it, unless told not to
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
-            tree = compile(code, name, "exec", flags, dont_inherit=True)
+            return compile(code, name, "exec", flags, dont_inherit=True)
         except SyntaxError:
-            translated = _the_shell().translate(code, self.namespace)
+            translated = shell.translate(code)
             if translated is None:
                 raise
             return compile(translated, name, "exec", flags, dont_inherit=True)
-        if "IPython" in code or "display" in code or "get_ipython" in code or "matplotlib" in code:
-            with contextlib.suppress(ImportError):
-                _the_shell().get(self.namespace)
-        return tree
 
     def evaluate(self, tree, name, mode):
         waits = _awaits(tree)
@@ -235,6 +226,7 @@ def _be_engine(birth, segment, log):
     os.register_at_fork(after_in_child=lambda: _forget_engine(control))
     _share_arrays()
     handlers = Handlers(engine_id, _main_module())
+    shell.offer(handlers.namespace)
     code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
     try:
         handlers.flush()

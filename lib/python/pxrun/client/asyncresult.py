@@ -352,12 +352,13 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
     # --- parts
 
     def split(self) -> tuple["AsyncResult", ...]:
-        """One AsyncResult for each engine's part; values are lists of one. The same each time."""
+        """One AsyncResult for each engine's part; of a map its value is a list of the part. The same each time."""
         if self._count == 1:
             return (self,)
         with self._lock:
             if self._parts is None:
-                self._parts = tuple(AsyncResult._of(self._client, [(self, i)], self._fname, self._label, self._code) for i in range(self._count))
+                alone = not isinstance(self, AsyncMapResult)
+                self._parts = tuple(self._of([(self, i)], alone) for i in range(self._count))
             return self._parts
 
     @classmethod
@@ -371,15 +372,14 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         if any(ar._client is not first._client for ar in results):
             raise ValueError("results of different clients cannot be joined")
         entries = [(ar, i) for ar in results for i in range(ar._count)]
-        return cls._of(first._client, entries, first._fname, first._label, first._code)
+        return first._of(entries)
 
-    @classmethod
-    def _of(cls, client: Any, entries: list, fname: str, label: str | None, code: str | None) -> "AsyncResult":
-        """A result of other results' entries."""
+    def _of(self, entries: list, single: bool = False) -> "AsyncResult":
+        """A result of entries of this one and others."""
         lenders = [ar._lenders[i] if ar._lenders else (ar, i) for ar, i in entries]
         parts = list(dict.fromkeys(ar._result for ar, _ in lenders))
         result = Results(parts, [(ar._result, i) for ar, i in lenders])
-        return cls(client, result, fname, False, label, code, lenders=lenders)
+        return AsyncResult(self._client, result, self._fname, single, self._label, self._code, lenders=lenders)
 
     # --- as a future
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import _serialize
-from . import reference
+from .. import _serialize, serialize
 
 
 def name_of(f: Any) -> str:
@@ -14,14 +13,14 @@ def name_of(f: Any) -> str:
 
 def dumps(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
     """The pickle of a call and its buffers; TypeError in words for what cannot be sent."""
-    if not callable(f) and type(f) is not reference.Reference:
+    if not callable(f) and type(f) not in (serialize.Reference, serialize.PrePickled):
         raise TypeError(f"f must be callable, and {f!r} is not")
     try:
         plain = _serialize.dumps_plainly(f, args, kwargs)
         if plain is not None:
             return plain
-        if type(f) is reference.Reference or reference.holds(args, kwargs):
-            return _serialize.dumps((reference.call_resolved, (f, args, kwargs), {}))
+        if type(f) is serialize.Reference or serialize.holds(args, kwargs):
+            return _serialize.dumps((serialize.call_resolved, (f, args, kwargs), {}))
         return _serialize.dumps((f, args, kwargs))
     except Exception as e:
         raise TypeError(f"{_culprit(f, args, kwargs)} cannot be sent: {type(e).__name__}: {e}") from e

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import collections
+import functools
 import json
 import os
 import signal
 import sys
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
 from .requests import Requests
-from .view import DirectView
+from .view import BroadcastView, DirectView
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -37,7 +38,7 @@ class Client:
     profile : str, optional
         The pool's name; default ``$PXRUN_PROFILE``, else "default".
     timeout : float
-        Seconds to wait for the pool to appear.
+        Seconds to wait for the pool to appear, for it may just be starting; says so if it has to.
 
     Attributes
     ----------
@@ -60,7 +61,7 @@ class Client:
     """
 
     def __init__(
-        self, connection_info: str | dict | None = None, *, profile: str | None = None, timeout: float = 0.0
+        self, connection_info: str | dict | None = None, *, profile: str | None = None, timeout: float = 10.0
     ) -> None:
         self._set_up(_attach(_where(connection_info, profile), timeout), None)
 
@@ -104,10 +105,13 @@ class Client:
 
     def direct_view(self, targets: Any = "all", **flags: Any) -> DirectView:
         """A view on some engines; 'all' is looked up at each call, None is all that are there now."""
+        return self._view(DirectView, targets, flags)
+
+    def _view(self, kind: Any, targets: Any, flags: dict) -> Any:
         if isinstance(targets, str):
             if targets != "all":
                 raise TypeError(f"targets are ids, a slice, or 'all', not {targets!r}")
-            return DirectView(self, "all", **flags)
+            return kind(self, "all", **flags)
         ids = self.ids
         if targets is None:
             targets = ids
@@ -119,7 +123,13 @@ class Client:
             targets = [self._one_id(t, ids) for t in targets]
         if isinstance(targets, list) and not targets:
             raise error.NoEnginesRegistered("no targets: that selects none of the pool's engines " + str(ids))
-        return DirectView(self, targets, **flags)
+        return kind(self, targets, **flags)
+
+    def broadcast_view(self, targets: Any = "all", is_coalescing: bool = False, **flags: Any) -> BroadcastView:
+        """As direct_view(), for scripts that ask for it: every view sends the data of a call once, for all its engines."""
+        view = self._view(BroadcastView, targets, flags)
+        view.is_coalescing = is_coalescing
+        return view
 
     def _one_id(self, target: int, ids: list[int]) -> int:
         if target < 0 and -target <= len(ids):
@@ -152,14 +162,19 @@ class Client:
         """
         if n is None:
             n = getattr(self.cluster, "n", None) or len(self)
-        if not block:
-            return _in_a_thread(self._wait_for_engines, n, timeout)
-        return self._wait_for_engines(n, timeout)
+        if block:
+            return self._wait_for_engines(n, timeout)
+        if self._ready_engines() >= n:
+            return _future_of(None)
+        return _future_of(functools.partial(self._wait_for_engines, n, timeout))
+
+    def _ready_engines(self) -> int:
+        return sum(e.state == "up" for e in self.engines.values())
 
     def _wait_for_engines(self, n: int, timeout: float) -> None:
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         while True:
-            ready = sum(e.state == "up" for e in self.engines.values())
+            ready = self._ready_engines()
             if ready >= n:
                 return
             if end is not None and time.monotonic() >= end:
@@ -196,13 +211,17 @@ class Client:
 
     @property
     def results(self) -> dict[str, AsyncResult]:
-        """AsyncResults that somebody holds, by message id; they live nowhere else."""
-        return {msg_id: ar for msg_id, (ar, _) in self._requests.live().items()}
+        """AsyncResults that are not complete, by message id: a value lives in its AsyncResult and nowhere else."""
+        return {msg_id: ar for msg_id, (ar, _) in self._requests.live().items() if not ar.ready()}
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Metadata of the same, by message id."""
-        return {msg_id: ar._metadata_of(i) for msg_id, (ar, i) in self._requests.live().items()}
+        """Metadata of the same, by message id; of others it is empty."""
+        from .metadata import KEYS, Metadata
+
+        found: dict[str, Any] = collections.defaultdict(lambda: Metadata(dict.fromkeys(KEYS)))
+        found.update((msg_id, ar._metadata_of(i)) for msg_id, (ar, i) in self._requests.live().items() if not ar.ready())
+        return found
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
         """Waits for results.
@@ -352,6 +371,10 @@ class Client:
         """As purge_results(): there are no other results than local ones."""
         self.purge_results(jobs, targets)
 
+    def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """As purge_results(): there is no hub, and nothing is kept elsewhere."""
+        self.purge_results(jobs, targets)
+
     def purge_everything(self) -> None:
         """Forgets the history; RuntimeError if something is outstanding."""
         self.purge_results("all")
@@ -489,12 +512,17 @@ def _wait_for(job: Any, timeout: float | None) -> bool:
     return not wait([job], timeout).not_done
 
 
-def _in_a_thread(f: Any, *args: Any) -> Future:
-    from concurrent.futures import ThreadPoolExecutor
+def _future_of(f: Callable[[], Any] | None) -> Future:
+    """What f returns, called in a thread; with None it is done already."""
+    from concurrent.futures import Future, ThreadPoolExecutor
 
+    if f is None:
+        done: Future = Future()
+        done.set_result(None)
+        return done
     executor = ThreadPoolExecutor(1)
     try:
-        return executor.submit(f, *args)
+        return executor.submit(f)
     finally:
         executor.shutdown(wait=False)
 
@@ -540,10 +568,14 @@ def _where(connection_info: str | dict | None, profile: str | None) -> str | Non
 
 def _attach(where: str | None, timeout: float) -> Any:
     end = time.monotonic() + timeout
+    told = False
     while True:
         try:
             return _pxrun.attach(where)
-        except error.NoPoolError:
+        except error.NoPoolError as missing:
             if time.monotonic() >= end:
                 raise
+            if not told:
+                print(f"{missing}\nWaiting up to {timeout:g} seconds for it to appear", file=sys.stderr)
+                told = True
             time.sleep(0.01)

@@ -6,7 +6,6 @@ import ast
 import collections
 import contextlib
 import re
-import signal
 import sys
 from typing import Any, Iterator
 
@@ -68,7 +67,7 @@ class ParallelMagics(Magics):
         self.view, self.suffix = view, suffix
         self.results: collections.deque = collections.deque(maxlen=_KEPT)  # AsyncResults, the last one last
         self.verbose, self.stream = False, True
-        self.progress_after, self.signal_on_interrupt = 2.0, signal.SIGINT
+        self.progress_after, self.signal_on_interrupt = 2.0, "SIGINT"
         self._auto: tuple | None = None
         super().__init__(shell=shell)
         names = {"px": self.px, "pxresult": self.result, "result": self.result, "pxconfig": self.pxconfig, "autopx": self.autopx}
@@ -121,8 +120,7 @@ class ParallelMagics(Magics):
         stream = self.stream if options.stream is None else options.stream
         with self._flags(options):
             if self.verbose if options.verbose is None else options.verbose:
-                engines = self.view._targets(None)[0]
-                print(f"{'Parallel' if block else 'Async parallel'} execution on engine(s): {engines}")
+                print(f"{'Parallel' if block else 'Async parallel'} execution on engine(s): {_shortly(self.view.targets)}")
             result = self.view.execute(code, silent=False, block=False)
         self.results.append(result)
         if options.save_name:
@@ -138,13 +136,15 @@ class ParallelMagics(Magics):
         after = self.progress_after if options.progress_after is None else options.progress_after
         try:
             if stream:
-                with result.stream_output():
+                # what one engine raises is raised here as a whole, and not shown twice
+                with result.stream_output(errors=not result._single):
                     self._wait(result, after)
                 failed = result.exception()
-                if failed is None:
-                    result.display_outputs(options.groupby, result_only=True)
-                else:
+                if isinstance(failed, error.CompositeError):
                     raise error.AlreadyDisplayedError(failed) from None
+                if failed is not None:
+                    raise failed
+                result.display_outputs(options.groupby, result_only=True)
             else:
                 self._wait(result, after)
                 result.display_outputs(options.groupby)
@@ -160,12 +160,10 @@ class ParallelMagics(Magics):
 
     def _interrupt(self, result: Any, chosen: str | None) -> None:
         """Ctrl-C while a command waits: the engines are told."""
-        sent: Any = self.signal_on_interrupt if chosen is None else int(chosen) if chosen.isdigit() else chosen
-        if not sent:
-            return
-        name = sent if isinstance(sent, str) else signal.Signals(sent).name
-        print(f"Received Keyboard Interrupt. Sending signal {name} to engines...", file=sys.stderr)
-        self.view.client.send_signal(sent, [i for i in result.targets])
+        sent = self.signal_on_interrupt if chosen is None else chosen
+        print(f"Received Keyboard Interrupt. Sending signal {sent} to engines...", file=sys.stderr)
+        if sent != "0":
+            self.view.client.send_signal(int(sent) if sent.isdigit() else sent, result.targets)
 
     # --- what came of it
 
@@ -219,6 +217,13 @@ class ParallelMagics(Magics):
         except Exception:
             self.shell.showtraceback()
         return run_here("pass", False, True)
+
+
+def _shortly(targets: Any) -> str:
+    """Targets as they are set; of many the first and the last."""
+    if isinstance(targets, list) and len(targets) > 10:
+        return f"{str(targets[:4])[:-1]}, ..., {str(targets[-4:])[1:]}"
+    return str(targets)
 
 
 def _options(method: Any, line: str) -> Any:

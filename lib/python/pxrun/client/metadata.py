@@ -8,6 +8,7 @@ import time
 from typing import Any, Callable
 
 from .. import error
+from ..datapub import DATA, DISPLAY, STDERR, STDOUT
 from .reply import engine_uuid
 
 #: Also attributes and keys of an AsyncResult.
@@ -15,9 +16,6 @@ KEYS = (
     "msg_id submitted started completed received engine_uuid engine_id follow after status execute_input "
     "execute_result error stdout stderr outputs data label".split()
 )
-
-#: Of Result.chunks().
-STDOUT, STDERR, DISPLAY, DATA = 1, 2, 3, 4
 
 
 class Metadata(dict):

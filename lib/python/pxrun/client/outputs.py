@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any, Iterator
 
-from .metadata import DISPLAY, STDERR, STDOUT
+from ..datapub import DISPLAY, STDERR, STDOUT
 
 _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
 
@@ -56,10 +56,10 @@ class Outputs:
             _show_value(reply)
 
     @contextlib.contextmanager
-    def stream_output(self) -> Iterator[None]:
-        """In a with statement: output and errors are shown as they come, first what has come already."""
+    def stream_output(self, errors: bool = True) -> Iterator[None]:
+        """In a with statement: output is shown as it comes, first what has come already; so are errors, unless they are not wanted."""
         stop = threading.Event()
-        live = _Live(self)
+        live = _Live(self, errors)
         live.show()
         thread = threading.Thread(target=_keep_showing, args=(live, stop), name="pxrun-output", daemon=True)
         thread.start()
@@ -161,8 +161,9 @@ def _show_value(reply: Any) -> None:
 class _Live:
     """How much of a result's output has been shown."""
 
-    def __init__(self, ar: Any) -> None:
+    def __init__(self, ar: Any, errors: bool) -> None:
         self.ar = ar
+        self.errors = errors
         self.at = [(0, 0)] * ar._count  # the next piece of output, and where in it
         self.failed: set[int] = set()
         make = codecs.getincrementaldecoder("utf-8")
@@ -174,7 +175,7 @@ class _Live:
         for i in range(self.ar._count):
             done = self.ar._result.done(i)
             self._show_entry(i, done or last)
-            if done and i not in self.failed and self.ar._outcome(i)[1] is not None:
+            if self.errors and done and i not in self.failed and self.ar._outcome(i)[1] is not None:
                 self.failed.add(i)
                 self._show_error(i, self.ar._outcome(i)[1])
 

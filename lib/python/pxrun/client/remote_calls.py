@@ -58,7 +58,7 @@ def map_chunk(f: Any, *sequences: Any) -> list:
 
 def map_resolved(f: Any, *sequences: Any) -> list:
     """As map_chunk, where f or elements are References."""
-    from .reference import Reference
+    from ..serialize import Reference
 
     user = sys.modules["__main__"].__dict__
 

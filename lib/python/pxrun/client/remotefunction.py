@@ -7,7 +7,7 @@ import inspect
 from typing import Any, Callable, Sequence
 
 from . import map as maps
-from .reference import Reference
+from ..serialize import Reference
 from .remote_calls import map_chunk, map_resolved
 from .results import Results
 

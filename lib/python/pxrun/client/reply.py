@@ -2,6 +2,7 @@
 """Replies as the extension gives them, made into values and exceptions."""
 from __future__ import annotations
 
+import functools
 import pickle
 import re
 import types
@@ -109,6 +110,20 @@ def _how_to_send(name: str, value: Any) -> str:
 # --- execute() ---------------------------------------------------------------
 
 
+#: What frontends ask an object for, to show it.
+_FORMS = {
+    "_repr_html_": "text/html",
+    "_repr_markdown_": "text/markdown",
+    "_repr_latex_": "text/latex",
+    "_repr_svg_": "image/svg+xml",
+    "_repr_png_": "image/png",
+    "_repr_jpeg_": "image/jpeg",
+    "_repr_json_": "application/json",
+    "_repr_javascript_": "application/javascript",
+    "_repr_pdf_": "application/pdf",
+}
+
+
 class ExecuteReply:
     """What executed code gave: the value of its last expression, and what it printed.
 
@@ -135,9 +150,23 @@ class ExecuteReply:
     @property
     def text(self) -> str | None:
         """The value as text, None if there is none."""
-        return self.execute_result["data"].get("text/plain", "") if self.execute_result else None
+        return self.data.get("text/plain", "") if self.execute_result else None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The value's forms by MIME type."""
+        return self.execute_result["data"] if self.execute_result else {}
+
+    def _form(self, mime: str) -> Any:
+        """A form of the value, with its metadata if it has some; None if there is none."""
+        if mime not in self.data:
+            return None
+        about = self.execute_result["metadata"].get(mime)  # type: ignore[index]
+        return self.data[mime] if about is None else (self.data[mime], about)
 
     def __getattr__(self, name: str) -> Any:
+        if name in _FORMS:
+            return functools.partial(self._form, _FORMS[name])
         found = {} if name.startswith("_") else self._read()
         if name not in found:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -163,7 +192,7 @@ class ExecuteReply:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         if not self.execute_result:
             return {"text/plain": ""}, {}
-        return {**self.execute_result["data"], "text/plain": self.pretty()}, self.execute_result["metadata"]
+        return {**self.data, "text/plain": self.pretty()}, self.execute_result["metadata"]
 
 
 def execute_reply(body: bytes, engine: int, read: Callable[[], dict]) -> ExecuteReply:

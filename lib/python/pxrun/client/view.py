@@ -476,6 +476,18 @@ class DirectView(Parts):
         activate(self, suffix)
 
 
+class BroadcastView(DirectView):
+    """A DirectView under another name: pxrun sends the data of a call once anyway, for all its engines.
+
+    Attributes
+    ----------
+    is_coalescing : bool
+        Kept, and of no effect: answers come from each engine by itself.
+    """
+
+    is_coalescing = False
+
+
 def _without_block(options: dict) -> dict:
     if "block" in options:
         raise TypeError("map_sync() and map_async() take no 'block': that is what their names say")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Names that are looked up on the engine."""
+"""What stands for another object in a call: a name that engines look up, a pickle that is there already."""
 from __future__ import annotations
 
+import pickle
 import sys
 from typing import Any
 
@@ -25,6 +26,30 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"<Reference: {self.name!r}>"
+
+
+class PrePickled:
+    """An object that is pickled once, and may then be sent in many calls: engines get the object itself.
+
+    As the function of ``apply``, or anywhere in an argument.
+
+    Parameters
+    ----------
+    obj : object
+        Pickled as it is now; what is changed in it later is not sent.
+    """
+
+    def __init__(self, obj: Any) -> None:
+        from . import _serialize
+
+        self._pickle = _serialize.dumps(obj, in_band=True)[0]
+        self._name = getattr(obj, "__name__", type(obj).__name__)
+
+    def __reduce__(self) -> tuple:
+        return pickle.loads, (self._pickle,)
+
+    def __repr__(self) -> str:
+        return f"<PrePickled: {self._name}, {len(self._pickle)} bytes>"
 
 
 def holds(args: tuple, kwargs: dict) -> bool:
