@@ -176,11 +176,28 @@ static int share_body(struct px_client *client, struct px_outgoing *message, uin
 	return rc;
 }
 
+/* Before anything is sent: a target that is not there is no reason for others to run. */
+static int all_there(struct px_client *client, const uint32_t *engines, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t state = engines[i] < PX_ENGINES_MAX ?
+					 px_client_engine_state(client, engines[i]) :
+					 PX_ENGINE_NONE;
+
+		if (state == PX_ENGINE_NONE || state == PX_ENGINE_GONE)
+			return no_such_engine(client, engines[i], state == PX_ENGINE_GONE);
+	}
+	return 0;
+}
+
 static int submit_locked(struct px_client *client, const uint32_t *engines, uint32_t n,
 			 struct px_outgoing *message, struct px_result *result)
 {
 	uint64_t now = px_wall_ns();
+	int missing = all_there(client, engines, n);
 
+	if (missing < 0)
+		return missing;
 	message->started_ns = now;
 	for (uint32_t i = 0; i < n; i++) {
 		struct px_request *request = &result->requests[i];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * pingpong.c - the floor for a sleeping engine: two processes pinned to two
- * processors wake each other by a bare futex. Prints the median round trip in ns.
+ * processors wake each other by a bare futex, after as long a rest as the pools have: the longer
+ * a processor sleeps, the longer it takes to wake. Prints the median round trip in ns.
  */
 #include <linux/futex.h>
 #include <sched.h>
@@ -15,7 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS 2001
+#define ROUNDS 401
+#define REST_NS 5000000 /* workloads.py: pause=0.005 */
 
 static _Atomic uint32_t *words; /* [0]: ping, [16]: pong */
 
@@ -58,7 +60,7 @@ static int by_size(const void *a, const void *b)
 int main(void)
 {
 	static int64_t times[ROUNDS];
-	struct timespec rest = { .tv_nsec = 500000 };
+	struct timespec rest = { .tv_nsec = REST_NS };
 	pid_t child;
 
 	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -374,7 +374,7 @@ def test_shutdown_hub_stops_the_pool():
     client = cluster.start_and_connect_sync()
     client.shutdown(hub=True)
     with pytest.raises(FileNotFoundError):
-        Client(profile="to-be-shut-down")
+        Client(profile="to-be-shut-down", timeout=0)
     with pytest.raises(RuntimeError, match="closed"):
         client.ids
     cluster.stop_cluster_sync()

@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import pxrun
-from pxrun import AsyncResult, CompositeError, Reference, RemoteError, TaskAborted, TaskTimeout
+from pxrun import AsyncMapResult, AsyncResult, CompositeError, Reference, RemoteError, TaskAborted, TaskTimeout
 
 
 # --- flags
@@ -130,6 +130,22 @@ def test_interrupted_blocking_call_returns_the_AsyncResult(pool, new_gate):
         assert isinstance(ar, AsyncResult) and not ar.ready()
         gate.open()
         assert ar.get(10) in ("x", ["x"])
+
+
+@pytest.mark.parametrize("method", ["map", "gather"])
+def test_interrupted_map_and_gather_return_their_results(pool, new_gate, method):
+    view, gate = pool[:2], new_gate()
+    numbers = list(range(100_000))
+    view.scatter("part", numpy.array(numbers), block=True)
+    held = pool[0].execute(gate.code(), block=False)
+    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    ar = view.map(abs, numbers, block=True) if method == "map" else view.gather("part", block=True)
+    timer.join()
+    assert isinstance(ar, AsyncMapResult) and not ar.ready()
+    gate.open()
+    held.get(10)
+    assert list(ar.get(10)) == numbers
 
 
 # --- execute

@@ -294,6 +294,9 @@ def dumps_plainly(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None
     """As dumps() of (f, args, kwargs), where plain pickle does it right, as for most calls; else None."""
     if _other is not None:
         return None
+    if not kwargs and _PLAIN.issuperset(map(type, args)):
+        sent = _sendable(f)
+        return None if sent is None else (pickle.dumps((sent, args, kwargs), 5), None)
     made: dict[int, Any] = {}
     plain_args = [_plain(arg, made) for arg in args]
     plain_kwargs = _plain(kwargs, made) if kwargs else kwargs

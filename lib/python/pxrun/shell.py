@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import importlib.abc
 import importlib.machinery
 import pickle
 import sys
@@ -35,7 +34,7 @@ def offer(namespace: dict) -> None:
     if _HOME in sys.modules:
         _stand_in(sys.modules[_HOME])
     else:
-        sys.meta_path.insert(0, _Watcher())
+        sys.meta_path.insert(0, _Watcher())  # type: ignore[arg-type]
 
 
 def get_ipython() -> Any:
@@ -100,13 +99,13 @@ def _make() -> Any:
     return Shell.instance(user_module=sys.modules["__main__"], user_ns=_namespace)
 
 
-class _Watcher(importlib.abc.MetaPathFinder):
-    """Sees IPython's shell being imported."""
+class _Watcher:
+    """A finder on sys.meta_path, which sees IPython's shell being imported."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != _HOME:
             return None
-        sys.meta_path.remove(self)
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
             return None

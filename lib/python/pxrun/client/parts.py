@@ -81,20 +81,25 @@ class Parts:
         ids, _ = self._targets(targets)
         self._check_alive(ids)
         if self._blocks(block) and self._timeout is None:
-            parts = self._call_at_once(remote_calls.part, (key,), {}, ids, False)
-            if not any(type(part) is remote_calls.Part for part in parts):
-                return mapping.join(parts)
-            whole = self._gather_into_one(key, ids, mapping, parts)
-            if whole is not None:
-                return whole
+            try:
+                whole = self._gather_now(key, ids, mapping)
+                if whole is not None:
+                    return whole
+            except KeyboardInterrupt:  # ends the wait only, as in all calls
+                block = False
         from .asyncresult import AsyncMapResult
 
         result = self._submit_call(remote_calls.pull, (key,), {}, ids)
         ar = AsyncMapResult(self.client, result, "gather", False, self._label, mapping=mapping, timeout=self._timeout)
         return self._finish(self._keep(ar), self._blocks(block))
 
-    def _gather_into_one(self: Any, key: str, ids: list[int], mapping: maps.Map, parts: list) -> Any:
-        """The joined array, or None: the parts do not fit together, or are other ones meanwhile."""
+    def _gather_now(self: Any, key: str, ids: list[int], mapping: maps.Map) -> Any:
+        """What the parts are, joined; None: they are large and do not fit together, or are other ones meanwhile."""
+        parts = self._call(remote_calls.part, (key,), {}, True, ids)
+        if not isinstance(parts, list):
+            raise KeyboardInterrupt
+        if not any(type(part) is remote_calls.Part for part in parts):
+            return mapping.join(parts)
         whole, region, places = maps.room_for(self.client, mapping, parts)
         if whole is None:
             return None
@@ -103,10 +108,9 @@ class Parts:
         ]
         from .asyncresult import AsyncResult
 
-        ar = self._keep(AsyncResult(self.client, Results(results), "gather", False, self._label))
-        filled = self._finish(ar, True)
+        filled = self._keep(AsyncResult(self.client, Results(results), "gather", False, self._label)).get()
         region.set_ordinary()  # whoever gathers has not asked for an array that is lent
-        return whole if filled is not ar and all(filled) else None
+        return whole if all(filled) else None
 
     def push_file(
         self: Any, name: str, path: Any, targets: Any = None, block: bool | None = None, track: bool | None = None

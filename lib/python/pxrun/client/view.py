@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import pickle
 import signal
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
@@ -15,6 +16,9 @@ from .requests import Requests
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
+
+# by short ways: looking names up is a good part of what a call costs here
+_APPLY, _NONE, _loads = _pxrun.APPLY, _serialize.NONE, pickle.loads
 
 
 def _results() -> Any:
@@ -161,7 +165,7 @@ class DirectView(Parts):
 
     def _submit_call(self, f: Any, args: tuple, kwargs: dict, engines: list[int], flags: int = 0) -> Any:
         body, buffers = calls.dumps(f, args, kwargs)
-        return self.client._core.submit(_pxrun.APPLY, flags, engines, body, buffers)
+        return self.client._core.submit(_APPLY, flags, engines, body, buffers)
 
     def _track_flag(self, track: bool | None = None) -> int:
         return _pxrun.TRACK if (self._track if track is None else track) else 0
@@ -185,34 +189,33 @@ class DirectView(Parts):
         self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None, flags: int = 0, track: bool | None = None
     ) -> Any:
         ids, single = self._targets(targets)
-        flags |= self._track_flag(track)
-        if len(ids) > 1:
-            self._check_alive(ids)
-        if block and self._timeout is None and not flags:
-            return self._call_at_once(f, args, kwargs, ids, single)
-        result = self._submit_call(f, args, kwargs, ids, flags)
+        if self._track if track is None else track:
+            flags |= _pxrun.TRACK
+        body, buffers = calls.dumps(f, args, kwargs)
+        if block and not flags and self._timeout is None:
+            return self._call_at_once(f, body, buffers, ids, single)
+        result = self.client._core.submit(_APPLY, flags, ids, body, buffers)
         return self._finish(self._result_of(result, f, single), block)
 
     def _result_of(self, result: Any, f: Any, single: bool) -> AsyncResult:
         ar = _results().AsyncResult(self.client, result, calls.name_of(f), single, self._label, function=f, timeout=self._timeout)
         return self._keep(ar)
 
-    def _call_at_once(self, f: Any, args: tuple, kwargs: dict, ids: list[int], single: bool) -> Any:
+    def _call_at_once(self, f: Any, body: bytes, buffers: list | None, ids: list[int], single: bool) -> Any:
         """The blocking call: an AsyncResult is made only of what failed."""
-        body, buffers = calls.dumps(f, args, kwargs)
-        replies, result = self.client._core.call(_pxrun.APPLY, 0, ids, body, buffers)
+        replies, result = self.client._core.call(_APPLY, 0, ids, body, buffers)
         if replies is None:
             return self._result_of(result, f, single)
         values = []
-        for code, body, buffers in replies:
-            if code:
-                break
-            try:
-                values.append(None if body == _serialize.NONE else _serialize.loads(body, buffers or ()))
-            except Exception:
-                break
-        else:
-            return values[0] if single else values
+        try:
+            for code, body, buffers in replies:
+                if code:
+                    break
+                values.append(None if body == _NONE else _loads(body, buffers=buffers or ()))
+            else:
+                return values[0] if single else values
+        except Exception:
+            pass  # one cannot be unpickled here: the AsyncResult says it in words
         ar = self._result_of(result, f, single)
         ar._take(replies)
         return ar.get()
@@ -322,8 +325,6 @@ class DirectView(Parts):
         if not isinstance(code, str):
             raise TypeError(f"code is a str, not {type(code).__name__}")
         ids, single = self._targets(targets)
-        if len(ids) > 1:
-            self._check_alive(ids)
         flags = _pxrun.EXECUTE_SILENT if silent else _pxrun.STOP_ON_ERROR
         result = self.client._core.submit(_pxrun.EXECUTE, flags, ids, code.encode(), None)
         ar = _results().AsyncExecuteResult(self.client, result, "execute", single, label or self._label, code, timeout=self._timeout)
