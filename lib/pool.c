@@ -64,7 +64,7 @@ fail:
 	return rc;
 }
 
-int px_client_attach(const char *profile, struct px_client **out)
+static int attach(const char *profile, struct px_client **out)
 {
 	struct px_runtime runtime;
 	int control = -1, rc;
@@ -83,6 +83,13 @@ int px_client_attach(const char *profile, struct px_client **out)
 		close(control);
 	/* The socket of a supervisor that was just killed still takes connections for a moment. */
 	return rc == PX_EPOOL ? no_pool(&runtime) : rc;
+}
+
+int px_client_attach(const char *profile, struct px_client **out)
+{
+	const char *connection = profile ? NULL : getenv("PXRUN_CONNECTION");
+
+	return attach(connection && connection[0] ? connection : profile, out);
 }
 
 /* --- starting --- */
@@ -271,7 +278,7 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 	rc = read_ready(l->ready);
 	close(l->ready);
 	if (rc == 0)
-		rc = px_client_attach(l->profile, out);
+		rc = attach(l->profile, out);
 	if (rc < 0) {
 		/* A private pool ends with this. */
 		if (l->owner >= 0)

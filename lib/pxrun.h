@@ -102,8 +102,9 @@ PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
 /* --- clients --- */
 
 /*
- * Attaches to the pool that runs under a profile (NULL: $PXRUN_PROFILE, else "default"), or, if
- * the name has a '/', to that of a connection file. PX_ENOPOOL (says how to start one), PX_EPERM,
+ * Attaches to the pool that runs under a profile (NULL: that of the connection file
+ * $PXRUN_CONNECTION, which `pxrun run` sets, else $PXRUN_PROFILE, else "default"), or, if the name
+ * has a '/', to that of a connection file. PX_ENOPOOL (says how to start one), PX_EPERM,
  * PX_EVERSION, PX_ENOMEM.
  */
 PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client **client);

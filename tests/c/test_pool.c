@@ -390,6 +390,10 @@ static void start_wrong_options_are_refused(void **state)
 	assert_non_null(strstr(px_last_error(), "/nowhere/pxrun"));
 	assert_int_equal(px_client_attach("nobody-runs-this", &other), PX_ENOPOOL);
 	assert_non_null(strstr(px_last_error(), "pxrun start"));
+	setenv("PXRUN_CONNECTION", "/nowhere/connection.json", 1);
+	assert_int_equal(px_client_attach(NULL, &other), PX_ENOPOOL);
+	assert_non_null(strstr(px_last_error(), "/nowhere"));
+	unsetenv("PXRUN_CONNECTION");
 }
 
 int main(void)

@@ -44,7 +44,7 @@ def test_start_and_connect_takes_n():
 def test_engines_are_added_stopped_restarted_signalled():
     with Cluster(n=1) as rc:
         cluster = rc.cluster
-        assert cluster.start_engines_sync(2) == [1, 2]
+        assert cluster.start_engines_sync(1) == [1] and cluster.start_engines_sync() == [2]
         cluster.stop_engines_sync([1])
         assert rc.ids == [0, 2]
         rc[:].push({"a": 1}, block=True)

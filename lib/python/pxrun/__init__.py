@@ -58,6 +58,9 @@ if TYPE_CHECKING:
         TimeoutError,
         UnmetDependency,
         UnmetDependencyError,
+        collect_exceptions,
+        unwrap_exception,
+        wrap_exception,
     )
     from .util import interactive
 
@@ -78,7 +81,7 @@ _HOMES = {
         "AlreadyDisplayedError", "ArenaError", "ClosedError", "CompositeError", "DependencyTimeout", "EngineError",
         "ImpossibleDependency", "InvalidDependency", "IPythonError", "KernelError", "NoEnginesRegistered",
         "NoPoolError", "PoolError", "RemoteError", "TaskAborted", "TaskRejectError", "TaskTimeout", "TimeoutError",
-        "UnmetDependency", "UnmetDependencyError",
+        "UnmetDependency", "UnmetDependencyError", "collect_exceptions", "unwrap_exception", "wrap_exception",
     ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -144,9 +144,11 @@ class Cluster:
 
     # --- engines
 
-    def start_engines_sync(self, n: int) -> list[int]:
-        """Adds engines; their ids, when they answer."""
-        first = self.connect_client_sync()._core.add(n)
+    def start_engines_sync(self, n: int | None = None) -> list[int]:
+        """Adds engines, by default as many as the cluster began with; their ids, when they answer."""
+        core = self.connect_client_sync()._core
+        n = n or self.n or len(core.engines())
+        first = core.add(n)
         return list(range(first, first + n))
 
     def stop_engines_sync(self, engines: Any = "all") -> None:

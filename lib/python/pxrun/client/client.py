@@ -550,15 +550,13 @@ def _offer_magics(client: Client) -> None:
 
 
 def _where(connection_info: str | dict | None, profile: str | None) -> str | None:
-    """What to attach to: a path (with a slash in it), a profile's name, or None."""
+    """What to attach to: a path (with a slash in it), a profile's name, or None: what the library takes then."""
     if isinstance(connection_info, dict):
         if "socket" not in connection_info:
             raise ValueError("a dict is to be what stands in a connection file, with its 'socket'")
         return os.path.join(os.path.dirname(connection_info["socket"]), "connection.json")
     if isinstance(connection_info, str) and "://" in connection_info:
         raise ValueError(f"{connection_info!r} is a URL: pools are found by the path of a connection file, or by a profile")
-    if connection_info is None and profile is None:
-        connection_info = os.environ.get("PXRUN_CONNECTION") or None
     if connection_info is None:
         return profile
     if profile is None and os.sep not in connection_info and not os.path.exists(connection_info):
