@@ -12,8 +12,12 @@
 #include "killpoint.h"
 #include "wall_clock.h"
 
-/* Of 50 ms: half a minute. */
-#define NAPS_TO_GIVE_BACK 600
+/* Of 50 ms. */
+#ifdef PX_TINY
+#define NAPS_TO_GIVE_BACK 4
+#else
+#define NAPS_TO_GIVE_BACK 600 /* half a minute */
+#endif
 
 /* A client as the engine sees it. */
 struct customer {

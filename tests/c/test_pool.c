@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pxrun.h"
@@ -303,6 +304,44 @@ static void handle_in_a_forked_child_is_refused(void **state)
 	assert_int_equal(status, 0);
 }
 
+#ifdef PX_TINY /* elsewhere it takes half a minute */
+/* The first engine's number under a name in the pool's state. */
+static unsigned long long engine_number(const char *name)
+{
+	char key[32], *json, *at;
+	unsigned long long found;
+
+	assert_int_equal(px_client_status(client, &json), 0);
+	snprintf(key, sizeof(key), "\"%s\":", name);
+	at = strstr(json, "\"engines\":[");
+	assert_non_null(at);
+	at = strstr(at, key);
+	assert_non_null(at);
+	found = strtoull(at + strlen(key), NULL, 10);
+	free(json);
+	return found;
+}
+
+static void idle_engine_gives_its_memory_back(void **state)
+{
+	struct px_result *result;
+	unsigned long long before;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "large = bytes(200000)", NULL), 0);
+	assert_int_equal(px_view_pull(first, "large", &result), 0);
+	assert_int_equal(value_of(result).as.text.bytes, 200000);
+	before = engine_number("given_back");
+	assert_true(engine_number("arena") > 0);
+	px_result_free(result);
+	for (int i = 0; engine_number("arena") > 0; i++) {
+		assert_true(i < 200);
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+	}
+	assert_true(engine_number("given_back") > before);
+}
+#endif
+
 static void detach_ends_what_waits(void **state)
 {
 	struct px_pool_options options = PX_POOL_OPTIONS;
@@ -400,6 +439,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(engines_are_listed),
+#ifdef PX_TINY
+		cmocka_unit_test(idle_engine_gives_its_memory_back),
+#endif
 		cmocka_unit_test(noop_all_answer),
 		cmocka_unit_test(execute_shows_last_expression),
 		cmocka_unit_test(call_each_kind_comes_back),
