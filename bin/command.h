@@ -9,7 +9,7 @@
 enum px_exit {
 	PX_EXIT_OK = 0,
 	PX_EXIT_FAILED = 1, /* also: the code raised an exception on an engine */
-	PX_EXIT_USAGE = 2, /* a wrong option, argument or setting */
+	PX_EXIT_USAGE = 2,  /* a wrong option, argument or setting */
 	PX_EXIT_NO_POOL = 3,
 	PX_EXIT_ENGINE = 4, /* an engine died, or there is none of that id */
 	PX_EXIT_EXISTS = 5,

@@ -34,18 +34,18 @@ enum px_pool_option {
 	{ "python", required_argument, NULL, PX_OPTION_PYTHON }
 /* clang-format on */
 
-#define PX_POOL_OPTION_HELP                                                                         \
-	"  -n, --engines N        number of engines, 1 to 512 (default: the processors that may\n"  \
-	"                         be used)\n"                                                       \
-	"      --arena SIZE       memory for arrays, such as 512M, 4G or 50% (default: half of\n"   \
-	"                         what is available)\n"                                             \
-	"      --quota SIZE       the most of it that one client may have (default: all)\n"         \
+#define PX_POOL_OPTION_HELP                                                                            \
+	"  -n, --engines N        number of engines, 1 to 512 (default: the processors that may\n"     \
+	"                         be used)\n"                                                          \
+	"      --arena SIZE       memory for arrays, such as 512M, 4G or 50% (default: half of\n"      \
+	"                         what is available)\n"                                                \
+	"      --quota SIZE       the most of it that one client may have (default: all)\n"            \
 	"      --huge-pages WHEN  auto (default): for large arrays, where they are to be had; never\n" \
-	"      --restart POLICY   whether a dead engine comes back: never, on-failure (default),\n" \
-	"                         always\n"                                                         \
-	"      --event-loop LOOP  of the supervisor: auto (default), io_uring, epoll\n"             \
-	"      --preload A,B      modules that engines have imported when they start (default:\n"   \
-	"                         numpy)\n"                                                         \
+	"      --restart POLICY   whether a dead engine comes back: never, on-failure (default),\n"    \
+	"                         always\n"                                                            \
+	"      --event-loop LOOP  of the supervisor: auto (default), io_uring, epoll\n"                \
+	"      --preload A,B      modules that engines have imported when they start (default:\n"      \
+	"                         numpy)\n"                                                            \
 	"      --python PATH      the interpreter whose environment the engines run in\n"
 
 /* Takes one option into *options, which lends value. 1: it is not one of these; PX_EINVAL. */

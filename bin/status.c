@@ -130,8 +130,8 @@ static void print_pool(const char *pool)
 
 static void print_engines(const char *engines)
 {
-	printf("\n%6s %8s  %-9s %8s %10s %12s %9s %9s\n", "ENGINE", "PID", "STATE", "RESTARTS", "BUSY",
-	       "DONE", "ARRAYS", "WARM");
+	printf("\n%6s %8s  %-9s %8s %10s %12s %9s %9s\n", "ENGINE", "PID", "STATE", "RESTARTS",
+	       "BUSY", "DONE", "ARRAYS", "WARM");
 	for (const char *e = px_json_first(engines); e; e = px_json_next(e))
 		printf("%6.0f %8.0f  %-9s %8.0f %10s %12.0f %9s %9s\n", number(e, "id"),
 		       number(e, "pid"), word(e, "state").at, number(e, "restarts"),

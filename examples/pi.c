@@ -14,13 +14,12 @@
 #define STEPS 2000000
 
 /* Runs on the engines: the midpoint rule for the steps first, first + stride, ... */
-static const char integrate[] =
-	"def integrate(first, stride, steps):\n"
-	"    total = 0.0\n"
-	"    for i in range(first, steps, stride):\n"
-	"        x = (i + 0.5) / steps\n"
-	"        total += 4.0 / (1.0 + x * x)\n"
-	"    return total / steps\n";
+static const char integrate[] = "def integrate(first, stride, steps):\n"
+				"    total = 0.0\n"
+				"    for i in range(first, steps, stride):\n"
+				"        x = (i + 0.5) / steps\n"
+				"        total += 4.0 / (1.0 + x * x)\n"
+				"    return total / steps\n";
 
 /* Ends the program with the words of what went wrong. */
 static void check(int rc, const char *what)

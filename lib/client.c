@@ -144,7 +144,8 @@ void px_client_detach(struct px_client *client)
 
 	if (!client || client->closed)
 		return;
-	if (client->port->generation != px_forked_generation()) /* a child's copy: nothing of it is its own */
+	/* A child's copy: nothing of it is its own. */
+	if (client->port->generation != px_forked_generation())
 		return;
 	if (client->owns_pool)
 		(void)px_client_stop_pool(client, PRIVATE_STOP_NS);

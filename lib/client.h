@@ -27,16 +27,16 @@ struct px_request {
 	uint32_t engine;
 	uint64_t id;
 	_Atomic uint32_t done;
-	int32_t code;       /* when done */
-	char *words;        /* of a failure that is not the engine's reply */
-	struct px_incoming reply; /* body always private: a malloc'ed copy, or a loan */
+	int32_t code;                       /* when done */
+	char *words;                        /* of a failure that is not the engine's reply */
+	struct px_incoming reply;           /* body always private: a malloc'ed copy, or a loan */
 	uint64_t submitted_ns, received_ns; /* CLOCK_REALTIME */
-	struct px_output *output; /* NULL: none yet. With the client's lock */
+	struct px_output *output;           /* NULL: none yet. With the client's lock */
 	struct px_ticket ticket;
 	struct px_tracker *tracker; /* NULL: not asked for */
 	bool urgent;
-	bool aborted; /* done for its user; in the queue until the engine has passed it by */
-	uint8_t small[48];                  /* a short body needs no malloc */
+	bool aborted;      /* done for its user; in the queue until the engine has passed it by */
+	uint8_t small[48]; /* a short body needs no malloc */
 };
 
 struct px_result {
@@ -44,8 +44,8 @@ struct px_result {
 	_Atomic uint32_t pending; /* requests without an answer */
 	_Atomic uint32_t holds;   /* the user, and each pending request */
 	uint32_t count;
-	bool quiet; /* px_client_wait_any() is not told; with the client's lock */
-	bool tracked; /* every request has a tracker */
+	bool quiet;                 /* px_client_wait_any() is not told; with the client's lock */
+	bool tracked;               /* every request has a tracker */
 	struct px_decoded *decoded; /* [count], made by the first px_result_value() */
 	struct px_request requests[];
 };
@@ -67,18 +67,18 @@ struct px_client {
 	_Atomic uint64_t next_id;
 	uint64_t seen_members_seq;
 	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
-	struct px_queue *active; /* queues that are not empty */
+	struct px_queue *active;                      /* queues that are not empty */
 	pthread_mutex_t lock; /* all of the above, and the queues; taken before the port's */
 	pthread_cond_t changed;
-	bool pumping; /* there is a leader */
-	bool lurking; /* there is one that waits for anything */
+	bool pumping;         /* there is a leader */
+	bool lurking;         /* there is one that waits for anything */
 	uint64_t lurker_seen; /* of finished */
 	uint32_t waiters;
-	uint32_t any_waiters; /* of them, those that wait for any request */
-	_Atomic bool any_waited; /* there has been one, and there may be again */
-	uint64_t finished;    /* requests so far, but for quiet ones */
+	uint32_t any_waiters;         /* of them, those that wait for any request */
+	_Atomic bool any_waited;      /* there has been one, and there may be again */
+	uint64_t finished;            /* requests so far, but for quiet ones */
 	struct px_notifier *notifier; /* NULL until px_client_fd() is called */
-	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */
+	int owner_fd;                 /* of a private pool: its end stops the pool; else -1 */
 	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
 };
 
@@ -92,8 +92,7 @@ struct px_client {
 int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
 		     struct px_outgoing *message, bool tracked, struct px_result **result);
 /* px_port_pack(), of a client that may have been closed: PX_ECLOSED. */
-int px_client_pack(struct px_client *client, const void *data, uint64_t bytes,
-		   struct px_part *out);
+int px_client_pack(struct px_client *client, const void *data, uint64_t bytes, struct px_part *out);
 /* Like px_result_wait() for all of them. */
 int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
 		   uint64_t timeout_ns);

@@ -14,8 +14,7 @@
 
 /* --- queues --- */
 
-void px_queue_push(struct px_client *client, struct px_queue *queue,
-		       struct px_request *request)
+void px_queue_push(struct px_client *client, struct px_queue *queue, struct px_request *request)
 {
 	request->next = NULL;
 	if (queue->head) {
@@ -78,7 +77,7 @@ static void request_finish(struct px_client *client, struct px_request *request)
 }
 
 void px_request_fail(struct px_client *client, struct px_request *request, int code,
-			 const char *words)
+		     const char *words)
 {
 	if (!request->aborted) {
 		request->code = code;
@@ -151,8 +150,7 @@ static struct px_request *queue_find(const struct px_queue *queue, uint64_t id)
 	return request && (request == queue->head || request->urgent) ? request : NULL;
 }
 
-static int handle_message(struct px_client *client, struct px_queue *queue,
-			  struct px_incoming *in)
+static int handle_message(struct px_client *client, struct px_queue *queue, struct px_incoming *in)
 {
 	struct px_request *request = queue_find(queue, in->id);
 	int rc;
@@ -283,7 +281,7 @@ int px_client_lose(struct px_client *client)
 	if (!client->lost) {
 		client->lost = true;
 		px_client_fail_all(client, PX_EPOOL,
-				"the pool's supervisor is gone, and its engines with it");
+				   "the pool's supervisor is gone, and its engines with it");
 		pthread_cond_broadcast(&client->changed);
 	}
 	return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
@@ -319,7 +317,8 @@ int px_client_queued(struct px_client *client, uint32_t *counts)
 		return rc;
 	pthread_mutex_lock(&client->lock);
 	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
-		for (const struct px_request *request = queue->head; request; request = request->next)
+		for (const struct px_request *request = queue->head; request;
+		     request = request->next)
 			counts[queue->engine] += !request->aborted;
 	pthread_mutex_unlock(&client->lock);
 	return 0;

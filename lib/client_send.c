@@ -63,7 +63,7 @@ static int engine_queue(struct px_client *client, uint32_t engine, struct px_que
 	for (;;) {
 		if (!not_starting(&starting)) {
 			rc = px_client_wait_locked(client, not_starting, &starting, ENGINE_START_NS,
-					 PX_BELL_FRAME);
+						   PX_BELL_FRAME);
 			if (rc == 0)
 				rc = px_client_usable(client);
 			if (rc < 0)
@@ -74,10 +74,10 @@ static int engine_queue(struct px_client *client, uint32_t engine, struct px_que
 		}
 		if (px_client_engine_state(client, engine) == PX_ENGINE_GONE)
 			return no_such_engine(client, engine, true);
-		id.slot = atomic_load_explicit(&segment->engines[engine].slot,
-					       memory_order_relaxed);
-		id.epoch = atomic_load_explicit(&segment->engines[engine].epoch,
-						memory_order_relaxed);
+		id.slot =
+			atomic_load_explicit(&segment->engines[engine].slot, memory_order_relaxed);
+		id.epoch =
+			atomic_load_explicit(&segment->engines[engine].epoch, memory_order_relaxed);
 		link = client->engine_links[engine];
 		if (link && link->peer.slot == id.slot && link->peer.epoch == id.epoch) {
 			*out = link->user;
@@ -154,7 +154,7 @@ static int send_request(struct px_client *client, uint32_t engine, struct px_req
 		if (rc != PX_EAGAIN && (rc != PX_ENOMEM || !queue->head))
 			return rc;
 		rc = px_client_wait_locked(client, progressed, &progress, PX_FOREVER,
-				 PX_BELL_FRAME | PX_BELL_RELEASE);
+					   PX_BELL_FRAME | PX_BELL_RELEASE);
 		if (rc < 0)
 			return rc;
 	}
@@ -272,8 +272,7 @@ no_body:
 	return rc;
 }
 
-int px_client_pack(struct px_client *client, const void *data, uint64_t bytes,
-		   struct px_part *out)
+int px_client_pack(struct px_client *client, const void *data, uint64_t bytes, struct px_part *out)
 {
 	int rc = px_client_check(client);
 

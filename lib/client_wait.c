@@ -206,7 +206,8 @@ static int idle(void *ctx)
 	const struct px_client *client = ctx;
 
 	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
-		for (const struct px_request *request = queue->head; request; request = request->next)
+		for (const struct px_request *request = queue->head; request;
+		     request = request->next)
 			if (!request->aborted)
 				return 0;
 	return 1;

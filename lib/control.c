@@ -115,15 +115,14 @@ int px_control_receive(int socket, struct px_packet *packet)
 	    (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		while (fds)
 			close(packet->fds[--fds]);
-		return px_fail(PX_ECORRUPT, "a packet of %zd bytes on the control socket is not pxrun's",
-			       got);
+		return px_fail(PX_ECORRUPT,
+			       "a packet of %zd bytes on the control socket is not pxrun's", got);
 	}
 	packet->text[text] = '\0';
 	return 0;
 }
 
-int px_control_call(int socket, struct px_control *head, const char *text,
-		    struct px_packet *packet)
+int px_control_call(int socket, struct px_control *head, const char *text, struct px_packet *packet)
 {
 	static _Atomic uint32_t serial;
 	int rc;

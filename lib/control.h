@@ -20,13 +20,13 @@
 enum px_control_type {
 	PX_CONTROL_REPLY = 1,
 	/* client -> supervisor */
-	PX_CONTROL_HELLO,   /* reply: a = slot, b = epoch; fds: segment */
-	PX_CONTROL_STATUS,  /* reply: text, JSON */
-	PX_CONTROL_SIGNAL,  /* a = engine id, b = signal number */
+	PX_CONTROL_HELLO,  /* reply: a = slot, b = epoch; fds: segment */
+	PX_CONTROL_STATUS, /* reply: text, JSON */
+	PX_CONTROL_SIGNAL, /* a = engine id, b = signal number */
 	PX_CONTROL_RESTART, /* a = engine id (UINT64_MAX: all); answered when the engine is up again */
 	PX_CONTROL_ADD,     /* a = number of engines; reply: a = first new id; when they are up */
-	PX_CONTROL_REMOVE,  /* a = engine id: stop it for good */
-	PX_CONTROL_STOP,    /* reply at once; the socket hangs up when all engines are gone */
+	PX_CONTROL_REMOVE, /* a = engine id: stop it for good */
+	PX_CONTROL_STOP,   /* reply at once; the socket hangs up when all engines are gone */
 	/* client or engine -> supervisor */
 	PX_CONTROL_EXTENT_GET, /* a = bytes; reply: a = offset, b = bytes */
 	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */
@@ -35,7 +35,7 @@ enum px_control_type {
 	PX_CONTROL_FORK, /* a = engine id, b = slot, c = epoch, d = generation; text: "" ;
 	                    fds: control socket, stdout (write), stderr (write), stdout (read), stderr (read) */
 	/* template -> supervisor */
-	PX_CONTROL_READY,  /* a = pid; code 0, or the reason why no engine can be made as text.
+	PX_CONTROL_READY, /* a = pid; code 0, or the reason why no engine can be made as text.
 	                      From an engine: it serves requests. Flag c = 1 (template): it
 	                      has a second thread, fork is refused, engines must be exec'd; text: why.
 	                      b (template): PY_VERSION_HEX */

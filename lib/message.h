@@ -19,12 +19,12 @@
 enum px_message_kind {
 	PX_REQUEST_NOOP = 1, /* answered by the engine's loop without Python; body is echoed */
 	PX_REQUEST_EXECUTE,  /* body: code, UTF-8. Flag PX_EXECUTE_SILENT */
-	PX_REQUEST_APPLY,    /* body: pickle of (f, args, kwargs), its buffers behind. Reply: pickle */
-	PX_REQUEST_CALL,     /* body: values: str "module:function", then its arguments. Reply: one value */
-	PX_REQUEST_PUSH,     /* body: values: str name, value */
-	PX_REQUEST_PULL,     /* body: values: str name. Reply: one value */
-	PX_REPLY = 32,       /* code 0: the result; PX_EREMOTE: an exception as below; other: words */
-	PX_STREAM,           /* body: output of the request that runs; flags: enum px_stream */
+	PX_REQUEST_APPLY, /* body: pickle of (f, args, kwargs), its buffers behind. Reply: pickle */
+	PX_REQUEST_CALL, /* body: values: str "module:function", then its arguments. Reply: one value */
+	PX_REQUEST_PUSH, /* body: values: str name, value */
+	PX_REQUEST_PULL, /* body: values: str name. Reply: one value */
+	PX_REPLY = 32,   /* code 0: the result; PX_EREMOTE: an exception as below; other: words */
+	PX_STREAM,       /* body: output of the request that runs; flags: enum px_stream */
 };
 #define PX_EXECUTE_SILENT 1u /* do not show the value of a last expression */
 #define PX_EXECUTE_STOP 2u   /* if it fails, abort this client's EXECUTE requests that wait */
@@ -59,15 +59,16 @@ struct px_message_shm {
 	uint16_t reserved;
 	uint64_t body_bytes;
 	uint64_t started_ns, completed_ns; /* CLOCK_REALTIME; requests: submitted, 0 */
-	_Atomic uint32_t aborted; /* by the sender, as long as the request has not begun */
-	uint32_t reserved2;       /* keeps the whole header, with px_frame_shm, at 56 bytes */
+	_Atomic uint32_t aborted;          /* by the sender, as long as the request has not begun */
+	uint32_t reserved2; /* keeps the whole header, with px_frame_shm, at 56 bytes */
 };
 
 /* A buffer lent with the message. */
 struct px_region_shm {
 	uint64_t offset, bytes; /* bytes 0: an empty buffer, nothing is lent */
 	uint16_t lease, generation;
-	uint32_t live; /* 1: who receives it writes into this very memory, 0: it gets a view of its own */
+	/* 1: who receives it writes into this very memory, 0: it gets a view of its own. */
+	uint32_t live;
 };
 
 /*

@@ -132,8 +132,8 @@ int px_port_open(struct px_segment *segment, struct px_member_id self, int contr
 	port->owner_pid = getpid();
 	pthread_mutex_init(&port->lock, NULL);
 	pthread_mutex_init(&port->control_lock, NULL);
-	rc = px_arena_new(segment, (struct px_extent_source){ extent_get, extent_put, port }, &port->block->usage,
-			  &port->arena);
+	rc = px_arena_new(segment, (struct px_extent_source){ extent_get, extent_put, port },
+			  &port->block->usage, &port->arena);
 	if (rc < 0)
 		goto no_arena;
 	enter(port);
@@ -163,7 +163,8 @@ bool px_link_settle(struct px_link *link)
 	if (!link->finished || atomic_load_explicit(&link->held, memory_order_acquire) > 0)
 		return false;
 	px_member_link_close(link->own);
-	PX_KILLPOINT("port.link.closed"); /* dead here: the sweep of our own death finds it closed */
+	/* Dead here: the sweep of our own death finds it closed. */
+	PX_KILLPOINT("port.link.closed");
 	if (port->links[link->peer.slot] == link)
 		port->links[link->peer.slot] = NULL;
 	link_free(link);
@@ -262,11 +263,13 @@ static int link_open(struct px_port *port, struct px_member_id peer, struct px_l
 	atomic_store_explicit(&link->own->begun_id, 0, memory_order_relaxed);
 	atomic_store_explicit(&link->own->interrupt_id, 0, memory_order_relaxed);
 	/* The ring is made before the link says open: the peer reads at once. */
-	rc = px_producer_open(&link->tx, link->own, own_offset, &theirs->links[port->self.slot], port->self.epoch,
+	rc = px_producer_open(&link->tx, link->own, own_offset, &theirs->links[port->self.slot],
+			      port->self.epoch,
 			      (struct px_chunk_source){ chunk_get, chunk_put, port->arena });
 	if (rc < 0)
 		goto no_ring;
-	px_leases_open(&link->leases, port->segment, peer, &theirs->links[port->self.slot], port->self.epoch);
+	px_leases_open(&link->leases, port->segment, peer, &theirs->links[port->self.slot],
+		       port->self.epoch);
 	px_consumer_open(&link->rx, port->segment, link->own, peer.slot, port->self.slot);
 	if (!px_member_link_open(port->segment, link->own, peer)) {
 		/* A sweep of that moment may have found the link open. */
@@ -274,7 +277,8 @@ static int link_open(struct px_port *port, struct px_member_id peer, struct px_l
 		rc = px_fail(PX_EENGINE, "member %u is dead", peer.slot);
 		goto dead;
 	}
-	PX_KILLPOINT("port.link.opened"); /* dead here: an open link of a dead member counts for nothing */
+	/* Dead here: an open link of a dead member counts for nothing. */
+	PX_KILLPOINT("port.link.opened");
 	*out = link;
 	return 0;
 

@@ -43,16 +43,16 @@ struct px_port {
 	struct px_block_shm *block; /* ours, writable */
 	struct px_doorbell_shm *bell;
 	struct px_arena *arena;
-	int control; /* the socket to the supervisor */
+	int control;                  /* the socket to the supervisor */
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
 	pthread_mutex_t control_lock; /* one call at a time */
 	struct px_link *links[PX_MEMBERS_MAX];
 	struct px_port *next; /* of this process's ports */
 	struct px_maps maps;
 	_Atomic uint64_t spin_ns; /* how long to look for news before sleeping, lately */
-	uint32_t generation; /* px_forked_generation(): a forked child may not use it */
+	uint32_t generation;      /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
-	bool closed;    /* only loans and shown regions keep it */
+	bool closed;            /* only loans and shown regions keep it */
 	_Atomic uint32_t shown; /* regions that its own code works with */
 };
 
@@ -64,11 +64,11 @@ struct px_link {
 	struct px_doorbell_shm *bell; /* the peer's */
 	struct px_producer tx;
 	struct px_consumer rx;
-	struct px_leases leases;     /* what we lent to it */
-	_Atomic uint32_t held;       /* loans of its memory that we hold */
-	uint64_t urgent_seen;        /* of the peer's urgent_seq */
-	bool finished;               /* we read nothing more from it; closes when held is 0 */
-	void *user;                  /* of the layer above: outstanding requests, turns */
+	struct px_leases leases; /* what we lent to it */
+	_Atomic uint32_t held;   /* loans of its memory that we hold */
+	uint64_t urgent_seen;    /* of the peer's urgent_seq */
+	bool finished;           /* we read nothing more from it; closes when held is 0 */
+	void *user;              /* of the layer above: outstanding requests, turns */
 };
 
 /* Memory of a peer that was lent to us with a message. Counted; released to its owner at 0. */
@@ -107,7 +107,7 @@ struct px_outgoing {
 	const struct px_part *buffers;
 	uint32_t buffers_count;
 	struct px_tracker *tracker; /* counts the leases of shown regions; may be NULL */
-	struct px_ticket *ticket; /* filled when it was sent; may be NULL */
+	struct px_ticket *ticket;   /* filled when it was sent; may be NULL */
 };
 
 /* A message received. The body lies in the frame until px_link_next(), or is a loan. */
@@ -119,7 +119,8 @@ struct px_incoming {
 	const void *body;
 	uint64_t body_bytes;
 	struct px_loan *body_loan; /* NULL: in the frame */
-	struct px_loan **buffers;  /* buffers_count; entries NULL for empty ones; a new array, taken by the caller */
+	/* Buffers_count; entries NULL for empty ones; a new array, taken by the caller. */
+	struct px_loan **buffers;
 	uint32_t buffers_count;
 	const _Atomic uint32_t *aborted; /* in the frame */
 };
@@ -211,7 +212,8 @@ int px_port_show(struct px_port *port, uint64_t bytes, struct px_region **out);
 /* The caller's code has lost sight of it. Any thread, also after px_port_close(). */
 void px_port_hide(struct px_port *port, struct px_region *region);
 /*
- * The memory as something to send: where it lies, if that is a large region of ours that may be lent, else a copy of it. PX_ENOMEM. px_parts_free() when it was sent.
+ * The memory as something to send: where it lies, if that is a large region of ours that may be
+ * lent, else a copy of it. PX_ENOMEM. px_parts_free() when it was sent.
  */
 int px_port_pack(struct px_port *port, const void *data, uint64_t bytes, struct px_part *out);
 /* Copies into a new region; bytes may be 0. As px_port_pack(). */

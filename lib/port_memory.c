@@ -134,10 +134,11 @@ int px_loan_map(struct px_loan *loan, void **out)
 {
 	if (!loan->mapped) {
 		uint64_t skip = loan->offset % PX_PAGE_BYTES;
-		uint64_t bytes = (skip + loan->bytes + PX_PAGE_BYTES - 1) & ~(uint64_t)(PX_PAGE_BYTES - 1);
+		uint64_t bytes =
+			(skip + loan->bytes + PX_PAGE_BYTES - 1) & ~(uint64_t)(PX_PAGE_BYTES - 1);
 		struct px_port *port = loan->link->port;
-		int rc = loan->live ? px_segment_map_arrays(port->segment, loan->offset - skip, bytes,
-							    &loan->mapped) :
+		int rc = loan->live ? px_segment_map_arrays(port->segment, loan->offset - skip,
+							    bytes, &loan->mapped) :
 				      view_map(port, loan->offset - skip, bytes, &loan->mapped);
 
 		if (rc < 0)
@@ -156,8 +157,8 @@ static void unmap(struct px_loan *loan)
 	if (loan->live)
 		px_segment_unmap(loan->mapped, loan->mapped_bytes);
 	else
-		view_unmap(loan->link->port, loan->offset - loan->mapped_skip,
-			      loan->mapped_bytes, loan->mapped);
+		view_unmap(loan->link->port, loan->offset - loan->mapped_skip, loan->mapped_bytes,
+			   loan->mapped);
 }
 
 void px_loan_hold(struct px_loan *loan)

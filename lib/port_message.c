@@ -67,7 +67,8 @@ static int send_locked(struct px_link *link, const struct px_outgoing *message,
 	for (; done < regions; done++) {
 		struct px_part whole = { body, 0, body ? body->bytes : 0 };
 
-		rc = lend(link, body && done == 0 ? &whole : &message->buffers[done - (body ? 1 : 0)],
+		rc = lend(link,
+			  body && done == 0 ? &whole : &message->buffers[done - (body ? 1 : 0)],
 			  message->tracker, &lent[done]);
 		if (rc < 0)
 			goto take_back;
@@ -183,7 +184,8 @@ static int receive_loans(struct px_link *link, const struct px_region_shm *lent,
 	for (uint32_t i = 0; i < regions && rc == 0; i++) {
 		struct px_region_shm copy = lent[i];
 
-		rc = borrow(link, &copy, body_lent && i == 0 ? &in->body_loan :
+		rc = borrow(link, &copy,
+			    body_lent && i == 0 ? &in->body_loan :
 						  &in->buffers[i - (body_lent ? 1 : 0)]);
 	}
 	return rc;

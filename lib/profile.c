@@ -291,10 +291,11 @@ static int read_pair(struct reader *r, const yaml_node_pair_t *pair, bool *seen)
 				       "has no value: remove the line, or give one");
 		return keys[i].read(r, value, key);
 	}
-	return fail_at(r, key_node, "",
-		       "unknown key '%.80s': the keys are engines, arena, quota, huge_pages, restart, "
-		       "event_loop, python, preload, env and pin",
-		       key ? key : "?");
+	return fail_at(
+		r, key_node, "",
+		"unknown key '%.80s': the keys are engines, arena, quota, huge_pages, restart, "
+		"event_loop, python, preload, env and pin",
+		key ? key : "?");
 }
 
 static int read_document(struct reader *r)

@@ -74,19 +74,25 @@ PX_PUBLIC const char *px_version(void);
 
 struct px_pool_options {
 	size_t size;
-	const char *profile;    /* NULL: $PXRUN_PROFILE, else "default"; "" makes a private, unnamed one */
+	/* NULL: $PXRUN_PROFILE, else "default"; "" makes a private, unnamed one. */
+	const char *profile;
 	uint32_t engines;       /* 0: as many as processors may be used (affinity, cgroup quota) */
 	uint64_t arena_bytes;   /* 0: half of the memory available */
 	const char *restart;    /* NULL: "on-failure"; "never", "always" */
 	const char *event_loop; /* NULL: "auto"; "io_uring", "epoll" */
 	const char *python;     /* NULL: the interpreter pxrun was built for */
-	const char *preload;    /* NULL: "numpy" if it can be had; modules separated by commas, "" none */
-	const char *sys_path;   /* NULL; folders, separated by colons, put before the engines' sys.path */
+	/* NULL: "numpy" if it can be had; modules separated by commas, "" none. */
+	const char *preload;
+	/* NULL; folders, separated by colons, put before the engines' sys.path. */
+	const char *sys_path;
 	const char *command;    /* NULL: the installed `pxrun` */
 	uint64_t quota_bytes;   /* the most of the arena that one client may have; 0: all of it */
 	const char *huge_pages; /* NULL: "auto", where they are to be had; "never" */
 };
-#define PX_POOL_OPTIONS { .size = sizeof(struct px_pool_options) }
+#define PX_POOL_OPTIONS                                                                            \
+	{                                                                                          \
+		.size = sizeof(struct px_pool_options)                                             \
+	}
 
 /*
  * Starts a pool and attaches to it: returns when all engines serve. The
@@ -150,7 +156,13 @@ enum px_type {
 };
 
 /* DLPack's dtype codes. */
-enum px_dtype_code { PX_DTYPE_INT = 0, PX_DTYPE_UINT = 1, PX_DTYPE_FLOAT = 2, PX_DTYPE_COMPLEX = 5, PX_DTYPE_BOOL = 6 };
+enum px_dtype_code {
+	PX_DTYPE_INT = 0,
+	PX_DTYPE_UINT = 1,
+	PX_DTYPE_FLOAT = 2,
+	PX_DTYPE_COMPLEX = 5,
+	PX_DTYPE_BOOL = 6
+};
 
 #define PX_TENSOR_NDIM_MAX 32
 

@@ -11,8 +11,7 @@
 
 struct px_result *px_result_new(struct px_client *client, uint32_t count)
 {
-	struct px_result *result =
-		calloc(1, sizeof(*result) + count * sizeof(struct px_request));
+	struct px_result *result = calloc(1, sizeof(*result) + count * sizeof(struct px_request));
 
 	if (!result)
 		return NULL;
@@ -140,8 +139,8 @@ int px_result_value(struct px_result *result, size_t index, struct px_value *val
 	return 0;
 }
 
-int px_result_error(struct px_result *result, size_t index, const char **ename,
-		    const char **evalue, const char **traceback)
+int px_result_error(struct px_result *result, size_t index, const char **ename, const char **evalue,
+		    const char **traceback)
 {
 	const char **out[] = { ename, evalue, traceback };
 	const struct px_request *request = NULL;

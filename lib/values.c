@@ -235,8 +235,8 @@ static void tensor_data(struct cursor *c, struct px_tensor *tensor, uint32_t ind
 	if (tensor_bytes(tensor, &tensor->bytes) < 0)
 		goto corrupt;
 	if (tensor->bytes) {
-		struct px_loan *loan = index < c->reply->buffers_count ? c->reply->buffers[index] :
-									 NULL;
+		struct px_loan *loan =
+			index < c->reply->buffers_count ? c->reply->buffers[index] : NULL;
 		if (!loan || loan->bytes < tensor->bytes)
 			goto corrupt;
 		c->rc = px_loan_map(loan, &data);
@@ -342,7 +342,8 @@ static void take_value(struct cursor *c, struct px_value *out, unsigned depth)
 		break;
 	default:
 		if (c->rc == 0)
-			c->rc = px_fail(PX_ECORRUPT, "an engine's reply has a value of kind %u", tag);
+			c->rc = px_fail(PX_ECORRUPT, "an engine's reply has a value of kind %u",
+					tag);
 	}
 }
 
@@ -352,8 +353,7 @@ int px_decode(const struct px_incoming *reply, struct px_decoded *out)
 
 	memset(out, 0, sizeof(*out));
 	while (c.left && c.rc == 0) {
-		struct px_value *values =
-			realloc(out->values, (out->count + 1) * sizeof(*values));
+		struct px_value *values = realloc(out->values, (out->count + 1) * sizeof(*values));
 
 		if (!values) {
 			c.rc = px_fail(PX_ENOMEM, "no private memory for a reply's values");

@@ -16,7 +16,10 @@ struct px_encoder {
 	uint32_t parts_count;
 	uint8_t room[256]; /* a short call needs no malloc */
 };
-#define PX_ENCODER(the_client) { .client = (the_client) }
+#define PX_ENCODER(the_client)                                                                     \
+	{                                                                                          \
+		.client = (the_client)                                                             \
+	}
 
 /*
  * Appends a value; a tensor's data is copied into a region. PX_EINVAL (a dtype or size

@@ -84,7 +84,7 @@ static bool fits(const struct px_arena_block *block, uint64_t bytes, uint64_t al
 
 /* The first that fits of at most `looks` blocks of each bin. */
 static struct px_arena_block *search(const struct px_arena *arena, uint64_t bytes, uint64_t align,
-			    uint64_t looks)
+				     uint64_t looks)
 {
 	for (unsigned bin = bin_next(arena, bin_of(bytes)); bin < BINS;
 	     bin = bin_next(arena, bin + 1)) {
@@ -98,7 +98,8 @@ static struct px_arena_block *search(const struct px_arena *arena, uint64_t byte
 }
 
 /* Many blocks of the bin may be a little too short: all are looked at only before we give up. */
-static struct px_arena_block *find_free(const struct px_arena *arena, uint64_t bytes, uint64_t align)
+static struct px_arena_block *find_free(const struct px_arena *arena, uint64_t bytes,
+					uint64_t align)
 {
 	struct px_arena_block *block = search(arena, bytes, align, 8);
 
@@ -311,7 +312,8 @@ static void insert_behind(struct px_arena_block *block, struct px_arena_block *f
 }
 
 /* Cuts a free block at offset; the block keeps the front, the rest is free too. */
-static int cut(struct px_arena *arena, struct px_arena_block *block, uint64_t offset, struct px_arena_block **rest)
+static int cut(struct px_arena *arena, struct px_arena_block *block, uint64_t offset,
+	       struct px_arena_block **rest)
 {
 	struct px_arena_block *fresh = calloc(1, sizeof(*fresh));
 

@@ -40,8 +40,8 @@ struct px_region {
 	_Atomic uint32_t holds;
 	_Atomic bool shown; /* its owner's own code works with it: what is lent may change */
 	bool live;          /* whoever it is lent to writes into it, too */
-	bool ordinary;      /* its owner's code takes it for memory like any other: it is sent as a copy */
-	bool forked;        /* private since a fork: what is written there is not in the segment */
+	bool ordinary; /* its owner's code takes it for memory like any other: it is sent as a copy */
+	bool forked;   /* private since a fork: what is written there is not in the segment */
 };
 
 /* usage: where it says what it does, its own page of shared memory or any. */

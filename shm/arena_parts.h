@@ -25,7 +25,7 @@ struct px_arena_block {
 	struct px_arena_block *before, *behind;         /* by address */
 	struct px_arena_block *bin_before, *bin_behind; /* free blocks of a size */
 	struct px_arena_block *hashed;                  /* used blocks */
-	struct px_region *region;              /* of a used one that is a large region, else NULL */
+	struct px_region *region; /* of a used one that is a large region, else NULL */
 	bool used;
 };
 

@@ -27,7 +27,8 @@ void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 		return;
 	/* SYNC bell.seq: release; partner: the acquire in px_doorbell_announce(). */
 	atomic_fetch_add_explicit(&bell->seq, 1, memory_order_release);
-	PX_KILLPOINT("doorbell.ring.counted"); /* dead here: the sleeper wakes at the end of its nap */
+	/* Dead here: the sleeper wakes at the end of its nap. */
+	PX_KILLPOINT("doorbell.ring.counted");
 	px_os.futex_wake(&bell->seq);
 }
 

@@ -14,11 +14,11 @@
 #define PX_KILLPOINT_H
 
 #ifdef PX_KILLPOINTS
-#define PX_KILLPOINT(label)                                                                    \
-	do {                                                                                   \
-		static const char px_kp_label[]                                                \
-			__attribute__((section("px_killpoints"), used)) = label;               \
-		px_killpoint_pass(px_kp_label);                                                \
+#define PX_KILLPOINT(label)                                                                        \
+	do {                                                                                       \
+		static const char px_kp_label[] __attribute__((section("px_killpoints"), used)) =  \
+			label;                                                                     \
+		px_killpoint_pass(px_kp_label);                                                    \
 	} while (0)
 void px_killpoint_pass(const char *label);
 /* Says what this process is; without it no kill point fires. Static string. */

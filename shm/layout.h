@@ -65,12 +65,13 @@ struct px_member_shm {
 	_Atomic uint32_t kind;       /* enum px_member_kind */
 	_Atomic int32_t pid;
 	_Atomic int32_t engine_id; /* -1: not an engine */
-	_Atomic uint64_t start_time; /* field 22 of /proc/PID/stat: with pid, a name without reuse */
+	/* Field 22 of /proc/PID/stat: with pid, a name without reuse. */
+	_Atomic uint64_t start_time;
 	/* Why it died; written before dead_epoch. */
-	_Atomic int32_t exit_signal;  /* 0: it exited */
+	_Atomic int32_t exit_signal; /* 0: it exited */
 	_Atomic int32_t exit_code;
-	_Atomic uint32_t oom_killed;  /* the kernel's OOM killer did it */
-	_Atomic uint32_t expected;    /* it was told to go */
+	_Atomic uint32_t oom_killed; /* the kernel's OOM killer did it */
+	_Atomic uint32_t expected;   /* it was told to go */
 	_Atomic uint64_t joined_ns, died_ns;
 	uint8_t reserved[64];
 };
@@ -81,9 +82,9 @@ enum px_engine_state { PX_ENGINE_NONE, PX_ENGINE_STARTING, PX_ENGINE_UP, PX_ENGI
 
 /* What an engine id stands for at the moment. The supervisor writes. */
 struct px_engine_shm {
-	_Atomic uint32_t state; /* enum px_engine_state */
-	_Atomic uint32_t slot;  /* of the process that has the id, or had it last */
-	_Atomic uint32_t epoch; /* of that process */
+	_Atomic uint32_t state;      /* enum px_engine_state */
+	_Atomic uint32_t slot;       /* of the process that has the id, or had it last */
+	_Atomic uint32_t epoch;      /* of that process */
 	_Atomic uint32_t generation; /* 0, then one more with each restart */
 };
 
@@ -103,8 +104,8 @@ struct px_header_shm {
 	int32_t supervisor_pid, reserved2;
 	uint64_t supervisor_start_time;
 	uint64_t spin_ns; /* the measured cost of a wake-up: how long to spin before sleeping */
-	_Atomic uint64_t members_seq; /* bumped after any change of a slot or an engine */
-	_Atomic uint32_t pool_state;  /* enum px_pool_state */
+	_Atomic uint64_t members_seq;   /* bumped after any change of a slot or an engine */
+	_Atomic uint32_t pool_state;    /* enum px_pool_state */
 	_Atomic uint32_t engines_count; /* ids given so far: 0 .. count-1 */
 };
 _Static_assert(sizeof(struct px_header_shm) <= PX_PAGE_BYTES, "one page");
@@ -146,7 +147,7 @@ _Static_assert(sizeof(struct px_link_shm) % PX_LINE_BYTES == 0, "whole lines");
 /* What an engine does at the moment, for status displays; clients leave it zero. */
 struct px_activity_shm {
 	_Atomic uint32_t client_slot, client_epoch; /* epoch 0: idle */
-	_Atomic uint64_t request_id, started_ns; /* CLOCK_REALTIME */
+	_Atomic uint64_t request_id, started_ns;    /* CLOCK_REALTIME */
 	_Atomic uint64_t requests_done;
 };
 
@@ -159,9 +160,11 @@ struct px_usage_shm {
 struct px_block_shm {
 	struct px_activity_shm activity;
 	struct px_usage_shm usage;
-	uint8_t reserved[PX_PAGE_BYTES - sizeof(struct px_activity_shm) - sizeof(struct px_usage_shm)];
+	uint8_t reserved[PX_PAGE_BYTES - sizeof(struct px_activity_shm) -
+			 sizeof(struct px_usage_shm)];
 	struct px_link_shm links[PX_MEMBERS_MAX];
-	uint8_t crash[PX_CRASH_BYTES] __attribute__((aligned(PX_PAGE_BYTES))); /* faulthandler's text */
+	/* Faulthandler's text. */
+	uint8_t crash[PX_CRASH_BYTES] __attribute__((aligned(PX_PAGE_BYTES)));
 };
 _Static_assert(sizeof(struct px_block_shm) % PX_PAGE_BYTES == 0, "whole pages");
 

@@ -40,11 +40,11 @@ struct px_leases {
 	uint32_t count;    /* outstanding */
 	uint16_t free_head;
 	struct px_lease_row {
-		struct px_region *region; /* NULL: free */
+		struct px_region *region;   /* NULL: free */
 		struct px_tracker *tracker; /* NULL: nobody asks when it is over */
 		uint16_t generation;
 		uint16_t next; /* in the list of free or outstanding rows */
-	} *rows; /* [PX_LEASES_MAX], allocated with the first grant */
+	} * rows;              /* [PX_LEASES_MAX], allocated with the first grant */
 	uint16_t used_head;
 };
 

@@ -17,7 +17,8 @@ struct px_os {
 	int (*futex_wait)(_Atomic uint32_t *word, uint32_t expected, uint64_t ns);
 	/* Wakes all sleepers of a word shared between processes. */
 	void (*futex_wake)(_Atomic uint32_t *word);
-	int (*fallocate)(int fd, int mode, off_t offset, off_t length); /* as fallocate(2), -errno */
+	int (*fallocate)(int fd, int mode, off_t offset,
+			 off_t length); /* as fallocate(2), -errno */
 	void (*yield)(void);
 };
 

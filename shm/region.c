@@ -63,8 +63,8 @@ struct px_region *px_region_find(struct px_arena *arena, const void *at, uint64_
 
 	pthread_mutex_lock(&arena->lock);
 	extent = extent_of(arena, at);
-	page = extent ? start_before(extent, (uint64_t)((const uint8_t *)at - extent->at) /
-						     PX_PAGE_BYTES) :
+	page = extent ? start_before(extent,
+				     (uint64_t)((const uint8_t *)at - extent->at) / PX_PAGE_BYTES) :
 			UINT64_MAX;
 	if (page != UINT64_MAX)
 		region = px_arena_used_block(arena, extent->offset + page * PX_PAGE_BYTES)->region;
@@ -122,10 +122,9 @@ void px_arena_before_fork(struct px_arena *arena)
 
 			if (region && !region->live && !region->forked &&
 			    atomic_load_explicit(&region->shown, memory_order_relaxed))
-				region->forked = px_segment_make_private(arena->segment,
-									 region->offset,
-									 padded(region),
-									 region->at) == 0;
+				region->forked =
+					px_segment_make_private(arena->segment, region->offset,
+								padded(region), region->at) == 0;
 		}
 }
 

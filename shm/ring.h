@@ -40,22 +40,22 @@ struct px_ring_chunk {
 
 /* Producer's private handle. */
 struct px_producer {
-	const _Atomic uint64_t *consumed; /* the consumer's link.consumed_seq */
+	const _Atomic uint64_t *consumed;      /* the consumer's link.consumed_seq */
 	const _Atomic uint32_t *consumer_open; /* the consumer's link.epoch … */
-	uint32_t own_epoch;               /* … counts once it is this */
+	uint32_t own_epoch;                    /* … counts once it is this */
 	struct px_chunk_source source;
 	struct px_ring_chunk *chunks; /* in use, oldest first: a growing circular array */
 	uint32_t chunks_cap, chunks_first, chunks_count;
-	uint64_t first_seq;    /* of the oldest chunk */
-	uint64_t next_bytes;   /* size of the next chunk that is got */
+	uint64_t first_seq;           /* of the oldest chunk */
+	uint64_t next_bytes;          /* size of the next chunk that is got */
 	struct px_ring_chunk idle[2]; /* of the first two, those not in use */
 	uint32_t idle_count;
-	uint8_t *at;           /* the newest chunk */
-	uint32_t room;         /* its bytes for frames: all but the last line */
-	uint32_t position;     /* in it */
-	uint64_t frames_seq;   /* bumped with each frame; starts at PX_SEQ_START */
-	uint64_t quiet_seq;    /* frames_seq at the last px_producer_reclaim() */
-	uint64_t grown_bytes;  /* of chunks got from the source */
+	uint8_t *at;          /* the newest chunk */
+	uint32_t room;        /* its bytes for frames: all but the last line */
+	uint32_t position;    /* in it */
+	uint64_t frames_seq;  /* bumped with each frame; starts at PX_SEQ_START */
+	uint64_t quiet_seq;   /* frames_seq at the last px_producer_reclaim() */
+	uint64_t grown_bytes; /* of chunks got from the source */
 };
 
 /* Consumer's private handle. */
@@ -63,10 +63,10 @@ struct px_consumer {
 	const struct px_segment *segment;
 	uint32_t producer_slot;
 	const struct px_link_shm *theirs; /* the producer's link to us … */
-	uint32_t own_epoch;         /* … counts once its epoch is this */
-	_Atomic uint64_t *consumed; /* our link.consumed_seq */
-	uint64_t seq;               /* of the chunk being read */
-	const uint8_t *at; /* NULL: the producer's link is not open yet */
+	uint32_t own_epoch;               /* … counts once its epoch is this */
+	_Atomic uint64_t *consumed;       /* our link.consumed_seq */
+	uint64_t seq;                     /* of the chunk being read */
+	const uint8_t *at;                /* NULL: the producer's link is not open yet */
 	uint64_t bytes;
 	uint32_t position;
 	uint32_t frame_bytes; /* of the frame last peeked at, whole lines */

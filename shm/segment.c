@@ -109,8 +109,8 @@ static int open_file(struct px_segment *s, const struct px_header_shm *layout,
 
 	if (fd >= 0)
 		return fd;
-	s->memfd = kind == PX_SEGMENT_MEMFD ||
-		   !shm_holds(layout->blocks_offset + layout->arena_bytes);
+	s->memfd =
+		kind == PX_SEGMENT_MEMFD || !shm_holds(layout->blocks_offset + layout->arena_bytes);
 	if (!s->memfd)
 		fd = open_shm();
 	if (fd < 0) {
@@ -140,8 +140,8 @@ int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, 
 
 int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, segment->fd,
-			(off_t)offset);
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			segment->fd, (off_t)offset);
 
 	if (at == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
@@ -286,7 +286,8 @@ static int compare(const struct px_header_shm *found, uint64_t file_bytes)
 	struct px_header_shm ours;
 
 	if (found->magic != PX_SEGMENT_MAGIC)
-		return px_fail(PX_EVERSION, "this is not a segment of pxrun: it begins with %016llx",
+		return px_fail(PX_EVERSION,
+			       "this is not a segment of pxrun: it begins with %016llx",
 			       (unsigned long long)found->magic);
 	if (found->version != PX_SEGMENT_VERSION)
 		return px_fail(PX_EVERSION,
@@ -382,12 +383,12 @@ static int no_pages(const struct px_segment *segment, uint64_t bytes)
 	struct statvfs fs;
 
 	if (!segment->memfd && fstatvfs(segment->fd, &fs) == 0 && fs.f_blocks)
-		return px_fail(PX_ENOMEM,
-			       "needs %llu MiB, /dev/shm has %llu of %llu MiB free: free memory, or "
-			       "remount it larger (docker: --shm-size)",
-			       MIB(bytes + (1 << 20) - 1),
-			       MIB((uint64_t)fs.f_bavail * fs.f_frsize),
-			       MIB((uint64_t)fs.f_blocks * fs.f_frsize));
+		return px_fail(
+			PX_ENOMEM,
+			"needs %llu MiB, /dev/shm has %llu of %llu MiB free: free memory, or "
+			"remount it larger (docker: --shm-size)",
+			MIB(bytes + (1 << 20) - 1), MIB((uint64_t)fs.f_bavail * fs.f_frsize),
+			MIB((uint64_t)fs.f_blocks * fs.f_frsize));
 	return px_fail(PX_ENOMEM, "needs %llu MiB of memory, and there is not that much",
 		       MIB(bytes + (1 << 20) - 1));
 }
@@ -434,7 +435,8 @@ int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint6
 		return px_segment_reserve(segment, offset, bytes);
 	/* fallocate(2) would take small pages: it knows nothing of this mapping's advice. */
 	if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) {
-		PX_KILLPOINT("segment.populate.done"); /* dead here: the sweep punches what was ours */
+		/* Dead here: the sweep punches what was ours. */
+		PX_KILLPOINT("segment.populate.done");
 		return 0;
 	}
 	/* Before Linux 5.14 there is no such call. */

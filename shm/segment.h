@@ -27,11 +27,11 @@ struct px_segment {
 	/* Copies made when the header was checked; sizes are never read from there again. */
 	uint64_t total_bytes, arena_offset, arena_bytes, blocks_offset;
 	const struct px_header_shm *header;
-	const struct px_member_shm *members;   /* [PX_MEMBERS_MAX] */
-	const struct px_engine_shm *engines;   /* [PX_ENGINES_MAX] */
-	const _Atomic uint16_t *units;         /* [arena_bytes / PX_UNIT_BYTES]: owner's slot + 1, or 0 */
-	struct px_doorbell_shm *bells;         /* [PX_MEMBERS_MAX], writable */
-	struct px_head_rw {                    /* the supervisor's writable map of the head, else NULL */
+	const struct px_member_shm *members; /* [PX_MEMBERS_MAX] */
+	const struct px_engine_shm *engines; /* [PX_ENGINES_MAX] */
+	const _Atomic uint16_t *units; /* [arena_bytes / PX_UNIT_BYTES]: owner's slot + 1, or 0 */
+	struct px_doorbell_shm *bells; /* [PX_MEMBERS_MAX], writable */
+	struct px_head_rw {            /* the supervisor's writable map of the head, else NULL */
 		struct px_header_shm *header;
 		struct px_member_shm *members;
 		struct px_engine_shm *engines;
@@ -81,7 +81,8 @@ int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t byt
 /*
  * The same for pages mapped at `at`, whole units: huge ones where the segment may have them.
  */
-int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at);
+int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint64_t bytes,
+			      void *at);
 /* Gives the pages back; they read as zero when reserved again. */
 int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes);
 

@@ -12,8 +12,9 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#define LARGE_BYTES (32 << 20) /* the most that M_MMAP_THRESHOLD takes: longer arrays come from the kernel */
-#define KEEP_BYTES (64 << 20)  /* at the heap's end, before any is given back */
+/* The most that M_MMAP_THRESHOLD takes: longer arrays come from the kernel. */
+#define LARGE_BYTES (32 << 20)
+#define KEEP_BYTES (64 << 20) /* at the heap's end, before any is given back */
 
 void px_heap_keep_warm(void)
 {

@@ -24,12 +24,12 @@ struct customer {
 	struct px_member_id id;
 	const _Atomic uint32_t *open; /* its link to us: our epoch, once it has asked anything */
 	struct px_link *link;         /* NULL until then */
-	bool owed;                    /* a reply waits for a lease: outbox, and what it is made of */
+	bool owed; /* a reply waits for a lease: outbox, and what it is made of */
 	struct px_outgoing outbox;
 	struct px_reply waiting;
 	bool urgent;        /* there may be an urgent request among those that wait */
 	uint64_t urgent_id; /* of the last urgent request that was run */
-	uint64_t stop_id;   /* EXECUTE requests up to this one are aborted: one before them failed */
+	uint64_t stop_id; /* EXECUTE requests up to this one are aborted: one before them failed */
 	uint64_t released_seq; /* of its releases, before the last attempt to send that reply */
 };
 
@@ -194,7 +194,9 @@ static void activity(struct shop *shop, const struct customer *c, uint64_t id, u
 	atomic_store_explicit(&a->client_epoch, c ? c->id.epoch : 0, memory_order_relaxed);
 	if (!c)
 		atomic_store_explicit(&a->requests_done,
-				      atomic_load_explicit(&a->requests_done, memory_order_relaxed) + 1,
+				      atomic_load_explicit(&a->requests_done,
+							   memory_order_relaxed) +
+					      1,
 				      memory_order_relaxed);
 }
 

@@ -18,7 +18,7 @@
 /* A handler's answer. What it owns is freed by the loop once it is sent. */
 struct px_reply {
 	int32_t code;
-	const void *body;         /* lent until release() */
+	const void *body; /* lent until release() */
 	uint64_t body_bytes;
 	struct px_part *parts; /* malloc'ed array; may be NULL */
 	uint32_t parts_count;
@@ -36,9 +36,9 @@ struct px_engine {
 	void (*before_wait)(void *ctx);
 	void (*after_wait)(void *ctx);
 	void *ctx;
-	_Atomic int *stop; /* set by a signal handler: leave the loop */
+	_Atomic int *stop;               /* set by a signal handler: leave the loop */
 	struct px_link *_Atomic running; /* of the client whose request runs; the loop's */
-	_Atomic uint64_t running_id; /* of that request */
+	_Atomic uint64_t running_id;     /* of that request */
 };
 
 /* Serves until told to stop (0) or the supervisor is gone (PX_EPOOL). */

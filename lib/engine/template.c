@@ -78,7 +78,8 @@ static int be_born(int control, int supervisor_pid, const struct px_packet *pack
 		rc = px_engine_settle(supervisor_pid);
 	if (rc == 0)
 		rc = px_control_send(packet->fds[0], &born, NULL, NULL, 0);
-	PX_KILLPOINT("template.engine.born"); /* dead here: the supervisor sees it, and starts its heir */
+	/* Dead here: the supervisor sees it, and starts its heir. */
+	PX_KILLPOINT("template.engine.born");
 	*birth = (struct px_birth){
 		.id = (uint32_t)packet->head.a,
 		.slot = (uint32_t)packet->head.b,
@@ -145,8 +146,10 @@ static void close_all(struct px_packet *packet)
 
 int px_template_run(int control, int segment, const char *reason, struct px_birth *birth)
 {
-	struct px_control ready = { .type = PX_CONTROL_READY, .a = (uint64_t)getpid(),
-				    .b = Py_Version, .c = reason ? 1 : 0 };
+	struct px_control ready = { .type = PX_CONTROL_READY,
+				    .a = (uint64_t)getpid(),
+				    .b = Py_Version,
+				    .c = reason ? 1 : 0 };
 	struct px_packet *packet = malloc(sizeof(*packet));
 	struct sigaction on_child = keep_no_zombies();
 	int supervisor_pid = 0, rc;
@@ -160,7 +163,8 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 		rc = px_control_receive(control, packet);
 		if (rc < 0)
 			break;
-		PX_KILLPOINT("template.fork.asked"); /* dead here: the supervisor asks the next one */
+		/* Dead here: the supervisor asks the next one. */
+		PX_KILLPOINT("template.fork.asked");
 		if (packet->head.type != PX_CONTROL_FORK || packet->head.fds != 5) {
 			close_all(packet);
 			continue;

@@ -149,11 +149,12 @@ int px_extents_quota(const struct px_extents *extents, uint32_t owner, uint64_t 
 	(void)px_extents_used(extents, by_slot);
 	if (bytes <= quota && by_slot[owner] <= quota - bytes)
 		return 0;
-	return px_fail(PX_ENOMEM,
-		       "needs %llu MiB, and this client has %llu of the %llu MiB that one may have: let "
-		       "go of arrays, raise quota: in the profile, or start the pool with --quota",
-		       (unsigned long long)((bytes + (1 << 20) - 1) >> 20),
-		       (unsigned long long)(by_slot[owner] >> 20), (unsigned long long)(quota >> 20));
+	return px_fail(
+		PX_ENOMEM,
+		"needs %llu MiB, and this client has %llu of the %llu MiB that one may have: let "
+		"go of arrays, raise quota: in the profile, or start the pool with --quota",
+		(unsigned long long)((bytes + (1 << 20) - 1) >> 20),
+		(unsigned long long)(by_slot[owner] >> 20), (unsigned long long)(quota >> 20));
 }
 
 int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, uint64_t bytes)

@@ -271,7 +271,9 @@ static int make_segment(struct px_supervisor *s)
 {
 	uint64_t arena = s->options->arena_bytes ? s->options->arena_bytes :
 						   px_extents_default_bytes(s->extents.root);
-	int rc = px_segment_create(arena, s->options->small_pages ? PX_SEGMENT_SHM : PX_SEGMENT_HUGE, &s->segment);
+	int rc =
+		px_segment_create(arena, s->options->small_pages ? PX_SEGMENT_SHM : PX_SEGMENT_HUGE,
+				  &s->segment);
 
 	if (rc < 0)
 		return rc;

@@ -21,13 +21,13 @@
 struct px_supervisor_options {
 	/* The caller has made its folder, and holds its lock to the end. */
 	struct px_runtime runtime;
-	uint32_t engines;           /* 0: px_processors() */
-	uint64_t arena_bytes;       /* 0: half of what is available */
-	const char *restart;        /* "never", NULL or "on-failure", "always" */
-	bool small_pages;           /* no huge ones, though they could be had */
-	uint64_t quota_bytes;       /* the most that one client may have of the arena; 0: no limit */
-	const char *event_loop;     /* NULL or "auto", "io_uring", "epoll" */
-	const char *python;         /* engines run `PYTHON -m pxrun.engine`; NULL: pxrun-engine */
+	uint32_t engines;       /* 0: px_processors() */
+	uint64_t arena_bytes;   /* 0: half of what is available */
+	const char *restart;    /* "never", NULL or "on-failure", "always" */
+	bool small_pages;       /* no huge ones, though they could be had */
+	uint64_t quota_bytes;   /* the most that one client may have of the arena; 0: no limit */
+	const char *event_loop; /* NULL or "auto", "io_uring", "epoll" */
+	const char *python;     /* engines run `PYTHON -m pxrun.engine`; NULL: pxrun-engine */
 	const char *engine_program; /* a program to run instead of either; NULL */
 	const char *preload;        /* NULL: "numpy,cloudpickle"; "" nothing */
 	const char *sys_path;       /* folders, separated by colons; NULL */

@@ -6,8 +6,9 @@
 """
 from __future__ import annotations
 
-import functions
 import numpy
+
+import functions
 import peers
 
 WORKERS = peers.WORKERS

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 
+import numpy
+
 import array_peers
 import functions
 import measure
-import numpy
 
 KIB = 1 << 10
 MIB = 1 << 20

@@ -90,8 +90,8 @@ static int setup(void **state)
 	world.taken_max = UNITS;
 	world.os = px_os;
 	if (px_segment_create(ARENA_BYTES, true, &world.segment) ||
-	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL }, &world.usage,
-			 &world.arena))
+	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+			 &world.usage, &world.arena))
 		return -1;
 	px_os.fallocate = fallocate_scripted;
 	return 0;
@@ -811,14 +811,16 @@ static void find_among_many(void **state)
 		if (r[i]) {
 			px_region_release(r[i]);
 			r[i] = NULL;
-		} else if (px_region_new(world.arena, PX_REGION_LARGE_BYTES + (uint64_t)(rand_r(&seed) % 99999),
+		} else if (px_region_new(world.arena,
+					 PX_REGION_LARGE_BYTES + (uint64_t)(rand_r(&seed) % 99999),
 					 &r[i]) < 0) {
 			r[i] = NULL;
 		}
 		for (i = 0; i < 24; i++) {
 			if (!r[i])
 				continue;
-			assert_ptr_equal(found((uint8_t *)r[i]->at + r[i]->bytes - 1, 1, &skip), r[i]);
+			assert_ptr_equal(found((uint8_t *)r[i]->at + r[i]->bytes - 1, 1, &skip),
+					 r[i]);
 			assert_int_equal(skip, r[i]->bytes - 1);
 		}
 	}
@@ -829,7 +831,8 @@ static void find_among_many(void **state)
 
 static void fork_makes_what_is_shown_private(void **state)
 {
-	struct px_region *shown = region(3 * PX_REGION_LARGE_BYTES), *lent = region(PX_REGION_LARGE_BYTES);
+	struct px_region *shown = region(3 * PX_REGION_LARGE_BYTES),
+			 *lent = region(PX_REGION_LARGE_BYTES);
 	struct px_region *live = region(PX_REGION_LARGE_BYTES);
 	const uint8_t *file = world.segment->base;
 

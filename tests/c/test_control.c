@@ -144,7 +144,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(send_longest_text_arrives_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(receive_hangup_says_pool, setup, teardown),
 		cmocka_unit_test_setup_teardown(receive_garbage_says_corrupt, setup, teardown),
-		cmocka_unit_test_setup_teardown(receive_surplus_descriptors_are_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(receive_surplus_descriptors_are_closed, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(call_skips_stale_reply, setup, teardown),
 		cmocka_unit_test_setup_teardown(call_refusal_gives_code_and_words, setup, teardown),
 	};

@@ -18,8 +18,9 @@
 
 static void each_size_arrives_and_nothing_else(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 63, 64, 4097, MIB + 3, 16 * MIB - 1, 16 * MIB, 16 * MIB + 1,
-					33 * MIB + 7 };
+	static const size_t sizes[] = {
+		0, 1, 63, 64, 4097, MIB + 3, 16 * MIB - 1, 16 * MIB, 16 * MIB + 1, 33 * MIB + 7
+	};
 	uint8_t *from = malloc(ROOM), *to = malloc(ROOM);
 
 	(void)state;

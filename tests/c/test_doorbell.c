@@ -48,8 +48,8 @@ static int fresh(void **state)
 
 static struct {
 	uint64_t now_ns;
-	int steps;        /* calls that the sleeper has made */
-	int ring_at;      /* in this one the ringer publishes, and rings if not killed before; -1: never */
+	int steps;   /* calls that the sleeper has made */
+	int ring_at; /* in this one the ringer publishes, and rings if not killed before; -1: never */
 	bool rings;
 	uint32_t why;
 	bool news;
@@ -308,7 +308,8 @@ static void wait_passes_errors_on(void **state)
 	int left = 3;
 
 	(void)state;
-	assert_int_equal(px_doorbell_wait(&bell, PX_BELL_FRAME, 0, UINT64_MAX, fail_ready, NULL, NULL),
+	assert_int_equal(px_doorbell_wait(&bell, PX_BELL_FRAME, 0, UINT64_MAX, fail_ready, NULL,
+					  NULL),
 			 PX_ECORRUPT);
 	assert_int_equal(px_doorbell_wait(&bell, PX_BELL_FRAME, 0, UINT64_MAX, never_ready,
 					  count_naps, &left),
@@ -329,7 +330,7 @@ static struct table {
 	struct side sides[2];
 	struct px_doorbell_shm bell;
 	_Atomic uint64_t published[RINGERS];
-} *table;
+} * table;
 
 static _Thread_local struct side *own_side;
 
@@ -486,7 +487,8 @@ static void wait_many_ringing_threads_loses_none(void **state)
 
 	(void)state;
 	for (intptr_t i = 0; i < RINGERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, ring_often_thread, (void *)i), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, ring_often_thread, (void *)i),
+				 0);
 	collect_all();
 	for (int i = 0; i < RINGERS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -535,8 +537,9 @@ static void wait_ringer_killed_finds_news_after_a_nap(void **state)
 static void spin_grows_only_where_it_saves_a_sleep(void **state)
 {
 	(void)state;
-	assert_int_equal(px_doorbell_spin_next(50, 50, 30), 50);   /* enough */
-	assert_int_equal(px_doorbell_spin_next(50, 50, 51), 100);  /* a little more would have been */
+	assert_int_equal(px_doorbell_spin_next(50, 50, 30), 50); /* enough */
+	assert_int_equal(px_doorbell_spin_next(50, 50, 51),
+			 100); /* a little more would have been */
 	assert_int_equal(px_doorbell_spin_next(100, 50, 150), 200);
 	assert_int_equal(px_doorbell_spin_next(150, 50, 160), 200); /* and no further */
 	assert_int_equal(px_doorbell_spin_next(200, 50, 180), 200);
@@ -606,7 +609,8 @@ int main(void)
 
 	alarm(2 * LIMIT_S);
 	real = px_os;
-	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	if (table == MAP_FAILED)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

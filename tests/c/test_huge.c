@@ -154,7 +154,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(extents_are_reserved_and_punched, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_pages_are_small, setup, teardown),
-		cmocka_unit_test_setup_teardown(private_view_copies_what_is_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(private_view_copies_what_is_written, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(who_attaches_knows, setup, teardown),
 		cmocka_unit_test(whoever_it_is),
 	};

@@ -119,10 +119,18 @@ static void pass_not_meant_lives(void **state)
 static void pass_malformed_setting_lives(void **state)
 {
 	static const char *const settings[] = {
-		"", ":", "::", ":::", "engine", "engine:test.pass.visible",
-		"engine:test.pass.visible:", "engine:test.pass.visible:first",
-		"engine:test.pass.visible:0", "engine:test.pass.visible:-1",
-		":test.pass.visible:1", "engine::1",
+		"",
+		":",
+		"::",
+		":::",
+		"engine",
+		"engine:test.pass.visible",
+		"engine:test.pass.visible:",
+		"engine:test.pass.visible:first",
+		"engine:test.pass.visible:0",
+		"engine:test.pass.visible:-1",
+		":test.pass.visible:1",
+		"engine::1",
 		"engine-with-a-name-of-its-own:test.pass.visible:1",
 	};
 

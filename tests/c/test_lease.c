@@ -85,8 +85,8 @@ static int setup_closed(void **state)
 	    px_member_join(world.segment, PX_MEMBER_ENGINE, 0, &world.holder) ||
 	    map_block(world.owner.slot, &world.owner_block) ||
 	    map_block(world.holder.slot, &world.holder_block) ||
-	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL }, &world.usage,
-			 &world.arena))
+	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+			 &world.usage, &world.arena))
 		return -1;
 	px_member_live(world.segment, world.owner, getpid());
 	px_member_live(world.segment, world.holder, getpid());
@@ -248,7 +248,8 @@ static void grant_all_out_says_again(void **state)
 	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation),
 			 PX_EAGAIN);
 	assert_int_equal(collect(), 1);
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation),
+			 0);
 	assert_int_equal(more.lease, all[PX_LEASES_MAX / 2].lease);
 	px_region_release(region);
 	all[PX_LEASES_MAX / 2] = more;
@@ -559,7 +560,9 @@ static void threads_never_see_a_region_used_again(void **state)
 		words = region->at;
 		for (unsigned i = 0; i < 16; i++)
 			words[i] = sent * 100 + i;
-		assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease, &g.generation), 0);
+		assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease,
+						&g.generation),
+				 0);
 		px_region_release(region);
 		passed.items[sent % PASSED_MAX] = (struct passed_item){ g, words, sent * 100 };
 		atomic_store(&passed.published, ++sent);
@@ -740,7 +743,8 @@ static struct grant grant_tracked(struct px_tracker *tracker)
 	struct grant g;
 
 	assert_int_equal(px_region_new(world.arena, 1000, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, tracker, &g.lease, &g.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, tracker, &g.lease, &g.generation),
+			 0);
 	px_region_release(region);
 	return g;
 }

@@ -110,7 +110,8 @@ static void give_units(uint32_t slot, unsigned first, unsigned count)
 		atomic_store(&segment->rw.units[i], (uint16_t)(slot + 1));
 	if (count == 0)
 		return;
-	assert_int_equal(px_segment_reserve(segment, segment->arena_offset + first * (uint64_t)PX_UNIT_BYTES,
+	assert_int_equal(px_segment_reserve(segment,
+					    segment->arena_offset + first * (uint64_t)PX_UNIT_BYTES,
 					    count * (uint64_t)PX_UNIT_BYTES),
 			 0);
 }
@@ -479,8 +480,8 @@ static void sweep_link_open_keeps_slot_dead(void **state)
 		assert_int_equal(sweep(), 1);
 	assert_state(pair.engine.slot, PX_SLOT_DEAD);
 	assert_int_equal(reserved_bytes(), before);
-	assert_true(px_segment_owned(segment, segment->arena_offset + 2 * (uint64_t)PX_UNIT_BYTES, 1,
-				     pair.engine.slot));
+	assert_true(px_segment_owned(segment, segment->arena_offset + 2 * (uint64_t)PX_UNIT_BYTES,
+				     1, pair.engine.slot));
 	assert_int_equal(px_segment_block(segment, pair.engine.slot)->crash[100], 42);
 	assert_int_equal(join(PX_MEMBER_ENGINE).slot, 2); /* not that one */
 	px_member_link_close(pair.link);
@@ -634,7 +635,8 @@ static void reuse_10000_times_takes_no_more_memory(void **state)
 		if (i % 500 == 1) {
 			block = map_block(client.slot);
 			assert_int_equal(atomic_load(&block->links[engine.slot].epoch), 0);
-			assert_true(px_member_link_open(segment, &block->links[engine.slot], engine));
+			assert_true(px_member_link_open(segment, &block->links[engine.slot],
+							engine));
 			unmap_block(block);
 			give_units(client.slot, i % UNITS, 1);
 			px_member_live(segment, client, getpid());

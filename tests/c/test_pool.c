@@ -40,7 +40,8 @@ static int start(void **state)
 		print_error("%s\n", px_last_error());
 		return -1;
 	}
-	return px_view_new(client, NULL, 0, &all) | px_view_new(client, (uint32_t[]){ 0 }, 1, &first);
+	return px_view_new(client, NULL, 0, &all) |
+	       px_view_new(client, (uint32_t[]){ 0 }, 1, &first);
 }
 
 static int stop(void **state)
@@ -113,8 +114,10 @@ static void execute_shows_last_expression(void **state)
 static void call_each_kind_comes_back(void **state)
 {
 	struct px_value items[] = { px_int(1), px_string("two") };
-	struct px_value sent[] = { px_none(), px_int(-3), px_double(0.1), px_string("ä"),
-				   px_bytes("\0x", 2), { .type = PX_LIST, .as.list = { items, 2 } } };
+	struct px_value sent[] = {
+		px_none(),      px_int(-3),         px_double(0.1),
+		px_string("ä"), px_bytes("\0x", 2), { .type = PX_LIST, .as.list = { items, 2 } }
+	};
 	struct px_result *result;
 
 	(void)state;
@@ -132,7 +135,8 @@ static void call_each_kind_comes_back(void **state)
 		px_result_free(result);
 	}
 	assert_int_equal(px_view_call(first, "math:hypot", 2,
-				      (struct px_value[]){ px_double(3), px_double(4) }, &result), 0);
+				      (struct px_value[]){ px_double(3), px_double(4) }, &result),
+			 0);
 	assert_true(value_of(result).as.real == 5.0);
 	px_result_free(result);
 }

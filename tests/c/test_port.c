@@ -41,7 +41,8 @@ static void *grant(void *ctx)
 	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES;
 
 	while (px_control_receive(side->supervisor_end, packet) == 0) {
-		struct px_control reply = { .type = PX_CONTROL_REPLY, .serial = packet->head.serial };
+		struct px_control reply = { .type = PX_CONTROL_REPLY,
+					    .serial = packet->head.serial };
 		uint64_t units = packet->head.a / PX_UNIT_BYTES, first = 0, run = 0;
 
 		if (packet->head.type == PX_CONTROL_EXTENT_PUT) {
@@ -59,12 +60,13 @@ static void *grant(void *ctx)
 			reply.code = PX_ENOMEM;
 		} else {
 			for (uint64_t i = 0; i < units; i++)
-				atomic_store(&segment->rw.units[first + i], (uint16_t)(side->slot + 1));
+				atomic_store(&segment->rw.units[first + i],
+					     (uint16_t)(side->slot + 1));
 			reply.a = segment->arena_offset + first * PX_UNIT_BYTES;
 			reply.b = units * PX_UNIT_BYTES;
 		}
-		(void)px_control_send(side->supervisor_end, &reply, reply.code ? "arena full" : NULL,
-				      NULL, 0);
+		(void)px_control_send(side->supervisor_end, &reply,
+				      reply.code ? "arena full" : NULL, NULL, 0);
 	}
 	free(packet);
 	return NULL;
@@ -126,8 +128,14 @@ static struct px_incoming receive(struct px_link *link)
 
 static void send_inline_body_arrives(void **state)
 {
-	struct px_outgoing out = { .kind = PX_REQUEST_NOOP, .flags = 3, .id = 9, .code = -4,
-				   .started_ns = 5, .completed_ns = 6, .body = "body", .body_bytes = 4 };
+	struct px_outgoing out = { .kind = PX_REQUEST_NOOP,
+				   .flags = 3,
+				   .id = 9,
+				   .code = -4,
+				   .started_ns = 5,
+				   .completed_ns = 6,
+				   .body = "body",
+				   .body_bytes = 4 };
 	struct px_incoming in;
 
 	(void)state;
@@ -154,9 +162,11 @@ static void send_each_size_arrives(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < largest; i++)
 		body[i] = (uint8_t)(i * 7 >> 3);
-	for (uint64_t bytes = 0; bytes <= largest; bytes = bytes < 700 ? bytes + 1 : bytes * 3 / 2) {
-		struct px_outgoing out = { .kind = PX_REPLY, .id = bytes, .body = body,
-					   .body_bytes = bytes };
+	for (uint64_t bytes = 0; bytes <= largest;
+	     bytes = bytes < 700 ? bytes + 1 : bytes * 3 / 2) {
+		struct px_outgoing out = {
+			.kind = PX_REPLY, .id = bytes, .body = body, .body_bytes = bytes
+		};
 		assert_int_equal(px_link_send(client.link, &out), 0);
 		struct px_incoming in = receive(engine.link);
 		assert_true(in.id == bytes && in.body_bytes == bytes);
@@ -436,14 +446,29 @@ static void damaged_message_says_corrupt(void **state)
 		{ { .regions = 2 }, lent, sizeof(head) + sizeof(lent), 0 },
 		{ { .regions = UINT16_MAX }, lent, sizeof(head) + sizeof(lent), 0 },
 		{ { .regions = 1, .body_bytes = 1 }, lent, sizeof(head) + sizeof(lent), 0 },
-		{ { .regions = 1, .body_bytes = UINT64_MAX }, lent, sizeof(head) + sizeof(lent), 0 },
-		{ { .regions = 1, .body_bytes = 4097 }, lent, sizeof(head) + sizeof(lent), PX_MESSAGE_BODY_REGION },
+		{ { .regions = 1, .body_bytes = UINT64_MAX },
+		  lent,
+		  sizeof(head) + sizeof(lent),
+		  0 },
+		{ { .regions = 1, .body_bytes = 4097 },
+		  lent,
+		  sizeof(head) + sizeof(lent),
+		  PX_MESSAGE_BODY_REGION },
 		{ { .regions = 0 }, lent, sizeof(head), PX_MESSAGE_BODY_REGION },
 		{ head, { .offset = 0, .bytes = 4096 }, sizeof(head) + sizeof(lent), 0 },
 		{ head, { .offset = UINT64_MAX, .bytes = 4096 }, sizeof(head) + sizeof(lent), 0 },
-		{ head, { .offset = region->offset, .bytes = UINT64_MAX }, sizeof(head) + sizeof(lent), 0 },
-		{ head, { .offset = region->offset, .bytes = ARENA_BYTES }, sizeof(head) + sizeof(lent), 0 },
-		{ head, { .offset = region->offset, .bytes = 1, .lease = UINT16_MAX }, sizeof(head) + sizeof(lent), 0 },
+		{ head,
+		  { .offset = region->offset, .bytes = UINT64_MAX },
+		  sizeof(head) + sizeof(lent),
+		  0 },
+		{ head,
+		  { .offset = region->offset, .bytes = ARENA_BYTES },
+		  sizeof(head) + sizeof(lent),
+		  0 },
+		{ head,
+		  { .offset = region->offset, .bytes = 1, .lease = UINT16_MAX },
+		  sizeof(head) + sizeof(lent),
+		  0 },
 	};
 	struct px_incoming in;
 	char expected[32];
@@ -454,7 +479,8 @@ static void damaged_message_says_corrupt(void **state)
 		void *payload;
 
 		assert_int_equal(px_producer_reserve(&client.link->tx, sizeof(head) + sizeof(lent),
-						     &payload), 0);
+						     &payload),
+				 0);
 		memcpy(payload, &cases[i].head, sizeof(head));
 		memcpy((uint8_t *)payload + sizeof(head), &cases[i].lent, sizeof(lent));
 		px_producer_publish(&client.link->tx, PX_REPLY, cases[i].flags, i, cases[i].bytes);

@@ -187,9 +187,9 @@ static void create_memfd_cannot_shrink(void **state)
 
 static void create_absurd_arena_is_refused(void **state)
 {
-	static const uint64_t sizes[] = { UINT64_MAX, UINT64_MAX - 2 * PX_UNIT_BYTES, INT64_MAX,
-					  UINT64_C(1) << 57, UINT64_C(1) << 48,
-					  (UINT64_C(1) << 46) + 1 };
+	static const uint64_t sizes[] = { UINT64_MAX,        UINT64_MAX - 2 * PX_UNIT_BYTES,
+					  INT64_MAX,         UINT64_C(1) << 57,
+					  UINT64_C(1) << 48, (UINT64_C(1) << 46) + 1 };
 	int files = open_files();
 
 	(void)state;
@@ -343,7 +343,8 @@ static void assert_refused(int fd, const char *words)
 
 static void attach_wrong_header_is_refused_in_words(void **state)
 {
-#define WORD(member) offsetof(struct px_header_shm, member), sizeof(((struct px_header_shm *)0)->member)
+#define WORD(member)                                                                               \
+	offsetof(struct px_header_shm, member), sizeof(((struct px_header_shm *)0)->member)
 	static const struct {
 		size_t at, bytes;
 		uint64_t value;
@@ -516,7 +517,8 @@ static void reserve_full_says_what_is_full(void **state)
 	(void)state;
 	px_os.fallocate = failing_fallocate;
 	fallocate_fails = -ENOSPC;
-	assert_int_equal(px_segment_reserve(segment, segment->arena_offset, 5 * MIB - 1), PX_ENOMEM);
+	assert_int_equal(px_segment_reserve(segment, segment->arena_offset, 5 * MIB - 1),
+			 PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "needs 5 MiB"));
 	assert_int_equal(strstr(px_last_error(), "/dev/shm") != NULL, !segment->memfd);
 	fallocate_fails = -ENOMEM;
@@ -640,13 +642,13 @@ static bool small_shm(void)
 	       mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=64m") == 0;
 }
 
-#define MUST(condition)                                                                        \
-	do {                                                                                   \
-		if (!(condition)) {                                                            \
-			fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__,        \
-				#condition, px_last_error());                                  \
-			return 1;                                                              \
-		}                                                                              \
+#define MUST(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__,            \
+				#condition, px_last_error());                                      \
+			return 1;                                                                  \
+		}                                                                                  \
 	} while (0)
 
 static int create_where_it_does_not_fit(void)
@@ -798,9 +800,9 @@ static void map_private_is_inherited(void **state)
 }
 
 #define ON(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define ON_MEMFD(name)                                                                         \
-	{                                                                                      \
-		#name " (memfd)", name, setup_memfd, teardown, NULL                            \
+#define ON_MEMFD(name)                                                                             \
+	{                                                                                          \
+#name " (memfd)", name, setup_memfd, teardown, NULL                                \
 	}
 
 int main(void)

@@ -23,9 +23,10 @@ static void encode_each_kind_comes_back(void **state)
 	struct px_value items[2] = { px_int(-1), px_string("in a list") };
 	struct px_value list = { .type = PX_LIST, .as.list = { items, 2 } };
 	struct px_value truth = { .type = PX_BOOL, .as.truth = 1 };
-	struct px_value sent[] = { px_none(),	     truth,	     px_int(INT64_MIN),
-				   px_double(-0.5),  px_string("ä"), px_bytes("\0\1", 2),
-				   px_string(""),    list };
+	struct px_value sent[] = { px_none(),         truth,
+				   px_int(INT64_MIN), px_double(-0.5),
+				   px_string("ä"),    px_bytes("\0\1", 2),
+				   px_string(""),     list };
 	const size_t count = sizeof(sent) / sizeof(sent[0]);
 	struct px_decoded decoded;
 

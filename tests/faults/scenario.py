@@ -11,7 +11,6 @@ import sys
 
 import pxrun
 
-
 #: An engine that was started again between a push and what uses it does not know the name.
 DEATHS = {"EngineError", "PoolError", "NameError"}
 

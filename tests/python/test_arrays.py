@@ -10,11 +10,10 @@ import time
 
 import numpy as np
 import pytest
-from regions import N, region_of, used
 
 import pxrun
 from pxrun import error
-
+from regions import N, region_of, used
 
 # --- making them
 

@@ -10,7 +10,6 @@ import os
 import pickle
 import resource
 import sys
-import threading
 import time
 import weakref
 

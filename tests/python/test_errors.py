@@ -379,7 +379,7 @@ def test_except_star_takes_apart_a_group_that_an_engine_raised(pool):
             view.execute("raise ExceptionGroup('g', [ValueError(1), KeyError(2)])", block=True)
         except* ValueError as group:
             seen.append(group)
-        except* KeyError as group:
+        except* KeyError:
             pass
     assert len(seen) == 2
     with pytest.raises(error.RemoteError) as caught:

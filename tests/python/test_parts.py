@@ -6,11 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from regions import N, region_of, used
 
 import pxrun
 from pxrun import error
-
+from regions import N, region_of, used
 
 # --- live arrays
 
@@ -154,7 +153,6 @@ def test_engine_killed_while_it_fills():
 
 
 def die_in_fill():
-    import os
     import signal
 
     from pxrun.client import remote_calls

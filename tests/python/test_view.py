@@ -11,7 +11,6 @@ import pytest
 import pxrun
 from pxrun import AsyncMapResult, AsyncResult, CompositeError, Reference, RemoteError, TaskAborted, TaskTimeout
 
-
 # --- flags
 
 

@@ -69,8 +69,8 @@ static int pack_buffer(struct px_client *client, struct parcel *parcel, PyObject
 	return 0;
 }
 
-static int pack(struct px_client *client, struct parcel *parcel, int kind, int flags, PyObject *body,
-		PyObject *buffers)
+static int pack(struct px_client *client, struct parcel *parcel, int kind, int flags,
+		PyObject *body, PyObject *buffers)
 {
 	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
 
@@ -132,7 +132,8 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 	Py_ssize_t count;
 	int kind, flags;
 
-	if (!PyArg_ParseTuple(args, "iiO!OO", &kind, &flags, &PyList_Type, &targets, &body, &buffers))
+	if (!PyArg_ParseTuple(args, "iiO!OO", &kind, &flags, &PyList_Type, &targets, &body,
+			      &buffers))
 		return NULL;
 	count = PyList_Size(targets);
 	if (count > PX_ENGINES_MAX) {
@@ -347,7 +348,8 @@ static PyObject *client_wait_any(PyObject *self, PyObject *args)
 	uint64_t ns, finished;
 	int rc;
 
-	if (!client || !PyArg_ParseTuple(args, "KO", &seen, &timeout) || px_timeout(timeout, &ns) < 0)
+	if (!client || !PyArg_ParseTuple(args, "KO", &seen, &timeout) ||
+	    px_timeout(timeout, &ns) < 0)
 		return NULL;
 	finished = seen;
 	rc = px_wait_any(client, &finished, ns);
@@ -511,7 +513,8 @@ static PyMethodDef client_methods[] = {
 
 static PyGetSetDef client_getset[] = {
 	{ "supervisor_pid", client_supervisor, NULL, "Process id of the supervisor.", NULL },
-	{ "closed", client_closed, NULL, "Whether it is of no use any more, or another process's.", NULL },
+	{ "closed", client_closed, NULL, "Whether it is of no use any more, or another process's.",
+	  NULL },
 	{ "folder", client_folder, NULL, "The pool's runtime folder.", NULL },
 	{ "profile", client_profile, NULL, "The pool's name.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL },

@@ -39,18 +39,18 @@ struct px_engine *px_serving(void)
 }
 
 struct interpreter {
-	PyObject *loads;      /* pickle.loads */
-	PyObject *buffers;    /* "buffers", its keyword */
-	PyObject *unreadable; /* (exception): raises what the client is to hear of it */
-	PyObject *dumps;      /* result -> (body, buffers) */
-	PyObject *none;       /* the pickle of None */
-	PyObject *execute;    /* (code, silent) -> body */
-	PyObject *resolve;    /* "module:function" -> callable */
+	PyObject *loads;       /* pickle.loads */
+	PyObject *buffers;     /* "buffers", its keyword */
+	PyObject *unreadable;  /* (exception): raises what the client is to hear of it */
+	PyObject *dumps;       /* result -> (body, buffers) */
+	PyObject *none;        /* the pickle of None */
+	PyObject *execute;     /* (code, silent) -> body */
+	PyObject *resolve;     /* "module:function" -> callable */
 	PyObject *push, *pull; /* (name, value), (name) */
-	PyObject *failure;    /* (exception, method) -> body */
-	PyObject *forked;     /* (exception or None): ends a child that came back from its request */
-	PyObject *flush;      /* "flush" */
-	PyObject *functions;  /* resolved before: str -> callable */
+	PyObject *failure;     /* (exception, method) -> body */
+	PyObject *forked;    /* (exception or None): ends a child that came back from its request */
+	PyObject *flush;     /* "flush" */
+	PyObject *functions; /* resolved before: str -> callable */
 	struct px_array_hooks hooks;
 	struct px_engine *engine;
 	PyThreadState *thread;
@@ -180,7 +180,8 @@ static void flush_streams(const struct interpreter *py)
 	static const char *const names[] = { "stdout", "stderr" };
 
 	for (unsigned i = 0; i < 2; i++) {
-		PyObject *stream = PySys_GetObject(names[i]); /* borrowed; a request may have set it */
+		PyObject *stream =
+			PySys_GetObject(names[i]); /* borrowed; a request may have set it */
 		PyObject *done = NULL;
 
 		if (stream && stream != Py_None)
@@ -285,8 +286,10 @@ static int run_execute(struct interpreter *py, struct px_incoming *in, struct px
 	int rc = -1;
 
 	if (code)
-		body = PyObject_CallFunctionObjArgs(
-			py->execute, code, in->flags & PX_EXECUTE_SILENT ? Py_True : Py_False, NULL);
+		body = PyObject_CallFunctionObjArgs(py->execute, code,
+						    in->flags & PX_EXECUTE_SILENT ? Py_True :
+										    Py_False,
+						    NULL);
 	Py_XDECREF(code);
 	if (body)
 		rc = reply_bytes(reply, body);

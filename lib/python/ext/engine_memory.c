@@ -37,8 +37,8 @@ static PyObject *is_engine(PyObject *self, PyObject *unused)
  */
 static bool may_have(const struct px_port *port, size_t bytes)
 {
-	uint32_t engines = atomic_load_explicit(&port->segment->header->engines_count,
-						memory_order_relaxed);
+	uint32_t engines =
+		atomic_load_explicit(&port->segment->header->engines_count, memory_order_relaxed);
 	uint64_t share = port->segment->arena_bytes / 2 / (engines ? engines : 1);
 	uint64_t used = atomic_load_explicit(&port->block->usage.used, memory_order_relaxed);
 
@@ -96,7 +96,8 @@ static const struct px_memory_api memory_api = { memory_get, memory_size_of, mem
 /* --- the module --- */
 
 static PyMethodDef functions[] = {
-	{ "is_engine", is_engine, METH_NOARGS, "is_engine() -> bool\n\nWhether this process serves." },
+	{ "is_engine", is_engine, METH_NOARGS,
+	  "is_engine() -> bool\n\nWhether this process serves." },
 	{ "region", region, METH_O, "region(bytes) -> Region\n\nOf the engine's own memory." },
 	{ "has", has, METH_O, "has(buffer) -> bool\n\nWhether it lies in such a Region." },
 	{ NULL, NULL, 0, NULL },

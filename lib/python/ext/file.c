@@ -38,8 +38,9 @@ static int move_plainly(struct move piece)
 {
 	while (piece.bytes) {
 		size_t most = piece.bytes < PIECE_BYTES ? piece.bytes : PIECE_BYTES;
-		ssize_t moved = piece.write ? pwrite(piece.fd, piece.at, most, (off_t)piece.offset) :
-					      pread(piece.fd, piece.at, most, (off_t)piece.offset);
+		ssize_t moved = piece.write ?
+					pwrite(piece.fd, piece.at, most, (off_t)piece.offset) :
+					pread(piece.fd, piece.at, most, (off_t)piece.offset);
 
 		if (moved < 0 && errno == EINTR)
 			continue;
@@ -157,7 +158,8 @@ static PyObject *move_file(PyObject *args, bool write)
 	int rc;
 
 	if (!PyArg_ParseTuple(args, "iKO", &move.fd, &offset, &object) ||
-	    PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS | (write ? 0 : PyBUF_WRITABLE)) < 0)
+	    PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS | (write ? 0 : PyBUF_WRITABLE)) <
+		    0)
 		return NULL;
 	move.at = view.buf;
 	move.offset = offset;

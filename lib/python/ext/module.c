@@ -76,15 +76,24 @@ static const struct {
 	const char *name;
 	long value;
 } constants[] = {
-	{ "EINVAL", PX_EINVAL },	 { "ENOMEM", PX_ENOMEM },
-	{ "ETIMEDOUT", PX_ETIMEDOUT },	 { "ECORRUPT", PX_ECORRUPT },
-	{ "EENGINE", PX_EENGINE },	 { "EREMOTE", PX_EREMOTE },
-	{ "EPOOL", PX_EPOOL },		 { "ENOPOOL", PX_ENOPOOL },
-	{ "EEXIST", PX_EEXIST },	 { "ESYSTEM", PX_ESYSTEM },
-	{ "EAGAIN", PX_EAGAIN },	 { "EVERSION", PX_EVERSION },
-	{ "EINTR", PX_EINTR },		 { "ECLOSED", PX_ECLOSED },
-	{ "EABORTED", PX_EABORTED },	 { "EPERM", PX_EPERM },
-	{ "EXECUTE", PX_REQUEST_EXECUTE }, { "APPLY", PX_REQUEST_APPLY },
+	{ "EINVAL", PX_EINVAL },
+	{ "ENOMEM", PX_ENOMEM },
+	{ "ETIMEDOUT", PX_ETIMEDOUT },
+	{ "ECORRUPT", PX_ECORRUPT },
+	{ "EENGINE", PX_EENGINE },
+	{ "EREMOTE", PX_EREMOTE },
+	{ "EPOOL", PX_EPOOL },
+	{ "ENOPOOL", PX_ENOPOOL },
+	{ "EEXIST", PX_EEXIST },
+	{ "ESYSTEM", PX_ESYSTEM },
+	{ "EAGAIN", PX_EAGAIN },
+	{ "EVERSION", PX_EVERSION },
+	{ "EINTR", PX_EINTR },
+	{ "ECLOSED", PX_ECLOSED },
+	{ "EABORTED", PX_EABORTED },
+	{ "EPERM", PX_EPERM },
+	{ "EXECUTE", PX_REQUEST_EXECUTE },
+	{ "APPLY", PX_REQUEST_APPLY },
 	{ "EXECUTE_SILENT", PX_EXECUTE_SILENT },
 	{ "STOP_ON_ERROR", PX_EXECUTE_STOP },
 	{ "URGENT", PX_MESSAGE_URGENT },
@@ -119,11 +128,11 @@ PyMODINIT_FUNC PyInit__pxrun(void)
 	if (!module)
 		return NULL;
 	error_type = PyErr_NewExceptionWithDoc("pxrun._pxrun.Error",
-					       "A failure of libpxrun, in its words.", NULL,
-					       NULL);
+					       "A failure of libpxrun, in its words.", NULL, NULL);
 	if (!error_type || PyModule_AddObjectRef(module, "Error", error_type) < 0 ||
-	    add_constants(module) < 0 || px_add_buffer(module) < 0 || px_add_region(module) < 0 || px_add_result(module) < 0 ||
-	    px_add_client(module) < 0 || px_add_pool(module) < 0 || px_add_engine(module) < 0 || px_add_file(module) < 0)
+	    add_constants(module) < 0 || px_add_buffer(module) < 0 || px_add_region(module) < 0 ||
+	    px_add_result(module) < 0 || px_add_client(module) < 0 || px_add_pool(module) < 0 ||
+	    px_add_engine(module) < 0 || px_add_file(module) < 0)
 		Py_CLEAR(module);
 	return module;
 }

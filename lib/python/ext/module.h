@@ -18,13 +18,13 @@ void px_unmake(PyObject *self);
 /*
  * Calls of the supervisor, without the interpreter's lock: rc is set, and raised if it is an error.
  */
-#define ASK(call)                                                                              \
-	do {                                                                                   \
-		Py_BEGIN_ALLOW_THREADS                                                         \
-		rc = (call);                                                                   \
-		Py_END_ALLOW_THREADS                                                           \
-		if (rc < 0)                                                                    \
-			return px_raise(rc);                                                   \
+#define ASK(call)                                                                                  \
+	do {                                                                                       \
+		Py_BEGIN_ALLOW_THREADS                                                             \
+		rc = (call);                                                                       \
+		Py_END_ALLOW_THREADS                                                               \
+		if (rc < 0)                                                                        \
+			return px_raise(rc);                                                       \
 	} while (0)
 
 struct px_client;

@@ -14,8 +14,9 @@
 
 static PyObject *start(PyObject *module, PyObject *args, PyObject *keywords)
 {
-	static char *names[] = { "profile", "engines", "arena", "restart", "event_loop", "python",
-				 "preload", "sys_path", "command", "meanwhile", "quota", "huge_pages", NULL };
+	static char *names[] = { "profile", "engines",    "arena",    "restart", "event_loop",
+				 "python",  "preload",    "sys_path", "command", "meanwhile",
+				 "quota",   "huge_pages", NULL };
 	struct px_pool_options options = PX_POOL_OPTIONS;
 	struct px_client *client;
 	struct px_launch launch;

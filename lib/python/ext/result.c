@@ -188,7 +188,8 @@ PyObject *px_reply_object(struct px_request *request)
 
 		return text ? Py_BuildValue("(iNO)", request->code, text, Py_None) : NULL;
 	}
-	body = PyBytes_FromStringAndSize(request->reply.body, (Py_ssize_t)request->reply.body_bytes);
+	body = PyBytes_FromStringAndSize(request->reply.body,
+					 (Py_ssize_t)request->reply.body_bytes);
 	buffers = body ? px_buffers_from_incoming(&request->reply) : NULL;
 	if (buffers)
 		reply = Py_BuildValue("(iOO)", request->code, body, buffers);
@@ -217,7 +218,8 @@ static PyObject *result_times(PyObject *self, PyObject *index)
 	if (!request)
 		return NULL;
 	if (!is_done(request))
-		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns, 0ULL, 0ULL, 0ULL);
+		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns, 0ULL,
+				     0ULL, 0ULL);
 	return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns,
 			     (unsigned long long)request->reply.started_ns,
 			     (unsigned long long)request->reply.completed_ns,
@@ -333,7 +335,8 @@ static PyObject *result_count(PyObject *self, void *unused)
 
 static PyMethodDef result_methods[] = {
 	{ "wait", result_wait, METH_O, "wait(timeout) -> bool\n\nUntil every entry is done." },
-	{ "ready", result_ready, METH_NOARGS, "ready() -> bool\n\nReads what has come, without waiting." },
+	{ "ready", result_ready, METH_NOARGS,
+	  "ready() -> bool\n\nReads what has come, without waiting." },
 	{ "done", result_done, METH_O, "done(i) -> bool" },
 	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine." },
 	{ "reply", result_reply, METH_O,
@@ -341,18 +344,21 @@ static PyMethodDef result_methods[] = {
 	  "code says that there was no reply." },
 	{ "times", result_times, METH_O,
 	  "times(i) -> (submitted, started, completed, received)\n\nNanoseconds since the epoch, 0: not yet." },
-	{ "output", result_output, METH_VARARGS, "output(i, which) -> bytes\n\nwhich: 1 stdout, 2 stderr." },
+	{ "output", result_output, METH_VARARGS,
+	  "output(i, which) -> bytes\n\nwhich: 1 stdout, 2 stderr." },
 	{ "chunks", result_chunks, METH_O,
 	  "chunks(i) -> [(which, bytes)]\n\nAll output in the order in which it came; which: 1 stdout, 2 "
 	  "stderr, 3 a displayed object, 4 published data." },
 	{ "sent", result_sent, METH_O,
 	  "sent(i) -> bool\n\nWhether entry i's engine holds no Region that was sent with TRACK." },
-	{ "wait_sent", result_wait_sent, METH_O, "wait_sent(timeout) -> bool\n\nUntil no engine does." },
+	{ "wait_sent", result_wait_sent, METH_O,
+	  "wait_sent(timeout) -> bool\n\nUntil no engine does." },
 	{ "abort", result_abort, METH_O,
 	  "abort(i) -> bool\n\nTrue: no engine has begun it, and none will; it is done with EABORTED." },
 	{ "interrupt", result_interrupt, METH_O,
 	  "interrupt(i)\n\nKeyboardInterrupt in entry i, if an engine works on it, and in nothing else." },
-	{ "running", result_running, METH_O, "running(i) -> bool\n\nWhether an engine works on it." },
+	{ "running", result_running, METH_O,
+	  "running(i) -> bool\n\nWhether an engine works on it." },
 	{ "progress", result_progress, METH_O,
 	  "progress(i) -> int\n\nWhat the engine that works on it has counted as done." },
 	{ NULL, NULL, 0, NULL },
@@ -377,7 +383,6 @@ static PyType_Spec result_spec = {
 	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
 	.slots = result_slots,
 };
-
 
 int px_add_result(PyObject *module)
 {

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .client.view import BroadcastView, DirectView
     from .cluster import Cluster
     from .datapub import publish_data
-    from .serialize import PrePickled, Reference
     from .error import (
         AlreadyDisplayedError,
         ArenaError,
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
         unwrap_exception,
         wrap_exception,
     )
+    from .serialize import PrePickled, Reference
     from .util import interactive
 
 #: Where the public names are.

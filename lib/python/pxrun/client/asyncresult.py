@@ -17,7 +17,7 @@ from .metadata import Described
 from .outputs import Outputs
 from .requests import message_id
 from .results import Results
-from .stoppable import Stoppable, TaskCancelled
+from .stoppable import Stoppable
 
 #: What Future's machinery reads; made when something reads it first.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))

@@ -6,8 +6,8 @@ import functools
 import inspect
 from typing import Any, Callable, Sequence
 
-from . import map as maps
 from ..serialize import Reference
+from . import map as maps
 from .remote_calls import map_chunk, map_resolved
 from .results import Results
 

@@ -6,7 +6,7 @@ import contextlib
 import operator
 import pickle
 import signal
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, _serialize, error
 from . import calls, remote_calls
