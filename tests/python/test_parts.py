@@ -112,6 +112,27 @@ def test_gather_is_an_array_like_others(pool):
     assert got[-1] == 8 * N - 1 and view.pull("int(part[5])", block=True) == [5] * 4
 
 
+@pytest.mark.parametrize("dist", ["b", "r"])
+def test_masks_and_byte_orders_are_kept(pool, dist):
+    view = pool[:]
+    masked = np.ma.array(np.arange(10), mask=np.arange(10) % 3 == 0)
+    view.scatter("part", masked, dist=dist, block=True)
+    for got in (view.gather("part", dist=dist, block=True), view.gather("part", dist=dist, block=False).get(10)):
+        assert np.ma.allequal(got, masked) and list(got.mask) == list(masked.mask)
+    for length in (10, 500_000):
+        swapped = np.arange(length, dtype=">i4")
+        view.scatter("part", swapped, dist=dist, block=True)
+        got = view.gather("part", dist=dist, block=True)
+        assert got.dtype == swapped.dtype and np.array_equal(got, swapped)
+
+
+def test_round_robin_of_other_lengths_and_types(pool):
+    for engine, part in zip(pool, ([1, 2, 3], [4.5], [], [7, 8])):
+        engine["part"] = np.array(part)
+    got = pool[:].gather("part", dist="r", block=True)
+    assert list(got) == [1, 4.5, 7, 2, 8, 3] and got.dtype == float
+
+
 def test_gather_of_ragged_and_mixed(pool):
     view = pool[[0, 1]]
     for left, right in (("np.zeros((9, N))", "np.zeros((9, N + 1))"), ("np.zeros(9 * N)", "np.zeros(9 * N, 'f4')"), ("np.zeros(9 * N)", "[1]")):

@@ -354,20 +354,23 @@ def _reduce(obj: Any) -> Any:
 
 
 def _reduce_array(array: Any) -> Any:
-    """A large array with gaps is made contiguous: numpy would copy it into the stream twice."""
+    """An array with gaps is made contiguous: numpy would copy it twice, and change its byte order."""
     if array.size and live_under(array) is not None:
         from . import arrays
 
         return arrays.reduce_live(array)
     flags = array.flags
-    if array.nbytes < OUT_OF_BAND or array.dtype.hasobject:
+    contiguous = flags.c_contiguous or flags.f_contiguous
+    if array.dtype.hasobject:
         return NotImplemented
     if array.dtype.kind in "mM":
-        return _of_dtype, (array.view("i8"), array.dtype)  # such arrays export no buffers
-    if not flags.writeable and (flags.c_contiguous or flags.f_contiguous):
+        return _of_dtype, (array.view("i8"), array.dtype.str)  # such arrays export no buffers
+    if contiguous and array.nbytes < OUT_OF_BAND:
+        return NotImplemented
+    if not flags.writeable and contiguous:
         order = "C" if flags.c_contiguous else "F"
         return _writable, (pickle.PickleBuffer(array), array.shape, array.dtype, order)
-    if flags.c_contiguous or flags.f_contiguous:
+    if contiguous:
         return NotImplemented
     return array.copy(order="C").__reduce_ex__(5)
 

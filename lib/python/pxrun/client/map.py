@@ -27,7 +27,7 @@ class Map:
         """One array, one list, or the list of parts; the first part's type decides."""
         first = parts[0] if parts else None
         if _is_array(first):
-            return sys.modules["numpy"].concatenate(parts)
+            return _concatenated(parts)
         if isinstance(first, (list, tuple)):
             return [item for part in parts for item in part]
         return parts
@@ -47,15 +47,39 @@ class RoundRobinMap(Map):
     def join(self, parts: list) -> Any:
         first = parts[0] if parts else None
         if _is_array(first):
-            shape = (sum(len(part) for part in parts), *first.shape[1:])
-            joined = sys.modules["numpy"].empty(shape, dtype=first.dtype)
-            for place, part in zip(self.places(joined, [len(part) for part in parts]), parts):
-                place[...] = part
-            return joined
+            return self._join_arrays(parts)
         if isinstance(first, (list, tuple)):
             longest = max(len(part) for part in parts)
             return [part[i] for i in range(longest) for part in parts if i < len(part)]
         return parts
+
+    def _join_arrays(self, parts: list) -> Any:
+        numpy = sys.modules["numpy"]
+        lengths = [len(part) for part in parts]
+        if all(type(part) is numpy.ndarray for part in parts):
+            joined = numpy.empty((sum(lengths), *parts[0].shape[1:]), _common_dtype(parts))
+            places = self.places(joined, lengths)
+            if [len(place) for place in places] == lengths:
+                for place, part in zip(places, parts):
+                    place[...] = part
+                return joined
+        # masks and the like are not to be lost, and parts may have other lengths than they were cut to
+        order = numpy.concatenate([numpy.arange(length) for length in lengths])
+        return _concatenated(parts)[numpy.argsort(order, kind="stable")]
+
+
+def _common_dtype(arrays: list) -> Any:
+    """Of arrays of one type that type, in its byte order, which numpy would make the machine's."""
+    dtypes = {array.dtype for array in arrays}
+    return dtypes.pop() if len(dtypes) == 1 else sys.modules["numpy"].result_type(*arrays)
+
+
+def _concatenated(parts: list) -> Any:
+    numpy = sys.modules["numpy"]
+    arrays = [numpy.asanyarray(part) for part in parts]
+    if any(isinstance(array, numpy.ma.MaskedArray) for array in arrays):
+        return numpy.ma.concatenate(arrays)  # the other one drops the masks
+    return numpy.concatenate(arrays, dtype=_common_dtype(arrays))
 
 
 def _is_array(part: Any) -> bool:
