@@ -214,6 +214,10 @@ static void crash_text(const struct px_client *client, uint32_t slot, char *out,
 		length++;
 	memcpy(out, crash, length);
 	out[length] = '\0';
+	/* It ends with the names of all that is loaded, which drown the stack. */
+	out = strstr(out, "\n\nExtension modules:");
+	if (out)
+		*out = '\0';
 }
 
 static void death_words(const struct px_client *client, const struct px_queue *queue, char *out,
