@@ -6,6 +6,8 @@
 """
 from __future__ import annotations
 
+from multiprocessing import resource_tracker
+
 import numpy
 
 import functions
@@ -67,6 +69,11 @@ class SharedMemory(Pool):
     """A Pool, and arrays in multiprocessing.shared_memory: a new block for each, as its users make them."""
 
     name = "SharedMemory and Pool"
+
+    def __enter__(self):
+        # before the fork, for all to have one: each of its own would warn of every block that another unlinked
+        resource_tracker.ensure_running()
+        return super().__enter__()
 
     def _share(self, array, f):
         from multiprocessing import shared_memory
