@@ -46,6 +46,7 @@ def test_RemoteError_renders_the_engines_traceback(pool, capsys):
     assert isinstance(lines, list) and e._render_traceback_() == lines
     assert lines[0].startswith("Traceback") and lines[-1] == "ZeroDivisionError: division by zero"
     assert any("in f" in line for line in lines) and not any("engine.py" in line for line in lines)
+    assert "    1/0" in lines and lines[lines.index("    1/0") + 1] == "    ~^~"
     e.print_traceback()
     assert capsys.readouterr().out.rstrip("\n").split("\n") == lines
 

@@ -78,8 +78,8 @@ class Handlers:
         """EXECUTE: code as at a prompt; the reply's body, with the repr of a last expression's value."""
         self.count += 1
         name = f"<pxrun-{self.count}>"
-        # so that tracebacks can show the line
-        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        # so that tracebacks can show the line; they count on its end
+        linecache.cache[name] = (len(code), None, [line + "\n" for line in code.split("\n")], name)
         linecache.cache.pop(f"<pxrun-{self.count - _SOURCES_KEPT}>", None)
         with shell.events(code, silent):
             shown = self.run_code(code, name)
