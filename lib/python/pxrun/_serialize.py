@@ -11,12 +11,14 @@ cloudpickle, which is imported only then.
 """
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import marshal
 import pickle
 import sys
 import types
+import weakref
 from typing import Any, Sequence
 
 from ._pxrun import BUFFERS_MAX, Buffer, Region
@@ -68,7 +70,8 @@ _MAIN = {"__main__", "__mp_main__"}
 def _home(function: types.FunctionType) -> str | None:
     """The module whose globals a function uses; None: those of the script, so the engine's namespace there."""
     name = function.__globals__.get("__name__")
-    if name in _MAIN or function.__module__ in _MAIN:
+    # a wrapper has the __module__ of what it wraps, and globals of its own
+    if name in _MAIN or (function.__module__ in _MAIN and "__wrapped__" not in function.__dict__):
         return None
     module = sys.modules.get(name) if isinstance(name, str) else None
     if module is None or module.__dict__ is not function.__globals__:
@@ -346,11 +349,31 @@ def _reduce(obj: Any) -> Any:
         return NotImplemented if _importable(obj) else _reduce_function(obj)
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         return _reduce_array(obj)
+    if kind is _CACHED:
+        return NotImplemented if _importable(obj) else (_cached, (obj.__wrapped__, obj.cache_parameters()))
+    if kind.__module__ == "dataclasses":
+        return _dataclass_words().get(id(obj), NotImplemented)
     if kind.__module__ == "torch" and kind.__name__ == "Tensor":
         from . import _tensors
 
         return _tensors.reduce(obj)
     return NotImplemented
+
+
+_CACHED = type(functools.lru_cache(len))
+
+
+def _cached(function: Any, parameters: dict) -> Any:
+    """What ``functools.lru_cache`` makes of a function, with nothing in it yet."""
+    return functools.lru_cache(**parameters)(function)
+
+
+@functools.cache
+def _dataclass_words() -> dict[int, str]:
+    """Names of what dataclasses compares by identity, as MISSING."""
+    import dataclasses
+
+    return {id(value): name for name, value in vars(dataclasses).items() if type(value).__module__ == "dataclasses"}
 
 
 def _reduce_array(array: Any) -> Any:
@@ -404,6 +427,29 @@ class _Fast(pickle.Pickler):
         return _reduce(obj)
 
 
+# Classes that were sent by value, by their id: those that are of this process, and those that are not.
+_own: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+_foreign: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+
+
+def _sent_class(cls: type, reduced: tuple) -> tuple:
+    """What cloudpickle makes of a class, such that it changes nothing where the class comes from."""
+    make, args, state, _, _, set_state = reduced
+    if _foreign.get(id(cls)) is not cls:
+        _own[id(cls)] = cls
+    typing = sys.modules.get("typing")
+    if typing and typing.NamedTuple in getattr(cls, "__orig_bases__", ()):
+        args = (*args[:2], cls.__bases__, *args[3:])  # that base can only be used in a class statement
+    return make, args, (set_state, state), None, None, _class_state
+
+
+def _class_state(cls: type, state: tuple) -> None:
+    if _own.get(id(cls)) is not cls:
+        _foreign[id(cls)] = cls
+        set_state, attributes = state
+        set_state(cls, attributes)
+
+
 _thorough: Any = None
 
 
@@ -422,7 +468,12 @@ def _thorough_pickler() -> Any:
                     reduced = _reduce(obj)
                 except _NeedsCloudpickle:
                     reduced = NotImplemented
-                return super().reducer_override(obj) if reduced is NotImplemented else reduced
+                if reduced is not NotImplemented:
+                    return reduced
+                reduced = super().reducer_override(obj)
+                if isinstance(obj, type) and type(reduced) is tuple and len(reduced) == 6:
+                    return _sent_class(obj, reduced)
+                return reduced
 
         _thorough = Thorough
     return _thorough
