@@ -124,10 +124,12 @@ int px_runtime_find(const char *profile, bool create, struct px_runtime *out)
 	bool there;
 	int rc;
 
-	if (!profile)
+	if (!profile) {
 		profile = getenv("PXRUN_PROFILE");
-	if (!profile || !profile[0])
-		profile = "default";
+		/* An empty name is refused only where somebody has given it. */
+		if (!profile || !profile[0])
+			profile = "default";
+	}
 	find_root(root, sizeof(root));
 	rc = check_name(profile);
 	if (rc == 0)

@@ -33,6 +33,23 @@ def test_stop_is_idempotent_and_a_cluster_can_start_again():
         cluster.stop_cluster_sync()
 
 
+def test_connect_and_stop_after_the_client_was_closed():
+    cluster = Cluster(n=1, profile="closed-and-back")
+    cluster.start_cluster_sync()
+    try:
+        first = cluster.connect_client_sync()
+        first[0].push({"a": 5}, block=True)
+        first.close()
+        assert "closed" in repr(first)
+        again = cluster.connect_client_sync()
+        assert again[0]["a"] == 5 and again.cluster is cluster
+        again.close()
+    finally:
+        cluster.stop_cluster_sync()
+    with pytest.raises(pxrun.NoPoolError):
+        pxrun.Client(profile="closed-and-back", timeout=0)
+
+
 def test_start_and_connect_takes_n():
     cluster = Cluster(n=3)
     try:

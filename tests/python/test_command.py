@@ -150,7 +150,7 @@ def test_full_disk_is_no_success(pxrun):
     assert "No space left" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b/", ".hidden", "a b", "x" * 64])
+@pytest.mark.parametrize("name", ["", "../x", "a/b/", ".hidden", "a b", "x" * 64])
 def test_profile_name_refused(pxrun, name):
     done = pxrun("start", "--daemonize", "--profile", name, code=USAGE)
     assert "is no profile name" in done.stderr

@@ -133,6 +133,17 @@ def test_round_robin_of_other_lengths_and_types(pool):
     assert list(got) == [1, 4.5, 7, 2, 8, 3] and got.dtype == float
 
 
+@pytest.mark.parametrize("dist", ["b", "r"])
+def test_gather_of_parts_that_do_not_fit(pool, dist):
+    view = pool[:2]
+    view.scatter("part", [0, 1, 2], dist=dist, flatten=True, block=True)
+    with pytest.raises(TypeError, match="gather joins parts of one kind.* int"):
+        view.gather("part", dist=dist, block=True)
+    view.scatter("part", np.arange(3), dist=dist, flatten=True, block=True)
+    with pytest.raises(ValueError, match="the parts do not fit"):
+        view.gather("part", dist=dist, block=True)
+
+
 def test_gather_of_ragged_and_mixed(pool):
     view = pool[[0, 1]]
     for left, right in (("np.zeros((9, N))", "np.zeros((9, N + 1))"), ("np.zeros(9 * N)", "np.zeros(9 * N, 'f4')"), ("np.zeros(9 * N)", "[1]")):

@@ -81,6 +81,11 @@ def test_keywords_of_the_function_are_the_functions(pool):
     assert pool[:].apply_async(f, **kw).get(10) == [sorted(kw.items())] * 4
 
 
+def test_keyword_self_is_the_functions(pool):
+    assert pool[0].apply_sync(lambda **k: k, self=1) == {"self": 1}
+    assert pool[0].remote(block=True)(lambda **k: k)(self=2) == {"self": 2}
+
+
 def test_block_decides_in_apply(pool):
     view = pool[0]
     assert isinstance(view.apply(abs, -1), AsyncResult)
@@ -418,6 +423,15 @@ def test_parallel_call_gets_parts_and_map_gets_elements(pool):
         echo([1, 2], [1, 2, 3])
     with pytest.raises(TypeError):
         echo([1], key=1)
+
+
+def test_parallel_and_map_of_what_cannot_be_cut(pool):
+    parts = pool[:].parallel(block=True)(lambda part: list(part))
+    assert parts(i for i in range(4)) == [0, 1, 2, 3] and sorted(parts({3, 1, 2})) == [1, 2, 3]
+    assert pool[:].map_sync(len, {"a": 1, "bb": 2}) == [1, 2]
+    for wrong in ({"a": 1}, {1, 2}, (i for i in range(3))):
+        with pytest.raises(TypeError, match="scatter takes a sequence, not"):
+            pool[:].scatter("a", wrong)
 
 
 def test_parallel_of_arrays_gives_an_array(pool):

@@ -91,6 +91,7 @@ class Cluster:
             "python": _interpreter(python),
         }
         self._client: Client | None = None
+        self._connection_file = ""
 
     def __repr__(self) -> str:
         state = "running" if self._client is not None else "not started"
@@ -103,13 +104,22 @@ class Cluster:
         if self._client is None:
             core = _pxrun.start(sys_path=_sys_path(), meanwhile=_client_class, **self._options)
             self._client = _client_class()._of(core, self)
+            self._connection_file = self._client.connection_file
         return self
 
     def connect_client_sync(self) -> Client:
-        """The client that started the pool."""
+        """The client that started the pool; another one if that is closed."""
         if self._client is None:
             raise RuntimeError("the cluster is not started: use it in a with statement, or start_cluster_sync()")
+        if self._client._core.closed:
+            self._client = self._attach_again()
         return self._client
+
+    def _attach_again(self) -> Client:
+        """Another client, where that of the start is closed; NoPoolError if the pool has ended with it, as private ones do."""
+        client = _client_class()(self._connection_file, timeout=0.0)
+        client.cluster = self
+        return client
 
     def start_and_connect_sync(self, n: int | None = None, activate: bool = False) -> Client:
         """Starts the pool; its client.
@@ -136,9 +146,11 @@ class Cluster:
         if client is None:
             return
         try:
+            if client._core.closed:
+                client = self._attach_again()
             client._core.stop_pool(timeout)
-        except error.ClosedError:
-            pass  # by Client.shutdown(hub=True)
+        except error.NoPoolError:
+            pass  # Client.shutdown(hub=True), or a private one's end
         finally:
             client.close()
 
@@ -187,6 +199,7 @@ class Cluster:
         client = _client_class()(connection_file, profile=profile, timeout=0.0)
         self = cls(len(client) or None, profile=client.profile)
         self._client = client
+        self._connection_file = client.connection_file
         client.cluster = self
         return self
 

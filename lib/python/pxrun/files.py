@@ -63,7 +63,12 @@ def save(path: Any, array: Any) -> None:
     OSError
         The file cannot be written; what had that name is still there.
     """
+    if type(array) is not numpy.ndarray:
+        raise TypeError(f"a .npy file holds an array, not a {type(array).__name__}")
     name = os.fspath(path)
+    folder = os.path.dirname(os.path.abspath(name))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"there is no folder {folder} to save in")
     name += "" if name.endswith(".npy") else ".npy"
     draft = f"{name}.{os.getpid()}.part"
     try:
@@ -78,7 +83,7 @@ def save(path: Any, array: Any) -> None:
 
 def _write(file: Any, array: Any) -> None:
     flags = array.flags
-    if type(array) is not numpy.ndarray or array.dtype.hasobject or not array.nbytes or not (flags.c_contiguous or flags.f_contiguous):
+    if array.dtype.hasobject or not array.nbytes or not (flags.c_contiguous or flags.f_contiguous):
         numpy.save(file, array)
         return
     head = io.BytesIO()

@@ -82,7 +82,7 @@ class Client:
         _offer_magics(self)
 
     def __repr__(self) -> str:
-        return f"<Client of {self._core.profile!r}: {len(self)} engines>"
+        return "<Client: closed>" if self._core.closed else f"<Client of {self._core.profile!r}: {len(self)} engines>"
 
     # --- engines
 

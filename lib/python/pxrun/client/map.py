@@ -29,6 +29,7 @@ class Map:
         if _is_array(first):
             return _concatenated(parts)
         if isinstance(first, (list, tuple)):
+            _must_be_sequences(parts)
             return [item for part in parts for item in part]
         return parts
 
@@ -49,14 +50,17 @@ class RoundRobinMap(Map):
         if _is_array(first):
             return self._join_arrays(parts)
         if isinstance(first, (list, tuple)):
+            _must_be_sequences(parts)
             longest = max(len(part) for part in parts)
             return [part[i] for i in range(longest) for part in parts if i < len(part)]
         return parts
 
     def _join_arrays(self, parts: list) -> Any:
         numpy = sys.modules["numpy"]
+        if any(not getattr(part, "shape", ()) for part in parts):
+            return _concatenated(parts)  # which says what does not fit
         lengths = [len(part) for part in parts]
-        if all(type(part) is numpy.ndarray for part in parts):
+        if all(type(part) is numpy.ndarray and part.shape[1:] == parts[0].shape[1:] for part in parts):
             joined = numpy.empty((sum(lengths), *parts[0].shape[1:]), _common_dtype(parts))
             places = self.places(joined, lengths)
             if [len(place) for place in places] == lengths:
@@ -77,9 +81,19 @@ def _common_dtype(arrays: list) -> Any:
 def _concatenated(parts: list) -> Any:
     numpy = sys.modules["numpy"]
     arrays = [numpy.asanyarray(part) for part in parts]
+    if len({array.shape[1:] for array in arrays}) > 1 or not all(array.ndim for array in arrays):
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"gather joins arrays along their first axis, and the parts do not fit: {shapes}")
     if any(isinstance(array, numpy.ma.MaskedArray) for array in arrays):
         return numpy.ma.concatenate(arrays)  # the other one drops the masks
     return numpy.concatenate(arrays, dtype=_common_dtype(arrays))
+
+
+def _must_be_sequences(parts: list) -> None:
+    for i, part in enumerate(parts):
+        if not hasattr(part, "__len__"):
+            first = type(parts[0]).__name__
+            raise TypeError(f"gather joins parts of one kind: the first is of type {first}, number {i} of type {type(part).__name__}")
 
 
 def _is_array(part: Any) -> bool:

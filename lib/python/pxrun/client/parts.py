@@ -39,10 +39,8 @@ class Parts:
         -------
         AsyncResult, or with block None.
         """
-        try:
-            len(seq)
-        except TypeError:
-            raise TypeError(f"scatter takes a sequence, not {type(seq).__name__}") from None
+        if not hasattr(seq, "__len__") or not hasattr(seq, "__getitem__") or isinstance(seq, dict):
+            raise TypeError(f"scatter takes a sequence, not {type(seq).__name__}")
         mapping = maps.by_name(dist)
         ids, _ = self._targets(targets)
         self._check_alive(ids)

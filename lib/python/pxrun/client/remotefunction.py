@@ -22,6 +22,15 @@ def parallel(view: Any, dist: str = "b", block: bool | None = None, **flags: Any
     return lambda f: ParallelFunction(view, f, dist=dist, block=block, **flags)
 
 
+def _listed(sequences: Sequence) -> list:
+    """What can be cut, as it is; generators, sets and dicts as lists."""
+    return [s if _can_be_cut(s) else list(s) for s in sequences]
+
+
+def _can_be_cut(s: Any) -> bool:
+    return hasattr(s, "__len__") and hasattr(s, "__getitem__") and not isinstance(s, dict)
+
+
 class RemoteFunction:
     """Calls `f` on every target of `view`.
 
@@ -40,7 +49,7 @@ class RemoteFunction:
             pass
         self.view, self.func, self.block, self.flags = view, f, block, flags
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         block = self.view.block if self.block is None else self.block
         with self.view.temp_flags(block=block, **self.flags):
             return self.view.apply(self.func, *args, **kwargs)
@@ -67,14 +76,15 @@ class ParallelFunction(RemoteFunction):
     def __call__(self, *sequences: Any, **kwargs: Any) -> Any:
         if kwargs:
             raise TypeError("a parallel function takes sequences only, no keyword arguments")
-        lengths = [len(s) for s in sequences]
+        listed = _listed(sequences)
+        lengths = [len(s) for s in listed]
         if len(set(lengths)) > 1:
             raise ValueError(f"all sequences must have equal length, but have {lengths}")
-        return self._distribute(self.func, sequences, False)
+        return self._distribute(self.func, listed, False)
 
     def map(self, *sequences: Any) -> Any:
         """The function of each element, as a list."""
-        listed = [s if hasattr(s, "__len__") and hasattr(s, "__getitem__") else list(s) for s in sequences]
+        listed = _listed(sequences)
         references = type(self.func) is Reference or any(
             type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s
         )

@@ -222,7 +222,7 @@ class DirectView(Parts):
 
     # --- functions
 
-    def apply(self, __ipp_f: Callable, *args: Any, **kwargs: Any) -> Any:
+    def apply(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         """Calls f(*args, **kwargs) on the targets; waits if `block` says so.
 
         A function that the engines cannot import is sent by value, and its globals are
@@ -241,11 +241,11 @@ class DirectView(Parts):
         """
         return self._call(__ipp_f, args, kwargs, self._block)
 
-    def apply_async(self, __ipp_f: Callable, *args: Any, **kwargs: Any) -> AsyncResult:
+    def apply_async(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> AsyncResult:
         """As apply(), without waiting."""
         return self._call(__ipp_f, args, kwargs, False)
 
-    def apply_sync(self, __ipp_f: Callable, *args: Any, **kwargs: Any) -> Any:
+    def apply_sync(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         """As apply(), waiting."""
         return self._call(__ipp_f, args, kwargs, True)
 
