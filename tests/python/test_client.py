@@ -43,6 +43,8 @@ def test_ctor_takes_path_dict_and_profile(pool):
 def test_ctor_refuses_urls_and_foreign_dicts():
     with pytest.raises(ValueError, match="URL"):
         Client("tcp://127.0.0.1:1234")
+    with pytest.raises(ValueError, match="no profile name"):
+        Client(profile="a/b")
     with pytest.raises(ValueError, match="socket"):
         Client({"url": "x"})
 

@@ -31,6 +31,16 @@ def test_live(pool):
     assert u[2] == 42  # what comes back is a copy
 
 
+def test_results_of_live_arrays_are_copies_whoever_made_them(pool):
+    pool[0].execute("import pxrun, numpy; made = pxrun.shared(numpy.ones(4))", block=True)
+    came = pxrun.shared(np.ones(4))
+    pool[0].push({"came": came}, block=True)
+    for got in (pool[0]["made"], pool[0]["[made, 1]"][0], pool[0].apply_sync(lambda: made[::2]), pool[0]["came"]):  # noqa: F821
+        got[:] = 9
+    assert pool[0]["made.sum() + came.sum()"] == 8
+    pool[0].execute("del made, came", block=True)
+
+
 def test_live_whatever_the_layout(pool):
     for a in (np.arange(24.0).reshape(4, 6), np.asfortranarray(np.arange(24.0).reshape(4, 6)), np.arange(N * 4.0).reshape(400, -1)):
         u = pxrun.shared(a)

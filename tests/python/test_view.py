@@ -425,6 +425,19 @@ def test_parallel_call_gets_parts_and_map_gets_elements(pool):
         echo([1], key=1)
 
 
+def test_view_is_no_container(pool):
+    with pytest.raises(TypeError, match="iterable"):
+        list(pool[0])
+    with pytest.raises(TypeError, match="container"):
+        "a" in pool[0]
+
+
+def test_map_needs_a_sequence(pool):
+    for call in (lambda: pool[:].map_sync(abs), pool[:].parallel()(abs)):
+        with pytest.raises(TypeError, match="at least one sequence"):
+            call()
+
+
 def test_parallel_and_map_of_what_cannot_be_cut(pool):
     parts = pool[:].parallel(block=True)(lambda part: list(part))
     assert parts(i for i in range(4)) == [0, 1, 2, 3] and sorted(parts({3, 1, 2})) == [1, 2, 3]

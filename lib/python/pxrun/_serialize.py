@@ -379,6 +379,8 @@ def _dataclass_words() -> dict[int, str]:
 def _reduce_array(array: Any) -> Any:
     """An array with gaps is made contiguous: numpy would copy it twice, and change its byte order."""
     if array.size and live_under(array) is not None:
+        if _returning:
+            return array.copy(order="K").__reduce_ex__(5)
         from . import arrays
 
         return arrays.reduce_live(array)
@@ -566,6 +568,20 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
         buffers = _Buffers(in_band)
         _thorough_pickler()(stream, 5, buffer_callback=buffers).dump(obj)
     return stream.getvalue(), buffers.found or None
+
+
+#: Whether what is pickled is a result: of live arrays a result is a copy.
+_returning = False
+
+
+def dumps_result(obj: Any) -> tuple[bytes, list | None]:
+    """As dumps(), of what an engine returns."""
+    global _returning
+    _returning = True
+    try:
+        return dumps(obj)
+    finally:
+        _returning = False
 
 
 def loads(body: bytes, buffers: Sequence = ()) -> Any:

@@ -69,7 +69,7 @@ class Handlers:
         if type(result) in _PLAIN:
             return pickle.dumps(result, 5), None
         try:
-            return _serialize.dumps(result)
+            return _serialize.dumps_result(result)
         except Exception as error:
             kind = type(result).__name__
             raise TypeError(f"the result, of type {kind}, cannot be sent: {type(error).__name__}: {error}") from error

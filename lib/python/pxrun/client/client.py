@@ -557,6 +557,8 @@ def _where(connection_info: str | dict | None, profile: str | None) -> str | Non
         return os.path.join(os.path.dirname(connection_info["socket"]), "connection.json")
     if isinstance(connection_info, str) and "://" in connection_info:
         raise ValueError(f"{connection_info!r} is a URL: pools are found by the path of a connection file, or by a profile")
+    if profile is not None and os.sep in profile:
+        raise ValueError(f"{profile!r} is no profile name; the path of a connection file is the first argument")
     if connection_info is None:
         return profile
     if profile is None and os.sep not in connection_info and not os.path.exists(connection_info):

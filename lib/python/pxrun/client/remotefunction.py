@@ -24,6 +24,8 @@ def parallel(view: Any, dist: str = "b", block: bool | None = None, **flags: Any
 
 def _listed(sequences: Sequence) -> list:
     """What can be cut, as it is; generators, sets and dicts as lists."""
+    if not sequences:
+        raise TypeError("at least one sequence is needed, to be cut into parts for the engines")
     return [s if _can_be_cut(s) else list(s) for s in sequences]
 
 

@@ -372,6 +372,10 @@ class DirectView(Parts):
     def __getitem__(self, key: str) -> Any:
         return self.get(key)
 
+    # or else Python would ask for the items 0, 1, …
+    __iter__: Any = None
+    __contains__: Any = None
+
     def __setitem__(self, key: str, value: Any) -> None:
         self.push({key: value})
 
