@@ -2,12 +2,12 @@
 /*
  * command.c - prints errors and help, all in one style.
  */
-#include "command.h"
+#include "bin/command.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "pxrun.h"
+#include "client/pxrun.h"
 
 int px_command_exit(int rc)
 {

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "pool/control.h"
 
 /* Complains where people see it and where the supervisor does. */
 static int refuse(const char *words)
@@ -102,7 +102,7 @@ static int run(int argc, char **argv)
 		Py_XDECREF(word);
 	}
 	if (arguments && add_package_path() == 0)
-		module = PyImport_ImportModule("pxrun.engine");
+		module = PyImport_ImportModule("pxrun.engine.program");
 	if (module)
 		code = PyObject_CallMethod(module, "main", "O", arguments);
 	if (code)

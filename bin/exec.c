@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "command.h"
-#include "error.h"
-#include "values.h"
+#include "bin/command.h"
+#include "client/client.h"
+#include "client/values.h"
+#include "shm/error.h"
 
 /* How long a line that is printed without an end of the request may stay unseen. */
 #define LOOK_NS UINT64_C(30000000)

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "runtime.h"
+#include "bin/command.h"
+#include "pool/runtime.h"
 
 struct listing {
 	bool json;

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "pxrun.h"
+#include "bin/command.h"
+#include "client/pxrun.h"
 
 static const struct px_verb *const verbs[] = {
 	&px_verb_start, &px_verb_stop, &px_verb_status, &px_verb_list, &px_verb_exec, &px_verb_run,

@@ -2,13 +2,13 @@
 /*
  * pool_option.c - reads the options of a pool.
  */
-#include "pool_option.h"
+#include "bin/pool_option.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "error.h"
-#include "setting.h"
+#include "pool/setting.h"
+#include "shm/error.h"
 
 #define SECONDS_MAX 1e9
 

@@ -7,7 +7,7 @@
 
 #include <getopt.h>
 
-#include "pxrun.h"
+#include "client/pxrun.h"
 
 /* Values of getopt_long(3) for options that have no letter. */
 enum px_pool_option {

@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "command.h"
-#include "error.h"
-#include "pool_option.h"
+#include "bin/command.h"
+#include "bin/pool_option.h"
+#include "client/client.h"
+#include "shm/error.h"
 
 /* These reach the script; those that a terminal sends have reached it already. */
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };

@@ -19,14 +19,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "error.h"
-#include "layout.h"
-#include "pool_option.h"
-#include "profile.h"
-#include "runtime.h"
-#include "setting.h"
-#include "supervisor.h"
+#include "bin/command.h"
+#include "bin/pool_option.h"
+#include "pool/profile.h"
+#include "pool/runtime.h"
+#include "pool/setting.h"
+#include "shm/error.h"
+#include "shm/layout.h"
+#include "supervisor/supervisor.h"
 
 struct request {
 	struct px_pool_options pool;

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
-#include "error.h"
-#include "json.h"
-#include "pxrun.h"
+#include "bin/command.h"
+#include "client/pxrun.h"
+#include "pool/json.h"
+#include "shm/error.h"
 
 /* --- numbers as people read them --- */
 

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "command.h"
-#include "pool_option.h"
-#include "pxrun.h"
-#include "runtime.h"
+#include "bin/command.h"
+#include "bin/pool_option.h"
+#include "client/pxrun.h"
+#include "pool/runtime.h"
 
 #define TIMEOUT_NS UINT64_C(30000000000)
 

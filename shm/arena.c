@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena_parts.h"
-#include "error.h"
-#include "killpoint.h"
+#include "shm/arena_parts.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
 
 #define BINS PX_ARENA_BINS
 #define EXTENT_MAX_BYTES (UINT64_C(64) << 20) /* a larger one only for a larger region */

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "arena.h"
+#include "shm/region.h"
 
 #define PX_ARENA_BINS 256
 

@@ -2,7 +2,7 @@
 /*
  * copy.c - the faster of two ways to copy.
  */
-#include "copy.h"
+#include "shm/copy.h"
 
 #include <string.h>
 

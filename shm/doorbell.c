@@ -2,7 +2,7 @@
 /*
  * doorbell.c - an eventcount on a futex.
  */
-#include "doorbell.h"
+#include "shm/doorbell.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "error.h"
-#include "killpoint.h"
-#include "os.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/os.h"
 
 #define NAP_MAX_NS UINT64_C(50000000)
 

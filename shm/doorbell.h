@@ -17,7 +17,7 @@
 #ifndef PX_DOORBELL_H
 #define PX_DOORBELL_H
 
-#include "layout.h"
+#include "shm/layout.h"
 
 #define PX_BELL_FRAME 1u   /* a ring has a new frame, or a member came or went */
 #define PX_BELL_RELEASE 2u /* a lease is over */

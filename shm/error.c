@@ -2,7 +2,7 @@
 /*
  * error.c - the last failure's words, one line a thread.
  */
-#include "error.h"
+#include "shm/error.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /*
  * huge.c - mounts a tmpfs where nobody sees it.
  */
-#include "huge.h"
+#include "shm/huge.h"
 
 #include <errno.h>
 #include <fcntl.h>

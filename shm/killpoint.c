@@ -2,7 +2,7 @@
 /*
  * killpoint.c - dies where a test says so.
  */
-#include "killpoint.h"
+#include "shm/killpoint.h"
 
 #ifdef PX_KILLPOINTS
 

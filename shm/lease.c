@@ -2,13 +2,13 @@
 /*
  * lease.c - lends regions, and finds out that they came back.
  */
-#include "lease.h"
+#include "shm/lease.h"
 
 #include <stdlib.h>
 
-#include "doorbell.h"
-#include "error.h"
-#include "killpoint.h"
+#include "shm/doorbell.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
 
 #define NO_ROW UINT16_MAX
 _Static_assert(PX_LEASES_MAX < NO_ROW, "a row's number fits");

@@ -15,8 +15,8 @@
 #ifndef PX_LEASE_H
 #define PX_LEASE_H
 
-#include "arena.h"
-#include "member.h"
+#include "shm/member.h"
+#include "shm/region.h"
 
 /* Counts the leases of one message that are not over. Whoever asks and each lease hold it. */
 struct px_tracker {

@@ -2,16 +2,16 @@
 /*
  * member.c - who is on the segment, who is dead, and what may be freed.
  */
-#include "member.h"
+#include "shm/member.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "doorbell.h"
-#include "error.h"
-#include "killpoint.h"
-#include "os.h"
+#include "shm/doorbell.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/os.h"
 
 #define LOAD(word) atomic_load_explicit(&(word), memory_order_relaxed)
 #define STORE(word, value) atomic_store_explicit(&(word), (value), memory_order_relaxed)

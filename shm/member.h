@@ -10,7 +10,7 @@
 #ifndef PX_MEMBER_H
 #define PX_MEMBER_H
 
-#include "segment.h"
+#include "shm/segment.h"
 
 /* A name without reuse for a member. */
 struct px_member_id {

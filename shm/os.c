@@ -2,7 +2,7 @@
 /*
  * os.c - the kernel's side of os.h.
  */
-#include "os.h"
+#include "shm/os.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,8 +4,9 @@
  */
 #include <stdlib.h>
 
-#include "arena_parts.h"
-#include "error.h"
+#include "shm/arena_parts.h"
+#include "shm/error.h"
+#include "shm/region.h"
 
 /* With the lock, or in a forked child. NULL: the address is in no extent. */
 static struct px_extent *extent_of(const struct px_arena *arena, const void *at)

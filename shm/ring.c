@@ -2,14 +2,14 @@
 /*
  * ring.c - frames in linked chunks: written, published, read, given back.
  */
-#include "ring.h"
+#include "shm/ring.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "killpoint.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
 
 #define LINK_LENGTH (sizeof(struct px_frame_shm) + sizeof(struct px_chunk_shm))
 /* Of the smallest chunk that is got: beyond the first two, so that sizes tell them apart. */

@@ -23,8 +23,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "layout.h"
-#include "segment.h"
+#include "shm/layout.h"
+#include "shm/segment.h"
 
 /* Where a producer gets chunks beyond the first two. Offsets are the segment's. */
 struct px_chunk_source {

@@ -2,7 +2,7 @@
 /*
  * segment.c - makes, maps and reserves the pool's shared memory.
  */
-#include "segment.h"
+#include "shm/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "killpoint.h"
-#include "os.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/os.h"
 
 #define MIB(bytes) ((unsigned long long)((bytes) >> 20))
 /* Half of what a process can address with four levels of page tables; no sum of it overflows. */

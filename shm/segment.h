@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "huge.h"
-#include "layout.h"
+#include "shm/huge.h"
+#include "shm/layout.h"
 
 struct px_segment {
 	int fd;

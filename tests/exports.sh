@@ -6,7 +6,7 @@
 folder=$(mktemp -d) || exit 99
 trap 'rm -rf "$folder"' EXIT
 
-tr '\n' ' ' <"$PXRUN_SRCDIR/lib/pxrun.h" |
+tr '\n' ' ' <"$PXRUN_SRCDIR/lib/client/pxrun.h" |
 	sed 's|/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/||g; s/PX_PUBLIC/\n&/g' |
 	sed -n 's/^PX_PUBLIC[^(]*[ *]\(px_[a-z_0-9]*\)(.*/\1/p' | sort -u >"$folder/declared"
 nm -D --defined-only "$PXRUN_BUILDDIR/.libs/libpxrun.so" |
@@ -16,7 +16,7 @@ missing=$(comm -23 "$folder/declared" "$folder/exported")
 surplus=$(comm -13 "$folder/declared" "$folder/exported")
 bad=0
 for name in $missing; do
-	echo "$name is declared PX_PUBLIC but libpxrun.so does not show it: not defined, hidden, or not in lib/pxrun.map"
+	echo "$name is declared PX_PUBLIC but libpxrun.so does not show it: not defined, hidden, or not in lib/client/pxrun.map"
 	bad=1
 done
 for name in $surplus; do

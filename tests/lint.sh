@@ -16,7 +16,7 @@ have() {
 	fi
 }
 
-for script in lint-sync lint-lists; do
+for script in lint-sync lint-lists lint-floors; do
 	echo "lint: $script"
 	sh tests/$script.sh || bad=1
 done
@@ -24,8 +24,8 @@ done
 tidy() {
 	files=$1
 	shift
-	clang-tidy --quiet $files -- -std=gnu11 -include "$PXRUN_BUILDDIR/config.h" -Ishm -Ilib \
-		-Ilib/supervisor -Ilib/engine -Ibin '-DPX_BINDIR="/"' '-DPX_PYTHONDIR="/"' \
+	clang-tidy --quiet $files -- -std=gnu11 -include "$PXRUN_BUILDDIR/config.h" -I. -Ilib \
+		-Ibin '-DPX_BINDIR="/"' '-DPX_PYTHONDIR="/"' \
 		'-DPX_PYTHON="/"' $LINT_CFLAGS "$@" 2>"$errors" || {
 		grep -v 'warnings\{0,1\} generated\|warnings treated as errors' "$errors"
 		bad=1
@@ -46,7 +46,7 @@ if have cppcheck; then
 		--suppress=uninitvar --suppress=ctuuninitvar --enable=warning,portability,performance \
 		-D_GNU_SOURCE=1 '-DPX_KILLPOINT(l)=' '-DPy_RETURN_NONE=return (PyObject *)0' \
 		-DPy_BEGIN_ALLOW_THREADS= -DPy_END_ALLOW_THREADS= \
-		-Ishm -Ilib -Ilib/supervisor -Ilib/engine shm lib bin || bad=1
+		-I. -Ilib shm lib bin || bad=1
 fi
 if have mandoc; then
 	for page in man/*.[1-8]; do

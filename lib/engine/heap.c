@@ -7,7 +7,7 @@
  * page that was two thirds of the time of a five-point stencil on 130 x 512 doubles
  * (660 us a step, and 240 us with these settings).
  */
-#include "heap.h"
+#include "engine/heap.h"
 
 #include <malloc.h>
 #include <stdlib.h>

@@ -2,15 +2,15 @@
 /*
  * loop.c - takes one request of each client in turn.
  */
-#include "loop.h"
+#include "engine/loop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "killpoint.h"
-#include "wall_clock.h"
+#include "machine/wall_clock.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
 
 /* Of 50 ms. */
 #ifdef PX_TINY
@@ -20,7 +20,7 @@
 #endif
 
 /* A client as the engine sees it. */
-struct customer {
+struct client {
 	struct px_member_id id;
 	const _Atomic uint32_t *open; /* its link to us: our epoch, once it has asked anything */
 	struct px_link *link;         /* NULL until then */
@@ -33,16 +33,16 @@ struct customer {
 	uint64_t released_seq; /* of its releases, before the last attempt to send that reply */
 };
 
-struct shop {
-	struct px_engine *engine;
-	struct customer *customers;
+struct loop {
+	struct px_engine_process *engine;
+	struct client *clients;
 	uint32_t count, cap;
 	uint32_t outboxes;
 	uint64_t seen_seq;
 	uint32_t naps; /* since there was work */
 };
 
-/* --- customers come and go --- */
+/* --- clients come and go --- */
 
 static void reply_free(struct px_reply *reply)
 {
@@ -52,67 +52,68 @@ static void reply_free(struct px_reply *reply)
 	memset(reply, 0, sizeof(*reply));
 }
 
-static void customer_leave(struct shop *shop, uint32_t index)
+static void client_leave(struct loop *loop, uint32_t index)
 {
-	struct customer *c = &shop->customers[index];
+	struct client *c = &loop->clients[index];
 
 	if (c->owed) {
 		reply_free(&c->waiting);
-		shop->outboxes--;
+		loop->outboxes--;
 	}
 	if (c->link)
 		px_link_finish(c->link);
-	*c = shop->customers[--shop->count];
+	*c = loop->clients[--loop->count];
 }
 
-static int customer_come(struct shop *shop, struct px_member_id id)
+static int client_come(struct loop *loop, struct px_member_id id)
 {
-	struct px_port *port = shop->engine->port;
+	struct px_endpoint *endpoint = loop->engine->endpoint;
 
-	if (shop->count == shop->cap) {
-		uint32_t cap = shop->cap ? 2 * shop->cap : 16;
-		struct customer *grown = realloc(shop->customers, cap * sizeof(*grown));
+	if (loop->count == loop->cap) {
+		uint32_t cap = loop->cap ? 2 * loop->cap : 16;
+		struct client *grown = realloc(loop->clients, cap * sizeof(*grown));
 
 		if (!grown)
 			return px_fail(PX_ENOMEM, "no private memory for client %u", id.slot);
-		shop->customers = grown;
-		shop->cap = cap;
+		loop->clients = grown;
+		loop->cap = cap;
 	}
-	shop->customers[shop->count++] = (struct customer){
+	loop->clients[loop->count++] = (struct client){
 		.id = id,
-		.open = &px_segment_block(port->segment, id.slot)->links[port->self.slot].epoch,
+		.open = &px_segment_block(endpoint->segment, id.slot)
+				 ->links[endpoint->self.slot]
+				 .epoch,
 	};
 	return 0;
 }
 
-static bool knows(const struct shop *shop, struct px_member_id id)
+static bool knows(const struct loop *loop, struct px_member_id id)
 {
-	for (uint32_t i = 0; i < shop->count; i++)
-		if (shop->customers[i].id.slot == id.slot &&
-		    shop->customers[i].id.epoch == id.epoch)
+	for (uint32_t i = 0; i < loop->count; i++)
+		if (loop->clients[i].id.slot == id.slot && loop->clients[i].id.epoch == id.epoch)
 			return true;
 	return false;
 }
 
 /* Somebody came or went since the last look. Requests of the dead are dropped. */
-static void look_at_members(struct shop *shop)
+static void look_at_members(struct loop *loop)
 {
-	const struct px_segment *segment = shop->engine->port->segment;
+	const struct px_segment *segment = loop->engine->endpoint->segment;
 	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
 	uint64_t seq = atomic_load_explicit(&segment->header->members_seq, memory_order_acquire);
 	struct px_member member;
 
-	if (seq == shop->seen_seq)
+	if (seq == loop->seen_seq)
 		return;
-	shop->seen_seq = seq;
-	for (uint32_t i = shop->count; i-- > 0;)
-		if (!px_member_alive(segment, shop->customers[i].id))
-			customer_leave(shop, i);
+	loop->seen_seq = seq;
+	for (uint32_t i = loop->count; i-- > 0;)
+		if (!px_member_alive(segment, loop->clients[i].id))
+			client_leave(loop, i);
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		if (px_member_read(segment, slot, &member) == 0 &&
 		    member.kind == PX_MEMBER_CLIENT && member.state == PX_SLOT_LIVE &&
-		    !knows(shop, member.id))
-			(void)customer_come(shop, member.id);
+		    !knows(loop, member.id))
+			(void)client_come(loop, member.id);
 }
 
 /* --- replies --- */
@@ -121,7 +122,7 @@ static void look_at_members(struct shop *shop)
  * PX_EAGAIN: no lease is free, or no memory for a frame; the client has to let go of something
  * first. Of a result for which there is no memory only words are left, which need less.
  */
-static int send_reply(struct customer *c, struct px_outgoing *out, struct px_reply *reply)
+static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply *reply)
 {
 	int rc;
 
@@ -160,7 +161,7 @@ static void own_body(struct px_outgoing *out, struct px_reply *reply)
 	reply->release = free_owner;
 }
 
-static void answer(struct shop *shop, struct customer *c, struct px_outgoing *out,
+static void answer(struct loop *loop, struct client *c, struct px_outgoing *out,
 		   struct px_reply *reply)
 {
 	if (send_reply(c, out, reply) != PX_EAGAIN) {
@@ -171,21 +172,21 @@ static void answer(struct shop *shop, struct customer *c, struct px_outgoing *ou
 	c->outbox = *out;
 	c->waiting = *reply;
 	c->owed = true;
-	shop->outboxes++;
+	loop->outboxes++;
 }
 
-static void try_outbox(struct shop *shop, struct customer *c)
+static void try_outbox(struct loop *loop, struct client *c)
 {
 	c->owed = false;
-	shop->outboxes--;
-	answer(shop, c, &c->outbox, &c->waiting);
+	loop->outboxes--;
+	answer(loop, c, &c->outbox, &c->waiting);
 }
 
 /* --- requests --- */
 
-static void activity(struct shop *shop, const struct customer *c, uint64_t id, uint64_t now)
+static void activity(struct loop *loop, const struct client *c, uint64_t id, uint64_t now)
 {
-	struct px_activity_shm *a = &shop->engine->port->block->activity;
+	struct px_activity_shm *a = &loop->engine->endpoint->block->activity;
 
 	/* For displays: nobody relies on these words to agree with each other. */
 	atomic_store_explicit(&a->client_slot, c ? c->id.slot : 0, memory_order_relaxed);
@@ -200,7 +201,7 @@ static void activity(struct shop *shop, const struct customer *c, uint64_t id, u
 				      memory_order_relaxed);
 }
 
-static void run(struct px_engine *engine, struct customer *c, struct px_incoming *in,
+static void run(struct px_engine_process *engine, struct client *c, struct px_incoming *in,
 		struct px_reply *reply)
 {
 	/* In this order: a signal handler looks at the id only if there is a link. */
@@ -215,12 +216,12 @@ static void run(struct px_engine *engine, struct customer *c, struct px_incoming
 		(void)px_link_newest(c->link, &c->stop_id);
 }
 
-static void serve_one(struct shop *shop, struct customer *c, struct px_incoming *in, bool begun)
+static void serve_one(struct loop *loop, struct client *c, struct px_incoming *in, bool begun)
 {
 	struct px_outgoing out = { .kind = PX_REPLY, .id = in->id, .started_ns = px_wall_ns() };
 	struct px_reply reply = { 0 };
 
-	activity(shop, c, in->id, out.started_ns);
+	activity(loop, c, in->id, out.started_ns);
 	PX_KILLPOINT("loop.request.taken"); /* dead here: the client is told, the request is gone */
 	if (!begun || (in->kind == PX_REQUEST_EXECUTE && in->id <= c->stop_id)) {
 		reply.code = PX_EABORTED;
@@ -231,7 +232,7 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 		reply.body = in->body;
 		reply.body_bytes = in->body_bytes;
 	} else {
-		run(shop->engine, c, in, &reply);
+		run(loop->engine, c, in, &reply);
 	}
 	PX_KILLPOINT("loop.request.done"); /* dead here: done, and nobody hears of it */
 	out.completed_ns = px_wall_ns();
@@ -240,25 +241,25 @@ static void serve_one(struct shop *shop, struct customer *c, struct px_incoming 
 	out.body_bytes = reply.body_bytes;
 	out.buffers = reply.parts;
 	out.buffers_count = reply.parts_count;
-	answer(shop, c, &out, &reply);
-	activity(shop, NULL, 0, 0);
+	answer(loop, c, &out, &reply);
+	activity(loop, NULL, 0, 0);
 }
 
 /* Runs the first urgent request, if there is one; as px_link_receive(). */
-static int serve_urgent(struct shop *shop, struct customer *c)
+static int serve_urgent(struct loop *loop, struct client *c)
 {
 	struct px_incoming in;
 	int rc = px_link_find_urgent(c->link, c->urgent_id, &in);
 
 	if (rc > 0) {
 		c->urgent_id = in.id;
-		serve_one(shop, c, &in, true);
+		serve_one(loop, c, &in, true);
 		px_incoming_free(&in);
 	}
 	return rc;
 }
 
-static int serve_in_turn(struct shop *shop, struct customer *c)
+static int serve_in_turn(struct loop *loop, struct client *c)
 {
 	struct px_incoming in;
 	int rc = px_link_skip_urgent(c->link, c->urgent_id);
@@ -269,7 +270,7 @@ static int serve_in_turn(struct shop *shop, struct customer *c)
 		return rc;
 	if (in.flags & PX_MESSAGE_URGENT)
 		c->urgent_id = in.id;
-	serve_one(shop, c, &in, px_link_begin(c->link, &in));
+	serve_one(loop, c, &in, px_link_begin(c->link, &in));
 	px_incoming_free(&in);
 	/* The frame was the request's until now. */
 	px_link_next(c->link);
@@ -277,38 +278,38 @@ static int serve_in_turn(struct shop *shop, struct customer *c)
 }
 
 /* Opens our direction of the link once the client has opened its. False: it is dead. */
-static bool meet(struct shop *shop, struct customer *c)
+static bool meet(struct loop *loop, struct client *c)
 {
-	struct px_port *port = shop->engine->port;
+	struct px_endpoint *endpoint = loop->engine->endpoint;
 
 	/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
-	if (atomic_load_explicit(c->open, memory_order_acquire) != port->self.epoch)
+	if (atomic_load_explicit(c->open, memory_order_acquire) != endpoint->self.epoch)
 		return true;
-	return px_port_link(port, c->id, &c->link) != PX_EENGINE;
+	return px_endpoint_link(endpoint, c->id, &c->link) != PX_EENGINE;
 }
 
 /* One request of one client, if it has one. False: it has to be dropped. */
-static bool serve_customer(struct shop *shop, struct customer *c, bool *served)
+static bool serve_client(struct loop *loop, struct client *c, bool *served)
 {
 	int rc = 0;
 
-	if (!c->link && !meet(shop, c))
+	if (!c->link && !meet(loop, c))
 		return false;
 	if (!c->link)
 		return true;
 	if (c->owed)
-		try_outbox(shop, c);
+		try_outbox(loop, c);
 	if (c->owed || !px_link_ready(c->link))
 		return true;
 	if (px_link_urgent(c->link))
 		c->urgent = true;
 	if (c->urgent)
-		rc = serve_urgent(shop, c);
+		rc = serve_urgent(loop, c);
 	c->urgent = rc > 0;
 	if (rc == 0)
-		rc = serve_in_turn(shop, c);
+		rc = serve_in_turn(loop, c);
 	if (rc < 0) {
-		fprintf(stderr, "pxrun: engine %u: %s\n", shop->engine->id, px_last_error());
+		fprintf(stderr, "pxrun: engine %u: %s\n", loop->engine->id, px_last_error());
 		return false;
 	}
 	if (rc > 0)
@@ -317,19 +318,19 @@ static bool serve_customer(struct shop *shop, struct customer *c, bool *served)
 }
 
 /* A round: each client one request. 1 if there was one. */
-static int round_of_turns(struct shop *shop)
+static int round_of_turns(struct loop *loop)
 {
 	bool served = false;
 
-	look_at_members(shop);
-	for (uint32_t i = 0; i < shop->count; i++) {
-		if (!serve_customer(shop, &shop->customers[i], &served))
-			customer_leave(shop, i--);
+	look_at_members(loop);
+	for (uint32_t i = 0; i < loop->count; i++) {
+		if (!serve_client(loop, &loop->clients[i], &served))
+			client_leave(loop, i--);
 	}
 	return served;
 }
 
-static bool asks(const struct customer *c, uint32_t own_epoch)
+static bool asks(const struct client *c, uint32_t own_epoch)
 {
 	if (!c->link)
 		return atomic_load_explicit(c->open, memory_order_acquire) == own_epoch;
@@ -340,66 +341,66 @@ static bool asks(const struct customer *c, uint32_t own_epoch)
 
 static int work_waits(void *ctx)
 {
-	struct shop *shop = ctx;
-	const struct px_segment *segment = shop->engine->port->segment;
+	struct loop *loop = ctx;
+	const struct px_segment *segment = loop->engine->endpoint->segment;
 
-	if (atomic_load_explicit(shop->engine->stop, memory_order_relaxed))
+	if (atomic_load_explicit(loop->engine->stop, memory_order_relaxed))
 		return 1;
 	if (atomic_load_explicit(&segment->header->members_seq, memory_order_acquire) !=
-	    shop->seen_seq)
+	    loop->seen_seq)
 		return 1;
-	for (uint32_t i = 0; i < shop->count; i++)
-		if (asks(&shop->customers[i], shop->engine->port->self.epoch))
+	for (uint32_t i = 0; i < loop->count; i++)
+		if (asks(&loop->clients[i], loop->engine->endpoint->self.epoch))
 			return 1;
 	return 0;
 }
 
 /* After a long pause what is kept warm is worth more to others. */
-static void give_back(struct shop *shop)
+static void give_back(struct loop *loop)
 {
-	for (uint32_t i = 0; i < shop->count; i++)
-		if (shop->customers[i].link)
-			px_link_collect(shop->customers[i].link);
-	(void)px_arena_trim(shop->engine->port->arena, 0);
+	for (uint32_t i = 0; i < loop->count; i++)
+		if (loop->clients[i].link)
+			px_link_collect(loop->clients[i].link);
+	(void)px_arena_trim(loop->engine->endpoint->arena, 0);
 }
 
 static int take_nap(void *ctx)
 {
-	struct shop *shop = ctx;
+	struct loop *loop = ctx;
 
-	if (px_port_orphaned(shop->engine->port))
+	if (px_endpoint_orphaned(loop->engine->endpoint))
 		return px_fail(PX_EPOOL, "the supervisor is gone");
-	if (++shop->naps == NAPS_TO_GIVE_BACK)
-		give_back(shop);
+	if (++loop->naps == NAPS_TO_GIVE_BACK)
+		give_back(loop);
 	/* A frame that finds no memory is tried again: no bell tells when there is some. */
-	return shop->outboxes ? 1 : 0;
+	return loop->outboxes ? 1 : 0;
 }
 
-static int wait_for_work(struct shop *shop)
+static int wait_for_work(struct loop *loop)
 {
-	struct px_engine *engine = shop->engine;
-	uint32_t why = PX_BELL_FRAME | (shop->outboxes ? PX_BELL_RELEASE : 0);
+	struct px_engine_process *engine = loop->engine;
+	uint32_t why = PX_BELL_FRAME | (loop->outboxes ? PX_BELL_RELEASE : 0);
 	int rc;
 
-	shop->naps = 0;
+	loop->naps = 0;
 	if (engine->before_wait)
 		engine->before_wait(engine->ctx);
-	rc = px_port_wait(engine->port, why, UINT64_MAX, work_waits, take_nap, shop);
+	rc = px_endpoint_wait(engine->endpoint, why, UINT64_MAX, work_waits, take_nap, loop);
 	if (engine->after_wait)
 		engine->after_wait(engine->ctx);
 	return rc == PX_EPOOL ? rc : 0; /* a signal is as good as a bell */
 }
 
-int px_engine_serve(struct px_engine *engine)
+int px_engine_serve(struct px_engine_process *engine)
 {
-	struct shop shop = { .engine = engine, .seen_seq = UINT64_MAX };
+	struct loop loop = { .engine = engine, .seen_seq = UINT64_MAX };
 	int rc = 0;
 
 	while (rc == 0 && !atomic_load_explicit(engine->stop, memory_order_relaxed))
-		if (!round_of_turns(&shop))
-			rc = wait_for_work(&shop);
-	for (uint32_t i = 0; i < shop.count; i++)
-		reply_free(&shop.customers[i].waiting);
-	free(shop.customers);
+		if (!round_of_turns(&loop))
+			rc = wait_for_work(&loop);
+	for (uint32_t i = 0; i < loop.count; i++)
+		reply_free(&loop.clients[i].waiting);
+	free(loop.clients);
 	return rc;
 }

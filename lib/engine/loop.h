@@ -12,8 +12,8 @@
 #ifndef PX_LOOP_H
 #define PX_LOOP_H
 
-#include "port.h"
-#include "streams.h"
+#include "engine/streams.h"
+#include "link/endpoint.h"
 
 /* A handler's answer. What it owns is freed by the loop once it is sent. */
 struct px_reply {
@@ -26,8 +26,8 @@ struct px_reply {
 	void *owner;
 };
 
-struct px_engine {
-	struct px_port *port;
+struct px_engine_process {
+	struct px_endpoint *endpoint;
 	struct px_streams *streams;
 	uint32_t id;
 	/* Runs one request; always leaves a reply. */
@@ -42,6 +42,6 @@ struct px_engine {
 };
 
 /* Serves until told to stop (0) or the supervisor is gone (PX_EPOOL). */
-int px_engine_serve(struct px_engine *engine);
+int px_engine_serve(struct px_engine_process *engine);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * streams.c - reads the engine's own stdout and stderr.
  */
-#include "streams.h"
+#include "engine/streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "error.h"
+#include "shm/error.h"
 
 /* One read fills one frame: output never needs a lease. */
 #define PIECE_BYTES (PX_FRAME_MAX_BYTES - 128)

@@ -12,7 +12,7 @@
 #ifndef PX_STREAMS_H
 #define PX_STREAMS_H
 
-#include "port.h"
+#include "link/endpoint.h"
 
 struct px_streams;
 

@@ -5,7 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "template.h"
+#include "engine/template.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +16,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "control.h"
-#include "error.h"
-#include "killpoint.h"
-#include "layout.h"
+#include "pool/control.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/layout.h"
 
 /* An engine may need the memory more than the supervisor does: it is the one to go. */
 static void offer_to_oom_killer(void)

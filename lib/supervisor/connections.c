@@ -2,7 +2,7 @@
 /*
  * connections.c - who is connected, and what they ask.
  */
-#include "connections.h"
+#include "supervisor/connections.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,12 +17,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "killpoint.h"
-#include "requests.h"
-#include "status.h"
-#include "supervision.h"
-#include "waiters.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "supervisor/memory_requests.h"
+#include "supervisor/pending.h"
+#include "supervisor/status.h"
+#include "supervisor/supervision.h"
 
 const char *px_connection_name(const struct px_connection *c, char *out, size_t out_bytes)
 {
@@ -35,7 +35,7 @@ void px_connection_reply(struct px_connection *c, const struct px_control *head,
 {
 	char name[48];
 
-	if (px_request_reply(c->socket, head, code, words, a, b) == 0)
+	if (px_memory_request_reply(c->socket, head, code, words, a, b) == 0)
 		return;
 	px_log(&c->supervisor->log, "%s is cut off: it does not read its answers",
 	       px_connection_name(c, name, sizeof(name)));
@@ -50,10 +50,10 @@ static void refuse(struct px_connection *c, const struct px_control *head, int c
 
 /* --- what they ask; all of it needs no membership --- */
 
-static struct px_engine_id *engine_of(struct px_connection *c, const struct px_control *head)
+static struct px_engine *engine_of(struct px_connection *c, const struct px_control *head)
 {
 	struct px_supervisor *s = c->supervisor;
-	struct px_engine_id *e = head->a < s->engines_count ? s->engines[head->a] : NULL;
+	struct px_engine *e = head->a < s->engines_count ? s->engines[head->a] : NULL;
 
 	if (!e)
 		(void)px_fail(PX_EENGINE, "there is no engine %" PRIu64, head->a);
@@ -75,7 +75,7 @@ static void status(struct px_connection *c, const struct px_control *head)
 
 static void signal_engine(struct px_connection *c, const struct px_control *head)
 {
-	struct px_engine_id *e = engine_of(c, head);
+	struct px_engine *e = engine_of(c, head);
 
 	if (!e)
 		return;
@@ -92,31 +92,31 @@ static void restart(struct px_connection *c, const struct px_control *head)
 {
 	struct px_supervisor *s = c->supervisor;
 	bool all = head->a == UINT64_MAX;
-	struct px_engine_id *e = all ? NULL : engine_of(c, head);
+	struct px_engine *e = all ? NULL : engine_of(c, head);
 
-	if ((!all && !e) || !px_waiter_add(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
+	if ((!all && !e) || !px_pending_add(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
 		return;
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		if (all || s->engines[i] == e)
-			px_engine_id_stop(s->engines[i], true);
-	px_waiters_answer(s);
+			px_engine_stop(s->engines[i], true);
+	px_pending_answer(s);
 }
 
 static void remove_engine(struct px_connection *c, const struct px_control *head)
 {
-	struct px_engine_id *e = engine_of(c, head);
+	struct px_engine *e = engine_of(c, head);
 
-	if (!e || !px_waiter_add(c, head, e->id, 1))
+	if (!e || !px_pending_add(c, head, e->id, 1))
 		return;
-	px_engine_id_stop(e, false);
-	px_waiters_answer(c->supervisor);
+	px_engine_stop(e, false);
+	px_pending_answer(c->supervisor);
 }
 
 static void add_engines(struct px_connection *c, const struct px_control *head)
 {
 	struct px_supervisor *s = c->supervisor;
 	uint32_t first = s->engines_count;
-	struct px_engine_id *e;
+	struct px_engine *e;
 
 	if (head->a == 0 || head->a > PX_ENGINES_MAX - s->engines_count) {
 		(void)px_fail(PX_EINVAL,
@@ -126,15 +126,15 @@ static void add_engines(struct px_connection *c, const struct px_control *head)
 		refuse(c, head, PX_EINVAL);
 		return;
 	}
-	if (!px_waiter_add(c, head, first, (uint32_t)head->a))
+	if (!px_pending_add(c, head, first, (uint32_t)head->a))
 		return;
 	for (uint64_t i = 0; i < head->a; i++)
-		if (px_engine_id_new(s, &e) < 0) {
+		if (px_engine_new(s, &e) < 0) {
 			px_log(&s->log, "%s", px_last_error());
 			break;
 		}
-	px_engine_ids_pump(s);
-	px_waiters_answer(s);
+	px_engines_pump(s);
+	px_pending_answer(s);
 }
 
 static void hello(struct px_connection *c, const struct px_control *head)
@@ -191,12 +191,13 @@ static void dispatch(struct px_connection *c, const struct px_control *head)
 		status(c, head);
 	} else if (head->type == PX_CONTROL_STOP) {
 		stop(c, head);
-	} else if (px_request_is(head->type)) {
+	} else if (px_memory_request_is(head->type)) {
 		if (!c->member.epoch)
 			px_connection_reply(c, head, PX_EINVAL,
 					    "only members may ask that: say hello", 0, 0);
-		else if (px_request_serve(s, c->socket, c->member,
-					  px_connection_name(c, name, sizeof(name)), head) < 0)
+		else if (px_memory_request_serve(s, c->socket, c->member,
+						 px_connection_name(c, name, sizeof(name)),
+						 head) < 0)
 			(void)shutdown(c->socket, SHUT_RDWR);
 	} else if (s->closing) {
 		px_connection_reply(c, head, PX_EPOOL, "the pool is being stopped", 0, 0);
@@ -242,7 +243,7 @@ static void drop(struct px_connection *c)
 		px_member_announce(s->segment);
 		PX_KILLPOINT("supervisor.client.buried"); /* dead here: so is the pool */
 	}
-	px_waiters_forget(s, c);
+	px_pending_forget(s, c);
 	px_loop_unwatch(s->loop, &c->socket_watch);
 	px_loop_unwatch(s->loop, &c->death_watch);
 	close(c->socket);

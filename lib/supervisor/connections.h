@@ -13,8 +13,8 @@
 
 #include <stddef.h>
 
-#include "event_loop.h"
-#include "member.h"
+#include "shm/member.h"
+#include "supervisor/event_loop.h"
 
 struct px_supervisor;
 struct px_control;

@@ -2,14 +2,14 @@
 /*
  * environment.c - the engines' environment.
  */
-#include "environment.h"
+#include "supervisor/environment.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "shm/error.h"
 
 static const char *const thread_counts[] = {
 	"OMP_NUM_THREADS",

@@ -2,13 +2,13 @@
 /*
  * event_loop.c - the half of the loop that is the same on io_uring and on epoll.
  */
-#include "event_loop.h"
+#include "supervisor/event_loop.h"
 
 #include <stdlib.h>
 
-#include "error.h"
-#include "event_loop_backend.h"
-#include "os.h"
+#include "shm/error.h"
+#include "shm/os.h"
+#include "supervisor/event_loop_backend.h"
 
 /*
  * A watch is known to the kernel by a token: its place in this table and the

@@ -7,8 +7,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "event_loop_backend.h"
+#include "shm/error.h"
+#include "supervisor/event_loop_backend.h"
 
 struct epoll_state {
 	int fd;

@@ -12,8 +12,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "error.h"
-#include "event_loop_backend.h"
+#include "shm/error.h"
+#include "supervisor/event_loop_backend.h"
 
 #define ENTRIES 256
 

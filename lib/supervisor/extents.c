@@ -2,14 +2,14 @@
 /*
  * extents.c - hands out units of the arena.
  */
-#include "extents.h"
+#include "supervisor/extents.h"
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "budget.h"
-#include "error.h"
-#include "killpoint.h"
+#include "machine/budget.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
 
 #define UNIT ((uint64_t)PX_UNIT_BYTES)
 

@@ -11,7 +11,7 @@
 #ifndef PX_EXTENTS_H
 #define PX_EXTENTS_H
 
-#include "segment.h"
+#include "shm/segment.h"
 
 struct px_extents {
 	struct px_segment *segment;

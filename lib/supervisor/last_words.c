@@ -2,7 +2,7 @@
 /*
  * last_words.c - keeps the end of an output.
  */
-#include "last_words.h"
+#include "supervisor/last_words.h"
 
 #include <string.h>
 #include <sys/ioctl.h>

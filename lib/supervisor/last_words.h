@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "log.h"
+#include "supervisor/log.h"
 
 struct px_last_words {
 	char text[1024]; /* NUL-terminated; its oldest bytes make room for new ones */

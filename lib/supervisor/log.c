@@ -2,7 +2,7 @@
 /*
  * log.c - writes lines that never block.
  */
-#include "log.h"
+#include "supervisor/log.h"
 
 #include <limits.h>
 #include <poll.h>

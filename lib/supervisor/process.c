@@ -2,7 +2,7 @@
 /*
  * process.c - starts, signals and reaps children.
  */
-#include "process.h"
+#include "supervisor/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "error.h"
+#include "shm/error.h"
 
 /* glibc has these since 2.36 only. */
 int px_pidfd_open(pid_t pid)

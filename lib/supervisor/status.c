@@ -2,7 +2,7 @@
 /*
  * status.c - the pool's state, and the connection file.
  */
-#include "status.h"
+#include "supervisor/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "budget.h"
-#include "error.h"
-#include "json_text.h"
-#include "os.h"
-#include "supervision.h"
-#include "wall_clock.h"
+#include "machine/budget.h"
+#include "machine/wall_clock.h"
+#include "pool/json_text.h"
+#include "shm/error.h"
+#include "shm/os.h"
+#include "supervisor/supervision.h"
 
 /* What is needed to close all brackets and to say that something is missing. */
 #define END_BYTES 64
@@ -87,7 +87,7 @@ static void put_arena(struct px_json_text *json, const struct px_supervisor *s, 
 
 /* What it does at the moment, from its own block: it is only shown. */
 static void put_activity(struct px_json_text *json, const struct px_supervisor *s,
-			 const struct px_engine_id *e)
+			 const struct px_engine *e)
 {
 	const struct px_activity_shm *activity;
 	uint64_t started, now = px_wall_ns();
@@ -123,7 +123,7 @@ static void put_holdings(struct px_json_text *json, const struct px_supervisor *
 }
 
 static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
-		       const struct px_engine_id *e, const uint64_t *by_slot, const char *comma)
+		       const struct px_engine *e, const uint64_t *by_slot, const char *comma)
 {
 	px_json_put(json,
 		    "%s{\"id\":%u,\"pid\":%d,\"state\":\"%s\",\"generation\":%u,\"restarts\":%u",

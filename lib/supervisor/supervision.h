@@ -5,18 +5,18 @@
 #ifndef PX_SUPERVISION_H
 #define PX_SUPERVISION_H
 
-#include "connections.h"
-#include "control.h"
-#include "engine_id.h"
-#include "event_loop.h"
-#include "extents.h"
-#include "log.h"
-#include "oom.h"
-#include "segment.h"
-#include "supervisor.h"
-#include "sweep.h"
-#include "template_process.h"
-#include "waiters.h"
+#include "machine/oom.h"
+#include "pool/control.h"
+#include "shm/segment.h"
+#include "supervisor/connections.h"
+#include "supervisor/engine.h"
+#include "supervisor/event_loop.h"
+#include "supervisor/extents.h"
+#include "supervisor/log.h"
+#include "supervisor/pending.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/sweep.h"
+#include "supervisor/template.h"
 
 enum px_restart { PX_RESTART_NEVER, PX_RESTART_ON_FAILURE, PX_RESTART_ALWAYS };
 
@@ -34,11 +34,11 @@ struct px_supervisor {
 	struct px_extents extents;
 	struct px_oom oom;
 	struct px_template template;
-	struct px_engine_id *engines[PX_ENGINES_MAX];
+	struct px_engine *engines[PX_ENGINES_MAX];
 	uint32_t engines_count;
 	bool pump, pumping; /* engines that wait are to be started; are being */
 	struct px_connections connections;
-	struct px_waiter *waiters;
+	struct px_pending *pending;
 	struct px_sweep sweep;
 	struct px_watch signals_watch, owner_watch;
 	int signals, ready_fd;
@@ -56,7 +56,7 @@ void px_supervisor_stop(struct px_supervisor *s, const char *why);
 /* The pool cannot start, for this reason. */
 void px_supervisor_fail(struct px_supervisor *s, int code, const char *why);
 /* An engine came up or is gone. */
-void px_supervisor_settled(struct px_supervisor *s, const struct px_engine_id *engine);
+void px_supervisor_settled(struct px_supervisor *s, const struct px_engine *engine);
 /*
  * How long to wait before the next start of what died: at once the first time, then
  * 50 ms doubling to 5 s for as long as each dies within 10 s of its start.

@@ -2,7 +2,7 @@
 /*
  * supervisor.c - the order in which a pool begins and ends.
  */
-#include "supervisor.h"
+#include "supervisor/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +17,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "doorbell.h"
-#include "environment.h"
-#include "error.h"
-#include "killpoint.h"
-#include "os.h"
-#include "processors.h"
-#include "status.h"
-#include "supervision.h"
+#include "machine/processors.h"
+#include "shm/doorbell.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/os.h"
+#include "supervisor/environment.h"
+#include "supervisor/status.h"
+#include "supervisor/supervision.h"
 
 #define START_SECONDS 120
 #define BACKOFF_MIN_NS UINT64_C(50000000)
@@ -107,9 +107,9 @@ static void look_whether_done(struct px_supervisor *s)
 	s->done = true;
 }
 
-void px_supervisor_settled(struct px_supervisor *s, const struct px_engine_id *engine)
+void px_supervisor_settled(struct px_supervisor *s, const struct px_engine *engine)
 {
-	px_waiters_settled(s, engine);
+	px_pending_settled(s, engine);
 	if (s->closing)
 		look_whether_done(s);
 	else if (!s->ready && engine->life == PX_LIFE_GONE)
@@ -127,7 +127,7 @@ void px_supervisor_stop(struct px_supervisor *s, const char *why)
 	px_log(&s->log, again ? "the pool is killed: %s" : "the pool stops: %s", why);
 	if (again) {
 		for (uint32_t i = 0; i < s->engines_count; i++)
-			px_engine_id_kill(s->engines[i]);
+			px_engine_kill(s->engines[i]);
 		return;
 	}
 	s->closing = true;
@@ -137,7 +137,7 @@ void px_supervisor_stop(struct px_supervisor *s, const char *why)
 	/* After it nobody comes. What it has forked speaks for itself. */
 	px_template_end(s);
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		px_engine_id_stop(s->engines[i], false);
+		px_engine_stop(s->engines[i], false);
 	look_whether_done(s);
 }
 
@@ -168,7 +168,7 @@ static void reap(struct px_supervisor *s)
 {
 	siginfo_t info = { 0 };
 
-	if (!s->reap || px_engine_ids_unknown(s))
+	if (!s->reap || px_engines_unknown(s))
 		return;
 	s->reap = false;
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
@@ -177,7 +177,7 @@ static void reap(struct px_supervisor *s)
 			s->reap = true;
 			return;
 		}
-		if (!px_engine_ids_died(s, info.si_pid))
+		if (!px_engines_died(s, info.si_pid))
 			(void)waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
 		info.si_pid = 0;
 	}
@@ -309,12 +309,12 @@ static int begin(struct px_supervisor *s)
 	if (rc == 0)
 		rc = px_connections_open(s);
 	for (uint32_t i = 0; i < engines && rc == 0; i++) {
-		struct px_engine_id *engine;
+		struct px_engine *engine;
 
-		rc = px_engine_id_new(s, &engine);
+		rc = px_engine_new(s, &engine);
 	}
 	if (rc == 0)
-		px_engine_ids_pump(s);
+		px_engines_pump(s);
 	return rc;
 }
 
@@ -325,7 +325,7 @@ static void end(struct px_supervisor *s)
 	if (s->loop)
 		px_template_end(s);
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		px_engine_id_free(s->engines[i]);
+		px_engine_free(s->engines[i]);
 	if (s->segment && s->loop)
 		px_connections_close(s);
 	while (waitpid(-1, NULL, WNOHANG) > 0)

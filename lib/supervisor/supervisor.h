@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "runtime.h"
+#include "pool/runtime.h"
 
 struct px_supervisor_options {
 	/* The caller has made its folder, and holds its lock to the end. */

@@ -2,9 +2,9 @@
 /*
  * sweep.c - frees slots and memory of dead members, now and later.
  */
-#include "sweep.h"
+#include "supervisor/sweep.h"
 
-#include "supervision.h"
+#include "supervisor/supervision.h"
 
 #define DELAY_MIN_NS UINT64_C(100000000)
 #define DELAY_MAX_NS UINT64_C(5000000000)

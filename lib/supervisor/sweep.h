@@ -10,7 +10,7 @@
 #ifndef PX_SWEEP_H
 #define PX_SWEEP_H
 
-#include "event_loop.h"
+#include "supervisor/event_loop.h"
 
 struct px_supervisor;
 

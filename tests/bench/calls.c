@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pxrun.h"
+#include "client/pxrun.h"
 
 #define ROUNDS 100001
 #define QUEUED 1000000

@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "member.h"
-#include "ring.h"
+#include "shm/error.h"
+#include "shm/member.h"
+#include "shm/ring.h"
 
 #define CHUNKS 64u /* a member's */
 #define PAYLOAD 48 /* a frame of one line */

@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "error.h"
-#include "os.h"
+#include "shm/error.h"
+#include "shm/os.h"
+#include "shm/region.h"
 
 #define UNITS 160
 #define ARENA_BYTES ((uint64_t)UNITS * PX_UNIT_BYTES)

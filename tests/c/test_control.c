@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "control.h"
-#include "error.h"
+#include "pool/control.h"
+#include "shm/error.h"
 
 static int ends[2];
 static struct px_packet packet;

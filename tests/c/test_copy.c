@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "copy.h"
+#include "shm/copy.h"
 
 #define MIB ((size_t)1 << 20)
 #define ROOM (40 * MIB)

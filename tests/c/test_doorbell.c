@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "doorbell.h"
-#include "error.h"
-#include "os.h"
+#include "shm/doorbell.h"
+#include "shm/error.h"
+#include "shm/os.h"
 
 #define NAP_MAX_NS UINT64_C(50000000)
 #define LIMIT_S 60

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "environment.h"
+#include "supervisor/environment.h"
 
 static const char *value_of(char **environment, const char *name)
 {

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "error.h"
+#include "shm/error.h"
 
 #define LONG_BYTES 100000 /* more than any line of words */
 

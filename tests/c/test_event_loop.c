@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "error.h"
-#include "event_loop.h"
-#include "os.h"
+#include "shm/error.h"
+#include "shm/os.h"
+#include "supervisor/event_loop.h"
 
 #define MS UINT64_C(1000000)
 

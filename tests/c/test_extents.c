@@ -15,12 +15,12 @@
 
 #include <cmocka.h>
 
-#include "budget.h"
-#include "cgroup.h"
-#include "error.h"
-#include "extents.h"
-#include "oom.h"
-#include "processors.h"
+#include "machine/budget.h"
+#include "machine/cgroup.h"
+#include "machine/oom.h"
+#include "machine/processors.h"
+#include "shm/error.h"
+#include "supervisor/extents.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define UNITS 8

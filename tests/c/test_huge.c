@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "error.h"
-#include "segment.h"
+#include "shm/error.h"
+#include "shm/segment.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define UNIT ((uint64_t)PX_UNIT_BYTES)

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "json.h"
+#include "pool/json.h"
 
 static const char pool[] =
 	"{ \"a\": 1, \"engines\" : [ {\"id\":0,\"up\":true}, {\"id\":1,\"up\":false} ],\n"

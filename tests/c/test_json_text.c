@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "json.h"
-#include "json_text.h"
+#include "pool/json.h"
+#include "pool/json_text.h"
 
 static void json_that_is_full_stays_whole(void **state)
 {

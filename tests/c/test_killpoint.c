@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "killpoint.h"
+#include "shm/killpoint.h"
 
 #ifdef PX_KILLPOINTS
 

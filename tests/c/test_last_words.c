@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "last_words.h"
+#include "supervisor/last_words.h"
 
 static void last_words_keep_the_end(void **state)
 {

@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "doorbell.h"
-#include "error.h"
-#include "lease.h"
+#include "shm/arena.h"
+#include "shm/doorbell.h"
+#include "shm/error.h"
+#include "shm/lease.h"
 
 #define UNITS 16
 

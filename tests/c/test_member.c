@@ -19,10 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "doorbell.h"
-#include "error.h"
-#include "member.h"
-#include "os.h"
+#include "shm/doorbell.h"
+#include "shm/error.h"
+#include "shm/member.h"
+#include "shm/os.h"
 
 #define UNITS 16
 #define LIMIT_S 60

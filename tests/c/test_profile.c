@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "profile.h"
+#include "pool/profile.h"
+#include "shm/error.h"
 
 static int parse(const char *text, struct px_profile *out)
 {

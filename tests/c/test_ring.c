@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "member.h"
-#include "ring.h"
+#include "shm/error.h"
+#include "shm/member.h"
+#include "shm/ring.h"
 
 #define CONSUMER 1
 #define PRODUCER 3

@@ -22,8 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "runtime.h"
+#include "pool/runtime.h"
+#include "shm/error.h"
 
 static char base[64], root[80];
 

@@ -20,10 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "member.h"
-#include "os.h"
-#include "segment.h"
+#include "shm/error.h"
+#include "shm/member.h"
+#include "shm/os.h"
+#include "shm/segment.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define UNITS 16

@@ -24,14 +24,14 @@
 
 #include <cmocka.h>
 
-#include "control.h"
-#include "error.h"
-#include "event_loop.h"
-#include "json.h"
-#include "member.h"
-#include "os.h"
-#include "runtime.h"
-#include "supervisor.h"
+#include "pool/control.h"
+#include "pool/json.h"
+#include "pool/runtime.h"
+#include "shm/error.h"
+#include "shm/member.h"
+#include "shm/os.h"
+#include "supervisor/event_loop.h"
+#include "supervisor/supervisor.h"
 
 #define MS UINT64_C(1000000)
 

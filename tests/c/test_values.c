@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "values.h"
+#include "client/values.h"
+#include "shm/error.h"
 
 /* What the encoder wrote, as if an engine had sent it. */
 static struct px_incoming reply_of(const struct px_encoder *encoder)

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "error.h"
-#include "profile.h"
+#include "pool/profile.h"
+#include "shm/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

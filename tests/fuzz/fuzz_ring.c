@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "ring.h"
+#include "shm/error.h"
+#include "shm/ring.h"
 
 #define CONSUMER 0
 #define PRODUCER 1

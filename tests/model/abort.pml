@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * abort.pml - lib/port_order.c: a client takes back requests while the engine takes them up.
+ * abort.pml - lib/link/overtake.c: a client takes back requests while the engine takes them up.
  *
  * Each side writes a word of its own and then looks at the other's: the client marks its
  * frame and looks at what the engine has begun, the engine says what it begins and

@@ -18,7 +18,7 @@ import pytest
 import pxrun
 from pxrun import error
 from pxrun.client.asyncresult import AsyncMapResult, AsyncResult
-from pxrun.client.results import Results
+from pxrun.client.joined import Joined
 
 UTC = datetime.timezone.utc
 
@@ -375,7 +375,7 @@ def test_progress_counts_what_engines_say_while_they_work(pool, new_gate):
         return [0] * 3
 
     part = pool[0]._submit_call(chunk, (gate.path,), {}, [0])
-    ar = AsyncMapResult(pool, Results([part]), "f", False, length=3)
+    ar = AsyncMapResult(pool, Joined([part]), "f", False, length=3)
     while ar.progress == 0:
         assert not ar.ready()
     assert ar.progress == 2
@@ -395,10 +395,10 @@ def test_map_first_chunk_can_be_iterated_before_slow_ones_finish(pool, hold):
 
 
 def submit_map(pool, f, **kwargs):
-    from pxrun.client import remote_calls
+    from pxrun.engine import calls as engine_calls
 
-    parts = [pool[i]._submit_call(remote_calls.map_chunk, (f, [2 * i, 2 * i + 1]), {}, [i]) for i in range(4)]
-    return AsyncMapResult(pool, Results(parts), "f", False, length=8, **kwargs)
+    parts = [pool[i]._submit_call(engine_calls.map_chunk, (f, [2 * i, 2 * i + 1]), {}, [i]) for i in range(4)]
+    return AsyncMapResult(pool, Joined(parts), "f", False, length=8, **kwargs)
 
 
 def test_map_unordered_yields_chunks_as_they_finish(pool, hold):

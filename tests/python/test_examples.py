@@ -72,6 +72,6 @@ def test_example_of_manual(tmp_path):
     manual = (EXAMPLES.parent / "man" / "libpxrun.3").read_text()
     code = re.search(r"^#include.*?(?=^\.Ed)", manual, re.M | re.S)[0].replace(r"\e", "\\")
     (tmp_path / "example.c").write_text(code)
-    run("cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{EXAMPLES.parent / 'lib'}",
+    run("cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{EXAMPLES.parent / 'lib/client'}",
         tmp_path / "example.c", f"-L{BUILD / '.libs'}", "-lpxrun", "-o", tmp_path / "example")
     assert run(tmp_path / "example") == "engine 0: 5\nengine 1: 5\n"

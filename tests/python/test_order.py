@@ -11,7 +11,7 @@ import pytest
 
 import pxrun
 from pxrun import _pxrun
-from pxrun.client import remote_calls
+from pxrun.engine import calls as engine_calls
 
 
 @pytest.fixture()
@@ -283,5 +283,5 @@ def test_fileno_is_readable_when_the_pool_is_lost(tmp_path):
 
 def test_clear_is_a_request_like_others(pool):
     pool[0].execute("gone = 1", block=True)
-    pool[0].apply_sync(remote_calls.clear)
+    pool[0].apply_sync(engine_calls.clear)
     assert pool[0].apply_sync(lambda: "gone" in globals()) is False

@@ -197,9 +197,9 @@ def test_engine_killed_while_it_fills():
 def die_in_fill():
     import signal
 
-    from pxrun.client import remote_calls
+    from pxrun.engine import calls as engine_calls
 
     def fill(name, place):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    remote_calls.fill = fill
+    engine_calls.fill = fill

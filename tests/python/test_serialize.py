@@ -461,12 +461,12 @@ def test_tensor_over_a_region_is_not_copied(one):
 
 
 def test_python_without_cloudpickle_says_what_to_install(monkeypatch):
-    from pxrun import _serialize
+    from pxrun.wire import pickling
 
-    monkeypatch.setattr(_serialize, "_thorough", None)
+    monkeypatch.setattr(pickling, "_thorough", None)
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with pytest.raises(TypeError, match="cloudpickle"):
-        _serialize.dumps(Point)
+        pickling.dumps(Point)
 
 
 def test_exceptions_are_raised_as_what_they_are(one):

@@ -2,13 +2,13 @@
 /*
  * buffer.c - the type pxrun._pxrun.Buffer.
  */
-#include "buffer.h"
+#include "python/ext/buffer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "module.h"
+#include "python/ext/object.h"
+#include "shm/error.h"
 
 struct buffer {
 	PyObject_HEAD

@@ -13,7 +13,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "port.h"
+#include "link/endpoint.h"
 
 /* Mapping a view and touching it costs as much as copying so much (measured: 30-100 KiB). */
 #define PX_BUFFER_COPY_BYTES (64 * 1024)

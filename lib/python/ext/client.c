@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client.c - the type pxrun._pxrun.Client, over lib/client.h.
+ * client.c - the type pxrun._pxrun.Client, over lib/client/client.h.
  *
  * Thin: bytes and buffers go in, bytes and Buffers come out. What they mean is
  * Python's business.
  */
-#include "client.h"
+#include "client/client.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
-#include "error.h"
-#include "module.h"
-#include "region.h"
-#include "result.h"
+#include "python/ext/buffer.h"
+#include "python/ext/client.h"
+#include "python/ext/module.h"
+#include "python/ext/object.h"
+#include "python/ext/region.h"
+#include "python/ext/result.h"
+#include "shm/error.h"
 
 #define LARGE_BYTES (256 * 1024) /* copying so much lets other threads run */
 
@@ -415,14 +417,14 @@ static PyObject *client_region(PyObject *self, PyObject *bytes)
 {
 	struct px_client *client = client_of(self);
 
-	return client ? px_region_object(client->port, bytes) : NULL;
+	return client ? px_region_object(client->endpoint, bytes) : NULL;
 }
 
 static PyObject *client_has(PyObject *self, PyObject *object)
 {
 	struct px_client *client = client_of(self);
 
-	return client ? px_region_has(client->port, object) : NULL;
+	return client ? px_region_has(client->endpoint, object) : NULL;
 }
 
 static PyObject *client_usage(PyObject *self, PyObject *unused)
@@ -452,7 +454,7 @@ static PyObject *client_supervisor(PyObject *self, void *unused)
 	struct px_client *client = client_of(self);
 
 	(void)unused;
-	return client ? PyLong_FromLong(client->port->segment->header->supervisor_pid) : NULL;
+	return client ? PyLong_FromLong(client->endpoint->segment->header->supervisor_pid) : NULL;
 }
 
 static PyObject *client_closed(PyObject *self, void *unused)

@@ -13,29 +13,30 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buffer.h"
-#include "control.h"
-#include "error.h"
-#include "forked.h"
-#include "heap.h"
-#include "interrupt.h"
-#include "killpoint.h"
-#include "loop.h"
-#include "module.h"
-#include "template.h"
-#include "pyvalues.h"
-#include "serving.h"
+#include "engine/heap.h"
+#include "engine/loop.h"
+#include "engine/template.h"
+#include "link/forked.h"
+#include "pool/control.h"
+#include "python/ext/buffer.h"
+#include "python/ext/interrupt.h"
+#include "python/ext/module.h"
+#include "python/ext/object.h"
+#include "python/ext/pyvalues.h"
+#include "python/ext/serving.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
 
-static struct px_engine *serving;
+static struct px_engine_process *serving;
 
-struct px_engine *px_serving_once(void)
+struct px_engine_process *px_serving_once(void)
 {
 	return serving;
 }
 
-struct px_engine *px_serving(void)
+struct px_engine_process *px_serving(void)
 {
-	return serving && serving->port->generation == px_forked_generation() ? serving : NULL;
+	return serving && serving->endpoint->generation == px_forked_generation() ? serving : NULL;
 }
 
 struct interpreter {
@@ -52,7 +53,7 @@ struct interpreter {
 	PyObject *flush;     /* "flush" */
 	PyObject *functions; /* resolved before: str -> callable */
 	struct px_array_hooks hooks;
-	struct px_engine *engine;
+	struct px_engine_process *engine;
 	PyThreadState *thread;
 };
 
@@ -106,8 +107,8 @@ static int reply_buffers(struct interpreter *py, struct px_reply *reply, PyObjec
 		if (PyObject_GetBuffer(PyList_GetItem(buffers, i), &view, PyBUF_ANY_CONTIGUOUS) < 0)
 			return -1;
 		Py_BEGIN_ALLOW_THREADS
-		rc = px_port_pack(py->engine->port, view.buf, (uint64_t)view.len,
-				  &reply->parts[reply->parts_count]);
+		rc = px_endpoint_pack(py->engine->endpoint, view.buf, (uint64_t)view.len,
+				      &reply->parts[reply->parts_count]);
 		Py_END_ALLOW_THREADS
 		PyBuffer_Release(&view);
 		if (rc < 0) {
@@ -134,8 +135,8 @@ static int settle_owner(struct interpreter *py, struct px_reply *reply)
 		    !atomic_load_explicit(&region->shown, memory_order_relaxed))
 			continue;
 		Py_BEGIN_ALLOW_THREADS
-		rc = px_port_copy(py->engine->port, (uint8_t *)region->at + part->skip, part->bytes,
-				  &copy);
+		rc = px_endpoint_copy(py->engine->endpoint, (uint8_t *)region->at + part->skip,
+				      part->bytes, &copy);
 		Py_END_ALLOW_THREADS
 		if (rc < 0) {
 			px_raise(rc);
@@ -351,7 +352,7 @@ static int run_values(struct interpreter *py, struct px_incoming *in, struct px_
 		result = PyObject_CallFunctionObjArgs(py->pull, PyList_GetItem(values, 0), NULL);
 	Py_XDECREF(values);
 	if (result)
-		rc = px_values_encode(result, py->engine->port, &py->hooks, reply);
+		rc = px_values_encode(result, py->engine->endpoint, &py->hooks, reply);
 	Py_XDECREF(result);
 	return rc < 0 ? rc : settle_owner(py, reply);
 }
@@ -411,7 +412,7 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 
 	px_interrupt_begin();
 	rc = run_kind(py, in, reply);
-	if (py->engine->port->generation != px_forked_generation())
+	if (py->engine->endpoint->generation != px_forked_generation())
 		end_child(py);
 	if (rc < 0)
 		reply_failure(py, reply, method_word(in->kind));
@@ -531,11 +532,11 @@ static int say_ready(int control)
 static PyObject *serve(PyObject *self, PyObject *args)
 {
 	struct interpreter py = { 0 };
-	struct px_engine engine = { .run = run,
-				    .before_wait = let_others_run,
-				    .after_wait = take_turn,
-				    .ctx = &py,
-				    .stop = &px_interrupt_stop };
+	struct px_engine_process engine = { .run = run,
+					    .before_wait = let_others_run,
+					    .after_wait = take_turn,
+					    .ctx = &py,
+					    .stop = &px_interrupt_stop };
 	struct px_segment *segment;
 	struct px_member_id id;
 	int segment_fd, control, out_read, err_read, log, rc;
@@ -551,7 +552,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	py.engine = &engine;
 	rc = px_segment_attach(segment_fd, &segment);
 	if (rc == 0)
-		rc = px_port_open(segment, id, control, &engine.port);
+		rc = px_endpoint_open(segment, id, control, &engine.endpoint);
 	if (rc == 0)
 		rc = px_streams_new(out_read, err_read, log, &engine.streams);
 	if (rc == 0)

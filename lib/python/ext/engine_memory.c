@@ -2,17 +2,16 @@
 /*
  * engine_memory.c - shared memory for the code that an engine runs, and for numpy there.
  */
-#include "serving.h"
+#include "python/ext/serving.h"
 
-#include "module.h"
-#include "numpy_memory.h"
-#include "region.h"
+#include "python/ext/numpy_memory.h"
+#include "python/ext/region.h"
 
 static PyObject *region(PyObject *self, PyObject *bytes)
 {
 	(void)self;
 	if (px_serving())
-		return px_region_object(px_serving()->port, bytes);
+		return px_region_object(px_serving()->endpoint, bytes);
 	PyErr_SetString(PyExc_RuntimeError, "this process is no engine");
 	return NULL;
 }
@@ -20,7 +19,7 @@ static PyObject *region(PyObject *self, PyObject *bytes)
 static PyObject *has(PyObject *self, PyObject *object)
 {
 	(void)self;
-	return px_serving() ? px_region_has(px_serving()->port, object) : PyBool_FromLong(0);
+	return px_serving() ? px_region_has(px_serving()->endpoint, object) : PyBool_FromLong(0);
 }
 
 static PyObject *is_engine(PyObject *self, PyObject *unused)
@@ -35,43 +34,43 @@ static PyObject *is_engine(PyObject *self, PyObject *unused)
  * What is not lent to anybody shall not take the arena away from what is: all engines together get
  * half of it for arrays of their own, and have other memory for more.
  */
-static bool may_have(const struct px_port *port, size_t bytes)
+static bool may_have(const struct px_endpoint *endpoint, size_t bytes)
 {
-	uint32_t engines =
-		atomic_load_explicit(&port->segment->header->engines_count, memory_order_relaxed);
-	uint64_t share = port->segment->arena_bytes / 2 / (engines ? engines : 1);
-	uint64_t used = atomic_load_explicit(&port->block->usage.used, memory_order_relaxed);
+	uint32_t engines = atomic_load_explicit(&endpoint->segment->header->engines_count,
+						memory_order_relaxed);
+	uint64_t share = endpoint->segment->arena_bytes / 2 / (engines ? engines : 1);
+	uint64_t used = atomic_load_explicit(&endpoint->block->usage.used, memory_order_relaxed);
 
 	return bytes <= share && used <= share - bytes;
 }
 
 static void *memory_get(size_t bytes)
 {
-	struct px_engine *engine = px_serving();
+	struct px_engine_process *engine = px_serving();
 	struct px_region *region;
 
-	if (!engine || !may_have(engine->port, bytes))
+	if (!engine || !may_have(engine->endpoint, bytes))
 		return NULL;
-	return px_port_show(engine->port, bytes, &region) == 0 ? region->at : NULL;
+	return px_endpoint_show(engine->endpoint, bytes, &region) == 0 ? region->at : NULL;
 }
 
 /* Held once more; NULL: it is none of ours. */
-static struct px_region *memory_region(const struct px_engine *engine, const void *at)
+static struct px_region *memory_region(const struct px_engine_process *engine, const void *at)
 {
 	uint64_t skip;
 
-	return px_region_find(engine->port->arena, at, 1, &skip);
+	return px_region_find(engine->endpoint->arena, at, 1, &skip);
 }
 
 /* A child's books may have been copied while they were written: it only knows what was mapped. */
 static size_t memory_size_of(const void *at)
 {
-	struct px_engine *engine = px_serving(), *once = px_serving_once();
+	struct px_engine_process *engine = px_serving(), *once = px_serving_once();
 	struct px_region *region;
 	size_t bytes = 0;
 
 	if (!engine)
-		return once ? px_arena_mapped(once->port->arena, at) : 0;
+		return once ? px_arena_mapped(once->endpoint->arena, at) : 0;
 	region = memory_region(engine, at);
 	if (region) {
 		bytes = region->bytes;
@@ -82,13 +81,13 @@ static size_t memory_size_of(const void *at)
 
 static void memory_put(void *at)
 {
-	struct px_engine *engine = px_serving();
+	struct px_engine_process *engine = px_serving();
 	struct px_region *region = engine ? memory_region(engine, at) : NULL;
 
 	if (!region)
 		return;
 	px_region_release(region);
-	px_port_hide(engine->port, region);
+	px_endpoint_hide(engine->endpoint, region);
 }
 
 static const struct px_memory_api memory_api = { memory_get, memory_size_of, memory_put };

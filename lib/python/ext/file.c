@@ -14,8 +14,9 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "module.h"
+#include "python/ext/module.h"
+#include "python/ext/object.h"
+#include "shm/error.h"
 
 #define PIECE_BYTES (UINT64_C(4) << 20)
 #define DEPTH 8

@@ -5,18 +5,18 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "interrupt.h"
+#include "python/ext/interrupt.h"
 
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "error.h"
+#include "shm/error.h"
 
 /* One engine a process: signal handlers have no other way to find it. */
 _Atomic int px_interrupt_stop;
 static _Atomic int request_runs;
-static struct px_engine *watched;
+static struct px_engine_process *watched;
 
 /*
  * A signal that comes after Python last looked for signals, and before the system call that it is
@@ -87,7 +87,7 @@ static void install(int number, void (*handler)(int, siginfo_t *, void *))
 	sigaction(number, &action, NULL);
 }
 
-int px_interrupt_watch(struct px_engine *engine)
+int px_interrupt_watch(struct px_engine_process *engine)
 {
 	int rc = watched ? 0 : make_nudge();
 

@@ -2,72 +2,20 @@
 /*
  * module.c - puts the extension together.
  */
-#include "module.h"
+#include "python/ext/client.h"
+#include "python/ext/module.h"
+#include "python/ext/object.h"
 
 #include <string.h>
 
-#include "buffer.h"
-#include "error.h"
-#include "message.h"
-#include "region.h"
-#include "result.h"
-
-static PyObject *error_type, *classes;
-
-/*
- * The class for a code: what pxrun.error gave set_errors(), else Error. Borrowed. The module is
- * imported here if it is not yet: most sessions begin without an error.
- */
-static PyObject *class_of(int code)
-{
-	PyObject *number;
-
-	if (!classes)
-		Py_XDECREF(PyImport_ImportModule("pxrun.error"));
-	number = classes ? PyLong_FromLong(code) : NULL;
-	PyObject *found = number ? PyDict_GetItemWithError(classes, number) : NULL;
-
-	Py_XDECREF(number);
-	return found ? found : error_type;
-}
-
-PyObject *px_raise(int code)
-{
-	const char *text = px_last_error();
-	PyObject *words = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
-
-	if (words)
-		PyErr_SetObject(class_of(code), words);
-	Py_XDECREF(words);
-	return NULL;
-}
-
-PyObject *px_make(PyObject *type)
-{
-	allocfunc alloc = (allocfunc)PyType_GetSlot((PyTypeObject *)type, Py_tp_alloc);
-
-	return alloc((PyTypeObject *)type, 0);
-}
-
-void px_unmake(PyObject *self)
-{
-	PyTypeObject *type = Py_TYPE(self);
-
-	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
-	Py_DECREF(type);
-}
-
-static PyObject *set_errors(PyObject *self, PyObject *mapping)
-{
-	(void)self;
-	Py_INCREF(mapping);
-	Py_XDECREF(classes);
-	classes = mapping;
-	Py_RETURN_NONE;
-}
+#include "link/message.h"
+#include "python/ext/buffer.h"
+#include "python/ext/region.h"
+#include "python/ext/result.h"
+#include "shm/error.h"
 
 static PyMethodDef functions[] = {
-	{ "set_errors", set_errors, METH_O,
+	{ "set_errors", px_set_errors, METH_O,
 	  "set_errors(mapping)\n\nThe exception class for each code; Error for those left out." },
 	{ NULL, NULL, 0, NULL },
 };
@@ -127,12 +75,9 @@ PyMODINIT_FUNC PyInit__pxrun(void)
 
 	if (!module)
 		return NULL;
-	error_type = PyErr_NewExceptionWithDoc("pxrun._pxrun.Error",
-					       "A failure of libpxrun, in its words.", NULL, NULL);
-	if (!error_type || PyModule_AddObjectRef(module, "Error", error_type) < 0 ||
-	    add_constants(module) < 0 || px_add_buffer(module) < 0 || px_add_region(module) < 0 ||
-	    px_add_result(module) < 0 || px_add_client(module) < 0 || px_add_pool(module) < 0 ||
-	    px_add_engine(module) < 0 || px_add_file(module) < 0)
+	if (px_add_errors(module) < 0 || add_constants(module) < 0 || px_add_buffer(module) < 0 ||
+	    px_add_region(module) < 0 || px_add_result(module) < 0 || px_add_client(module) < 0 ||
+	    px_add_pool(module) < 0 || px_add_engine(module) < 0 || px_add_file(module) < 0)
 		Py_CLEAR(module);
 	return module;
 }

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "numpy_memory.h"
+#include "python/ext/numpy_memory.h"
 
 /* Copying so much takes 20 us, and a lease a few. */
 #define SHARED_MIN_BYTES ((size_t)1 << 20)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pool.c - starting, attaching to and stopping pools, over lib/pool.h.
+ * pool.c - starting, attaching to and stopping pools, over lib/client/start.h.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "pool.h"
+#include "client/start.h"
 
-#include "client.h"
-#include "error.h"
-#include "module.h"
-#include "result.h"
+#include "client/client.h"
+#include "python/ext/client.h"
+#include "python/ext/module.h"
+#include "python/ext/object.h"
+#include "python/ext/result.h"
+#include "shm/error.h"
 
 static PyObject *start(PyObject *module, PyObject *args, PyObject *keywords)
 {

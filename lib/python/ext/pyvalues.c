@@ -2,14 +2,14 @@
 /*
  * pyvalues.c - what C programs send and get, as Python sees it.
  */
-#include "pyvalues.h"
+#include "python/ext/pyvalues.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
-#include "error.h"
-#include "module.h"
+#include "python/ext/buffer.h"
+#include "python/ext/object.h"
+#include "shm/error.h"
 
 #define DEPTH_MAX 100
 #define NDIM_MAX 32
@@ -183,7 +183,7 @@ PyObject *px_values_decode(struct px_incoming *in, const struct px_array_hooks *
 struct encoder {
 	uint8_t *bytes;
 	size_t length, capacity;
-	struct px_port *port;
+	struct px_endpoint *endpoint;
 	const struct px_array_hooks *hooks;
 	struct px_reply *reply;
 };
@@ -247,7 +247,8 @@ static int put_part(struct encoder *e, PyObject *memory, uint32_t *index)
 	reply->parts = parts;
 	if (PyObject_GetBuffer(memory, &view, PyBUF_C_CONTIGUOUS) < 0)
 		return -1;
-	rc = px_port_pack(e->port, view.buf, (uint64_t)view.len, &parts[reply->parts_count]);
+	rc = px_endpoint_pack(e->endpoint, view.buf, (uint64_t)view.len,
+			      &parts[reply->parts_count]);
 	PyBuffer_Release(&view);
 	if (rc < 0) {
 		px_raise(rc);
@@ -355,10 +356,10 @@ static void release_bytes(struct px_reply *reply)
 	free(reply->owner);
 }
 
-int px_values_encode(PyObject *object, struct px_port *port, const struct px_array_hooks *hooks,
-		     struct px_reply *reply)
+int px_values_encode(PyObject *object, struct px_endpoint *endpoint,
+		     const struct px_array_hooks *hooks, struct px_reply *reply)
 {
-	struct encoder e = { .port = port, .hooks = hooks, .reply = reply };
+	struct encoder e = { .endpoint = endpoint, .hooks = hooks, .reply = reply };
 	int rc = 0;
 
 	/* What most calls give, and what an empty body means. */

@@ -8,7 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "loop.h"
+#include "engine/loop.h"
 
 /* Python's side of arrays: (buffer, code, bits, shape) -> array, and array -> the same or None. */
 struct px_array_hooks {
@@ -18,7 +18,7 @@ struct px_array_hooks {
 /* All values of a request's body, as a new list. Takes the message's loans. NULL with an exception. */
 PyObject *px_values_decode(struct px_incoming *in, const struct px_array_hooks *hooks);
 /* One object as a reply's body and regions. -1 with an exception. */
-int px_values_encode(PyObject *object, struct px_port *port, const struct px_array_hooks *hooks,
-		     struct px_reply *reply);
+int px_values_encode(PyObject *object, struct px_endpoint *endpoint,
+		     const struct px_array_hooks *hooks, struct px_reply *reply);
 
 #endif

@@ -2,15 +2,15 @@
 /*
  * region.c - the type pxrun._pxrun.Region.
  */
-#include "region.h"
+#include "python/ext/region.h"
 
-#include "copy.h"
-#include "error.h"
-#include "module.h"
+#include "python/ext/object.h"
+#include "shm/copy.h"
+#include "shm/error.h"
 
 struct region {
 	PyObject_HEAD
-	struct px_port *port;
+	struct px_endpoint *endpoint;
 	struct px_region *region;
 };
 
@@ -24,7 +24,7 @@ static struct px_region *of(PyObject *self)
 static void region_dealloc(PyObject *self)
 {
 	if (of(self))
-		px_port_hide(((struct region *)self)->port, of(self));
+		px_endpoint_hide(((struct region *)self)->endpoint, of(self));
 	px_unmake(self);
 }
 
@@ -94,7 +94,7 @@ static PyType_Spec spec = {
 	.slots = slots,
 };
 
-PyObject *px_region_object(struct px_port *port, PyObject *bytes)
+PyObject *px_region_object(struct px_endpoint *endpoint, PyObject *bytes)
 {
 	unsigned long long wanted = PyLong_AsUnsignedLongLong(bytes);
 	struct region *self;
@@ -105,9 +105,9 @@ PyObject *px_region_object(struct px_port *port, PyObject *bytes)
 	self = (struct region *)px_make(region_type);
 	if (!self)
 		return NULL;
-	self->port = port;
+	self->endpoint = endpoint;
 	Py_BEGIN_ALLOW_THREADS
-	rc = px_port_show(port, wanted, &self->region);
+	rc = px_endpoint_show(endpoint, wanted, &self->region);
 	Py_END_ALLOW_THREADS
 	if (rc < 0) {
 		self->region = NULL;
@@ -117,7 +117,7 @@ PyObject *px_region_object(struct px_port *port, PyObject *bytes)
 	return (PyObject *)self;
 }
 
-PyObject *px_region_has(struct px_port *port, PyObject *object)
+PyObject *px_region_has(struct px_endpoint *endpoint, PyObject *object)
 {
 	struct px_region *region;
 	bool lendable;
@@ -126,7 +126,7 @@ PyObject *px_region_has(struct px_port *port, PyObject *object)
 
 	if (PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS) < 0)
 		return NULL;
-	region = px_region_find(port->arena, view.buf, (uint64_t)view.len, &skip);
+	region = px_region_find(endpoint->arena, view.buf, (uint64_t)view.len, &skip);
 	PyBuffer_Release(&view);
 	if (!region)
 		Py_RETURN_FALSE;

@@ -12,12 +12,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "port.h"
+#include "link/endpoint.h"
 
 /* A new Region of so many bytes (an int above 0). NULL with an exception. */
-PyObject *px_region_object(struct px_port *port, PyObject *bytes);
+PyObject *px_region_object(struct px_endpoint *endpoint, PyObject *bytes);
 /* Whether an object with the buffer protocol lies in one that can be lent. NULL with an exception. */
-PyObject *px_region_has(struct px_port *port, PyObject *object);
+PyObject *px_region_has(struct px_endpoint *endpoint, PyObject *object);
 int px_add_region(PyObject *module);
 
 #endif

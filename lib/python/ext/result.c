@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * result.c - the type pxrun._pxrun.Result, over lib/client.h.
+ * result.c - the type pxrun._pxrun.Result, over lib/client/client.h.
  *
  * The interpreter's lock is given up while waiting, and signals are looked at
  * every tenth of a second.
  */
-#include "result.h"
+#include "python/ext/result.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
-#include "error.h"
-#include "module.h"
+#include "python/ext/buffer.h"
+#include "python/ext/object.h"
+#include "shm/error.h"
 
 #define SLICE_NS UINT64_C(100000000)
 

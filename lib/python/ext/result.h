@@ -8,7 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "client.h"
+#include "client/client.h"
 
 /* A new object, which takes the result. NULL with an exception. */
 PyObject *px_result_object(struct px_result *result);

@@ -92,7 +92,7 @@ __all__ = ["__version__", "error", "version_info", *_HOME]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name], __name__), name)
-    elif name in ("arrays", "files", "client", "cluster", "datapub", "engine", "error", "serialize", "shell", "util"):
+    elif name in ("arrays", "files", "client", "cluster", "datapub", "engine", "error", "serialize", "util"):
         value = importlib.import_module("." + name, __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

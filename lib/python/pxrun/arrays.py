@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy
 
-from . import _pxrun, _serialize
+from . import _pxrun
+from .wire import pickling
 
 #: The smallest region that is found by an address in it.
 _LARGE = 64 * 1024
@@ -172,10 +173,10 @@ def _live(memory: Any, shape: Any, dtype: Any, order: Any = "C") -> tuple[Any, A
 
 def reduce_live(array: Any) -> tuple:
     """How an array over a live region is pickled: as a view, whatever its strides."""
-    region = _serialize.live_under(array)
+    region = pickling.live_under(array)
     low, high = _bounds(array)
     start = _bounds(numpy.frombuffer(region, "u1"))[0]
-    part = _serialize.Live(memoryview(region)[low - start : high - start])
+    part = pickling.Live(memoryview(region)[low - start : high - start])
     return _view, (part, array.shape, array.dtype, array.strides, array.__array_interface__["data"][0] - low)
 
 

@@ -18,6 +18,6 @@ def publish_data(data: dict) -> None:
     """
     if not isinstance(data, dict):
         raise TypeError(f"publish_data takes a dict, not {type(data).__name__}")
-    from . import _serialize
+    from .wire import pickling
 
-    _pxrun.publish(DATA, _serialize.dumps(data, in_band=True)[0])
+    _pxrun.publish(DATA, pickling.dumps(data, in_band=True)[0])

@@ -12,7 +12,8 @@ import builtins
 import sys
 from typing import Any, Iterable, NoReturn, Sequence
 
-from . import _failure, _pxrun
+from . import _pxrun
+from .wire import failure
 
 TimeoutError = builtins.TimeoutError
 
@@ -120,7 +121,7 @@ class RemoteError(KernelError):
         return f"[{info['engine_id']}:{info.get('method', 'apply')}]" if "engine_id" in info else ""
 
     def __str__(self) -> str:
-        what = f"{self._where()} {self.ename}: {_failure.cut(self.evalue)}".lstrip()
+        what = f"{self._where()} {self.ename}: {failure.cut(self.evalue)}".lstrip()
         return f"{what}\n{self.hint}" if self.hint else what
 
     def __repr__(self) -> str:
@@ -128,7 +129,7 @@ class RemoteError(KernelError):
 
     def render_traceback(self) -> list[str]:
         """The engine's traceback as lines."""
-        lines = _failure.cut(self.traceback or f"{self.ename}: {self.evalue}").rstrip("\n").split("\n")
+        lines = failure.cut(self.traceback or f"{self.ename}: {self.evalue}").rstrip("\n").split("\n")
         return [*lines, *self.hint.split("\n")] if self.hint else lines
 
     def _render_traceback_(self) -> list[str]:
@@ -197,7 +198,7 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
     def __str__(self) -> str:
         lines = [self.msg]
         for ename, evalue, _, info in self.elist[: self.tb_limit]:
-            lines.append(f"{_header(info)} {ename}: {_failure.cut(evalue)}")
+            lines.append(f"{_header(info)} {ename}: {failure.cut(evalue)}")
         return "\n".join([*lines, *self._hints(range(len(self.elist))), *self._more()])
 
     def __repr__(self) -> str:
@@ -210,7 +211,7 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
 
     def _one_traceback(self, excid: int) -> list[str]:
         ename, evalue, traceback, info = self._entry(excid)
-        return [_header(info), *_failure.cut(traceback or f"{ename}: {evalue}").rstrip("\n").split("\n")]
+        return [_header(info), *failure.cut(traceback or f"{ename}: {evalue}").rstrip("\n").split("\n")]
 
     def render_traceback(self, excid: int | None = None) -> list[str]:
         """The tracebacks of one engine, or of the first `tb_limit`, as lines."""
@@ -294,9 +295,9 @@ def remote_error(ename: str, evalue: str, traceback: str, info: dict | None, pic
     pickled : bytes
         The engine's exception, or nothing where it could not be pickled.
     """
-    from . import _twins
+    from .wire import twins
 
-    made = _twins.make(RemoteError, ename, evalue, pickled)
+    made = twins.make(RemoteError, ename, evalue, pickled)
     made.__init__(ename, evalue, traceback, info)  # type: ignore[misc]
     made._pickled = pickled
     if traceback:
@@ -335,7 +336,7 @@ def wrap_exception(engine_info: dict | None = None) -> dict:
     exception = sys.exc_info()[1]
     if exception is None:
         raise RuntimeError("no exception is being handled: call this in an except clause")
-    ename, evalue, traceback, pickled = _failure.describe(exception)
+    ename, evalue, traceback, pickled = failure.describe(exception)
     return {
         "status": "error",
         "ename": ename,

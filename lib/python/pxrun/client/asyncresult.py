@@ -11,13 +11,13 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import Any, Callable, Generator, Iterable, Iterator, Sequence
 
 from .. import error
-from . import completion, metadata, reply
+from . import completion, metadata, outcome
+from .cancel import Cancellable
+from .history import message_id
+from .joined import Joined
 from .map import Map
 from .metadata import Described
 from .outputs import Outputs
-from .requests import message_id
-from .results import Results
-from .stoppable import Stoppable
 
 #: What Future's machinery reads; made when something reads it first.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
@@ -30,7 +30,7 @@ def _end_of(timeout: float | None) -> float | None:
     return None if timeout is None or timeout < 0 else time.monotonic() + timeout
 
 
-class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
+class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
@@ -69,11 +69,11 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         self._single = single
         self._label = label
         self._code = code
-        self._known = None if function is None else reply.names_seen_by(function)
+        self._known = None if function is None else outcome.names_seen_by(function)
         self._lenders = lenders
         self._count = result.count
         self._first_number = next(_numbers)
-        self._outcomes: list[reply.Outcome | None] = [None] * self._count
+        self._outcomes: list[outcome.Outcome | None] = [None] * self._count
         self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries that we stopped fail with
         self._return_exceptions = False
         self._parts: tuple[AsyncResult, ...] | None = None
@@ -178,7 +178,7 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
 
     # --- values
 
-    def _outcome(self, i: int) -> reply.Outcome:
+    def _outcome(self, i: int) -> outcome.Outcome:
         """(value, exception) of entry i, which is done."""
         found = self._outcomes[i]
         if found is None:
@@ -192,23 +192,23 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         """Replies that were read already."""
         core = self._client._core
         self._outcomes = [
-            reply.outcome_of(code, body, buffers, self.targets[i], core, known=self._known)
+            outcome.outcome_of(code, body, buffers, self.targets[i], core, known=self._known)
             for i, (code, body, buffers) in enumerate(replies)
         ]
 
-    def _read(self, i: int) -> reply.Outcome:
+    def _read(self, i: int) -> outcome.Outcome:
         if self._lenders:
             lender, there = self._lenders[i]
             return lender._outcome(there)
         code, body, buffers = self._result.reply(i)
-        value, exception = reply.outcome_of(code, body, buffers, self.targets[i], self._client._core, self._decoder(i), self._known)
+        value, exception = outcome.outcome_of(code, body, buffers, self.targets[i], self._client._core, self._decoder(i), self._known)
         if exception is not None and i in self._stopped:
             exception = self._judged(i, exception)
         return value, exception
 
     def _decoder(self, i: int) -> Callable:
         """Makes the value of entry i from its body and buffers."""
-        return reply.unpickle
+        return outcome.unpickle
 
     def _judged(self, i: int, exception: BaseException) -> BaseException:
         """What an entry that we stopped failed with; its own exception if it was faster."""
@@ -267,14 +267,14 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         """As get(); the name of concurrent.futures."""
         return self.get(timeout)
 
-    def _values(self, outcomes: list[reply.Outcome]) -> Any:
+    def _values(self, outcomes: list[outcome.Outcome]) -> Any:
         """Values, and exceptions in their place."""
         if self._single:
             value, exception = outcomes[0]
             return value if exception is None else exception
         return self._joined(outcomes)
 
-    def _joined(self, outcomes: list[reply.Outcome]) -> Any:
+    def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
         return [value if exception is None else exception for value, exception in outcomes]
 
     def _failure(self) -> BaseException | None:
@@ -378,7 +378,7 @@ class AsyncResult(Described, Outputs, Stoppable, concurrent.futures.Future):
         """A result of entries of this one and others."""
         lenders = [ar._lenders[i] if ar._lenders else (ar, i) for ar, i in entries]
         parts = list(dict.fromkeys(ar._result for ar, _ in lenders))
-        result = Results(parts, [(ar._result, i) for ar, i in lenders])
+        result = Joined(parts, [(ar._result, i) for ar, i in lenders])
         return AsyncResult(self._client, result, self._fname, single, self._label, self._code, lenders=lenders)
 
     # --- as a future
@@ -452,7 +452,7 @@ class AsyncExecuteResult(AsyncResult):
     def _decoder(self, i: int) -> Callable:
         # without this result: it holds the reply
         read = functools.partial(metadata.read, self._result, i, self._about(i))
-        return lambda body, _: reply.execute_reply(body, self.targets[i], read)
+        return lambda body, _: outcome.execute_reply(body, self.targets[i], read)
 
 
 class AsyncMapResult(AsyncResult):
@@ -490,7 +490,7 @@ class AsyncMapResult(AsyncResult):
     def __len__(self) -> int:
         return self._count if self._length is None else self._length
 
-    def _joined(self, outcomes: list[reply.Outcome]) -> Any:
+    def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
         if all(exception is None for _, exception in outcomes):
             return self._mapping.join([value for value, _ in outcomes])
         # in blocks, for a part that failed is one element of no certain place

@@ -13,7 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
-from .requests import Requests
+from .history import History
 from .view import BroadcastView, DirectView
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Client:
     def _set_up(self, core: Any, cluster: Any) -> None:
         self.block = False
         self.cluster = cluster
-        self._requests = Requests()
+        self._sent = History()
         self._core = core
         _clients[:] = [known for known in _clients if known() is not None]
         _clients.append(weakref.ref(self))
@@ -194,7 +194,7 @@ class Client:
     # --- results
 
     def _remember(self, ar: AsyncResult) -> None:
-        self._requests.add(ar)
+        self._sent.add(ar)
 
     @property
     def history(self) -> list[str]:
@@ -202,17 +202,17 @@ class Client:
 
         A blocking call, which returns its value, has none.
         """
-        return self._requests.history()
+        return self._sent.ids()
 
     @property
     def outstanding(self) -> set[str]:
         """Message ids of what is not answered and whose AsyncResult somebody holds."""
-        return self._requests.outstanding()
+        return self._sent.outstanding()
 
     @property
     def results(self) -> dict[str, AsyncResult]:
         """AsyncResults that are not complete, by message id: a value lives in its AsyncResult and nowhere else."""
-        return {msg_id: ar for msg_id, (ar, _) in self._requests.live().items() if not ar.ready()}
+        return {msg_id: ar for msg_id, (ar, _) in self._sent.live().items() if not ar.ready()}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Client:
         from .metadata import KEYS, Metadata
 
         found: dict[str, Any] = collections.defaultdict(lambda: Metadata(dict.fromkeys(KEYS)))
-        found.update((msg_id, ar._metadata_of(i)) for msg_id, (ar, i) in self._requests.live().items() if not ar.ready())
+        found.update((msg_id, ar._metadata_of(i)) for msg_id, (ar, i) in self._sent.live().items() if not ar.ready())
         return found
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
@@ -242,14 +242,14 @@ class Client:
         if jobs is None:
             return self._core.wait_idle(timeout)
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-        for job in self._requests.find(jobs):
+        for job in self._sent.find(jobs):
             if not _wait_for(job, None if end is None else max(0.0, end - time.monotonic())):
                 return False
         return True
 
     def wait_interactive(self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1) -> None:
         """Waits, and shows how far the requests are; default: all that are outstanding."""
-        found = [ar for ar in self._requests.find(self.outstanding if jobs is None else jobs) if not ar.done()]
+        found = [ar for ar in self._sent.find(self.outstanding if jobs is None else jobs) if not ar.done()]
         if found:
             found[0].join(*found).wait_interactive(interval, timeout)
 
@@ -266,12 +266,12 @@ class Client:
         if ids is None:
             ids = -1
         if isinstance(ids, (list, tuple)):
-            parts = [self._requests.result(i) for i in ids]
+            parts = [self._sent.result(i) for i in ids]
             if not parts:
                 raise ValueError("no results are named: an empty list makes no AsyncResult")
             found = parts[0].join(*parts)
         else:
-            found = self._requests.result(ids)
+            found = self._sent.result(ids)
         if self.block if block is None else block:
             found.wait()
         return found
@@ -281,7 +281,7 @@ class Client:
         asked = [msg_ids] if isinstance(msg_ids, (str, int)) else list(msg_ids)
         status: dict[Any, Any] = {"pending": [], "completed": []}
         for job in asked:
-            ar = self._requests.result(job)
+            ar = self._sent.result(job)
             for part in ar.split():
                 msg_id = part.msg_ids[0]
                 status["completed" if part.ready() else "pending"].append(msg_id)
@@ -319,7 +319,7 @@ class Client:
         """Message ids of what waits and of what is done, by engine."""
         waiting: dict[int, list] = {}
         finished: dict[int, list] = {}
-        for msg_id, (ar, i) in self._requests.live().items():
+        for msg_id, (ar, i) in self._sent.live().items():
             into = finished if ar.ready() or ar._result.done(i) else waiting
             into.setdefault(ar.targets[i], []).append(msg_id)
         return waiting, finished
@@ -335,7 +335,7 @@ class Client:
             Only what waits on these engines.
         """
         chosen = None if targets is None else set(self.direct_view(targets)._targets(None)[0])
-        for ar in self._requests.find(self.outstanding if jobs is None else jobs):
+        for ar in self._sent.find(self.outstanding if jobs is None else jobs):
             if not hasattr(ar, "msg_ids"):
                 raise TypeError(f"what can be aborted are AsyncResults and message ids, not {ar!r}")
             for i, engine in enumerate(ar.targets):
@@ -354,18 +354,18 @@ class Client:
         """
         if not jobs and jobs != 0 and not targets and targets != 0:
             raise ValueError("name the jobs or the targets whose results are to be forgotten, or 'all'")
-        live = self._requests.live()
+        live = self._sent.live()
         if jobs == "all":
             chosen = set(self.history)
         else:
-            found = self._requests.find(jobs) if jobs or jobs == 0 else []
+            found = self._sent.find(jobs) if jobs or jobs == 0 else []
             chosen = {i for ar in found for i in ar.msg_ids}
             engines = set(self.direct_view(targets)._targets(None)[0]) if targets or targets == 0 else set()
             chosen |= {msg_id for msg_id, (ar, i) in live.items() if ar.targets[i] in engines}
         busy = chosen & self.outstanding
         if busy:
             raise RuntimeError(f"cannot forget {len(busy)} requests that are outstanding: wait for them, or abort them")
-        self._requests.forget(chosen)
+        self._sent.forget(chosen)
 
     def purge_local_results(self, jobs: Any = (), targets: Any = ()) -> None:
         """As purge_results(): there are no other results than local ones."""

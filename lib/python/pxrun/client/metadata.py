@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from .. import error
 from ..datapub import DATA, DISPLAY, STDERR, STDOUT
-from .reply import engine_uuid
+from .outcome import engine_uuid
 
 #: Also attributes and keys of an AsyncResult.
 KEYS = (
@@ -68,7 +68,7 @@ def read(result: Any, i: int, about: dict) -> Metadata:
 
     Parameters
     ----------
-    result : _pxrun.Result or Results
+    result : _pxrun.Result or Joined
     about : dict
         The keys that the client knows itself.
     """

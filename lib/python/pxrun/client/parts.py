@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Sequence
 
+from ..engine import calls as engine_calls
 from . import map as maps
-from . import remote_calls
-from .results import Results
+from .joined import Joined
 
 
 class Parts:
@@ -51,16 +51,16 @@ class Parts:
         results: list = []
         try:
             for part, engine in zip(parts, ids):
-                results.append(self._submit_call(remote_calls.push, ({key: part},), {}, [engine], flags))
+                results.append(self._submit_call(engine_calls.push, ({key: part},), {}, [engine], flags))
         except BaseException:
             # all of it or nothing
             for engine in ids[: len(results)]:
                 with contextlib.suppress(Exception):
-                    self._submit_call(remote_calls.drop, (key,), {}, [engine])
+                    self._submit_call(engine_calls.drop, (key,), {}, [engine])
             raise
         from .asyncresult import AsyncResult
 
-        ar = self._keep(AsyncResult(self.client, Results(results), "scatter", False, self._label, timeout=self._timeout))
+        ar = self._keep(AsyncResult(self.client, Joined(results), "scatter", False, self._label, timeout=self._timeout))
         got = self._finish(ar, self._blocks(block))
         return ar if got is ar else None
 
@@ -87,26 +87,26 @@ class Parts:
                 block = False
         from .asyncresult import AsyncMapResult
 
-        result = self._submit_call(remote_calls.pull, (key,), {}, ids)
+        result = self._submit_call(engine_calls.pull, (key,), {}, ids)
         ar = AsyncMapResult(self.client, result, "gather", False, self._label, mapping=mapping, timeout=self._timeout)
         return self._finish(self._keep(ar), self._blocks(block))
 
     def _gather_now(self: Any, key: str, ids: list[int], mapping: maps.Map) -> Any:
         """What the parts are, joined; None: they are large and do not fit together, or are other ones meanwhile."""
-        parts = self._call(remote_calls.part, (key,), {}, True, ids)
+        parts = self._call(engine_calls.part, (key,), {}, True, ids)
         if not isinstance(parts, list):
             raise KeyboardInterrupt
-        if not any(type(part) is remote_calls.Part for part in parts):
+        if not any(type(part) is engine_calls.Part for part in parts):
             return mapping.join(parts)
         whole, region, places = maps.room_for(self.client, mapping, parts)
         if whole is None:
             return None
         results = [
-            self._submit_call(remote_calls.fill, (key, place), {}, [engine]) for engine, place in zip(ids, places)
+            self._submit_call(engine_calls.fill, (key, place), {}, [engine]) for engine, place in zip(ids, places)
         ]
         from .asyncresult import AsyncResult
 
-        filled = self._keep(AsyncResult(self.client, Results(results), "gather", False, self._label)).get()
+        filled = self._keep(AsyncResult(self.client, Joined(results), "gather", False, self._label)).get()
         region.set_ordinary()  # whoever gathers has not asked for an array that is lent
         return whole if all(filled) else None
 

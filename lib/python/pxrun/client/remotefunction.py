@@ -6,10 +6,10 @@ import functools
 import inspect
 from typing import Any, Callable, Sequence
 
+from ..engine.calls import map_chunk, map_resolved
 from ..serialize import Reference
 from . import map as maps
-from .remote_calls import map_chunk, map_resolved
-from .results import Results
+from .joined import Joined
 
 
 def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Callable], "RemoteFunction"]:
@@ -115,7 +115,7 @@ class ParallelFunction(RemoteFunction):
 
         ar = AsyncMapResult(
             view.client,
-            Results(results),
+            Joined(results),
             getattr(self.func, "__name__", type(self.func).__name__),
             False,
             view.label,

@@ -8,17 +8,18 @@ import pickle
 import signal
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
-from .. import _pxrun, _serialize, error
-from . import calls, remote_calls
+from .. import _pxrun, error
+from ..engine import calls as engine_calls
+from ..wire import calls, pickling
+from .history import History
 from .parts import Parts
 from .remotefunction import ParallelFunction, RemoteFunction
-from .requests import Requests
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
 # by short ways: looking names up is a good part of what a call costs here
-_APPLY, _NONE, _loads = _pxrun.APPLY, _serialize.NONE, pickle.loads
+_APPLY, _NONE, _loads = _pxrun.APPLY, pickling.NONE, pickle.loads
 
 
 def _results() -> Any:
@@ -51,7 +52,7 @@ _FLAGS = ("targets", "block", "track", "label", "timeout")
 class DirectView(Parts):
     """Some engines of a pool, addressed directly.
 
-    Made by indexing a client. Requests to one engine run in the order in which they
+    Made by indexing a client. History to one engine run in the order in which they
     were sent. Methods other than ``apply`` take ``block`` and ``targets``, which for the
     duration of a call stand in for the attributes of these names.
 
@@ -73,7 +74,7 @@ class DirectView(Parts):
 
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
         self.client = client
-        self._requests = Requests(client._requests)
+        self._sent = History(client._sent)
         self._block = client.block
         self._track = False
         self._label: str | None = None
@@ -171,7 +172,7 @@ class DirectView(Parts):
         return _pxrun.TRACK if (self._track if track is None else track) else 0
 
     def _keep(self, ar: AsyncResult) -> AsyncResult:
-        self._requests.add(ar)
+        self._sent.add(ar)
         return ar
 
     def _finish(self, ar: AsyncResult, block: bool) -> Any:
@@ -351,7 +352,7 @@ class DirectView(Parts):
         for name in ns:
             if not isinstance(name, str):
                 raise TypeError(f"a name is a str, not {name!r}")
-        return self._call(remote_calls.push, (ns,), {}, self._blocks(block), targets, track=track)
+        return self._call(engine_calls.push, (ns,), {}, self._blocks(block), targets, track=track)
 
     def pull(self, names: Any, targets: Any = None, block: bool | None = None) -> Any:
         """The values of a name or an expression, or with a list of them, lists of values."""
@@ -359,7 +360,7 @@ class DirectView(Parts):
             if not isinstance(names, (list, tuple, set)) or not all(isinstance(n, str) for n in names):
                 raise TypeError(f"pull takes a name or a list of names, not {names!r}")
             names = list(names)
-        return self._call(remote_calls.pull, (names,), {}, self._blocks(block), targets)
+        return self._call(engine_calls.pull, (names,), {}, self._blocks(block), targets)
 
     def update(self, ns: dict) -> Any:
         """As push()."""
@@ -413,47 +414,47 @@ class DirectView(Parts):
         return self._use("pickle")
 
     def _use(self, name: str) -> Any:
-        _serialize.use(name)
-        return self.apply(_serialize.use, name)
+        pickling.use(name)
+        return self.apply(pickling.use, name)
 
     # --- requests and engines
 
     @property
     def history(self) -> list[str]:
         """Message ids of this view's requests, one for each engine."""
-        return self._requests.history()
+        return self._sent.ids()
 
     @property
     def outstanding(self) -> set[str]:
         """Message ids of those that are not answered."""
-        return self._requests.outstanding()
+        return self._sent.outstanding()
 
     @property
     def results(self) -> dict:
         """AsyncResults of this view that somebody holds, by message id."""
-        return {msg_id: ar for msg_id, (ar, _) in self._requests.live().items()}
+        return {msg_id: ar for msg_id, (ar, _) in self._sent.live().items()}
 
     def get_result(self, ids: Any = None, block: bool | None = None, owner: bool = True) -> Any:
         """As Client.get_result(), by indices into this view's history; default the last."""
         if ids is None:
             ids = -1
         if isinstance(ids, int):
-            ids = self._requests.result(ids)
+            ids = self._sent.result(ids)
         elif isinstance(ids, list):
-            ids = [self._requests.result(i) if isinstance(i, int) else i for i in ids]
+            ids = [self._sent.result(i) if isinstance(i, int) else i for i in ids]
         return self.client.get_result(ids, self._blocks(block), owner)
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
         """Waits for results; default: all of this view. See `Client.wait`."""
-        return self.client.wait(self._requests.find(self.history if jobs is None else jobs), timeout)
+        return self.client.wait(self._sent.find(self.history if jobs is None else jobs), timeout)
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
         """Takes back what no engine has begun; default: all of this view. See `Client.abort`."""
-        self.client.abort(self._requests.find(self.history) if jobs is None else jobs, targets)
+        self.client.abort(self._sent.find(self.history) if jobs is None else jobs, targets)
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
         """Empties the engines' namespaces, before anything that waits there is run."""
-        return self._call(remote_calls.clear, (), {}, self._blocks(block), targets, _pxrun.URGENT)
+        return self._call(engine_calls.clear, (), {}, self._blocks(block), targets, _pxrun.URGENT)
 
     def queue_status(self, targets: Any = None, verbose: bool = False) -> dict:
         """See `Client.queue_status`."""

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * client.h - requests and replies of a client, below values and pickles.
+ *
+ * This is what pxrun.h's functions and the Python extension are built on.
+ * Replies of one engine come in the order of the requests to it, so each
+ * link has a queue of outstanding requests and a reply belongs to its head.
+ *
+ * Several threads may wait at once: one of them reads all rings (the leader),
+ * the others sleep until it has something of theirs or leaves. A thread that waits for
+ * whatever comes (px_client_wait_any) leads only while nobody else does: who waits for an
+ * answer takes the bell from it, and hands it back.
+ */
+#ifndef PX_CLIENT_H
+#define PX_CLIENT_H
+
+#include "client/output.h"
+#include "client/pxrun.h"
+#include "link/endpoint.h"
+#include "pool/runtime.h"
+
+/* One message to one engine, and what came back. */
+struct px_request {
+	struct px_result *result;
+	struct px_request *next; /* in its link's queue, older to newer */
+	struct px_member_id member;
+	uint32_t engine;
+	uint64_t id;
+	_Atomic uint32_t done;
+	int32_t code;                       /* when done */
+	char *words;                        /* of a failure that is not the engine's reply */
+	struct px_incoming reply;           /* body always private: a malloc'ed copy, or a loan */
+	uint64_t submitted_ns, received_ns; /* CLOCK_REALTIME */
+	struct px_output *output;           /* NULL: none yet. With the client's lock */
+	struct px_ticket ticket;
+	struct px_tracker *tracker; /* NULL: not asked for */
+	bool urgent;
+	bool aborted;      /* done for its user; in the queue until the engine has passed it by */
+	uint8_t small[48]; /* a short body needs no malloc */
+};
+
+struct px_result {
+	struct px_client *client;
+	_Atomic uint32_t pending; /* requests without an answer */
+	_Atomic uint32_t holds;   /* the user, and each pending request */
+	uint32_t count;
+	bool quiet;                 /* px_client_wait_any() is not told; with the client's lock */
+	bool tracked;               /* every request has a tracker */
+	struct px_decoded *decoded; /* [count], made by the first px_result_value() */
+	struct px_request requests[];
+};
+
+/* The outstanding requests to one engine's process; hangs on its link. */
+struct px_queue {
+	struct px_link *link;
+	uint32_t engine;
+	struct px_request *head, *tail;
+	struct px_queue *next, **where; /* in the list of active queues; where NULL: not in it */
+};
+
+struct px_client {
+	struct px_endpoint *endpoint;
+	struct px_runtime runtime;
+	bool owns_pool; /* stop it on detach */
+	bool lost;      /* the supervisor is gone: every call is PX_EPOOL */
+	bool closed;
+	_Atomic uint64_t next_id;
+	uint64_t seen_members_seq;
+	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
+	struct px_queue *active;                      /* queues that are not empty */
+	pthread_mutex_t lock; /* all of the above, and the queues; taken before the endpoint's */
+	pthread_cond_t changed;
+	bool pumping;         /* there is a leader */
+	bool lurking;         /* there is one that waits for anything */
+	uint64_t lurker_seen; /* of finished */
+	uint32_t waiters;
+	uint32_t any_waiters;         /* of them, those that wait for any request */
+	_Atomic bool any_waited;      /* there has been one, and there may be again */
+	uint64_t finished;            /* requests so far, but for quiet ones */
+	struct px_notifier *notifier; /* NULL until px_client_fd() is called */
+	int owner_fd;                 /* of a private pool: its end stops the pool; else -1 */
+	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
+};
+
+/*
+ * Sends one message to each of n engines. Body and buffers are sent once and
+ * shared. message->id is given here. *result may be NULL. For an engine that is
+ * being restarted it waits until it is up. If a later engine fails, its entry of the result
+ * carries the error; if the first fails, the call does. As pxrun.h's requests. tracked: the
+ * result can be asked whether shown regions that were sent have been let go of.
+ */
+int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
+		     struct px_outgoing *message, bool tracked, struct px_result **result);
+/* px_endpoint_pack(), of a client that may have been closed: PX_ECLOSED. */
+int px_client_pack(struct px_client *client, const void *data, uint64_t bytes, struct px_part *out);
+/* Like px_result_wait() for all of them. */
+int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
+		   uint64_t timeout_ns);
+/*
+ * Waits until as many requests as *seen are no longer all that have finished; *seen is then
+ * their number. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED, PX_EPOOL.
+ */
+int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
+/* What this client has of the arena, when what peers let go of has been counted. */
+void px_client_usage(struct px_client *client, struct px_arena_usage *out);
+/* Takes back what px_client_fd() says; NULL: nobody asked for it. */
+void px_notifier_quiet(struct px_notifier *notifier);
+/* Of a closed client: waits until the thread has left. */
+void px_notifier_free(struct px_notifier *notifier);
+/* Waits until nothing that was sent is unanswered. As px_client_wait_any(). */
+int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns);
+/* Counts the unanswered requests of each engine id; counts has PX_ENGINES_MAX entries. PX_ECLOSED. */
+int px_client_queued(struct px_client *client, uint32_t *counts);
+/*
+ * Only the caller waits for this result, so nobody else need be woken by it; false takes that
+ * back, and tells of what has come meanwhile.
+ */
+void px_result_keep_quiet(struct px_result *result, bool quiet);
+/* True: the request waits in its engine's ring, and is now done with PX_EABORTED. */
+bool px_request_abort(struct px_request *request);
+/*
+ * Has KeyboardInterrupt raised in the request if its engine works on it, or just begins to, and
+ * never in another one. False: it is done. As px_client_signal().
+ */
+int px_request_interrupt(struct px_request *request);
+/* Whether its engine works on it at the moment, and what it counted as done. */
+bool px_request_running(struct px_request *request, uint64_t *progress);
+/* Whether its engine has let go of every shown region that was sent with it; reads what has come. */
+bool px_request_sent(struct px_request *request);
+/* Waits until that is so of every entry. PX_ETIMEDOUT, PX_EINTR. A pool that is gone holds nothing. */
+int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns);
+/* A copy of what it printed so far; PX_ENOMEM. */
+int px_request_output(struct px_request *request, struct px_output *out);
+/* Says hello on a connected control socket, which it takes on success. */
+int px_client_open(const struct px_runtime *runtime, int control, struct px_client **out);
+/* PX_ECLOSED if the handle is closed or another process's. */
+int px_client_check(const struct px_client *client);
+void px_client_hold(struct px_client *client);
+void px_client_release(struct px_client *client);
+/* Frees what px_result_value() made (values.c). */
+void px_decoded_free(struct px_result *result);
+/* The entry's failure as code and words in px_last_error(); 0 if it succeeded. */
+int px_request_failure(struct px_request *request);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * internal.h - what the files of this folder share among themselves.
+ */
+#ifndef PX_CLIENT_INTERNAL_H
+#define PX_CLIENT_INTERNAL_H
+
+#include "client/client.h"
+
+/* --- client.c --- */
+
+/* Without the lock, which a fork may have copied while it was taken: PX_ECLOSED in a forked child. */
+int px_client_own(const struct px_client *client);
+
+/* --- from here on with the client's lock --- */
+
+/* PX_ECLOSED, PX_EPOOL. */
+int px_client_usable(const struct px_client *client);
+
+/* --- replies.c --- */
+
+void px_queue_push(struct px_client *client, struct px_queue *queue, struct px_request *request);
+/* Reads what a dead engine has left, fails the rest in words, and forgets its process. */
+void px_queue_bury(struct px_client *client, struct px_queue *queue);
+/* The request is its user's, who may see its code and words. It may stay in its queue. */
+void px_request_done(struct px_client *client, struct px_request *request);
+/* Ends a request that is in no queue. Copies words. */
+void px_request_fail(struct px_client *client, struct px_request *request, int code,
+		     const char *words);
+/* Reads every engine's ring, after a look at who has died. */
+void px_client_read_all(struct px_client *client);
+void px_client_fail_all(struct px_client *client, int code, const char *words);
+/* The pool is gone: every request fails, and every later call. Always PX_EPOOL. */
+int px_client_lose(struct px_client *client);
+
+/* --- wait.c --- */
+
+/* Leaves and retakes the lock until done(ctx), which has it. 0, PX_ETIMEDOUT, PX_EINTR. why: PX_BELL_… */
+int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void *ctx,
+			  uint64_t timeout_ns, uint32_t why);
+
+/* --- send.c --- */
+
+/* enum px_engine_state. Needs no lock. */
+uint32_t px_client_engine_state(const struct px_client *client, uint32_t engine);
+
+/* --- result.c; no lock --- */
+
+/* With one hold, the user's. NULL: no private memory. */
+struct px_result *px_result_new(struct px_client *client, uint32_t count);
+/* Gives up one hold; the last frees. */
+void px_result_release(struct px_result *result);
+
+#endif

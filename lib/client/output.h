@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * output.h - what a request printed and published, in the order in which it came.
+ */
+#ifndef PX_OUTPUT_H
+#define PX_OUTPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "link/message.h"
+
+/* Pieces of one stream that follow each other are one, but for what was published as a whole. */
+struct px_output_piece {
+	enum px_stream stream;
+	size_t start, length; /* in the stream's text */
+};
+
+struct px_output_text {
+	char *bytes;
+	size_t length, capacity;
+};
+
+/* All zero: empty. */
+struct px_output {
+	struct px_output_text texts[PX_STREAMS];
+	struct px_output_piece *pieces;
+	size_t count, capacity;
+};
+
+/* Copies the bytes. PX_ENOMEM. */
+int px_output_append(struct px_output *output, enum px_stream stream, const void *bytes,
+		     size_t length);
+/* Makes *out, which is empty, the same. PX_ENOMEM. */
+int px_output_copy(const struct px_output *output, struct px_output *out);
+void px_output_clear(struct px_output *output);
+
+#endif

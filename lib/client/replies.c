@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * replies.c - reads replies, and tells what became of dead engines.
+ *
+ * All of it with the client's lock.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/internal.h"
+#include "machine/wall_clock.h"
+#include "shm/error.h"
+
+/* --- queues --- */
+
+void px_queue_push(struct px_client *client, struct px_queue *queue, struct px_request *request)
+{
+	request->next = NULL;
+	if (queue->head) {
+		queue->tail->next = request;
+	} else {
+		queue->head = request;
+		queue->next = client->active;
+		if (client->active)
+			client->active->where = &queue->next;
+		queue->where = &client->active;
+		client->active = queue;
+	}
+	queue->tail = request;
+}
+
+static void queue_deactivate(struct px_queue *queue)
+{
+	*queue->where = queue->next;
+	if (queue->next)
+		queue->next->where = queue->where;
+	queue->where = NULL;
+	queue->next = NULL;
+}
+
+static void queue_remove(struct px_queue *queue, struct px_request *request)
+{
+	struct px_request **at = &queue->head, *before = NULL;
+
+	/* Mostly it is the first. */
+	for (; *at != request; at = &(*at)->next)
+		before = *at;
+	*at = request->next;
+	if (queue->tail == request)
+		queue->tail = before;
+	if (!queue->head)
+		queue_deactivate(queue);
+}
+
+/* From here on its user has it. */
+void px_request_done(struct px_client *client, struct px_request *request)
+{
+	struct px_result *result = request->result;
+	bool last;
+
+	request->received_ns = px_wall_ns();
+	/* SYNC request.done: release; partner: the acquire in px_result_ready(). */
+	atomic_store_explicit(&request->done, 1, memory_order_release);
+	last = atomic_fetch_sub_explicit(&result->pending, 1, memory_order_acq_rel) == 1;
+	client->finished += !result->quiet;
+	if (client->waiters && (last || client->any_waiters))
+		pthread_cond_broadcast(&client->changed);
+}
+
+/* It is out of its queue. */
+static void request_finish(struct px_client *client, struct px_request *request)
+{
+	if (!request->aborted)
+		px_request_done(client, request);
+	px_result_release(request->result);
+}
+
+void px_request_fail(struct px_client *client, struct px_request *request, int code,
+		     const char *words)
+{
+	if (!request->aborted) {
+		request->code = code;
+		request->words = strdup(words);
+	}
+	request_finish(client, request);
+}
+
+static void queue_fail(struct px_client *client, struct px_queue *queue, int code,
+		       const char *words)
+{
+	while (queue->head) {
+		struct px_request *request = queue->head;
+
+		queue_remove(queue, request);
+		px_request_fail(client, request, code, words);
+	}
+}
+
+/* Forgets an engine's process: nothing more is read from it or sent to it. */
+static void queue_drop(struct px_client *client, struct px_queue *queue)
+{
+	if (client->engine_links[queue->engine] == queue->link)
+		client->engine_links[queue->engine] = NULL;
+	queue->link->user = NULL;
+	px_link_finish(queue->link);
+	free(queue);
+}
+
+/* --- reading --- */
+
+static int output_append(struct px_request *request, const struct px_incoming *in)
+{
+	if (in->flags >= PX_STREAMS)
+		return px_fail(PX_ECORRUPT, "engine %u sent output of no known kind (%u)",
+			       request->engine, in->flags);
+	if (!request->output)
+		request->output = calloc(1, sizeof(*request->output));
+	if (!request->output)
+		return px_fail(PX_ENOMEM, "no private memory for an engine's output");
+	return px_output_append(request->output, (enum px_stream)in->flags, in->body,
+				in->body_bytes);
+}
+
+/* Makes the reply the request's own. The body leaves the frame. */
+static int reply_take(struct px_request *request, struct px_incoming *in)
+{
+	void *body = (void *)(uintptr_t)in->body;
+
+	if (!in->body_loan) {
+		body = in->body_bytes <= sizeof(request->small) ? request->small :
+								  malloc(in->body_bytes);
+		if (!body)
+			return px_fail(PX_ENOMEM, "no private memory for a reply");
+		memcpy(body, in->body, in->body_bytes);
+	}
+	request->reply = *in;
+	request->reply.body = body;
+	request->code = in->code;
+	return 0;
+}
+
+/* The request that an engine speaks of: the oldest, or an urgent one that overtook it. */
+static struct px_request *queue_find(const struct px_queue *queue, uint64_t id)
+{
+	struct px_request *request = queue->head;
+
+	while (request && request->id != id)
+		request = request->next;
+	return request && (request == queue->head || request->urgent) ? request : NULL;
+}
+
+static int handle_message(struct px_client *client, struct px_queue *queue, struct px_incoming *in)
+{
+	struct px_request *request = queue_find(queue, in->id);
+	int rc;
+
+	if (!request || (in->kind != PX_REPLY && in->kind != PX_STREAM)) {
+		px_incoming_free(in);
+		return px_fail(PX_ECORRUPT,
+			       "engine %u (member %u) answered a request that was not asked",
+			       queue->engine, queue->link->peer.slot);
+	}
+	if (in->kind == PX_STREAM) {
+		rc = output_append(request, in);
+		px_incoming_free(in);
+		return rc;
+	}
+	queue_remove(queue, request);
+	rc = request->aborted ? 0 : reply_take(request, in);
+	if (rc < 0 || request->aborted)
+		px_incoming_free(in);
+	if (rc < 0)
+		px_request_fail(client, request, rc, px_last_error());
+	else
+		request_finish(client, request);
+	return 0;
+}
+
+/* Reads what one engine has said. PX_ECORRUPT and PX_ENOMEM end its queue. */
+static int queue_read(struct px_client *client, struct px_queue *queue)
+{
+	struct px_incoming in;
+	int rc = 0;
+
+	while (px_link_ready(queue->link)) {
+		rc = px_link_receive(queue->link, &in);
+		if (rc <= 0)
+			break;
+		rc = handle_message(client, queue, &in);
+		px_link_next(queue->link);
+		if (rc < 0)
+			break;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* --- deaths --- */
+
+static const char *signal_word(int number)
+{
+	const char *name = sigabbrev_np(number);
+
+	return name ? name : "?";
+}
+
+/* What faulthandler wrote as the engine fell, "" if nothing. */
+static void crash_text(const struct px_client *client, uint32_t slot, char *out, size_t out_bytes)
+{
+	const uint8_t *crash = px_segment_block(client->endpoint->segment, slot)->crash;
+	size_t length = 0;
+
+	while (length + 1 < out_bytes && length < PX_CRASH_BYTES && crash[length])
+		length++;
+	memcpy(out, crash, length);
+	out[length] = '\0';
+	/* It ends with the names of all that is loaded, which drown the stack. */
+	out = strstr(out, "\n\nExtension modules:");
+	if (out)
+		*out = '\0';
+}
+
+static void death_words(const struct px_client *client, const struct px_queue *queue, char *out,
+			size_t out_bytes)
+{
+	struct px_member member = { 0 };
+	char crash[8192];
+	int n;
+
+	(void)px_member_read(client->endpoint->segment, queue->link->peer.slot, &member);
+	n = snprintf(out, out_bytes, "engine %u (process %d) ", queue->engine, member.pid);
+	out += n;
+	out_bytes -= (size_t)n;
+	if (member.oom_killed)
+		n = snprintf(out, out_bytes,
+			     "was killed by the kernel's out-of-memory killer (SIGKILL): it "
+			     "needs more memory than there is");
+	else if (member.expected)
+		n = snprintf(out, out_bytes, "was stopped");
+	else if (member.exit_signal)
+		n = snprintf(out, out_bytes, "was killed by SIG%s (signal %d)",
+			     signal_word(member.exit_signal), member.exit_signal);
+	else
+		n = snprintf(out, out_bytes, "exited with code %d", member.exit_code);
+	crash_text(client, queue->link->peer.slot, crash, sizeof(crash));
+	if (crash[0])
+		snprintf(out + n, out_bytes - (size_t)n, "\n%s", crash);
+}
+
+void px_queue_bury(struct px_client *client, struct px_queue *queue)
+{
+	char words[12000];
+
+	/* What it published before it died still counts. */
+	if (queue_read(client, queue) == 0)
+		death_words(client, queue, words, sizeof(words));
+	else
+		snprintf(words, sizeof(words), "%s", px_last_error());
+	queue_fail(client, queue, PX_EENGINE, words);
+	queue_drop(client, queue);
+}
+
+/* Somebody came or went: our engines may be among them. */
+static void look_for_deaths(struct px_client *client)
+{
+	struct px_endpoint *endpoint = client->endpoint;
+
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++) {
+		struct px_link *link = endpoint->links[slot];
+
+		if (link && link->user && !px_member_alive(endpoint->segment, link->peer))
+			px_queue_bury(client, link->user);
+	}
+}
+
+/* The pool is gone, or this handle is: nobody answers any more. */
+void px_client_fail_all(struct px_client *client, int code, const char *words)
+{
+	while (client->active)
+		queue_fail(client, client->active, code, words);
+}
+
+int px_client_lose(struct px_client *client)
+{
+	if (!client->lost) {
+		client->lost = true;
+		px_client_fail_all(client, PX_EPOOL,
+				   "the pool's supervisor is gone, and its engines with it");
+		pthread_cond_broadcast(&client->changed);
+	}
+	return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
+}
+
+/* With the lock. */
+void px_client_read_all(struct px_client *client)
+{
+	struct px_queue *queue, *next;
+	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
+	uint64_t seq = atomic_load_explicit(&client->endpoint->segment->header->members_seq,
+					    memory_order_acquire);
+
+	if (seq != client->seen_members_seq) {
+		client->seen_members_seq = seq;
+		look_for_deaths(client);
+	}
+	for (queue = client->active; queue; queue = next) {
+		next = queue->next;
+		if (queue_read(client, queue) < 0) {
+			queue_fail(client, queue, PX_ECORRUPT, px_last_error());
+			queue_drop(client, queue);
+		}
+	}
+}
+
+int px_client_queued(struct px_client *client, uint32_t *counts)
+{
+	int rc = px_client_poll(client);
+
+	memset(counts, 0, PX_ENGINES_MAX * sizeof(*counts));
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
+		for (const struct px_request *request = queue->head; request;
+		     request = request->next)
+			counts[queue->engine] += !request->aborted;
+	pthread_mutex_unlock(&client->lock);
+	return 0;
+}

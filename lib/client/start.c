@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * start.c - starts, finds and stops pools, and asks their supervisors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/client.h"
+#include "client/start.h"
+#include "pool/control.h"
+#include "shm/error.h"
+#include "shm/os.h"
+
+extern char **environ;
+
+/* --- attaching --- */
+
+static int no_pool(const struct px_runtime *runtime)
+{
+	return px_fail(PX_ENOPOOL,
+		       "no pool runs under the profile '%s'; start one with: pxrun start%s%s",
+		       runtime->profile, strcmp(runtime->profile, "default") ? " --profile " : "",
+		       strcmp(runtime->profile, "default") ? runtime->profile : "");
+}
+
+static int dial(const struct px_runtime *runtime, int *out)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return px_fail_errno("making a socket");
+	px_runtime_path(runtime, "control", address.sun_path, sizeof(address.sun_path));
+	do
+		rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	while (rc < 0 && errno == EINTR);
+	if (rc < 0) {
+		rc = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR ?
+			     no_pool(runtime) :
+			     px_fail_errno("connecting to %s", address.sun_path);
+		goto fail;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.uid != getuid()) {
+		rc = px_fail(PX_EPERM, "the pool at %s belongs to another user", address.sun_path);
+		goto fail;
+	}
+	*out = fd;
+	return 0;
+
+fail:
+	close(fd);
+	return rc;
+}
+
+static int attach(const char *profile, struct px_client **out)
+{
+	struct px_runtime runtime;
+	int control = -1, rc;
+
+	if (profile && strchr(profile, '/'))
+		rc = px_runtime_from_file(profile, &runtime);
+	else
+		rc = px_runtime_find(profile, false, &runtime);
+	if (rc < 0)
+		return rc;
+	rc = dial(&runtime, &control);
+	if (rc < 0)
+		return rc;
+	rc = px_client_open(&runtime, control, out);
+	if (rc < 0)
+		close(control);
+	/* The socket of a supervisor that was just killed still takes connections for a moment. */
+	return rc == PX_EPOOL ? no_pool(&runtime) : rc;
+}
+
+int px_client_attach(const char *profile, struct px_client **out)
+{
+	const char *connection = profile ? NULL : getenv("PXRUN_CONNECTION");
+
+	return attach(connection && connection[0] ? connection : profile, out);
+}
+
+/* --- starting --- */
+
+#define ARGUMENTS_MAX 32
+
+/* The arguments of `pxrun start`, as text that lives as long as this. */
+struct command_line {
+	const char *argv[ARGUMENTS_MAX];
+	char numbers[8][24];
+	uint32_t count, numbers_count;
+};
+
+static void add(struct command_line *line, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	line->argv[line->count++] = option;
+	line->argv[line->count++] = value;
+}
+
+static void add_number(struct command_line *line, const char *option, uint64_t number)
+{
+	char *text = line->numbers[line->numbers_count++];
+
+	snprintf(text, sizeof(line->numbers[0]), "%llu", (unsigned long long)number);
+	add(line, option, text);
+}
+
+static const char *command_path(const struct px_pool_options *options)
+{
+	const char *named = options->command ? options->command : getenv("PXRUN_COMMAND");
+
+	if (named)
+		return named;
+	return access(PX_BINDIR "/pxrun", X_OK) == 0 ? PX_BINDIR "/pxrun" : "pxrun";
+}
+
+static void build(struct command_line *line, const struct px_pool_options *options,
+		  const char *profile, int ready_fd, int owner_fd)
+{
+	line->argv[line->count++] = "pxrun";
+	line->argv[line->count++] = "start";
+	line->argv[line->count++] = "--daemonize";
+	add(line, "--profile", profile);
+	add_number(line, "--ready-fd", (uint64_t)ready_fd);
+	if (owner_fd >= 0)
+		add_number(line, "--owner-fd", (uint64_t)owner_fd);
+	if (options->engines)
+		add_number(line, "-n", options->engines);
+	if (options->arena_bytes)
+		add_number(line, "--arena", options->arena_bytes);
+	if (options->quota_bytes)
+		add_number(line, "--quota", options->quota_bytes);
+	add(line, "--huge-pages", options->huge_pages);
+	add(line, "--restart", options->restart);
+	add(line, "--event-loop", options->event_loop);
+	add(line, "--python", options->python);
+	add(line, "--preload", options->preload);
+	add(line, "--sys-path", options->sys_path);
+	line->argv[line->count] = NULL;
+}
+
+/* Runs the command, which puts the supervisor into the background and exits. */
+static int spawn(const char *path, struct command_line *line, const int *inherited, size_t count,
+		 pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	int rc;
+
+	if (posix_spawn_file_actions_init(&actions))
+		return px_fail(PX_ENOMEM, "no private memory to start %s", path);
+	/* dup2 to itself clears close-on-exec in the child alone. */
+	for (size_t i = 0; i < count; i++)
+		posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
+	rc = posix_spawnp(pid, path, &actions, NULL, (char *const *)(uintptr_t)line->argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (rc) {
+		errno = rc;
+		return px_fail_errno("starting '%s' (is pxrun installed and on PATH?)", path);
+	}
+	return 0;
+}
+
+/*
+ * What the supervisor says once: an empty string when all engines serve, else
+ * "CODE words". End of file without either means that it died.
+ */
+static int read_ready(int fd)
+{
+	char text[4096];
+	size_t used = 0;
+	char *words;
+	long code;
+
+	for (;;) {
+		ssize_t got = read(fd, text + used, sizeof(text) - 1 - used);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		used += (size_t)got;
+	}
+	text[used] = '\0';
+	if (used > 0 && text[0] == '\0')
+		return 0;
+	if (used == 0)
+		return px_fail(PX_EPOOL, "the supervisor ended before its engines were ready");
+	code = strtol(text, &words, 10);
+	if (words == text || code >= 0 || code < PX_EPERM)
+		return px_fail(PX_EPOOL, "%s", text);
+	return px_fail((int)code, "%s", words + strspn(words, " "));
+}
+
+static int check(const struct px_pool_options *options)
+{
+	if (!options || options->size != sizeof(*options))
+		return px_fail(PX_EINVAL, "struct px_pool_options was not made by PX_POOL_OPTIONS");
+	if (options->engines > PX_ENGINES_MAX)
+		return px_fail(PX_EINVAL, "%u engines: a pool has 1 to %d", options->engines,
+			       PX_ENGINES_MAX);
+	return 0;
+}
+
+/* A name that no other private pool has. */
+static void private_name(char *out, size_t bytes)
+{
+	static _Atomic uint32_t count;
+
+	snprintf(out, bytes, "private-%d-%u", (int)getpid(), ++count);
+}
+
+/* Starts the supervisor; ready[] and hang[] are pipes, of which it has the second and the first end. */
+static int launch(const struct px_pool_options *options, struct px_launch *launch)
+{
+	struct command_line line = { 0 };
+	int ready[2], hang[2] = { -1, -1 };
+	int rc;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return px_fail_errno("making a pipe");
+	if (launch->private && pipe2(hang, O_CLOEXEC) < 0) {
+		rc = px_fail_errno("making a pipe");
+		goto no_hang;
+	}
+	build(&line, options, launch->profile, ready[1], hang[0]);
+	rc = spawn(command_path(options), &line, (int[]){ ready[1], hang[0] },
+		   launch->private ? 2 : 1, &launch->pid);
+	if (launch->private)
+		close(hang[0]);
+	if (rc == 0) {
+		launch->ready = ready[0];
+		launch->owner = hang[1];
+	} else if (launch->private) {
+		close(hang[1]);
+	}
+no_hang:
+	if (rc < 0)
+		close(ready[0]);
+	close(ready[1]);
+	return rc;
+}
+
+int px_pool_launch(const struct px_pool_options *options, struct px_launch *out)
+{
+	int rc = check(options);
+
+	if (rc < 0)
+		return rc;
+	*out = (struct px_launch){ .ready = -1, .owner = -1, .profile = options->profile };
+	out->private = options->profile && !options->profile[0];
+	if (out->private) {
+		private_name(out->name, sizeof(out->name));
+		out->profile = out->name;
+	}
+	return launch(options, out);
+}
+
+int px_pool_launched(struct px_launch *l, struct px_client **out)
+{
+	int status, rc;
+
+	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	rc = read_ready(l->ready);
+	close(l->ready);
+	if (rc == 0)
+		rc = attach(l->profile, out);
+	if (rc < 0) {
+		/* A private pool ends with this. */
+		if (l->owner >= 0)
+			close(l->owner);
+		return rc;
+	}
+	(*out)->owner_fd = l->owner;
+	(*out)->owns_pool = l->private;
+	return 0;
+}
+
+int px_pool_start(const struct px_pool_options *options, struct px_client **out)
+{
+	struct px_launch l;
+	int rc = px_pool_launch(options, &l);
+
+	return rc < 0 ? rc : px_pool_launched(&l, out);
+}
+
+/* --- asking the supervisor --- */
+
+/* One call of the supervisor. *packet, if wanted, is the caller's to give. */
+static int call_supervisor(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
+			   struct px_packet *packet)
+{
+	struct px_control call = { .type = type, .a = a, .b = b };
+	struct px_packet *own = NULL;
+	int rc = px_client_check(client);
+
+	if (rc < 0)
+		return rc;
+	if (!packet) {
+		packet = own = malloc(sizeof(*own));
+		if (!own)
+			return px_fail(PX_ENOMEM, "no private memory for a packet");
+	}
+	pthread_mutex_lock(&client->endpoint->control_lock);
+	rc = px_control_call(client->endpoint->control, &call, NULL, packet);
+	pthread_mutex_unlock(&client->endpoint->control_lock);
+	free(own);
+	return rc;
+}
+
+int px_client_signal(struct px_client *client, uint32_t engine, int signal_number)
+{
+	return call_supervisor(client, PX_CONTROL_SIGNAL, engine, (uint64_t)signal_number, NULL);
+}
+
+int px_client_restart_engine(struct px_client *client, uint32_t engine)
+{
+	return call_supervisor(client, PX_CONTROL_RESTART, engine, 0, NULL);
+}
+
+int px_client_remove_engine(struct px_client *client, uint32_t engine)
+{
+	return call_supervisor(client, PX_CONTROL_REMOVE, engine, 0, NULL);
+}
+
+int px_client_add_engines(struct px_client *client, uint32_t count, uint32_t *first)
+{
+	struct px_packet *packet = malloc(sizeof(*packet));
+	int rc;
+
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	rc = call_supervisor(client, PX_CONTROL_ADD, count, 0, packet);
+	if (rc == 0)
+		*first = (uint32_t)packet->head.a;
+	free(packet);
+	return rc;
+}
+
+int px_client_status(struct px_client *client, char **json)
+{
+	struct px_packet *packet = malloc(sizeof(*packet));
+	char *text;
+	int rc;
+
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	rc = call_supervisor(client, PX_CONTROL_STATUS, 0, 0, packet);
+	if (rc == 0) {
+		text = strdup(packet->text);
+		if (text)
+			*json = text;
+		else
+			rc = px_fail(PX_ENOMEM, "no private memory for the status");
+	}
+	free(packet);
+	return rc;
+}
+
+/* --- stopping --- */
+
+/* Waits until the pool's lock is free: then all its processes are gone. */
+static int wait_gone(const struct px_runtime *runtime, uint64_t timeout_ns)
+{
+	uint64_t start = px_os.now_ns();
+
+	/* A lock cannot be waited for with a time limit; stopping takes milliseconds. */
+	while (px_runtime_alive(runtime)) {
+		if (px_os.now_ns() - start > timeout_ns)
+			return px_fail(PX_ETIMEDOUT, "the pool '%s' has not stopped in %.1f s",
+				       runtime->profile, (double)timeout_ns / 1e9);
+		(void)poll(NULL, 0, 1);
+	}
+	return 0;
+}
+
+int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns)
+{
+	struct px_runtime runtime = client->runtime;
+	int rc = call_supervisor(client, PX_CONTROL_STOP, 0, 0, NULL);
+
+	if (rc < 0 && rc != PX_EPOOL)
+		return rc;
+	return wait_gone(&runtime, timeout_ns);
+}
+
+int px_pool_stop(const char *profile, uint64_t timeout_ns)
+{
+	struct px_control call = { .type = PX_CONTROL_STOP };
+	struct px_packet *packet = malloc(sizeof(*packet));
+	struct px_runtime runtime;
+	int control = -1, rc;
+
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	if (profile && strchr(profile, '/'))
+		rc = px_runtime_from_file(profile, &runtime);
+	else
+		rc = px_runtime_find(profile, false, &runtime);
+	if (rc == 0)
+		rc = dial(&runtime, &control);
+	if (rc < 0)
+		goto out;
+	rc = px_control_call(control, &call, NULL, packet);
+	close(control);
+	if (rc == 0 || rc == PX_EPOOL)
+		rc = wait_gone(&runtime, timeout_ns);
+out:
+	free(packet);
+	return rc;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * values.h - the neutral encoding of message.h, between struct px_value and bytes.
+ */
+#ifndef PX_VALUES_H
+#define PX_VALUES_H
+
+#include "client/client.h"
+
+/* Grows as values are put into it. Owns its bytes and its regions. */
+struct px_encoder {
+	struct px_client *client;
+	uint8_t *bytes;
+	size_t length, capacity;
+	struct px_part *parts;
+	uint32_t parts_count;
+	uint8_t room[256]; /* a short call needs no malloc */
+};
+#define PX_ENCODER(the_client)                                                                     \
+	{                                                                                          \
+		.client = (the_client)                                                             \
+	}
+
+/*
+ * Appends a value; a tensor's data is copied into a region. PX_EINVAL (a dtype or size
+ * that cannot be, text that is no UTF-8 is the engine's to refuse), PX_ENOMEM.
+ */
+int px_encode(struct px_encoder *encoder, const struct px_value *value);
+void px_encoder_free(struct px_encoder *encoder);
+
+/* One decoded reply: values and what they lie in. */
+struct px_decoded {
+	struct px_value *values;
+	uint32_t count;
+	struct px_decoded_block *blocks; /* lists and tensors, freed together */
+};
+
+/*
+ * Decodes all values of a reply's body; text and tensors point into the reply, which
+ * must live as long. PX_ECORRUPT, PX_ENOMEM.
+ */
+int px_decode(const struct px_incoming *reply, struct px_decoded *out);
+void px_decoded_clear(struct px_decoded *decoded);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * view.c - a handle on some engines, and what can be asked of them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "client/values.h"
+#include "shm/error.h"
+
+struct px_view {
+	struct px_client *client;
+	uint32_t count; /* 0: all that are up, asked at each call */
+	uint32_t ids[];
+};
+
+int px_view_new(struct px_client *client, const uint32_t *ids, size_t count, struct px_view **out)
+{
+	struct px_view *view;
+
+	if (count > PX_ENGINES_MAX)
+		return px_fail(PX_EINVAL, "%zu targets: a pool has at most %d engines", count,
+			       PX_ENGINES_MAX);
+	view = malloc(sizeof(*view) + count * sizeof(uint32_t));
+	if (!view)
+		return px_fail(PX_ENOMEM, "no private memory for a view");
+	view->client = client;
+	view->count = (uint32_t)count;
+	if (count)
+		memcpy(view->ids, ids, count * sizeof(uint32_t));
+	px_client_hold(client);
+	*out = view;
+	return 0;
+}
+
+void px_view_free(struct px_view *view)
+{
+	if (!view)
+		return;
+	px_client_release(view->client);
+	free(view);
+}
+
+/* Sends one message to the view's targets. */
+static int submit(struct px_view *view, struct px_outgoing *message, struct px_result **result)
+{
+	uint32_t ids[PX_ENGINES_MAX];
+	const uint32_t *targets = view->ids;
+	int count = (int)view->count;
+
+	if (!count) {
+		count = px_client_engines(view->client, ids, PX_ENGINES_MAX);
+		if (count < 0)
+			return count;
+		if (count == 0)
+			return px_fail(PX_EENGINE, "the pool has no engines");
+		targets = ids;
+	}
+	return px_client_submit(view->client, targets, (uint32_t)count, message, false, result);
+}
+
+int px_view_noop(struct px_view *view, struct px_result **result)
+{
+	struct px_outgoing message = { .kind = PX_REQUEST_NOOP };
+
+	return submit(view, &message, result);
+}
+
+int px_view_execute(struct px_view *view, const char *code, struct px_result **result)
+{
+	struct px_outgoing message = {
+		.kind = PX_REQUEST_EXECUTE,
+		.body = code,
+		.body_bytes = strlen(code),
+	};
+
+	return submit(view, &message, result);
+}
+
+/* Sends values as the body; the tensors among them travel in regions. */
+static int submit_values(struct px_view *view, uint16_t kind, const char *name, size_t argc,
+			 const struct px_value *argv, struct px_result **result)
+{
+	struct px_encoder encoder = PX_ENCODER(view->client);
+	struct px_value first = px_string(name);
+	int rc = px_encode(&encoder, &first);
+
+	for (size_t i = 0; i < argc && rc == 0; i++)
+		rc = px_encode(&encoder, &argv[i]);
+	if (rc == 0) {
+		struct px_outgoing message = {
+			.kind = kind,
+			.body = encoder.bytes,
+			.body_bytes = encoder.length,
+			.buffers = encoder.parts,
+			.buffers_count = encoder.parts_count,
+		};
+		rc = submit(view, &message, result);
+	}
+	px_encoder_free(&encoder);
+	return rc;
+}
+
+int px_view_call(struct px_view *view, const char *function, size_t argc,
+		 const struct px_value *argv, struct px_result **result)
+{
+	return submit_values(view, PX_REQUEST_CALL, function, argc, argv, result);
+}
+
+int px_view_push(struct px_view *view, const char *name, const struct px_value *value,
+		 struct px_result **result)
+{
+	return submit_values(view, PX_REQUEST_PUSH, name, 1, value, result);
+}
+
+int px_view_pull(struct px_view *view, const char *name, struct px_result **result)
+{
+	return submit_values(view, PX_REQUEST_PULL, name, 0, NULL, result);
+}

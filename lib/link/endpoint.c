@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * endpoint.c - a member's place on the segment.
+ */
+#include "link/endpoint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "link/forked.h"
+#include "link/internal.h"
+#include "pool/control.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/os.h"
+
+/* --- memory from the supervisor --- */
+
+static int extent_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got)
+{
+	struct px_endpoint *endpoint = ctx;
+	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes };
+	struct px_packet *packet = malloc(sizeof(*packet));
+	int rc;
+
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	pthread_mutex_lock(&endpoint->control_lock);
+	rc = px_control_call(endpoint->control, &call, NULL, packet);
+	pthread_mutex_unlock(&endpoint->control_lock);
+	if (rc == 0) {
+		*offset = packet->head.a;
+		*got = packet->head.b;
+	}
+	free(packet);
+	return rc;
+}
+
+void px_endpoint_tell(struct px_endpoint *endpoint, uint16_t type, uint64_t a, uint64_t b)
+{
+	struct px_control note = { .type = type, .a = a, .b = b };
+
+	/* A supervisor that is gone has no use for the news. */
+	(void)px_control_send(endpoint->control, &note, NULL, NULL, 0);
+}
+
+static void extent_put(void *ctx, uint64_t offset, uint64_t bytes)
+{
+	px_endpoint_tell(ctx, PX_CONTROL_EXTENT_PUT, offset, bytes);
+}
+
+static int chunk_get(void *ctx, uint64_t bytes, uint64_t *offset, void **at)
+{
+	return px_arena_get(ctx, bytes, offset, at);
+}
+
+static void chunk_put(void *ctx, uint64_t offset, void *at, uint64_t bytes)
+{
+	(void)at;
+	px_arena_put(ctx, offset, bytes);
+}
+
+/* --- forks --- */
+
+static struct px_endpoint *endpoints;
+static pthread_mutex_t endpoints_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&endpoints_lock);
+	for (struct px_endpoint *endpoint = endpoints; endpoint; endpoint = endpoint->next)
+		px_arena_before_fork(endpoint->arena);
+}
+
+static void after_fork(void)
+{
+	for (struct px_endpoint *endpoint = endpoints; endpoint; endpoint = endpoint->next)
+		px_arena_after_fork(endpoint->arena);
+	pthread_mutex_unlock(&endpoints_lock);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+static void enter(struct px_endpoint *endpoint)
+{
+	pthread_once(&forks_watched, watch_forks);
+	pthread_mutex_lock(&endpoints_lock);
+	endpoint->next = endpoints;
+	endpoints = endpoint;
+	pthread_mutex_unlock(&endpoints_lock);
+}
+
+static void leave(struct px_endpoint *endpoint)
+{
+	struct px_endpoint **place = &endpoints;
+
+	pthread_mutex_lock(&endpoints_lock);
+	while (*place != endpoint)
+		place = &(*place)->next;
+	*place = endpoint->next;
+	pthread_mutex_unlock(&endpoints_lock);
+}
+
+/* --- the endpoint --- */
+
+int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int control,
+		     struct px_endpoint **out)
+{
+	struct px_endpoint *endpoint = calloc(1, sizeof(*endpoint));
+	void *block;
+	int rc;
+
+	if (!endpoint)
+		return px_fail(PX_ENOMEM, "no private memory for an endpoint");
+	rc = px_segment_map(segment, px_segment_block_offset(segment, self.slot),
+			    sizeof(struct px_block_shm), &block);
+	if (rc < 0)
+		goto no_block;
+	endpoint->segment = segment;
+	endpoint->self = self;
+	endpoint->block = block;
+	endpoint->bell = &segment->bells[self.slot];
+	endpoint->control = control;
+	endpoint->generation = px_forked_generation();
+	endpoint->owner_pid = getpid();
+	pthread_mutex_init(&endpoint->lock, NULL);
+	pthread_mutex_init(&endpoint->control_lock, NULL);
+	rc = px_arena_new(segment, (struct px_extent_source){ extent_get, extent_put, endpoint },
+			  &endpoint->block->usage, &endpoint->arena);
+	if (rc < 0)
+		goto no_arena;
+	enter(endpoint);
+	*out = endpoint;
+	return 0;
+
+no_arena:
+	pthread_mutex_destroy(&endpoint->control_lock);
+	pthread_mutex_destroy(&endpoint->lock);
+	px_segment_unmap(block, sizeof(struct px_block_shm));
+no_block:
+	free(endpoint);
+	return rc;
+}
+
+static void link_free(struct px_link *link)
+{
+	px_producer_close(&link->tx);
+	px_leases_close(&link->leases);
+	free(link);
+}
+
+bool px_link_settle(struct px_link *link)
+{
+	struct px_endpoint *endpoint = link->endpoint;
+
+	if (!link->finished || atomic_load_explicit(&link->held, memory_order_acquire) > 0)
+		return false;
+	px_member_link_close(link->own);
+	/* Dead here: the sweep of our own death finds it closed. */
+	PX_KILLPOINT("endpoint.link.closed");
+	if (endpoint->links[link->peer.slot] == link)
+		endpoint->links[link->peer.slot] = NULL;
+	link_free(link);
+	return true;
+}
+
+void px_endpoint_free(struct px_endpoint *endpoint)
+{
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (endpoint->links[slot]) {
+			px_member_link_close(endpoint->links[slot]->own);
+			link_free(endpoint->links[slot]);
+		}
+	leave(endpoint);
+	px_maps_free(&endpoint->maps);
+	px_arena_free(endpoint->arena);
+	px_segment_unmap(endpoint->block, sizeof(struct px_block_shm));
+	px_segment_detach(endpoint->segment);
+	close(endpoint->control);
+	pthread_mutex_destroy(&endpoint->control_lock);
+	pthread_mutex_destroy(&endpoint->lock);
+	free(endpoint);
+}
+
+bool px_endpoint_holds(const struct px_endpoint *endpoint)
+{
+	if (endpoint->shown)
+		return true;
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (endpoint->links[slot] &&
+		    atomic_load_explicit(&endpoint->links[slot]->held, memory_order_acquire) > 0)
+			return true;
+	return false;
+}
+
+void px_endpoint_close(struct px_endpoint *endpoint)
+{
+	if (!endpoint)
+		return;
+	pthread_mutex_lock(&endpoint->lock);
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (endpoint->links[slot]) {
+			endpoint->links[slot]->finished = true;
+			px_link_settle(endpoint->links[slot]);
+		}
+	endpoint->closed = true;
+	bool held = px_endpoint_holds(endpoint);
+	pthread_mutex_unlock(&endpoint->lock);
+	if (!held)
+		px_endpoint_free(endpoint);
+}
+
+int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
+		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx)
+{
+	uint64_t base = endpoint->segment->header->spin_ns, began = px_os.now_ns();
+	/* A guess, which of two threads may say: relaxed. */
+	uint64_t spin = atomic_load_explicit(&endpoint->spin_ns, memory_order_relaxed);
+	int rc;
+
+	if (spin < base)
+		spin = base;
+	rc = px_doorbell_wait(endpoint->bell, why, spin, timeout_ns, ready, on_nap, ctx);
+	spin = px_doorbell_spin_next(spin, base, px_os.now_ns() - began);
+	atomic_store_explicit(&endpoint->spin_ns, spin, memory_order_relaxed);
+	return rc;
+}
+
+bool px_endpoint_orphaned(struct px_endpoint *endpoint)
+{
+	char byte;
+	ssize_t got = recv(endpoint->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* --- links --- */
+
+static int link_open(struct px_endpoint *endpoint, struct px_member_id peer, struct px_link **out)
+{
+	struct px_link *link = calloc(1, sizeof(*link));
+	const struct px_block_shm *theirs = px_segment_block(endpoint->segment, peer.slot);
+	uint64_t own_offset = px_segment_block_offset(endpoint->segment, endpoint->self.slot) +
+			      offsetof(struct px_block_shm, links) +
+			      (uint64_t)peer.slot * sizeof(struct px_link_shm);
+	int rc;
+
+	if (!link)
+		return px_fail(PX_ENOMEM, "no private memory for a link");
+	link->endpoint = endpoint;
+	link->peer = peer;
+	link->own = &endpoint->block->links[peer.slot];
+	link->bell = &endpoint->segment->bells[peer.slot];
+	/* What the slot's previous occupant was told. */
+	atomic_store_explicit(&link->own->urgent_seq, 0, memory_order_relaxed);
+	atomic_store_explicit(&link->own->begun_id, 0, memory_order_relaxed);
+	atomic_store_explicit(&link->own->interrupt_id, 0, memory_order_relaxed);
+	/* The ring is made before the link says open: the peer reads at once. */
+	rc = px_producer_open(&link->tx, link->own, own_offset, &theirs->links[endpoint->self.slot],
+			      endpoint->self.epoch,
+			      (struct px_chunk_source){ chunk_get, chunk_put, endpoint->arena });
+	if (rc < 0)
+		goto no_ring;
+	px_leases_open(&link->leases, endpoint->segment, peer, &theirs->links[endpoint->self.slot],
+		       endpoint->self.epoch);
+	px_consumer_open(&link->rx, endpoint->segment, link->own, peer.slot, endpoint->self.slot);
+	if (!px_member_link_open(endpoint->segment, link->own, peer)) {
+		/* A sweep of that moment may have found the link open. */
+		px_endpoint_tell(endpoint, PX_CONTROL_SWEEP, 0, 0);
+		rc = px_fail(PX_EENGINE, "member %u is dead", peer.slot);
+		goto dead;
+	}
+	/* Dead here: an open link of a dead member counts for nothing. */
+	PX_KILLPOINT("endpoint.link.opened");
+	*out = link;
+	return 0;
+
+dead:
+	px_producer_close(&link->tx);
+no_ring:
+	free(link);
+	return rc;
+}
+
+int px_endpoint_link(struct px_endpoint *endpoint, struct px_member_id peer, struct px_link **out)
+{
+	struct px_link *link;
+	int rc = 0;
+
+	if (peer.slot >= PX_MEMBERS_MAX || peer.slot == endpoint->self.slot)
+		return px_fail(PX_EINVAL, "there is no member %u to link to", peer.slot);
+	pthread_mutex_lock(&endpoint->lock);
+	link = endpoint->links[peer.slot];
+	if (link && link->peer.epoch != peer.epoch) {
+		/* The slot cannot change hands while a link to its last occupant is open. */
+		rc = px_fail(PX_EENGINE, "member %u of epoch %u is dead", peer.slot, peer.epoch);
+	} else if (!link) {
+		rc = link_open(endpoint, peer, &link);
+		if (rc == 0)
+			endpoint->links[peer.slot] = link;
+	}
+	pthread_mutex_unlock(&endpoint->lock);
+	if (rc == 0)
+		*out = link;
+	return rc;
+}
+
+void px_link_finish(struct px_link *link)
+{
+	struct px_endpoint *endpoint = link->endpoint;
+
+	pthread_mutex_lock(&endpoint->lock);
+	link->finished = true;
+	/* What it was lent comes back when it is dead; a live peer may still read. */
+	if (!px_member_alive(endpoint->segment, link->peer))
+		px_leases_close(&link->leases);
+	bool closed = px_link_settle(link);
+	pthread_mutex_unlock(&endpoint->lock);
+	if (closed)
+		px_endpoint_tell(endpoint, PX_CONTROL_SWEEP, 0, 0);
+}
+
+void px_link_collect(struct px_link *link)
+{
+	pthread_mutex_lock(&link->endpoint->lock);
+	px_leases_collect(&link->leases);
+	px_producer_reclaim(&link->tx);
+	pthread_mutex_unlock(&link->endpoint->lock);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * endpoint.h - a member's place on the segment: its block, bell, memory, and links to peers.
+ *
+ * Who:     clients and engines alike; any thread, under the endpoint's lock, which
+ *          each function takes itself.
+ * Blocks:  never on a peer; on the supervisor while it grants an extent.
+ * Death:   a dead peer's ring is read to its end; its link closes when
+ *          nothing of its memory is held here any more, and the supervisor is told.
+ */
+#ifndef PX_ENDPOINT_H
+#define PX_ENDPOINT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "link/message.h"
+#include "shm/doorbell.h"
+#include "shm/lease.h"
+#include "shm/member.h"
+#include "shm/region.h"
+#include "shm/ring.h"
+
+/* Most buffers of one message: their descriptors lie in the frame. */
+#define PX_BUFFERS_MAX ((PX_FRAME_MAX_BYTES - 128) / 2 / sizeof(struct px_region_shm))
+
+/*
+ * Private maps that no loan uses at the moment. Regions are used again soon, and then mapping them
+ * anew would cost more than all else about a small message.
+ */
+#define PX_MAPS_KEPT 16
+struct px_maps {
+	struct px_map {
+		uint64_t offset, bytes;
+		void *at; /* NULL: none */
+	} kept[PX_MAPS_KEPT];
+	unsigned next; /* the oldest */
+};
+
+struct px_endpoint {
+	struct px_segment *segment;
+	struct px_member_id self;
+	struct px_block_shm *block; /* ours, writable */
+	struct px_doorbell_shm *bell;
+	struct px_arena *arena;
+	int control;                  /* the socket to the supervisor */
+	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
+	pthread_mutex_t control_lock; /* one call at a time */
+	struct px_link *links[PX_MEMBERS_MAX];
+	struct px_endpoint *next; /* of this process's endpoints */
+	struct px_maps maps;
+	_Atomic uint64_t spin_ns; /* how long to look for news before sleeping, lately */
+	uint32_t generation;      /* px_forked_generation(): a forked child may not use it */
+	int owner_pid;
+	bool closed;            /* only loans and shown regions keep it */
+	_Atomic uint32_t shown; /* regions that its own code works with */
+};
+
+/* One peer. */
+struct px_link {
+	struct px_endpoint *endpoint;
+	struct px_member_id peer;
+	struct px_link_shm *own;
+	struct px_doorbell_shm *bell; /* the peer's */
+	struct px_producer tx;
+	struct px_consumer rx;
+	struct px_leases leases; /* what we lent to it */
+	_Atomic uint32_t held;   /* loans of its memory that we hold */
+	uint64_t urgent_seen;    /* of the peer's urgent_seq */
+	bool finished;           /* we read nothing more from it; closes when held is 0 */
+	void *user;              /* of the layer above: outstanding requests, turns */
+};
+
+/* Memory of a peer that was lent to us with a message. Counted; released to its owner at 0. */
+struct px_loan {
+	struct px_link *link;
+	const uint8_t *shared; /* read-only, in place */
+	uint64_t offset, bytes;
+	bool live;    /* what is written is for all to see */
+	void *mapped; /* writable view, made by px_loan_map() */
+	uint64_t mapped_bytes, mapped_skip;
+	uint16_t lease, generation;
+	_Atomic uint32_t holds;
+};
+
+/* Where a message lies that was sent: how to abort it. */
+struct px_ticket {
+	uint64_t chunk_seq;        /* of the ring's chunk, which is used again one day */
+	_Atomic uint32_t *aborted; /* in it */
+};
+
+/* A piece of a region of ours, held. region NULL: an empty buffer. */
+struct px_part {
+	struct px_region *region;
+	uint64_t skip, bytes;
+};
+
+/* A message to send. Buffers lie in regions of ours, filled already; sending holds these. */
+struct px_outgoing {
+	uint16_t kind, flags;
+	uint64_t id;
+	int32_t code;
+	uint64_t started_ns, completed_ns;
+	const void *body;
+	uint64_t body_bytes;
+	struct px_region *body_region; /* body in a region already; else NULL */
+	const struct px_part *buffers;
+	uint32_t buffers_count;
+	struct px_tracker *tracker; /* counts the leases of shown regions; may be NULL */
+	struct px_ticket *ticket;   /* filled when it was sent; may be NULL */
+};
+
+/* A message received. The body lies in the frame until px_link_next(), or is a loan. */
+struct px_incoming {
+	uint16_t kind, flags;
+	uint64_t id;
+	int32_t code;
+	uint64_t started_ns, completed_ns;
+	const void *body;
+	uint64_t body_bytes;
+	struct px_loan *body_loan; /* NULL: in the frame */
+	/* Buffers_count; entries NULL for empty ones; a new array, taken by the caller. */
+	struct px_loan **buffers;
+	uint32_t buffers_count;
+	const _Atomic uint32_t *aborted; /* in the frame */
+};
+
+/*
+ * Opens the endpoint of a member that the supervisor has joined: maps its block, makes
+ * its arena (extents by PX_CONTROL_EXTENT_GET on control). Takes segment and control on success.
+ */
+int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int control,
+		     struct px_endpoint **out);
+/* Closes every link and frees. Loans that are still held keep the mapping alive: it goes with the last. */
+void px_endpoint_close(struct px_endpoint *endpoint);
+
+/*
+ * The link to a peer, opened at the first call. PX_EENGINE if that member is
+ * dead (or never was); PX_ENOMEM.
+ */
+int px_endpoint_link(struct px_endpoint *endpoint, struct px_member_id peer, struct px_link **out);
+/* Drops what the peer is owed and marks the link finished; closes it when nothing is held. */
+void px_link_finish(struct px_link *link);
+
+/*
+ * Publishes and rings. Grants leases on the buffers first; collects ended ones
+ * when they run short. PX_EAGAIN: all leases are out; PX_ENOMEM: no memory for a body or a
+ * chunk. Then nothing was sent and nothing is held.
+ */
+int px_link_send(struct px_link *link, const struct px_outgoing *message);
+/*
+ * The oldest message: 1 and *in, 0 if none, PX_ECORRUPT (words name the member; finish
+ * the link), PX_ENOMEM. Every offset and length was checked. Then px_link_next().
+ */
+int px_link_receive(struct px_link *link, struct px_incoming *in);
+/* Leaves the message that was received: body is gone unless it is a loan. */
+void px_link_next(struct px_link *link);
+/* Whether a message waits; no lock, the cheapest look. */
+static inline bool px_link_ready(const struct px_link *link)
+{
+	return px_consumer_ready(&link->rx);
+}
+/* Counts what the peer has let go of: while it stands still, leases that ran out stay out. No lock. */
+static inline uint64_t px_link_released_seq(const struct px_link *link)
+{
+	/* SYNC lease.seq: acquire; partner: the release in px_lease_release(). */
+	return atomic_load_explicit(&link->leases.theirs->released_seq, memory_order_acquire);
+}
+/* Ends leases that are over, takes back consumed chunks. */
+void px_link_collect(struct px_link *link);
+
+/* --- out of turn (overtake.c) --- */
+
+/* The sender: it shall not be begun. True: it never will be. False: it has begun, or does just now. */
+bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_t id);
+/* The sender: whether the peer works on that message, and how far it is. */
+bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress);
+/* The sender: the peer shall stop working on that message, when it gets PX_SIGNAL_INTERRUPT. */
+void px_link_interrupt(struct px_link *link, uint64_t id);
+/* The receiver: whether that is so. May be called by a signal handler. */
+bool px_link_interrupted(const struct px_link *link, uint64_t id);
+/* The receiver: begins a message in its turn. False: it was aborted. */
+bool px_link_begin(struct px_link *link, const struct px_incoming *in);
+/* The receiver, while it works on a message: so many units more are done. */
+void px_link_progress(struct px_link *link, uint64_t units);
+/* The receiver: whether the peer sent an urgent message since the last call. */
+bool px_link_urgent(struct px_link *link);
+/*
+ * The receiver: the first urgent message with an id above after_id, wherever it stands; as
+ * px_link_receive(). It stays where it is, to be skipped in its turn.
+ */
+int px_link_find_urgent(struct px_link *link, uint64_t after_id, struct px_incoming *in);
+/* The receiver: passes by urgent messages up to that id, which are next in turn. */
+int px_link_skip_urgent(struct px_link *link, uint64_t done_id);
+/* The receiver: the id of the newest message, 0 if none waits. PX_ECORRUPT. */
+int px_link_newest(struct px_link *link, uint64_t *id);
+/* Makes a message of a frame; what px_link_receive() does with the oldest. */
+int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in);
+
+/* A writable view of the loan's bytes, private unless they are live; PX_ESYSTEM. The same one each time. */
+int px_loan_map(struct px_loan *loan, void **out);
+void px_loan_hold(struct px_loan *loan);
+/* Any thread, also after px_endpoint_close(). */
+void px_loan_release(struct px_loan *loan);
+/* Frees an incoming message's loans and array. */
+void px_incoming_free(struct px_incoming *in);
+
+/* --- memory of our own --- */
+
+/* A region that the caller shows to code of its own; PX_ENOMEM. Works on until px_endpoint_hide(). */
+int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out);
+/* The caller's code has lost sight of it. Any thread, also after px_endpoint_close(). */
+void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region);
+/*
+ * The memory as something to send: where it lies, if that is a large region of ours that may be
+ * lent, else a copy of it. PX_ENOMEM. px_parts_free() when it was sent.
+ */
+int px_endpoint_pack(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
+		     struct px_part *out);
+/* Copies into a new region; bytes may be 0. As px_endpoint_pack(). */
+int px_endpoint_copy(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
+		     struct px_part *out);
+/* Lets go of the regions; frees the array, which came from malloc. */
+void px_parts_free(struct px_part *parts, uint32_t count);
+
+/* px_doorbell_wait() on our bell. */
+int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
+		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx);
+
+/* Whether the supervisor hung up. One non-blocking look at the control socket. */
+bool px_endpoint_orphaned(struct px_endpoint *endpoint);
+
+#endif

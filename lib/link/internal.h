@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * internal.h - what the files of this folder share among themselves.
+ */
+#ifndef PX_LINK_INTERNAL_H
+#define PX_LINK_INTERNAL_H
+
+#include "link/endpoint.h"
+
+/* A note that nobody answers. */
+void px_endpoint_tell(struct px_endpoint *endpoint, uint16_t type, uint64_t a, uint64_t b);
+/*
+ * Of an endpoint that was closed while loans or shown regions were out: the last of them frees it. The
+ * pages of the mapping stay valid until then.
+ */
+void px_endpoint_free(struct px_endpoint *endpoint);
+/* With the endpoint's lock: whether loans or shown regions are out. */
+bool px_endpoint_holds(const struct px_endpoint *endpoint);
+/* With the endpoint's lock: closes a finished link of which nothing is held. */
+bool px_link_settle(struct px_link *link);
+/* Unmaps what is kept. */
+void px_maps_free(struct px_maps *maps);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * memory.c - regions of our own, to show to the caller's code and to send.
+ */
+#include <stdlib.h>
+
+#include "link/forked.h"
+#include "link/internal.h"
+#include "shm/copy.h"
+
+int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out)
+{
+	int rc = px_region_new(endpoint->arena, bytes, out);
+
+	if (rc < 0)
+		return rc;
+	atomic_store_explicit(&(*out)->shown, true, memory_order_relaxed);
+	pthread_mutex_lock(&endpoint->lock);
+	endpoint->shown++;
+	pthread_mutex_unlock(&endpoint->lock);
+	return 0;
+}
+
+void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region)
+{
+	bool last;
+
+	/* A forked child has the memory for reading; the books are its parent's. */
+	if (endpoint->generation != px_forked_generation())
+		return;
+	atomic_store_explicit(&region->shown, false, memory_order_relaxed);
+	px_region_release(region);
+	pthread_mutex_lock(&endpoint->lock);
+	endpoint->shown--;
+	last = endpoint->closed && !px_endpoint_holds(endpoint);
+	pthread_mutex_unlock(&endpoint->lock);
+	if (last)
+		px_endpoint_free(endpoint);
+}
+
+int px_endpoint_copy(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
+		     struct px_part *out)
+{
+	int rc;
+
+	*out = (struct px_part){ .bytes = bytes };
+	if (!bytes)
+		return 0;
+	rc = px_region_new(endpoint->arena, bytes, &out->region);
+	if (rc == 0)
+		px_copy(out->region->at, data, bytes);
+	return rc;
+}
+
+int px_endpoint_pack(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
+		     struct px_part *out)
+{
+	if (endpoint->shown && bytes) {
+		out->bytes = bytes;
+		out->region = px_region_find(endpoint->arena, data, bytes, &out->skip);
+		if (out->region && px_region_lendable(out->region))
+			return 0;
+		if (out->region)
+			px_region_release(out->region);
+	}
+	return px_endpoint_copy(endpoint, data, bytes, out);
+}
+
+void px_parts_free(struct px_part *parts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (parts[i].region)
+			px_region_release(parts[i].region);
+	free(parts);
+}

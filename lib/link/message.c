@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * message.c - messages over a link, and the leases that go with them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "link/endpoint.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+
+/* --- sending --- */
+
+/* Lends one part. */
+static int lend(struct px_link *link, const struct px_part *part, struct px_tracker *tracker,
+		struct px_region_shm *out)
+{
+	struct px_region *region = part->region;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (!region)
+		return 0;
+	if (!atomic_load_explicit(&region->shown, memory_order_relaxed))
+		tracker = NULL; /* a copy: nobody else writes there */
+	rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
+	if (rc == PX_EAGAIN && px_leases_collect(&link->leases) > 0)
+		rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
+	if (rc < 0)
+		return rc;
+	out->offset = region->offset + part->skip;
+	out->bytes = part->bytes;
+	out->live = region->live;
+	return 0;
+}
+
+/* Puts a body that is too long for a frame into a region of its own. */
+static int body_to_region(struct px_endpoint *endpoint, const struct px_outgoing *message,
+			  struct px_region **out)
+{
+	int rc = px_region_new(endpoint->arena, message->body_bytes, out);
+
+	if (rc == 0)
+		memcpy((*out)->at, message->body, message->body_bytes);
+	return rc;
+}
+
+static int send_locked(struct px_link *link, const struct px_outgoing *message,
+		       struct px_region *body)
+{
+	uint32_t regions = message->buffers_count + (body ? 1 : 0);
+	uint64_t inline_bytes = body ? 0 : message->body_bytes;
+	uint64_t payload_bytes = sizeof(struct px_message_shm) +
+				 regions * sizeof(struct px_region_shm) + inline_bytes;
+	struct px_message_shm *head;
+	struct px_region_shm *lent;
+	uint32_t done = 0;
+	void *payload;
+	int rc;
+
+	px_leases_collect(&link->leases);
+	rc = px_producer_reserve(&link->tx, (uint32_t)payload_bytes, &payload);
+	if (rc < 0)
+		return rc;
+	head = payload;
+	lent = (struct px_region_shm *)(head + 1);
+	for (; done < regions; done++) {
+		struct px_part whole = { body, 0, body ? body->bytes : 0 };
+
+		rc = lend(link,
+			  body && done == 0 ? &whole : &message->buffers[done - (body ? 1 : 0)],
+			  message->tracker, &lent[done]);
+		if (rc < 0)
+			goto take_back;
+	}
+	*head = (struct px_message_shm){
+		.code = message->code,
+		.regions = (uint16_t)regions,
+		.body_bytes = message->body_bytes,
+		.started_ns = message->started_ns,
+		.completed_ns = message->completed_ns,
+	};
+	if (inline_bytes)
+		memcpy(&lent[regions], message->body, inline_bytes);
+	if (message->ticket)
+		*message->ticket = (struct px_ticket){
+			.chunk_seq = link->tx.first_seq + link->tx.chunks_count - 1,
+			.aborted = &head->aborted,
+		};
+	if (message->flags & PX_MESSAGE_URGENT)
+		/* Before the frame, so that who finds the frame knows of it: relaxed. */
+		atomic_fetch_add_explicit(&link->own->urgent_seq, 1, memory_order_relaxed);
+	px_producer_publish(&link->tx, message->kind,
+			    message->flags | (body ? PX_MESSAGE_BODY_REGION : 0), message->id,
+			    (uint32_t)payload_bytes);
+	PX_KILLPOINT("endpoint.send.published"); /* dead here: sent, bell not rung */
+	px_doorbell_ring(link->bell, PX_BELL_FRAME);
+	return 0;
+
+take_back:
+	while (done--)
+		if (lent[done].bytes)
+			px_lease_revoke(&link->leases, lent[done].lease);
+	return rc;
+}
+
+int px_link_send(struct px_link *link, const struct px_outgoing *message)
+{
+	struct px_region *body = message->body_region;
+	uint64_t inline_max = PX_FRAME_MAX_BYTES - sizeof(struct px_frame_shm) -
+			      sizeof(struct px_message_shm) -
+			      message->buffers_count * sizeof(struct px_region_shm);
+	bool own_body = false;
+	int rc;
+
+	if (message->buffers_count > PX_BUFFERS_MAX)
+		return px_fail(PX_EINVAL, "%u buffers in one message: at most %u can be sent",
+			       message->buffers_count, (unsigned)PX_BUFFERS_MAX);
+	if (!body && message->body_bytes > inline_max) {
+		rc = body_to_region(link->endpoint, message, &body);
+		if (rc < 0)
+			return rc;
+		own_body = true;
+	}
+	pthread_mutex_lock(&link->endpoint->lock);
+	rc = send_locked(link, message, body);
+	pthread_mutex_unlock(&link->endpoint->lock);
+	if (own_body)
+		px_region_release(body);
+	return rc;
+}
+
+/* --- receiving --- */
+
+static int corrupt(const struct px_link *link, const char *what)
+{
+	return px_fail(PX_ECORRUPT, "member %u (process %d) sent a message whose %s cannot be",
+		       link->peer.slot,
+		       atomic_load_explicit(&link->endpoint->segment->members[link->peer.slot].pid,
+					    memory_order_relaxed),
+		       what);
+}
+
+/* A loan for a descriptor that was copied out of shared memory. NULL in *out for an empty one. */
+static int borrow(struct px_link *link, const struct px_region_shm *lent, struct px_loan **out)
+{
+	struct px_loan *loan;
+
+	*out = NULL;
+	if (lent->bytes == 0)
+		return 0;
+	if (!px_segment_owned(link->endpoint->segment, lent->offset, lent->bytes, link->peer.slot))
+		return corrupt(link, "region lies outside of its memory");
+	if (lent->lease >= PX_LEASES_MAX)
+		return corrupt(link, "lease is out of range");
+	loan = calloc(1, sizeof(*loan));
+	if (!loan)
+		return px_fail(PX_ENOMEM, "no private memory for a loan");
+	loan->link = link;
+	loan->offset = lent->offset;
+	loan->bytes = lent->bytes;
+	loan->shared = link->endpoint->segment->base + lent->offset;
+	loan->lease = lent->lease;
+	loan->generation = lent->generation;
+	loan->live = lent->live;
+	atomic_init(&loan->holds, 1);
+	atomic_fetch_add_explicit(&link->held, 1, memory_order_relaxed);
+	*out = loan;
+	return 0;
+}
+
+static int receive_loans(struct px_link *link, const struct px_region_shm *lent, uint32_t regions,
+			 bool body_lent, struct px_incoming *in)
+{
+	uint32_t buffers = regions - (body_lent ? 1 : 0);
+	int rc = 0;
+
+	if (buffers) {
+		in->buffers = calloc(buffers, sizeof(struct px_loan *));
+		if (!in->buffers)
+			return px_fail(PX_ENOMEM, "no private memory for %u buffers", buffers);
+		in->buffers_count = buffers;
+	}
+	for (uint32_t i = 0; i < regions && rc == 0; i++) {
+		struct px_region_shm copy = lent[i];
+
+		rc = borrow(link, &copy,
+			    body_lent && i == 0 ? &in->body_loan :
+						  &in->buffers[i - (body_lent ? 1 : 0)]);
+	}
+	return rc;
+}
+
+int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in)
+{
+	struct px_message_shm head;
+	const struct px_region_shm *lent;
+	bool body_lent = frame->flags & PX_MESSAGE_BODY_REGION;
+	uint64_t fixed;
+	int rc;
+
+	if (frame->payload_bytes < sizeof(head))
+		return corrupt(link, "frame is too short");
+	/* All but the sender's last word, which may change yet. */
+	memcpy(&head, frame->payload, offsetof(struct px_message_shm, aborted));
+	fixed = sizeof(head) + head.regions * sizeof(struct px_region_shm);
+	if (head.regions > PX_BUFFERS_MAX + 1 || fixed > frame->payload_bytes ||
+	    (body_lent && head.regions == 0))
+		return corrupt(link, "number of buffers");
+	if (!body_lent && head.body_bytes > frame->payload_bytes - fixed)
+		return corrupt(link, "body is longer than its frame");
+	*in = (struct px_incoming){
+		.kind = frame->kind,
+		.flags = frame->flags & (uint16_t)~PX_MESSAGE_BODY_REGION,
+		.id = frame->id,
+		.code = head.code,
+		.started_ns = head.started_ns,
+		.completed_ns = head.completed_ns,
+		.body_bytes = head.body_bytes,
+		.aborted = &((const struct px_message_shm *)frame->payload)->aborted,
+	};
+	lent = (const void *)((const uint8_t *)frame->payload + sizeof(head));
+	if (head.regions) {
+		rc = receive_loans(link, lent, head.regions, body_lent, in);
+		if (rc < 0)
+			goto fail;
+	}
+	in->body = &lent[head.regions];
+	if (body_lent) {
+		if (!in->body_loan || in->body_loan->bytes < head.body_bytes) {
+			rc = corrupt(link, "body is longer than its region");
+			goto fail;
+		}
+		in->body = in->body_loan->shared;
+	}
+	return 1;
+
+fail:
+	px_incoming_free(in);
+	return rc;
+}
+
+int px_link_receive(struct px_link *link, struct px_incoming *in)
+{
+	struct px_frame frame;
+	/* Only one thread reads a link; the lock is for what readers share with senders. */
+	int rc = px_consumer_peek(&link->rx, &frame);
+
+	return rc > 0 ? px_link_decode(link, &frame, in) : rc;
+}
+
+void px_link_next(struct px_link *link)
+{
+	px_consumer_advance(&link->rx);
+	PX_KILLPOINT(
+		"endpoint.receive.advanced"); /* dead here: read, and what was asked is not done */
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * overtake.c - messages that are not taken in their turn: aborted ones, and urgent ones.
+ *
+ * Both sides only ever write into their own pages. An abort is a word in the
+ * sender's frame against a word of the receiver's, which says what was begun:
+ * each side writes its own and then reads the other's, so at least one of them sees
+ * the other. Urgent messages stand in the ring like the rest; the receiver
+ * looks for them ahead of its turn, and later passes them by.
+ */
+#include "link/endpoint.h"
+
+bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_t id)
+{
+	const struct px_link_shm *theirs = link->leases.theirs;
+	bool stopped = false;
+
+	pthread_mutex_lock(&link->endpoint->lock);
+	/* Not in a chunk that was read to the end: it may hold other frames by now. */
+	if (ticket->chunk_seq - link->tx.first_seq < link->tx.chunks_count) {
+		/* SYNC message.abort: seq_cst, store before load; partner: px_link_begin(). */
+		atomic_store_explicit(ticket->aborted, 1, memory_order_seq_cst);
+		stopped = atomic_load_explicit(&theirs->begun_id, memory_order_seq_cst) < id;
+	}
+	pthread_mutex_unlock(&link->endpoint->lock);
+	return stopped;
+}
+
+bool px_link_begin(struct px_link *link, const struct px_incoming *in)
+{
+	/* Ids of what is taken in turn only grow; what overtakes has begun before it is aborted. */
+	atomic_store_explicit(&link->own->progress, 0, memory_order_relaxed);
+	/* SYNC message.abort: seq_cst, store before load; partner: px_link_abort(). */
+	atomic_store_explicit(&link->own->begun_id, in->id, memory_order_seq_cst);
+	return atomic_load_explicit(in->aborted, memory_order_seq_cst) == 0;
+}
+
+bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress)
+{
+	const struct px_link_shm *theirs = link->leases.theirs;
+
+	/* For people to look at: the two words need not be of one moment. */
+	*progress = atomic_load_explicit(&theirs->progress, memory_order_relaxed);
+	return atomic_load_explicit(&theirs->begun_id, memory_order_relaxed) == id;
+}
+
+void px_link_interrupt(struct px_link *link, uint64_t id)
+{
+	/* The signal that follows is sent through the kernel, and orders this before it. */
+	atomic_store_explicit(&link->own->interrupt_id, id, memory_order_seq_cst);
+}
+
+bool px_link_interrupted(const struct px_link *link, uint64_t id)
+{
+	return atomic_load_explicit(&link->leases.theirs->interrupt_id, memory_order_seq_cst) == id;
+}
+
+void px_link_progress(struct px_link *link, uint64_t units)
+{
+	uint64_t done = atomic_load_explicit(&link->own->progress, memory_order_relaxed);
+
+	atomic_store_explicit(&link->own->progress, done + units, memory_order_relaxed);
+}
+
+bool px_link_urgent(struct px_link *link)
+{
+	const struct px_link_shm *theirs = link->leases.theirs;
+	/* Relaxed: if it is early or late, so is the look; the frame's own length publishes it. */
+	uint64_t seq = atomic_load_explicit(&theirs->urgent_seq, memory_order_relaxed);
+	bool news = seq != link->urgent_seen;
+
+	link->urgent_seen = seq;
+	return news;
+}
+
+/* A reader of its own that starts where the link's stands: what it passes stays unread. */
+static struct px_consumer look_ahead(const struct px_link *link, _Atomic uint64_t *nowhere)
+{
+	struct px_consumer ahead = link->rx;
+
+	ahead.consumed = nowhere;
+	return ahead;
+}
+
+int px_link_find_urgent(struct px_link *link, uint64_t after_id, struct px_incoming *in)
+{
+	_Atomic uint64_t nowhere;
+	struct px_consumer ahead = look_ahead(link, &nowhere);
+	struct px_frame frame;
+	int rc;
+
+	while ((rc = px_consumer_peek(&ahead, &frame)) > 0) {
+		if (frame.flags & PX_MESSAGE_URGENT && frame.id > after_id)
+			return px_link_decode(link, &frame, in);
+		px_consumer_advance(&ahead);
+	}
+	return rc;
+}
+
+int px_link_skip_urgent(struct px_link *link, uint64_t done_id)
+{
+	struct px_frame frame;
+	int rc;
+
+	while ((rc = px_consumer_peek(&link->rx, &frame)) > 0 && frame.flags & PX_MESSAGE_URGENT &&
+	       frame.id <= done_id)
+		px_consumer_advance(&link->rx);
+	return rc;
+}
+
+int px_link_newest(struct px_link *link, uint64_t *id)
+{
+	_Atomic uint64_t nowhere;
+	struct px_consumer ahead = look_ahead(link, &nowhere);
+	struct px_frame frame;
+	int rc;
+
+	*id = 0;
+	while ((rc = px_consumer_peek(&ahead, &frame)) > 0) {
+		*id = frame.id;
+		px_consumer_advance(&ahead);
+	}
+	return rc;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * control.h - the supervisor's socket: who comes and goes, and memory.
+ *
+ * SOCK_SEQPACKET; one struct px_control a packet, text behind it, descriptors by
+ * SCM_RIGHTS. A request is answered by one packet of type PX_CONTROL_REPLY with the
+ * same serial, code 0 or a negative PX_E… with words as text. Nothing of a
+ * request's data path goes here.
+ */
+#ifndef PX_CONTROL_H
+#define PX_CONTROL_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+#define PX_CONTROL_MAGIC 0x31505850u /* "PXP1" */
+#define PX_CONTROL_TEXT_MAX 60000
+#define PX_CONTROL_FDS_MAX 8
+
+enum px_control_type {
+	PX_CONTROL_REPLY = 1,
+	/* client -> supervisor */
+	PX_CONTROL_HELLO,  /* reply: a = slot, b = epoch; fds: segment */
+	PX_CONTROL_STATUS, /* reply: text, JSON */
+	PX_CONTROL_SIGNAL, /* a = engine id, b = signal number */
+	PX_CONTROL_RESTART, /* a = engine id (UINT64_MAX: all); answered when the engine is up again */
+	PX_CONTROL_ADD,     /* a = number of engines; reply: a = first new id; when they are up */
+	PX_CONTROL_REMOVE, /* a = engine id: stop it for good */
+	PX_CONTROL_STOP,   /* reply at once; the socket hangs up when all engines are gone */
+	/* client or engine -> supervisor */
+	PX_CONTROL_EXTENT_GET, /* a = bytes; reply: a = offset, b = bytes */
+	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */
+	PX_CONTROL_SWEEP,      /* a link to a dead member was closed. No reply */
+	/* supervisor -> template; no reply: the engine speaks, or its control socket hangs up */
+	PX_CONTROL_FORK, /* a = engine id, b = slot, c = epoch, d = generation; text: "" ;
+	                    fds: control socket, stdout (write), stderr (write), stdout (read), stderr (read) */
+	/* template -> supervisor */
+	PX_CONTROL_READY, /* a = pid; code 0, or the reason why no engine can be made as text.
+	                      From an engine: it serves requests. Flag c = 1 (template): it
+	                      has a second thread, fork is refused, engines must be exec'd; text: why.
+	                      b (template): PY_VERSION_HEX */
+	/* engine -> supervisor */
+	PX_CONTROL_BORN, /* a = pid; the first thing a forked engine says, once it is the supervisor's
+	                    child: so it can be watched and ended before it is ready */
+};
+
+struct px_control {
+	uint32_t magic;
+	uint16_t type;
+	uint16_t fds;
+	uint32_t serial;
+	int32_t code;
+	uint32_t text_bytes;
+	uint32_t reserved;
+	uint64_t a, b, c, d;
+};
+
+/* A packet as received. text is NUL-terminated. The caller owns the descriptors. */
+struct px_packet {
+	struct px_control head;
+	int fds[PX_CONTROL_FDS_MAX];
+	char text[PX_CONTROL_TEXT_MAX + 1];
+};
+
+/* Sends one packet; text may be NULL. PX_EPOOL if the other side is gone, PX_EAGAIN if full, PX_ESYSTEM. */
+int px_control_send(int socket, const struct px_control *head, const char *text, const int *fds,
+		    size_t fds_count);
+/* Receives one; waits if the socket blocks. PX_EAGAIN, PX_EPOOL (hung up), PX_ECORRUPT, PX_ESYSTEM. */
+int px_control_receive(int socket, struct px_packet *packet);
+/*
+ * Sends a request and waits for its reply (other packets do not come on a
+ * client's socket). Returns the reply's code, with its words. *packet on
+ * success. Not thread-safe: hold the endpoint's control lock.
+ */
+int px_control_call(int socket, struct px_control *head, const char *text,
+		    struct px_packet *packet);
+
+#endif

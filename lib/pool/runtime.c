@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * runtime.c - finds, locks, lists and cleans the folders of pools.
+ */
+#include "pool/runtime.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool/json.h"
+#include "shm/error.h"
+
+#define CONNECTION_BYTES_MAX 8192
+
+static const char *const pool_files[] = { "control", "connection.json", "log", "lock" };
+#define POOL_FILES (sizeof(pool_files) / sizeof(pool_files[0]))
+
+/* --- names --- */
+
+static bool name_valid(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length >= 1 && length < sizeof(((struct px_runtime *)NULL)->profile) &&
+	       name[0] != '.' &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+		       length;
+}
+
+static int check_name(const char *name)
+{
+	if (name_valid(name))
+		return 0;
+	return px_fail(PX_EINVAL,
+		       "'%.80s' is no profile name: 1 to 63 letters, digits, '.', '_' and '-', the "
+		       "first of them not a '.'",
+		       name);
+}
+
+/* The folder that holds those of all profiles. */
+static void find_root(char *out, size_t out_bytes)
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+
+	/* The XDG specification: what is not absolute is to be ignored. */
+	if (base && base[0] == '/')
+		snprintf(out, out_bytes, "%s/pxrun", base);
+	else
+		snprintf(out, out_bytes, "/tmp/pxrun-%u", (unsigned)getuid());
+}
+
+/* --- folders that are ours --- */
+
+/* PX_EPERM if the folder is there and not ours; *there says whether it is. */
+static int check_folder(const char *path, bool *there)
+{
+	struct stat st;
+
+	*there = false;
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 :
+							     px_fail_errno("looking at %s", path);
+	*there = true;
+	if (S_ISLNK(st.st_mode))
+		return px_fail(PX_EPERM,
+			       "%s is a symbolic link: pxrun keeps its files in a folder "
+			       "of its own, remove the link",
+			       path);
+	if (!S_ISDIR(st.st_mode))
+		return px_fail(PX_EPERM, "%s is not a folder: remove it", path);
+	if (st.st_uid != getuid())
+		return px_fail(PX_EPERM,
+			       "%s belongs to user %u, and you are user %u: set "
+			       "XDG_RUNTIME_DIR to a folder of yours",
+			       path, (unsigned)st.st_uid, (unsigned)getuid());
+	if ((st.st_mode & 07777) != 0700)
+		return px_fail(PX_EPERM,
+			       "%s has mode %04o, so others may reach the pool: it must be "
+			       "0700 (chmod 700 %s)",
+			       path, st.st_mode & 07777, path);
+	return 0;
+}
+
+static int make_folder(const char *path)
+{
+	bool there;
+	int rc;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return px_fail_errno("making the folder %s", path);
+	rc = check_folder(path, &there);
+	if (rc == 0 && !there)
+		return px_fail(PX_ESYSTEM, "the folder %s vanished as it was made", path);
+	return rc;
+}
+
+/* Fills in profile and folder. PX_EINVAL if the folder's path is too long for a socket. */
+static int name_folder(const char *root, const char *profile, struct px_runtime *out)
+{
+	char folder[8192];
+	int length = snprintf(folder, sizeof(folder), "%s/%s", root, profile);
+
+	if ((size_t)length >= sizeof(out->folder))
+		return px_fail(PX_EINVAL,
+			       "the path %s has %d bytes, and a socket's folder may have %zu: set "
+			       "XDG_RUNTIME_DIR to a shorter one",
+			       folder, length, sizeof(out->folder) - 1);
+	memset(out, 0, sizeof(*out));
+	memcpy(out->folder, folder, (size_t)length);
+	memcpy(out->profile, profile, strlen(profile));
+	return 0;
+}
+
+int px_runtime_find(const char *profile, bool create, struct px_runtime *out)
+{
+	struct px_runtime found;
+	char root[4096];
+	bool there;
+	int rc;
+
+	if (!profile) {
+		profile = getenv("PXRUN_PROFILE");
+		/* An empty name is refused only where somebody has given it. */
+		if (!profile || !profile[0])
+			profile = "default";
+	}
+	find_root(root, sizeof(root));
+	rc = check_name(profile);
+	if (rc == 0)
+		rc = name_folder(root, profile, &found);
+	if (rc == 0)
+		rc = create ? make_folder(root) : check_folder(root, &there);
+	if (rc == 0)
+		rc = create ? make_folder(found.folder) : check_folder(found.folder, &there);
+	if (rc == 0)
+		*out = found;
+	return rc;
+}
+
+const char *px_runtime_path(const struct px_runtime *runtime, const char *file, char *out,
+			    size_t out_bytes)
+{
+	snprintf(out, out_bytes, "%s/%s", runtime->folder, file);
+	return out;
+}
+
+/* --- the lock --- */
+
+static int pid_in(int lock_fd)
+{
+	char text[16] = "";
+
+	if (pread(lock_fd, text, sizeof(text) - 1, 0) <= 0)
+		return 0;
+	return atoi(text);
+}
+
+static int already_runs(const struct px_runtime *runtime, int lock_fd)
+{
+	bool usual = !strcmp(runtime->profile, "default");
+
+	return px_fail(PX_EEXIST,
+		       "a pool runs under the profile '%s' already (process %d): stop it with "
+		       "`pxrun stop%s%s`, or start another with --profile NAME",
+		       runtime->profile, pid_in(lock_fd), usual ? "" : " --profile ",
+		       usual ? "" : runtime->profile);
+}
+
+/* Whether the locked file is still the one with that name: a cleaner may have removed it. */
+static bool same_file(int fd, const char *path)
+{
+	struct stat mine, named;
+
+	return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_dev == named.st_dev &&
+	       mine.st_ino == named.st_ino;
+}
+
+static void remove_stale(const struct px_runtime *runtime)
+{
+	char path[128];
+
+	(void)unlink(px_runtime_path(runtime, "control", path, sizeof(path)));
+	(void)unlink(px_runtime_path(runtime, "connection.json", path, sizeof(path)));
+}
+
+static int write_pid(int fd, const char *path)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)length, 0) != length)
+		return px_fail_errno("writing %s", path);
+	return 0;
+}
+
+/* A lock of the open file, as flock(2)'s, but one that F_OFD_GETLK can look at. */
+static struct flock whole_file(void)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return lock;
+}
+
+int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd)
+{
+	struct flock lock = whole_file();
+	char path[128];
+	int fd, rc;
+
+	px_runtime_path(runtime, "lock", path, sizeof(path));
+	for (;;) {
+		/* A cleaner may also have removed the folder. */
+		rc = make_folder(runtime->folder);
+		if (rc < 0)
+			return rc;
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return px_fail_errno("opening %s", path);
+		if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+			rc = errno == EAGAIN || errno == EACCES ? already_runs(runtime, fd) :
+								  px_fail_errno("locking %s", path);
+			break;
+		}
+		if (!same_file(fd, path)) {
+			close(fd);
+			continue;
+		}
+		rc = write_pid(fd, path);
+		if (rc < 0)
+			break;
+		remove_stale(runtime);
+		*lock_fd = fd;
+		return 0;
+	}
+	close(fd);
+	return rc;
+}
+
+bool px_runtime_alive(const struct px_runtime *runtime)
+{
+	struct flock lock = whole_file();
+	char path[128];
+	int fd = open(px_runtime_path(runtime, "lock", path, sizeof(path)),
+		      O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	bool alive;
+
+	if (fd < 0)
+		return false;
+	/* Only looks: to take the lock, be it for a moment, would refuse a pool that starts. */
+	alive = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	close(fd);
+	return alive;
+}
+
+/* --- cleaning --- */
+
+/* Whether nothing but files of a pool is in the folder. */
+static bool only_ours(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	bool only = true;
+
+	if (!dir)
+		return false;
+	while (only && (entry = readdir(dir))) {
+		only = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+		for (size_t i = 0; i < POOL_FILES && !only; i++)
+			only = !strcmp(entry->d_name, pool_files[i]);
+	}
+	closedir(dir);
+	return only;
+}
+
+void px_runtime_clean(const struct px_runtime *runtime)
+{
+	bool only = only_ours(runtime->folder);
+	char path[128];
+
+	for (size_t i = 0; i < POOL_FILES; i++) {
+		/* The log goes with the folder or stays with it. */
+		if (!only && !strcmp(pool_files[i], "log"))
+			continue;
+		(void)unlink(px_runtime_path(runtime, pool_files[i], path, sizeof(path)));
+	}
+	if (only)
+		(void)rmdir(runtime->folder);
+}
+
+/* --- finding pools --- */
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int profile_like(const struct dirent *entry)
+{
+	return name_valid(entry->d_name);
+}
+
+int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), void *ctx)
+{
+	struct dirent **entries;
+	char root[4096];
+	bool there;
+	int count, rc;
+
+	find_root(root, sizeof(root));
+	rc = check_folder(root, &there);
+	if (rc < 0 || !there)
+		return rc;
+	count = scandir(root, &entries, profile_like, by_name);
+	if (count < 0)
+		return px_fail_errno("reading the folder %s", root);
+	for (int i = 0; i < count; i++) {
+		struct px_runtime runtime;
+
+		/* What is not a folder of ours is no pool, and no reason to hide the others. */
+		if (rc == 0 && name_folder(root, entries[i]->d_name, &runtime) == 0 &&
+		    check_folder(runtime.folder, &there) == 0 && there)
+			rc = each(ctx, &runtime);
+		free(entries[i]);
+	}
+	free(entries);
+	return rc;
+}
+
+/* Reads a short file whole. */
+static int read_file(const char *path, char *out, size_t out_bytes)
+{
+	size_t used = 0;
+	ssize_t got;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return px_fail(PX_ENOPOOL, "there is no connection file %s: its pool has stopped",
+			       path);
+	if (fd < 0)
+		return px_fail_errno("opening the connection file %s", path);
+	do {
+		got = read(fd, out + used, out_bytes - 1 - used);
+		if (got > 0)
+			used += (size_t)got;
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	out[used] = '\0';
+	close(fd);
+	return got < 0 ? px_fail_errno("reading the connection file %s", path) : 0;
+}
+
+void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts *out)
+{
+	char path[128], text[CONNECTION_BYTES_MAX];
+	const char *json = NULL;
+	double engines;
+	int fd = open(px_runtime_path(runtime, "lock", path, sizeof(path)),
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	memset(out, 0, sizeof(*out));
+	if (fd >= 0) {
+		out->pid = pid_in(fd);
+		close(fd);
+	}
+	px_runtime_path(runtime, "connection.json", path, sizeof(path));
+	if (read_file(path, text, sizeof(text)) == 0)
+		json = px_json_parse(text);
+	engines = px_json_number(px_json_member(json, "engines"), 0);
+	out->engines = engines >= 0 && engines <= UINT32_MAX ? (uint32_t)engines : 0;
+	(void)px_json_string(px_json_member(json, "started"), out->started, sizeof(out->started));
+}
+
+int px_runtime_from_file(const char *path, struct px_runtime *out)
+{
+	char text[CONNECTION_BYTES_MAX], socket[128], profile[sizeof(out->profile)];
+	struct px_runtime found;
+	const char *json;
+	char *slash;
+	bool there;
+	int rc = read_file(path, text, sizeof(text));
+
+	if (rc < 0)
+		return rc;
+	json = px_json_parse(text);
+	slash = px_json_string(px_json_member(json, "socket"), socket, sizeof(socket)) ?
+			strrchr(socket, '/') :
+			NULL;
+	if (!px_json_member(json, "pxrun") || !slash || slash == socket || socket[0] != '/' ||
+	    !px_json_string(px_json_member(json, "profile"), profile, sizeof(profile)) ||
+	    !name_valid(profile))
+		return px_fail(PX_EINVAL, "%s is not a connection file of pxrun", path);
+	*slash = '\0';
+	slash = strrchr(socket, '/');
+	if (!slash || strcmp(slash + 1, profile))
+		return px_fail(PX_EINVAL, "%s names a socket outside of its profile's folder",
+			       path);
+	*slash = '\0';
+	rc = name_folder(socket, profile, &found);
+	if (rc == 0)
+		rc = check_folder(found.folder, &there);
+	if (rc == 0 && !there)
+		rc = px_fail(PX_ENOPOOL, "the pool of the connection file %s has stopped", path);
+	if (rc == 0)
+		*out = found;
+	return rc;
+}

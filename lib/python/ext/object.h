@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * object.h - what all types of the extension are made with: raising, making, asking.
+ */
+#ifndef PX_EXT_OBJECT_H
+#define PX_EXT_OBJECT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/* Raises the class that set_errors() gave the code, with this thread's last words. Always NULL. */
+PyObject *px_raise(int code);
+
+/* An object of a heap type, its fields zero; and what ends a tp_dealloc. */
+PyObject *px_make(PyObject *type);
+void px_unmake(PyObject *self);
+
+/*
+ * Calls of the supervisor, without the interpreter's lock: rc is set, and raised if it is an error.
+ */
+#define ASK(call)                                                                                  \
+	do {                                                                                       \
+		Py_BEGIN_ALLOW_THREADS                                                             \
+		rc = (call);                                                                       \
+		Py_END_ALLOW_THREADS                                                               \
+		if (rc < 0)                                                                        \
+			return px_raise(rc);                                                       \
+	} while (0)
+
+/* The module's function set_errors(): the exception class for each code. */
+PyObject *px_set_errors(PyObject *self, PyObject *mapping);
+/* Makes the class Error. */
+int px_add_errors(PyObject *module);
+
+#endif

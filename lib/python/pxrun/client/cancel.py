@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How requests are taken back, interrupted, and ended when their time is over."""
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import signal
+from typing import Any, Callable, Iterable
+
+from .. import error
+from . import completion
+
+#: Seconds that a request has to end after it was interrupted; then its engine is killed.
+GRACE = 2.0
+
+
+class TaskCancelled(error.TaskAborted, concurrent.futures.CancelledError):
+    """The request was cancelled, before it ran or while it did."""
+
+
+class Cancellable:
+    """The part of AsyncResult that stops requests."""
+
+    def abort(self: Any) -> None:
+        """Takes back what no engine has begun; what runs goes on, see cancel().
+
+        Raises
+        ------
+        RuntimeError
+            Everything is done already.
+        """
+        if self.ready():
+            raise RuntimeError("Can't abort: the request is done already")
+        for i in range(self._count):
+            self._result.abort(i)
+
+    def cancel(self: Any, grace: float | None = GRACE) -> bool:
+        """Stops the request, also where it runs.
+
+        What waits is taken back. What runs is interrupted: KeyboardInterrupt is raised in it, and in
+        no other request. If it has not ended after `grace` seconds its engine is killed, and what
+        the pool's restart policy says happens. get() raises `TaskAborted`, as soon as the engines
+        are free again.
+
+        Parameters
+        ----------
+        grace : float or None
+            Seconds; None: engines are never killed.
+
+        Returns
+        -------
+        bool
+            Whether there was something to stop.
+        """
+        return self._stop(lambda what: TaskCancelled(f"{what} was cancelled"), grace)
+
+    def cancelled(self: Any) -> bool:
+        """Whether cancel() has ended it."""
+        return self.ready() and isinstance(self._failure(), TaskCancelled)
+
+    def _stop(self: Any, reason: Callable[[str], Exception], grace: float | None) -> bool:
+        interrupted = []
+        stopped = False
+        self.ready()
+        for i in range(self._count):
+            source, there = self._lenders[i] if self._lenders else (self, i)
+            if source._stop_entry(there, reason):
+                stopped = True
+                if not self._result.done(i):
+                    interrupted.append(i)
+        if interrupted and grace is not None:
+            completion.of(self._client).after(grace, self, lambda: self._kill(interrupted))
+        return stopped
+
+    def _stop_entry(self: Any, i: int, reason: Callable[[str], Exception]) -> bool:
+        """Takes back or interrupts one entry; whether it was not done."""
+        if self._result.done(i):
+            return False
+        self._stopped[i] = reason  # before it is done: others may read it at once
+        if not self._result.abort(i):
+            with contextlib.suppress(error.EngineError):  # it died meanwhile, and the entry fails
+                self._result.interrupt(i)
+        return True
+
+    def _kill(self: Any, entries: Iterable[int]) -> None:
+        """Ends the engines that still work on these entries."""
+        for i in entries:
+            if not self._result.done(i) and self._result.running(i):
+                with contextlib.suppress(error.EngineError):  # it died meanwhile
+                    self._client._core.signal(self.targets[i], signal.SIGKILL)
+
+    def _expire_after(self: Any, seconds: float) -> None:
+        """Sets the request's own timeout, from now on."""
+        if not seconds > 0:
+            raise ValueError(f"a timeout is a number of seconds above 0, not {seconds!r}")
+
+        def late(what: str) -> Exception:
+            return error.TaskTimeout(f"{what} had not finished after {seconds:g} s, its timeout")
+
+        completion.of(self._client).after(seconds, self, lambda: self._stop(late, GRACE))

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Replies as the extension gives them, made into values and exceptions."""
+from __future__ import annotations
+
+import functools
+import pickle
+import re
+import types
+from typing import Any, Callable
+
+from .. import _pxrun
+from ..wire import pickling, values
+
+#: A value and None, or None and what went wrong.
+Outcome = tuple[Any, "BaseException | None"]
+
+
+def unpickle(body: bytes, buffers: list | None) -> Any:
+    """What a call returned."""
+    return pickling.loads(body, buffers or ())
+
+
+def engine_uuid(core: Any, engine: int) -> str:
+    """What names an engine of a pool among all engines there ever were; empty once the client is closed."""
+    import uuid
+
+    try:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{core.folder}/{core.supervisor_pid}/{engine}"))
+    except ConnectionError:
+        return ""
+
+
+def outcome_of(
+    code: int, body: Any, buffers: list | None, engine: int, core: Any, decode: Callable = unpickle, known: dict | None = None
+) -> Outcome:
+    """(value, None) or (None, exception) for a reply.
+
+    Parameters
+    ----------
+    code, body, buffers
+        As Result.reply() has them.
+    engine : int
+        The id of who answered.
+    core : _pxrun.Client
+        The client that asked.
+    decode : callable
+        Makes a value of a body and its buffers.
+    known : dict, optional
+        The names that the function saw here that was sent, see `names_seen_by`.
+    """
+    if code == 0:
+        try:
+            return decode(body, buffers), None
+        except Exception as e:
+            bad: Any = TypeError(f"the result of engine {engine} cannot be unpickled here: {type(e).__name__}: {e}")
+            bad.__cause__ = e
+            bad.engine_info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
+            return None, bad
+    from .. import error
+
+    info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
+    if code != _pxrun.EREMOTE:
+        return None, error.from_words(code, body, info)
+    ename, evalue, traceback, pickled, info["method"] = values.decode(body)
+    made = error.remote_error(ename, evalue, traceback, info, pickled)
+    if known is not None and ename == "NameError":
+        made.hint = _missing_name(evalue, known)
+    return None, made
+
+
+# --- names that the client has and an engine has not -------------------------
+
+
+def names_seen_by(f: Any) -> dict | None:
+    """The globals of a function that is sent by value; None for what the engine imports itself."""
+    for _ in range(10):  # partials of methods of …
+        if type(f) is types.FunctionType:
+            break
+        f = next((getattr(f, name) for name in ("func", "__func__", "__wrapped__", "f") if hasattr(f, name)), None)
+    else:
+        return None
+    if f is None or pickling._importable(f):
+        return None
+    return f.__globals__
+
+
+def _missing_name(evalue: str, known: dict) -> str:
+    """What to do about "name 'x' is not defined"; empty if the client does not have it either."""
+    found = re.match(r"(?:global |free )?(?:name|variable) '([^']+)' is not defined", evalue)
+    if found is None:
+        return ""
+    name = found[1]
+    if name not in known:
+        return ""
+    return f"({name!r} is defined here, but a function that is sent sees the engine's names. {_how_to_send(name, known[name])})"
+
+
+def _how_to_send(name: str, value: Any) -> str:
+    if isinstance(value, types.ModuleType):
+        if value.__name__ == name:
+            return f"Import it there: `with view.sync_imports(): import {name}`, or put @pxrun.require({name!r}) before the function"
+        return f"Import it there: view.execute('import {value.__name__} as {name}'), or import it inside the function"
+    home = getattr(value, "__module__", None)
+    if callable(value) and home not in (None, "__main__") and getattr(value, "__name__", None) == name:
+        return f"Import it there: `with view.sync_imports(): from {home} import {name}`, or send it: view.push({{{name!r}: {name}}})"
+    if callable(value) and getattr(value, "__name__", None) == name:
+        return f"Send it: view.push({{{name!r}: {name}}}), or put @pxrun.require({name}) before the function"
+    return f"Send it: view.push({{{name!r}: {name}}})"
+
+
+# --- execute() ---------------------------------------------------------------
+
+
+#: What frontends ask an object for, to show it.
+_FORMS = {
+    "_repr_html_": "text/html",
+    "_repr_markdown_": "text/markdown",
+    "_repr_latex_": "text/latex",
+    "_repr_svg_": "image/svg+xml",
+    "_repr_png_": "image/png",
+    "_repr_jpeg_": "image/jpeg",
+    "_repr_json_": "application/json",
+    "_repr_javascript_": "application/javascript",
+    "_repr_pdf_": "application/pdf",
+}
+
+
+class ExecuteReply:
+    """What executed code gave: the value of its last expression, and what it printed.
+
+    Attributes
+    ----------
+    engine_id : int
+    execution_count : int
+        How often this engine has executed code.
+    execute_result : dict or None
+        The last expression's value as ``{"data": {mime type: …}, "metadata": {}}``; None with
+        ``silent=True``.
+    stdout, stderr, outputs, …
+        All other keys of the metadata.
+    """
+
+    def __init__(self, engine_id: int, count: int, text: str | None, data: dict, metadata: dict, read: Callable[[], dict]) -> None:
+        self.engine_id = engine_id
+        self.execution_count = count
+        if text is not None:
+            data = {"text/plain": text, **data}
+        self.execute_result: dict[str, Any] | None = {"data": data, "metadata": metadata, "execution_count": count} if data else None
+        self._read = read
+
+    @property
+    def text(self) -> str | None:
+        """The value as text, None if there is none."""
+        return self.data.get("text/plain", "") if self.execute_result else None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The value's forms by MIME type."""
+        return self.execute_result["data"] if self.execute_result else {}
+
+    def _form(self, mime: str) -> Any:
+        """A form of the value, with its metadata if it has some; None if there is none."""
+        if mime not in self.data:
+            return None
+        about = self.execute_result["metadata"].get(mime)  # type: ignore[index]
+        return self.data[mime] if about is None else (self.data[mime], about)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _FORMS:
+            return functools.partial(self._form, _FORMS[name])
+        found = {} if name.startswith("_") else self._read()
+        if name not in found:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return found[name]
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key) if key in ("execution_count", "execute_result", "engine_id") else self._read()[key]
+
+    def __repr__(self) -> str:
+        text = self.text or ""
+        if len(text) > 32:
+            text = text[:29] + "..."
+        return f"<ExecuteReply[{self.execution_count}]: {text}>"
+
+    def pretty(self) -> str:
+        """As a prompt shows it: ``Out[engine:count]: value``."""
+        text = self.text or ""
+        return f"Out[{self.engine_id}:{self.execution_count}]: {'' if chr(10) not in text else chr(10)}{text}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self.pretty() if self.execute_result else "")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        if not self.execute_result:
+            return {"text/plain": ""}, {}
+        return {**self.data, "text/plain": self.pretty()}, self.execute_result["metadata"]
+
+
+def execute_reply(body: bytes, engine: int, read: Callable[[], dict]) -> ExecuteReply:
+    """What an engine says of executed code: its count, the value's text, and a pickle of (data, metadata) if it is more than text."""
+    count, text, *rich = values.decode(body)
+    data, metadata = pickle.loads(rich[0]) if rich and rich[0] else ({}, {})
+    return ExecuteReply(engine, count, text, data, metadata, read)

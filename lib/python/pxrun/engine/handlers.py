@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an engine does with each kind of request: the Python half of the C loop.
+
+The C loop (``_pxrun.serve``) takes requests and sends replies; here is what is easier
+said in Python: running code, calling functions, describing what went wrong.
+"""
+from __future__ import annotations
+
+import ast
+import importlib
+import linecache
+import os
+import pickle
+import sys
+import traceback
+
+from ..wire import failure, pickling, values
+from . import calls, shell
+
+#: Results that need nothing of the pickler, and are frequent.
+_PLAIN = {bool, int, float, complex, str}
+#: So many requests back, tracebacks can show lines of executed code.
+_SOURCES_KEPT = 10000
+
+
+def _awaits(tree):
+    """Whether code waits for coroutines outside of any function."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            todo += ast.iter_child_nodes(node)
+    return False
+
+
+# --- one engine's namespace, and what can be done in it ---------------------
+
+
+class Handlers:
+    """What ``_pxrun.serve`` calls for each kind of request."""
+
+    def __init__(self, engine_id: int, namespace: dict) -> None:
+        self.engine_id = engine_id
+        self.namespace = namespace
+        self.count = 0
+        self.functions: dict = {}
+        self.loads = pickle.loads
+        self.none = pickling.NONE
+        self.pull = calls.pull
+
+    def unreadable(self, error):
+        """Raises what the client is to hear of a call that could not be unpickled."""
+        if not isinstance(error, Exception) or isinstance(error, (ImportError, AttributeError, MemoryError)):
+            raise error
+        raise TypeError(f"the engine cannot unpickle the call: {type(error).__name__}: {error}") from error
+
+    def dumps(self, result):
+        """The pickle of a result, and its buffers."""
+        if type(result) in _PLAIN:
+            return pickle.dumps(result, 5), None
+        try:
+            return pickling.dumps_result(result)
+        except Exception as error:
+            kind = type(result).__name__
+            raise TypeError(f"the result, of type {kind}, cannot be sent: {type(error).__name__}: {error}") from error
+
+    def execute(self, code, silent):
+        """EXECUTE: code as at a prompt; the reply's body, with the repr of a last expression's value."""
+        self.count += 1
+        name = f"<pxrun-{self.count}>"
+        # so that tracebacks can show the line; they count on its end
+        linecache.cache[name] = (len(code), None, [line + "\n" for line in code.split("\n")], name)
+        linecache.cache.pop(f"<pxrun-{self.count - _SOURCES_KEPT}>", None)
+        with shell.events(code, silent):
+            shown = self.run_code(code, name)
+        if shown is None or silent:
+            return values.encode([self.count, None])
+        rich = shell.rich(shown)
+        return values.encode([self.count, repr(shown)] + [rich] * (rich is not None))
+
+    def run_code(self, code, name):
+        tree = self.parse(code, name)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        self.evaluate(tree, name, "exec")
+        if last is None:
+            return None
+        value = self.evaluate(ast.Expression(last.value), name, "eval")
+        if value is not None:
+            self.namespace["_"] = value
+        return value
+
+    def parse(self, code, name):
+        """The tree of code that may be IPython's."""
+        # compile() hands on the __future__ of the file that calls it, unless told not to
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        try:
+            return compile(code, name, "exec", flags, dont_inherit=True)
+        except SyntaxError:
+            translated = shell.translate(code)
+            if translated is None:
+                raise
+            return compile(translated, name, "exec", flags, dont_inherit=True)
+
+    def evaluate(self, tree, name, mode):
+        waits = _awaits(tree)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if waits else 0
+        value = eval(compile(tree, name, mode, flags, dont_inherit=True), self.namespace)
+        if waits:
+            import asyncio
+
+            return asyncio.run(value)
+        return value
+
+    def resolve(self, name):
+        """The callable that a C program means by "module:function", or by a name here."""
+        module, colon, path = name.rpartition(":")
+        if not colon:
+            return eval(name, self.namespace)
+        found = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+        self.functions[name] = found
+        return found
+
+    def push(self, name, value):
+        calls.push({name: value})
+
+    def failure(self, error, method):
+        """The body of a PX_EREMOTE reply: ename, evalue, traceback, pickle, method."""
+        return values.encode([*failure.describe(error), method])
+
+    def forked(self, error):
+        """Ends a child that user code forked, when it comes back from the request, as a script would end."""
+        code = 0
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        elif error is not None:
+            code = 1
+            traceback.print_exception(error)
+        try:
+            self.flush()
+        finally:
+            os._exit(code & 0xFF)
+
+    def flush(self):
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    def to_array(self, buffer, code, bits, shape):
+        """A tensor of a C program as an array over the memory it came in."""
+        import numpy
+
+        kind = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}[code]
+        return numpy.ndarray(shape, f"{kind}{bits // 8}", buffer)
+
+    def from_array(self, value):
+        """(memory, code, bits, shape) of what is an array, another value for a numpy scalar, else None."""
+        numpy = sys.modules.get("numpy")
+        if numpy and isinstance(value, numpy.generic):
+            plain = value.item()
+            return None if isinstance(plain, numpy.generic) else plain
+        if numpy and isinstance(value, numpy.ndarray):
+            array = numpy.asarray(value, order="C")
+            memory, kind, itemsize = array.reshape(-1).view("u1"), array.dtype.kind, array.dtype.itemsize
+            code = _DLPACK_CODES.get(kind) if array.dtype.isnative else None
+        else:
+            try:
+                array = memory = memoryview(value)
+            except TypeError:
+                return None
+            code = _DLPACK_CODES.get(_FORMATS.get(array.format, "")) if array.c_contiguous else None
+            itemsize = array.itemsize
+        return None if code is None or itemsize > 16 else (memory, code, itemsize * 8, tuple(array.shape))
+
+
+#: numpy's kinds in DLPack's numbers, and the struct module's letters in numpy's kinds.
+_DLPACK_CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
+_FORMATS = {**dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u"), **dict.fromkeys("efd", "f"), "?": "b"}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program that a pool's supervisor starts: the template, which forks, and what it forks, the engines."""
+from __future__ import annotations
+
+import builtins
+import contextlib
+import faulthandler
+import gc
+import importlib
+import os
+import signal
+import sys
+import types
+
+from .. import _pxrun
+from . import shell
+from .handlers import Handlers
+
+#: Preloaded without being asked for: no word is lost if they are not there.
+_CUSTOMARY = {"numpy", "cloudpickle"}
+
+
+# --- becoming an engine -----------------------------------------------------
+
+
+def _no_input(prompt=""):
+    raise EOFError("engines have no standard input: push what the code needs")
+
+
+def _reseed():
+    """A fork copies random states; every engine needs its own. Importing draws a fresh one."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
+
+
+def _main_module():
+    """A fresh __main__, whose dictionary is the engine's namespace."""
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    return main.__dict__
+
+
+def _be_engine(birth, segment, log):
+    engine_id, slot, epoch, _generation, control, out, err = birth
+    crash = _pxrun.crash_fd(segment, slot)
+    if crash >= 0:
+        faulthandler.enable(crash, all_threads=False)
+    _reseed()
+    builtins.input = _no_input
+    sys.argv[:] = [""]
+    sys.stdin = sys.__stdin__ = open(os.devnull)
+    sys.stdout = sys.__stdout__ = _stream(1)
+    sys.stderr = sys.__stderr__ = _stream(2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.register_at_fork(after_in_child=lambda: _forget_engine(control))
+    _share_arrays()
+    handlers = Handlers(engine_id, _main_module())
+    shell.offer(handlers.namespace)
+    code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
+    try:
+        handlers.flush()
+    finally:
+        os._exit(0 if code == 0 else 1)
+
+
+def _share_arrays():
+    """Large numpy arrays lie in shared memory from the start, so that results need not be copied there."""
+    if "pxrun._numpy" in sys.modules:
+        sys.modules["pxrun._numpy"].install()
+
+
+def _stream(fd):
+    """Text on a descriptor, by lines: what is printed can be seen while the request runs."""
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _forget_engine(control):
+    """In a child that user code forked: it is no engine, and its crash is not the engine's."""
+    faulthandler.disable()
+    os.close(control)
+
+
+# --- the program ------------------------------------------------------------
+
+
+def _preload(names):
+    """Imports modules for all engines to share."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            if name not in _CUSTOMARY:
+                print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
+    if "numpy" in sys.modules:
+        with contextlib.suppress(ImportError):  # built for another numpy, or not at all
+            importlib.import_module("pxrun._numpy")
+
+
+def _reason_not_to_fork():
+    """Why this process must not be forked, None if it may be."""
+    threads = len(os.listdir("/proc/self/task"))
+    if threads == 1:
+        return None
+    return f"a preloaded module has started threads ({threads} run): engines are started one by one instead"
+
+
+def _options(argv):
+    """Arguments as the supervisor gives them: ``--name value``, and two flags."""
+    options = {"preload": "", "sys-path": ""}
+    words = iter(argv)
+    for word in words:
+        if word in ("--template", "--engine"):
+            options["mode"] = word[2:]
+        elif word.startswith("--"):
+            options[word[2:]] = next(words, "")
+        else:
+            raise SystemExit(f"pxrun.engine: what is {word!r}? The supervisor starts engines; people use pxrun(1)")
+    if "mode" not in options:
+        raise SystemExit("pxrun.engine is started by a pool's supervisor; to start a pool use pxrun(1) or pxrun.Cluster")
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """The template of a pool (``--template``), or one engine (``--engine``)."""
+    options = _options(argv)
+    control, segment, log = int(options.get("control", 3)), 4, 5
+    descriptors = [control, segment, log] + [6, 7] * (options["mode"] == "engine")
+    for fd in descriptors:
+        os.set_inheritable(fd, False)
+    sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
+    # imports leave next to no garbage, and looking for it costs a tenth of their time
+    gc.disable()
+    _preload(filter(None, options["preload"].split(",")))
+    if options["mode"] == "engine":
+        birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, 6, 7
+        _pxrun.settle(os.getppid())
+        gc.enable()
+        _be_engine(birth, segment, log)
+    # what a module printed would be printed again by each engine
+    sys.stdout.flush()
+    gc.freeze()
+    born = _pxrun.template(control, segment, _reason_not_to_fork())
+    if born is not None:
+        gc.enable()
+        _be_engine(born, segment, log)
+    return 0

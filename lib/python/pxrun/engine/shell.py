@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""IPython's shell in an engine, made when code first needs it.
+
+Plain Python runs without it. Magics, ``!command``, ``name?``, what is displayed and the
+figures of ``%matplotlib inline`` are IPython's, on the same namespace.
+"""
+from __future__ import annotations
+
+import builtins
+import contextlib
+import importlib.machinery
+import pickle
+import sys
+import traceback
+import types
+from typing import Any, Iterator
+
+from .. import _pxrun
+from ..datapub import DISPLAY
+
+#: What all of IPython asks for its shell.
+_HOME = "IPython.core.interactiveshell"
+
+_namespace: dict = {}
+_shell: Any = None
+
+
+def offer(namespace: dict) -> None:
+    """In an engine: lets code have the shell, by its names or through IPython, without importing it yet."""
+    global _namespace
+    _namespace = namespace
+    builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
+    builtins.display = display  # type: ignore[attr-defined]
+    if _HOME in sys.modules:
+        _stand_in(sys.modules[_HOME])
+    else:
+        sys.meta_path.insert(0, _Watcher())  # type: ignore[arg-type]
+
+
+def get_ipython() -> Any:
+    """IPython's shell in this engine; NameError, as without IPython, if it is not installed."""
+    try:
+        return get()
+    except ImportError:
+        raise NameError("name 'get_ipython' is not defined: IPython is not installed on the engine") from None
+
+
+def display(*objects: Any, **options: Any) -> Any:
+    """IPython's display(): the client shows the objects."""
+    get_ipython()
+    from IPython.display import display
+
+    return display(*objects, **options)
+
+
+def get() -> Any:
+    """The shell of this engine; ImportError if there is no IPython."""
+    global _shell
+    if _shell is None:
+        from IPython.core.interactiveshell import InteractiveShell
+
+        if "initialized" in vars(InteractiveShell):  # _stand_in()
+            del InteractiveShell.initialized
+        _shell = _make()
+    return _shell
+
+
+def _make() -> Any:
+    from IPython.core.displaypub import DisplayPublisher
+    from IPython.core.error import UsageError
+    from IPython.core.interactiveshell import InteractiveShell
+
+    class Publisher(DisplayPublisher):
+        """What is displayed goes to the client of the request."""
+
+        def publish(self, data: dict, metadata: dict | None = None, *args: Any, **kwargs: Any) -> None:
+            _pxrun.publish(DISPLAY, pickle.dumps((data, metadata or {}), 5))
+
+    class Shell(InteractiveShell):
+        display_pub_class = Publisher  # type: ignore[assignment]
+        system = InteractiveShell.system_raw  # its output goes where the engine's goes
+
+        def init_history(self) -> None:
+            """Engines keep none: they would share one file."""
+            from IPython.core.history import HistoryManager
+
+            self.history_manager = HistoryManager(shell=self, parent=self, enabled=False)
+
+        def init_io(self) -> None:
+            """Colours are for terminals."""
+            super().init_io()
+            self.colors = "NoColor"
+
+        def enable_gui(self, gui: str | None = None) -> None:
+            if gui not in (None, "inline"):
+                raise UsageError(f"engines have no event loop for {gui!r}: use %matplotlib inline")
+
+    Shell.display_pub_class.default_value = Publisher
+    return Shell.instance(user_module=sys.modules["__main__"], user_ns=_namespace)
+
+
+class _Watcher:
+    """A finder on sys.meta_path, which sees IPython's shell being imported."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != _HOME:
+            return None
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def exec_module(module: types.ModuleType) -> None:
+            run(module)
+            _stand_in(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[assignment]
+        return spec
+
+
+def _stand_in(module: Any) -> None:
+    """Has IPython's question whether there is a shell answered by making it.
+
+    Otherwise what a function displays with ``from IPython.display import display`` would
+    be printed as text.
+    """
+
+    def initialized(cls: Any) -> bool:
+        get()  # takes this function away
+        return cls.initialized()
+
+    module.InteractiveShell.initialized = classmethod(initialized)
+
+
+def translate(code: str) -> str | None:
+    """IPython's syntax as plain Python; None if it is nothing of IPython's either."""
+    try:
+        shell = get()
+    except ImportError:
+        if code.lstrip().startswith(("%", "!", "?")) or code.rstrip().endswith("?"):
+            raise ImportError("magics, !commands and ? need IPython on the engine: install the package ipython there") from None
+        return None
+    translated = shell.transform_cell(code)
+    return None if translated == code or translated == code + "\n" else translated
+
+
+@contextlib.contextmanager
+def events(code: str, silent: bool) -> Iterator[None]:
+    """In a with statement: calls what was registered for before and after a cell; one of them shows inline figures."""
+    about = types.SimpleNamespace(raw_cell=code, silent=silent, store_history=False, shell_futures=True, cell_id=None)
+    try:
+        _trigger("pre", silent, about)
+        yield
+    finally:
+        _trigger("post", silent, types.SimpleNamespace(info=about))
+
+
+def _trigger(when: str, silent: bool, about: types.SimpleNamespace) -> None:
+    if _shell is None:
+        return
+    _call_all(when + "_execute")
+    if not silent:
+        _call_all(when + "_run_cell", about)
+
+
+def _call_all(event: str, *args: Any) -> None:
+    # not events.trigger(): it takes a KeyboardInterrupt for a callback's failure, and the request would go on
+    for callback in list(_shell.events.callbacks[event]):
+        try:
+            callback(*args)
+        except Exception:
+            print(f"pxrun: {callback!r}, called for {event}, failed:", file=sys.stderr)
+            traceback.print_exc()
+
+
+def rich(value: Any) -> bytes | None:
+    """A pickle of a value's forms by MIME type and their metadata; None if it has only text."""
+    if _shell is None and not any(name.startswith("_repr_") for name in dir(type(value))):
+        return None
+    try:
+        data, metadata = get().display_formatter.format(value)
+    except ImportError:
+        return None
+    return pickle.dumps((data, metadata), 5)

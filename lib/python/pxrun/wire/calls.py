@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Calls as bytes, and words for those that cannot be."""
+from __future__ import annotations
+
+from typing import Any
+
+from .. import serialize
+from . import pickling
+
+
+def name_of(f: Any) -> str:
+    return getattr(f, "__name__", None) or type(f).__name__
+
+
+def dumps(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
+    """The pickle of a call and its buffers; TypeError in words for what cannot be sent."""
+    if not callable(f) and type(f) not in (serialize.Reference, serialize.PrePickled):
+        raise TypeError(f"f must be callable, and {f!r} is not")
+    try:
+        plain = pickling.dumps_plainly(f, args, kwargs)
+        if plain is not None:
+            return plain
+        if type(f) is serialize.Reference or serialize.holds(args, kwargs):
+            return pickling.dumps((serialize.call_resolved, (f, args, kwargs), {}))
+        return pickling.dumps((f, args, kwargs))
+    except Exception as e:
+        raise TypeError(f"{_culprit(f, args, kwargs)} cannot be sent: {type(e).__name__}: {e}") from e
+
+
+def _culprit(f: Any, args: tuple, kwargs: dict) -> str:
+    """Which part of a call cannot be pickled, in words."""
+    parts = [(f"the function {name_of(f)}", f)]
+    parts += [(f"argument {i + 1} of {name_of(f)}", a) for i, a in enumerate(args)]
+    parts += [(f"argument {k!r} of {name_of(f)}", a) for k, a in kwargs.items()]
+    for what, part in parts:
+        try:
+            pickling.dumps(part)
+        except Exception:
+            return f"{what}, of type {type(part).__name__},"
+    return f"the call of {name_of(f)}"

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an engine tells of an exception: words, and the exception itself where it can be pickled.
+
+Nothing here may raise, whatever the exception's own methods do.
+"""
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Iterator
+
+from . import pickling
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+#: Characters: more than anybody reads, less than anybody waits for.
+_SHOWN = 64 * 1024
+
+
+def describe(error: BaseException) -> tuple[str, str, str, bytes]:
+    """(ename, evalue, traceback, pickle); the pickle is empty where there can be none."""
+    errors = sys.modules.get("pxrun.error")
+    if errors and isinstance(error, errors.RemoteError) and error.ename:
+        # an engine that is itself a client: what its own engine raised is what went wrong
+        return error.ename, error.evalue, _text(error, error.ename, error.evalue), error._pickled
+    ename = type(error).__name__
+    try:
+        evalue = str.__str__(str(error))
+    except BaseException as second:
+        evalue = f"<str() of the {ename} raised {type(second).__name__}>"
+    return ename, evalue, _text(error, ename, evalue), _pickled(error)
+
+
+def cut(text: str) -> str:
+    """The beginning and the end of what is too long to be shown."""
+    if len(text) <= _SHOWN:
+        return text
+    half = _SHOWN // 2
+    return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+
+
+def _text(error: BaseException, ename: str, evalue: str) -> str:
+    try:
+        return cut("".join(_format(error)))
+    except BaseException as second:
+        return f"{ename}: {evalue}\n(the traceback cannot be shown: {type(second).__name__})\n"
+
+
+def _format(error: BaseException) -> Iterator[str]:
+    """The traceback without the frames of our own machinery."""
+    trace = traceback.TracebackException.from_exception(error)
+    seen = set()
+    todo = [trace]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.stack[:] = [f for f in one.stack if not f.filename.startswith(_HERE)]
+        todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+    return trace.format()
+
+
+def _pickled(error: BaseException) -> bytes:
+    """The exception as a pickle that can be read again, or nothing."""
+    try:
+        body, buffers = pickling.dumps(error.with_traceback(None), in_band=True)
+        if buffers or type(pickling.loads(body)) is not type(error):
+            return b""
+        return body
+    except BaseException:
+        return b""

@@ -1,0 +1,589 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Objects to bytes and buffers, and back.
+
+Pickle protocol 5, with two differences. Functions that the engine cannot import
+(those of ``__main__``, lambdas, nested ones) are sent by value, and their globals are
+the namespace of the engine that runs them. Large buffers stay out of the stream: they
+travel in shared memory, copied once however many engines get them.
+
+Whatever plain pickle cannot do (classes of ``__main__``, modules, cells …) is done by
+cloudpickle, which is imported only then.
+"""
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+import marshal
+import pickle
+import sys
+import types
+import weakref
+from typing import Any, Sequence
+
+from .._pxrun import BUFFERS_MAX, Buffer, Region
+
+#: Shorter buffers are copied into the stream: a lease costs more.
+OUT_OF_BAND = 16 * 1024
+#: bytes and bytearray, which pickle would otherwise copy twice.
+BYTES_OUT_OF_BAND = 64 * 1024
+
+NONE = pickle.dumps(None, 5)
+
+
+class _NeedsCloudpickle(Exception):
+    """Something that the fast pickler does not know."""
+
+
+# --- functions by value -----------------------------------------------------
+
+# Marshalled code by id, beside the code that keeps the id: marshalling costs more than
+# everything else about a small function.
+_marshalled: dict[int, tuple[types.CodeType, bytes]] = {}
+_codes: dict[bytes, types.CodeType] = {}
+_CACHE_MAX = 4096
+
+
+def _code_bytes(code: types.CodeType) -> bytes:
+    found = _marshalled.get(id(code))
+    if found is not None:
+        return found[1]
+    if len(_marshalled) >= _CACHE_MAX:
+        _marshalled.clear()
+    data = marshal.dumps(code)
+    _marshalled[id(code)] = code, data
+    return data
+
+
+def _code(data: bytes) -> types.CodeType:
+    code = _codes.get(data)
+    if code is None:
+        if len(_codes) >= _CACHE_MAX:
+            _codes.clear()
+        code = _codes[data] = marshal.loads(data)
+    return code
+
+
+_MAIN = {"__main__", "__mp_main__"}
+
+
+def _home(function: types.FunctionType) -> str | None:
+    """The module whose globals a function uses; None: those of the script, so the engine's namespace there."""
+    name = function.__globals__.get("__name__")
+    # a wrapper has the __module__ of what it wraps, and globals of its own
+    if name in _MAIN or (function.__module__ in _MAIN and "__wrapped__" not in function.__dict__):
+        return None
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if module is None or module.__dict__ is not function.__globals__:
+        raise _NeedsCloudpickle  # globals of their own, as namedtuple's methods have: they go along
+    return name
+
+
+def _globals(home: str | None) -> dict:
+    """Where there is no such module, the engine's namespace has to do."""
+    if home is not None:
+        module = sys.modules.get(home)
+        if module is not None:
+            return module.__dict__
+        try:
+            return importlib.import_module(home).__dict__
+        except ImportError:
+            pass
+    return sys.modules["__main__"].__dict__
+
+
+def _function(data: bytes, free: int, home: str | None) -> types.FunctionType:
+    """A bare function."""
+    closure = tuple(types.CellType() for _ in range(free)) or None
+    return types.FunctionType(_code(data), _globals(home), None, None, closure)
+
+
+def _function_state(function: types.FunctionType, state: tuple) -> None:
+    """The rest of a function; apart from its making, so that it may refer to itself."""
+    module, name, qualname, doc, defaults, kwdefaults, annotations, attributes, cells = state
+    function.__module__ = module
+    function.__name__ = name
+    function.__qualname__ = qualname
+    function.__doc__ = doc
+    function.__defaults__ = defaults
+    function.__kwdefaults__ = kwdefaults
+    if annotations:
+        function.__annotations__ = annotations
+    if attributes:
+        function.__dict__.update(attributes)
+    for cell, content in zip(function.__closure__ or (), cells):
+        if content:
+            cell.cell_contents = content[0]
+
+
+def _plain_function(data: bytes, name: str, home: str | None) -> types.FunctionType:
+    """A function that has nothing but its code and its name: most lambdas."""
+    return types.FunctionType(_code(data), _globals(home), name)
+
+
+def _cell(cell: types.CellType) -> tuple:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # not filled yet
+        return ()
+
+
+def _reduce_function(function: types.FunctionType) -> tuple:
+    data = _code_bytes(function.__code__)
+    closure = function.__closure__
+    if (
+        closure is None
+        and function.__defaults__ is None
+        and function.__kwdefaults__ is None
+        and not function.__dict__
+        and function.__module__ == function.__globals__.get("__name__")
+        and not function.__annotations__
+        and function.__qualname__ == function.__code__.co_qualname
+    ):
+        return _plain_function, (data, function.__name__, _home(function))
+    state = (
+        function.__module__,
+        function.__name__,
+        function.__qualname__,
+        function.__doc__,
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__annotations__,
+        function.__dict__,
+        [_cell(cell) for cell in closure or ()],
+    )
+    return _function, (data, len(closure or ()), _home(function)), state, None, None, _function_state
+
+
+def _importable(obj: Any) -> bool:
+    """Whether the engine finds the very same object by its module and name."""
+    module = getattr(obj, "__module__", None)
+    if module is None or module in _MAIN:
+        return False
+    found = sys.modules.get(module)
+    if found is None:
+        return False
+    try:
+        for part in obj.__qualname__.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        return False
+    return found is obj
+
+
+# --- calls with plain arguments ---------------------------------------------
+
+#: Values in which no function, class or buffer can hide: plain pickle does for them.
+_PLAIN = {int, float, bool, complex, str, type(None)}
+
+
+class _ByValue:
+    """Stands for a plain function in a plain pickle."""
+
+    __slots__ = ("made_of",)
+
+    def __init__(self, made_of: tuple) -> None:
+        self.made_of = made_of
+
+    def __reduce__(self) -> tuple:
+        return _plain_function, self.made_of
+
+
+def _sendable(f: Any) -> Any:
+    """The function itself or what stands for it in a plain pickle; None if neither will do."""
+    home, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
+    module = sys.modules.get(home) if home and name else None
+    if module is not None and module.__name__ != "__main__" and module.__dict__.get(str(name)) is f:
+        return f
+    if type(f) is types.FunctionType and not _importable(f):
+        try:
+            reduced = _reduce_function(f)
+        except _NeedsCloudpickle:
+            return None
+        if reduced[0] is _plain_function:
+            return _ByValue(reduced[1])
+    return None
+
+
+class Live:
+    """Memory that is sent as it is, whatever its size."""
+
+    __slots__ = ("memory",)
+
+    def __init__(self, memory: memoryview) -> None:
+        self.memory = memory
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        return memoryview, (pickle.PickleBuffer(self.memory),)
+
+
+def live_under(array: Any) -> Any:
+    """The live Region that a numpy array lies in, else None."""
+    base = array.base
+    while base is not None and type(base) is not Region:
+        base = getattr(base, "base", None)
+    return base if base is not None and base.live else None
+
+
+#: What pickles everything instead of this module's picklers, after use(); None: they do.
+_other: Any = None
+
+
+def use(name: str) -> None:
+    """Has 'cloudpickle' or 'dill' pickle everything in this process, or 'pickle': again this module."""
+    global _other
+    if name == "pickle":
+        _other = None
+    elif name in ("cloudpickle", "dill"):
+        _other = importlib.import_module(name)
+    else:
+        raise ValueError(f"a serializer is 'pickle', 'cloudpickle' or 'dill', not {name!r}")
+
+
+def _dumps_by_other(obj: Any, in_band: bool) -> tuple[bytes, list | None]:
+    buffers = _Buffers(in_band)
+    if _other.__name__ == "dill":
+        return _other.dumps(obj, 4), None  # dill knows no buffers
+    return _other.dumps(obj, 5, buffer_callback=buffers), buffers.found or None
+
+
+class _Array:
+    """Stands for an array in a plain pickle: made and read in half the time that numpy's own way takes."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __reduce__(self) -> tuple:
+        array = self.array
+        return type(array), (array.shape, array.dtype.str, pickle.PickleBuffer(array))
+
+
+def _is_plain_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not numpy.ndarray or value.dtype.kind not in "biufc" or not value.size:
+        return False
+    flags = value.flags
+    return flags.c_contiguous and flags.writeable and live_under(value) is None
+
+
+#: Says that plain pickle will not do.
+_NOT = object()
+
+
+def _plain(value: Any, made: dict[int, Any]) -> Any:
+    """A value for a plain pickle, or _NOT; what stands in two places still does."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if id(value) in made:
+        return made[id(value)]
+    if kind is dict:
+        new = made[id(value)] = {}
+        for key, item in value.items():
+            item = _plain(item, made)
+            if item is _NOT or type(key) not in _PLAIN:
+                return _NOT
+            new[key] = item
+        return new
+    if _is_plain_array(value):
+        made[id(value)] = stands = _Array(value)
+        return stands
+    return _NOT
+
+
+def dumps_plainly(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None] | None:
+    """As dumps() of (f, args, kwargs), where plain pickle does it right, as for most calls; else None."""
+    if _other is not None:
+        return None
+    if not kwargs and _PLAIN.issuperset(map(type, args)):
+        sent = _sendable(f)
+        return None if sent is None else (pickle.dumps((sent, args, kwargs), 5), None)
+    made: dict[int, Any] = {}
+    plain_args = [_plain(arg, made) for arg in args]
+    plain_kwargs = _plain(kwargs, made) if kwargs else kwargs
+    if _NOT in plain_args or plain_kwargs is _NOT:
+        return None
+    sent = _sendable(f)
+    if sent is None:
+        return None
+    call = sent, tuple(plain_args), plain_kwargs
+    if not made:
+        return pickle.dumps(call, 5), None
+    buffers = _Buffers(False)
+    return pickle.dumps(call, 5, buffer_callback=buffers), buffers.found or None
+
+
+# --- the two picklers -------------------------------------------------------
+
+
+def _is_live(memory: Any) -> bool:
+    """Whether memory is what a `Live` lends."""
+    while type(memory) is memoryview:
+        memory = memory.obj
+    return type(memory) is Region and memory.live
+
+
+class _Buffers:
+    """What a pickler does with out-of-band buffers."""
+
+    def __init__(self, in_band: bool) -> None:
+        self.found: list = []
+        self.in_band = in_band
+
+    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+        if self.in_band or len(self.found) >= BUFFERS_MAX:
+            return True
+        memory = buffer.raw()
+        if memory.nbytes < OUT_OF_BAND and not _is_live(memory):
+            return True
+        self.found.append(buffer)
+        return False
+
+
+def _reduce(obj: Any) -> Any:
+    """What both picklers do differently from pickle; NotImplemented for all else."""
+    kind = type(obj)
+    if kind is types.FunctionType:
+        return NotImplemented if _importable(obj) else _reduce_function(obj)
+    if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+        return _reduce_array(obj)
+    if kind is _CACHED:
+        return NotImplemented if _importable(obj) else (_cached, (obj.__wrapped__, obj.cache_parameters()))
+    if kind.__module__ == "dataclasses":
+        return _dataclass_words().get(id(obj), NotImplemented)
+    if kind.__module__ == "torch" and kind.__name__ == "Tensor":
+        from . import tensors
+
+        return tensors.reduce(obj)
+    return NotImplemented
+
+
+_CACHED = type(functools.lru_cache(len))
+
+
+def _cached(function: Any, parameters: dict) -> Any:
+    """What ``functools.lru_cache`` makes of a function, with nothing in it yet."""
+    return functools.lru_cache(**parameters)(function)
+
+
+@functools.cache
+def _dataclass_words() -> dict[int, str]:
+    """Names of what dataclasses compares by identity, as MISSING."""
+    import dataclasses
+
+    return {id(value): name for name, value in vars(dataclasses).items() if type(value).__module__ == "dataclasses"}
+
+
+def _reduce_array(array: Any) -> Any:
+    """An array with gaps is made contiguous: numpy would copy it twice, and change its byte order."""
+    if array.size and live_under(array) is not None:
+        if _returning:
+            return array.copy(order="K").__reduce_ex__(5)
+        from .. import arrays
+
+        return arrays.reduce_live(array)
+    flags = array.flags
+    contiguous = flags.c_contiguous or flags.f_contiguous
+    if array.dtype.hasobject:
+        return NotImplemented
+    if array.dtype.kind in "mM":
+        return _of_dtype, (array.view("i8"), array.dtype.str)  # such arrays export no buffers
+    if contiguous and array.nbytes < OUT_OF_BAND:
+        return NotImplemented
+    if not flags.writeable and contiguous:
+        order = "C" if flags.c_contiguous else "F"
+        return _writable, (pickle.PickleBuffer(array), array.shape, array.dtype, order)
+    if contiguous:
+        return NotImplemented
+    return array.copy(order="C").__reduce_ex__(5)
+
+
+def _writable(memory: Any, shape: tuple, dtype: Any, order: Any) -> Any:
+    """An array over what pickle made read-only, though it is nobody else's."""
+    import numpy
+
+    while type(memory) is memoryview:
+        memory = memory.obj
+    if type(memory) is not Buffer:
+        memory = bytearray(memory)
+    return numpy.ndarray(shape, dtype, memory, order=order)
+
+
+def _of_dtype(array: Any, dtype: Any) -> Any:
+    return array.view(dtype)
+
+
+class _Fast(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is types.FunctionType:
+            return NotImplemented if _importable(obj) else _reduce_function(obj)
+        if issubclass(kind, type):
+            if _importable(obj) or obj.__module__ == "builtins":
+                return NotImplemented
+            raise _NeedsCloudpickle
+        if kind is types.ModuleType or kind is types.CellType or kind is types.CodeType:
+            raise _NeedsCloudpickle
+        return _reduce(obj)
+
+
+# Classes that were sent by value, by their id: those that are of this process, and those that are not.
+_own: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+_foreign: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+
+
+def _sent_class(cls: type, reduced: tuple) -> tuple:
+    """What cloudpickle makes of a class, such that it changes nothing where the class comes from."""
+    make, args, state, _, _, set_state = reduced
+    if _foreign.get(id(cls)) is not cls:
+        _own[id(cls)] = cls
+    typing = sys.modules.get("typing")
+    if typing and typing.NamedTuple in getattr(cls, "__orig_bases__", ()):
+        args = (*args[:2], cls.__bases__, *args[3:])  # that base can only be used in a class statement
+    return make, args, (set_state, state), None, None, _class_state
+
+
+def _class_state(cls: type, state: tuple) -> None:
+    if _own.get(id(cls)) is not cls:
+        _foreign[id(cls)] = cls
+        set_state, attributes = state
+        set_state(cls, attributes)
+
+
+_thorough: Any = None
+
+
+def _thorough_pickler() -> Any:
+    """cloudpickle's pickler with our functions; made when it is first needed."""
+    global _thorough
+    if _thorough is None:
+        try:
+            import cloudpickle
+        except ImportError:
+            raise TypeError("to send classes, modules or cells by value the package cloudpickle is needed") from None
+
+        class Thorough(cloudpickle.CloudPickler):
+            def reducer_override(self, obj: Any) -> Any:
+                try:
+                    reduced = _reduce(obj)
+                except _NeedsCloudpickle:
+                    reduced = NotImplemented
+                if reduced is not NotImplemented:
+                    return reduced
+                reduced = super().reducer_override(obj)
+                if isinstance(obj, type) and type(reduced) is tuple and len(reduced) == 6:
+                    return _sent_class(obj, reduced)
+                return reduced
+
+        _thorough = Thorough
+    return _thorough
+
+
+class _Bytes:
+    """bytes or bytearray whose memory stays out of the stream."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bytes | bytearray) -> None:
+        self.value = value
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        return type(self.value), (pickle.PickleBuffer(self.value),)
+
+
+_WIDE = 64  #: longer containers are not searched for large bytes
+
+
+def _wrap(obj: Any, made: dict[int, Any]) -> Any:
+    """Puts large bytes aside, within containers too; what stood in two places still does."""
+    if id(obj) in made:
+        return made[id(obj)]
+    kind = type(obj)
+    if kind is bytes or kind is bytearray:
+        new: Any = _Bytes(obj) if len(obj) >= BYTES_OUT_OF_BAND else obj
+    elif kind is list and len(obj) <= _WIDE:
+        new = made[id(obj)] = []
+        new += [_wrap(item, made) for item in obj]
+    elif kind is dict and len(obj) <= _WIDE:
+        new = made[id(obj)] = {}
+        new.update((key, _wrap(value, made)) for key, value in obj.items())
+    elif kind is tuple and len(obj) <= _WIDE:
+        new = tuple([_wrap(item, made) for item in obj])
+    else:
+        return obj
+    made[id(obj)] = new
+    return new
+
+
+def _holds_bytes(obj: Any, seen: set[int]) -> bool:
+    """Whether _wrap() has something to do."""
+    kind = type(obj)
+    if kind is bytes or kind is bytearray:
+        return len(obj) >= BYTES_OUT_OF_BAND
+    if kind is not list and kind is not tuple and kind is not dict or len(obj) > _WIDE or id(obj) in seen:
+        return False
+    seen.add(id(obj))
+    return any([_holds_bytes(item, seen) for item in (obj.values() if kind is dict else obj)])
+
+
+def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
+    """An object as a pickle and the buffers that belong to it.
+
+    Parameters
+    ----------
+    obj : object
+        Anything that pickle or cloudpickle can take.
+    in_band : bool
+        Whether all is to be in the stream; then there are no buffers.
+
+    Returns
+    -------
+    body : bytes
+    buffers : list of pickle.PickleBuffer, or None
+        They lend the memory of what was pickled.
+
+    Raises
+    ------
+    TypeError, pickle.PicklingError, …
+        As pickle and cloudpickle do.
+    """
+    if type(obj) in _PLAIN:
+        return pickle.dumps(obj, 5), None
+    if _other is not None:
+        return _dumps_by_other(obj, in_band)
+    if _is_plain_array(obj):
+        buffers = _Buffers(in_band)
+        return pickle.dumps(_Array(obj), 5, buffer_callback=buffers), buffers.found or None
+    if not in_band and _holds_bytes(obj, set()):
+        obj = _wrap(obj, {})
+    buffers = _Buffers(in_band)
+    stream = io.BytesIO()
+    try:
+        _Fast(stream, 5, buffer_callback=buffers).dump(obj)
+    except (_NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
+        # pickle itself says only that it can't; cloudpickle either can or says why
+        stream = io.BytesIO()
+        buffers = _Buffers(in_band)
+        _thorough_pickler()(stream, 5, buffer_callback=buffers).dump(obj)
+    return stream.getvalue(), buffers.found or None
+
+
+#: Whether what is pickled is a result: of live arrays a result is a copy.
+_returning = False
+
+
+def dumps_result(obj: Any) -> tuple[bytes, list | None]:
+    """As dumps(), of what an engine returns."""
+    global _returning
+    _returning = True
+    try:
+        return dumps(obj)
+    finally:
+        _returning = False
+
+
+def loads(body: bytes, buffers: Sequence = ()) -> Any:
+    """The object that dumps() was given; arrays lie in the buffers."""
+    return pickle.loads(body, buffers=buffers)

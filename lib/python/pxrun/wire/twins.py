@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""RemoteErrors that are also what the engine raised.
+
+A twin is a class with two bases, RemoteError and the class of the engine's exception, so
+that either catches it. Where the two cannot be one, a plain RemoteError it is.
+"""
+from __future__ import annotations
+
+import builtins
+import types
+import weakref
+from typing import Any
+
+from . import pickling
+
+#: Weak: classes that came by value go when their last exception goes.
+_twins: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+#: An engine's SystemExit must not end the client's process, nor its Ctrl-C be taken for the user's.
+_LEFT_ALONE = (SystemExit, KeyboardInterrupt, GeneratorExit)
+
+
+def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
+    """A bare instance of base, or of its twin with the class of what an engine raised."""
+    cls, original = _class_of(ename, pickled)
+    error = None
+    if cls is not None and _can_be_two(base, cls):
+        try:
+            error = _bare(_twin(base, cls), ename, evalue, original)
+            # a class may refuse to be one with another, and does so in ways of its own
+            base.__init__(error, ename, evalue, "", {})  # type: ignore[misc]
+            str(error)
+        except Exception:
+            error = None
+    if error is None:
+        error = _bare(base, ename, evalue, None)
+    if original is not None:
+        _copy_attributes(original, error)
+    return error
+
+
+def _can_be_two(base: type, cls: type) -> bool:
+    if issubclass(cls, _LEFT_ALONE) or issubclass(base, cls):
+        return False
+    # a group that is no Exception cannot be in a group that is one
+    return issubclass(cls, Exception) or not issubclass(cls, BaseExceptionGroup)
+
+
+def _class_of(ename: str, pickled: bytes) -> tuple[type | None, Any]:
+    """The class that the engine raised, and its exception, as far as they can be had."""
+    if pickled:
+        try:
+            exception = pickling.loads(pickled)
+            if isinstance(exception, BaseException):
+                return type(exception), exception
+        except Exception:
+            pass  # its module is not here, or its constructor fails: the name may do
+    cls = getattr(builtins, ename, None)
+    if not isinstance(cls, type):
+        from .. import error
+
+        cls = getattr(error, ename, None)
+    if isinstance(cls, type) and issubclass(cls, BaseException):
+        return cls, None
+    return None, None
+
+
+def _twin(base: type, cls: type) -> type:
+    found = _twins.get((base, cls))
+    if found is None:
+        names: dict[str, Any] = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
+        if issubclass(cls, BaseExceptionGroup):
+            # who takes such a group apart gets groups of what the engine's consisted of
+            names["derive"] = cls.derive if cls.derive is not BaseExceptionGroup.derive else _derive
+        found = _twins[base, cls] = type(base)(base.__name__, (base, cls), names)
+    return found
+
+
+def _derive(self: Any, excs: Any) -> BaseExceptionGroup:
+    return BaseExceptionGroup(self.message, excs)
+
+
+def _bare(cls: Any, ename: str, evalue: str, original: Any) -> Any:
+    """An instance made past the class's own constructor, which wants we do not know what."""
+    if isinstance(original, BaseExceptionGroup):
+        return BaseExceptionGroup.__new__(cls, original.message, original.exceptions)
+    kinds: tuple[Any, ...] = (BaseException, OSError, MemoryError)
+    for kind in kinds:
+        try:
+            return kind.__new__(cls, ename, evalue)
+        except TypeError:
+            continue  # Python wants the __new__ of the C type that lays out the instance
+    return cls.__new__(cls, ename, evalue)
+
+
+def _copy_attributes(original: BaseException, error: Any) -> None:
+    """What the engine's exception knew: errno, filename, name, value, and the user's own."""
+    for cls in type(original).__mro__:
+        if cls is BaseException or cls is Exception:
+            continue
+        for name, member in vars(cls).items():
+            if isinstance(member, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+                if not name.startswith("__"):
+                    _copy(original, error, name)
+    for name, value in original.__dict__.items():
+        error.__dict__.setdefault(name, value)
+
+
+def _copy(original: BaseException, error: Any, name: str) -> None:
+    try:
+        setattr(error, name, getattr(original, name))
+    except (AttributeError, TypeError, ValueError):
+        pass  # not set, or read only

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * channels.h - the socket and the pipes between the supervisor and an engine.
+ *
+ * The read ends of the pipes are shared: while the engine lives it reads its own output
+ * and passes it on to whoever asked; what is left when it dies is for the log.
+ */
+#ifndef PX_CHANNELS_H
+#define PX_CHANNELS_H
+
+struct px_channels {
+	int control, out, err; /* -1: closed */
+};
+#define PX_CHANNELS_NONE ((struct px_channels){ -1, -1, -1 })
+
+/*
+ * Makes them. theirs, in the order of PX_CONTROL_FORK: control, stdout and stderr to write,
+ * both to read; the last two are ours as well. PX_ESYSTEM.
+ */
+int px_channels_open(struct px_channels *ours, int theirs[5]);
+/* Once they have been passed on. */
+void px_channels_close_theirs(int theirs[5]);
+void px_channels_close(struct px_channels *ours);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * command_line.c - the command lines of template and engines.
+ */
+#include "supervisor/command_line.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_PRELOAD "numpy,cloudpickle"
+
+static void add(struct px_command_line *command, const char *argument)
+{
+	command->argv[command->count++] = (char *)(uintptr_t)argument;
+}
+
+static void add_option(struct px_command_line *command, const char *option, const char *value)
+{
+	add(command, option);
+	add(command, value);
+}
+
+/* pxrun-engine beside our own program, as it is in a build tree; else the installed one. */
+static void find_program(char *out, size_t out_bytes)
+{
+	ssize_t length = readlink("/proc/self/exe", out, out_bytes - sizeof("pxrun-engine"));
+	char *slash;
+
+	if (length > 0) {
+		out[length] = '\0';
+		slash = strrchr(out, '/');
+		if (slash) {
+			memcpy(slash + 1, "pxrun-engine", sizeof("pxrun-engine"));
+			if (access(out, X_OK) == 0)
+				return;
+		}
+	}
+	snprintf(out, out_bytes, "%s/pxrun-engine", PX_BINDIR);
+}
+
+void px_command_line_begin(struct px_command_line *command,
+			   const struct px_supervisor_options *options, const char *mode)
+{
+	*command = (struct px_command_line){ .count = 0 };
+	if (options->engine_program) {
+		add(command, options->engine_program);
+	} else if (options->python) {
+		add(command, options->python);
+		add(command, "-m");
+		add(command, "pxrun.engine");
+	} else {
+		find_program(command->program, sizeof(command->program));
+		add(command, command->program);
+	}
+	add(command, mode);
+	add_option(command, "--control", "3");
+	add_option(command, "--preload", options->preload ? options->preload : DEFAULT_PRELOAD);
+	if (options->sys_path)
+		add_option(command, "--sys-path", options->sys_path);
+}
+
+void px_command_line_number(struct px_command_line *command, const char *option, uint32_t value)
+{
+	char *text = command->numbers[command->numbers_count++];
+
+	snprintf(text, sizeof(command->numbers[0]), "%" PRIu32, value);
+	add_option(command, option, text);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * command_line.h - which program is the template or an engine, and its arguments.
+ *
+ * `pxrun-engine`, or `PYTHON -m pxrun.engine`, and then
+ *   --template|--engine --control 3 --preload MODULES [--sys-path FOLDERS]
+ *   [--id N --slot N --epoch N --generation N]
+ */
+#ifndef PX_COMMAND_LINE_H
+#define PX_COMMAND_LINE_H
+
+#include <stdint.h>
+
+#include "supervisor/supervisor.h"
+
+/* Points into itself and into the options. */
+struct px_command_line {
+	char *argv[24];
+	uint32_t count, numbers_count;
+	char program[4096];
+	char numbers[4][24];
+};
+
+/* mode: "--template" or "--engine". */
+void px_command_line_begin(struct px_command_line *command,
+			   const struct px_supervisor_options *options, const char *mode);
+/* At most four. */
+void px_command_line_number(struct px_command_line *command, const char *option, uint32_t value);
+
+#endif

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * engine.c - starts, watches and ends the processes that have an id.
+ */
+#include "supervisor/engine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/control.h"
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/os.h"
+#include "supervisor/last_words.h"
+#include "supervisor/memory_requests.h"
+#include "supervisor/supervision.h"
+
+/* --- what others see --- */
+
+static void publish(struct px_engine *e, enum px_engine_state state)
+{
+	struct px_engine_shm *shown = &e->supervisor->segment->rw.engines[e->id];
+
+	if (e->member.epoch) {
+		atomic_store_explicit(&shown->slot, e->member.slot, memory_order_relaxed);
+		atomic_store_explicit(&shown->epoch, e->member.epoch, memory_order_relaxed);
+	}
+	atomic_store_explicit(&shown->generation, e->generation, memory_order_relaxed);
+	/* SYNC engine.state: release of slot and epoch; partner: the acquire in client.c. */
+	atomic_store_explicit(&shown->state, state, memory_order_release);
+	PX_KILLPOINT("supervisor.engine.published"); /* dead here: so is the pool */
+}
+
+static void show(struct px_engine *e, enum px_engine_state state)
+{
+	publish(e, state);
+	px_member_announce(e->supervisor->segment);
+}
+
+static void close_ours(struct px_engine *e)
+{
+	px_loop_unwatch(e->supervisor->loop, &e->control_watch);
+	px_loop_unwatch(e->supervisor->loop, &e->death_watch);
+	px_channels_close(&e->ours);
+}
+
+/* --- the end of a process --- */
+
+static void waiting(struct px_engine *e);
+
+static void back_off_over(void *ctx)
+{
+	struct px_engine *e = ctx;
+
+	waiting(e);
+	px_engines_pump(e->supervisor);
+}
+
+/* Whether another process follows one that ended so. */
+static bool heir(const struct px_engine *e, const struct px_exit *how)
+{
+	const struct px_supervisor *s = e->supervisor;
+
+	if (s->closing)
+		return false;
+	if (e->told)
+		return e->keep;
+	if (s->restart == PX_RESTART_NEVER)
+		return false;
+	if (!e->served)
+		return e->starts_failed < PX_STARTS_MAX;
+	return s->restart == PX_RESTART_ALWAYS || how->signal || how->code;
+}
+
+/* Members first: whoever waits for the dead is to know it before anything else is done. */
+static void bury(struct px_engine *e, const struct px_exit *how, bool oom_killed, bool follows)
+{
+	struct px_segment *segment = e->supervisor->segment;
+	struct px_death death = {
+		.exit_signal = how->signal,
+		.exit_code = how->code,
+		.oom_killed = oom_killed,
+		.expected = e->told,
+	};
+
+	if (e->member.epoch)
+		px_member_bury(segment, e->member, &death);
+	publish(e, follows ? PX_ENGINE_STARTING : PX_ENGINE_GONE);
+	px_member_announce(segment);
+	PX_KILLPOINT("supervisor.engine.buried"); /* dead here: so is the pool */
+}
+
+/* What faulthandler has left in the engine's block: to the log. */
+static void log_crash(struct px_engine *e, const struct px_exit *how)
+{
+	struct px_segment *segment = e->supervisor->segment;
+	char text[8192];
+	ssize_t got;
+
+	if (!how->signal || !e->member.epoch)
+		return;
+	/* By pread(2), which does not make pages of a hole as a look through the map does. */
+	got = pread(segment->fd, text, sizeof(text),
+		    (off_t)(px_segment_block_offset(segment, e->member.slot) +
+			    offsetof(struct px_block_shm, crash)));
+	if (got > 0)
+		px_log_bytes(&e->supervisor->log, text, strnlen(text, (size_t)got));
+}
+
+/* "engine 3 (process 123) died before it served: exit code 1: ImportError: …" */
+static void explain(struct px_engine *e, pid_t pid, const struct px_exit *how, bool oom_killed,
+		    struct px_last_words *words)
+{
+	const char *line = e->served || e->told ? "" : px_last_words_line(words);
+	const char *join = oom_killed ? ", by the kernel's OOM killer" : *line ? ": " : "";
+	char process[32] = "", end[64];
+
+	/* What it said itself is better than what can be seen from here. */
+	if (e->why[0])
+		return;
+	if (pid)
+		snprintf(process, sizeof(process), " (process %d)", (int)pid);
+	snprintf(e->why, sizeof(e->why), "engine %u%s %s%s%s%s%s%.300s", e->id, process,
+		 e->told ? "ended" : "died", e->served || e->told ? "" : " before it served",
+		 pid ? ": " : "", pid ? px_exit_words(how, end, sizeof(end)) : "", join, line);
+}
+
+/* The process is gone; pid 0: and nobody knows which it was. */
+static void ended(struct px_engine *e, pid_t pid, const struct px_exit *how)
+{
+	struct px_supervisor *s = e->supervisor;
+	bool oom_killed = how->signal == SIGKILL && !e->told && px_oom_charge(&s->oom);
+	struct px_last_words words = { .used = 0 };
+	char why[sizeof(e->why)];
+	uint64_t delay = 0;
+	bool follows;
+
+	if (!e->served && !e->told)
+		e->starts_failed++;
+	follows = heir(e, how);
+	bury(e, how, oom_killed, follows);
+	px_loop_timer_stop(s->loop, &e->timer);
+	px_last_words_drain(e->ours.out, &s->log, NULL);
+	px_last_words_drain(e->ours.err, &s->log, &words);
+	log_crash(e, how);
+	close_ours(e);
+	explain(e, pid, how, oom_killed, &words);
+	memcpy(why, e->why, sizeof(why));
+	e->member = (struct px_member_id){ 0 };
+	if (!follows) {
+		px_log(&s->log, "%s", why);
+		px_engine_give_up(e, why);
+	} else {
+		if (!e->told) {
+			delay = px_supervisor_backoff_ns(&e->failures, e->started_ns);
+			e->restarts++;
+		}
+		px_log(&s->log, "%s; the next one starts in %u ms", why,
+		       (unsigned)(delay / 1000000));
+		e->generation++;
+		if (delay) {
+			e->life = PX_LIFE_BACKOFF;
+			px_loop_timer_set(s->loop, &e->timer, delay, back_off_over, e);
+		} else {
+			waiting(e);
+			px_engines_pump(s);
+		}
+	}
+	px_sweep_now(s);
+}
+
+static const struct px_exit unknown_end = { .signal = 0, .code = 0 };
+
+/* Its pidfd is readable. */
+static void died(void *ctx)
+{
+	px_engine_died(ctx);
+}
+
+void px_engine_died(struct px_engine *e)
+{
+	struct px_loop *loop = e->supervisor->loop;
+	pid_t pid = e->process.pid;
+	struct px_exit how;
+
+	px_loop_unwatch(loop, &e->death_watch);
+	if (px_process_reap(&e->process, &how))
+		ended(e, pid, &how);
+	else if (px_loop_watch(loop, &e->death_watch, e->process.pidfd, died, e) < 0)
+		px_log(&e->supervisor->log, "engine %u: %s", e->id, px_last_error());
+}
+
+/* To wait any longer is no use. */
+static void too_late(void *ctx)
+{
+	struct px_engine *e = ctx;
+	struct px_supervisor *s = e->supervisor;
+
+	if (e->life == PX_LIFE_STARTING && !e->why[0])
+		snprintf(e->why, sizeof(e->why), "engine %u did not serve within %u s", e->id,
+			 (unsigned)(s->start_limit_ns / 1000000000));
+	if (e->process.pid) {
+		px_log(&s->log, "engine %u (process %d) is killed", e->id, (int)e->process.pid);
+		px_process_kill(&e->process);
+	} else {
+		/* Hung up on, it leaves as soon as it looks; at the latest, with us. */
+		ended(e, 0, &unknown_end);
+	}
+}
+
+static void dying(struct px_engine *e)
+{
+	e->life = PX_LIFE_DYING;
+	px_loop_timer_set(e->supervisor->loop, &e->timer, PX_STOP_GRACE_NS, too_late, e);
+}
+
+static void hung_up(struct px_engine *e)
+{
+	px_loop_unwatch(e->supervisor->loop, &e->control_watch);
+	if (!e->process.pid) /* it was never forked, or died in the next instant */
+		ended(e, 0, &unknown_end);
+	else if (e->life != PX_LIFE_DYING) /* it ends; if not, it is made to */
+		dying(e);
+}
+
+/* It broke the protocol, be it by damage: what it says next is worth nothing. */
+static void violated(struct px_engine *e, const char *what)
+{
+	px_log(&e->supervisor->log, "engine %u (process %d) is killed: %s", e->id,
+	       (int)e->process.pid, what);
+	px_loop_unwatch(e->supervisor->loop, &e->control_watch);
+	if (e->process.pid)
+		px_process_kill(&e->process);
+	else
+		ended(e, 0, &unknown_end);
+}
+
+/* --- the life of a process --- */
+
+static int adopt(struct px_engine *e, pid_t pid)
+{
+	struct px_supervisor *s = e->supervisor;
+	struct px_process process;
+	int rc = px_process_adopt(pid, &process);
+
+	if (rc < 0)
+		return rc;
+	rc = px_loop_watch(s->loop, &e->death_watch, process.pidfd, died, e);
+	if (rc < 0) {
+		close(process.pidfd);
+		return rc;
+	}
+	e->process = process;
+	if (e->life == PX_LIFE_DYING && e->told)
+		(void)px_process_signal(&process, SIGTERM);
+	return 0;
+}
+
+/* The id-th of the processors that we may use. */
+static void pin(const struct px_engine *e)
+{
+	cpu_set_t allowed, one;
+	uint32_t which;
+
+	if (!e->supervisor->options->pin || sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return;
+	which = e->id % (uint32_t)CPU_COUNT(&allowed);
+	CPU_ZERO(&one);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &allowed) && which-- == 0)
+			CPU_SET(cpu, &one);
+	if (sched_setaffinity(e->process.pid, sizeof(one), &one) < 0)
+		px_log(&e->supervisor->log, "engine %u could not be pinned to a processor: %s",
+		       e->id, strerror(errno));
+}
+
+static void up(struct px_engine *e)
+{
+	struct px_supervisor *s = e->supervisor;
+
+	px_loop_timer_stop(s->loop, &e->timer);
+	pin(e);
+	e->life = PX_LIFE_UP;
+	e->served = true;
+	e->starts_failed = 0;
+	e->why[0] = '\0';
+	px_member_live(s->segment, e->member, e->process.pid);
+	show(e, PX_ENGINE_UP);
+	px_engines_pump(s);
+	px_supervisor_settled(s, e);
+}
+
+/* It is born, or ready. */
+static void introduced(struct px_engine *e, const struct px_packet *packet)
+{
+	if (packet->head.code < 0) {
+		/* It leaves by itself; its words are kept for the report. */
+		snprintf(e->why, sizeof(e->why), "engine %u cannot serve: %.400s", e->id,
+			 packet->text);
+		return;
+	}
+	if (!e->process.pid && adopt(e, (pid_t)packet->head.a) < 0)
+		violated(e, px_last_error());
+	else if (e->process.pid != (pid_t)packet->head.a)
+		violated(e, "it says that it is another process");
+	else if (packet->head.type == PX_CONTROL_READY && e->life == PX_LIFE_STARTING)
+		up(e);
+}
+
+static void control_ready(void *ctx)
+{
+	struct px_engine *e = ctx;
+	struct px_supervisor *s = e->supervisor;
+	const struct px_control *head = &s->packet.head;
+	int rc = px_control_receive(e->ours.control, &s->packet);
+	char name[24];
+
+	if (rc == PX_EAGAIN)
+		return;
+	if (rc == PX_EPOOL) {
+		hung_up(e);
+		return;
+	}
+	if (rc < 0) {
+		violated(e, px_last_error());
+		return;
+	}
+	for (uint16_t i = 0; i < head->fds; i++)
+		close(s->packet.fds[i]);
+	if (head->type == PX_CONTROL_BORN || head->type == PX_CONTROL_READY) {
+		introduced(e, &s->packet);
+		return;
+	}
+	snprintf(name, sizeof(name), "engine %u", e->id);
+	if (px_memory_request_is(head->type))
+		rc = px_memory_request_serve(s, e->ours.control, e->member, name, head);
+	else
+		rc = px_memory_request_reply(e->ours.control, head, PX_EINVAL,
+					     "an engine may not ask that", 0, 0);
+	if (rc < 0)
+		violated(e, "it does not read its answers");
+}
+
+/* --- starting --- */
+
+static void waiting(struct px_engine *e)
+{
+	e->life = PX_LIFE_WAITING;
+	e->served = e->told = e->keep = false;
+	e->process = (struct px_process){ .pidfd = -1 };
+}
+
+static int ask(struct px_engine *e)
+{
+	struct px_supervisor *s = e->supervisor;
+	int theirs[5];
+	int rc = px_channels_open(&e->ours, theirs);
+
+	if (rc < 0)
+		return rc;
+	rc = px_loop_watch(s->loop, &e->control_watch, e->ours.control, control_ready, e);
+	if (rc == 0)
+		rc = px_template_fork(s, e, theirs, &e->process);
+	if (rc == 0 && e->process.pid) /* it was executed, not forked */
+		rc = px_loop_watch(s->loop, &e->death_watch, e->process.pidfd, died, e);
+	px_channels_close_theirs(theirs);
+	if (rc < 0) {
+		px_process_end(&e->process);
+		close_ours(e);
+	}
+	return rc;
+}
+
+int px_engine_start(struct px_engine *e)
+{
+	struct px_supervisor *s = e->supervisor;
+	int rc = px_member_join(s->segment, PX_MEMBER_ENGINE, (int32_t)e->id, &e->member);
+
+	e->why[0] = '\0';
+	e->started_ns = px_os.now_ns();
+	if (rc == 0)
+		rc = ask(e);
+	if (rc == 0) {
+		PX_KILLPOINT("supervisor.engine.asked"); /* dead here: so is the pool */
+		e->life = PX_LIFE_STARTING;
+		px_loop_timer_set(s->loop, &e->timer, s->start_limit_ns, too_late, e);
+		return 0;
+	}
+	if (rc == PX_EAGAIN || rc == PX_EPOOL) { /* full, or dead: its successor is asked */
+		struct px_death never = { .expected = true };
+
+		px_member_bury(s->segment, e->member, &never);
+		e->member = (struct px_member_id){ 0 };
+		px_sweep_now(s);
+		return PX_EAGAIN;
+	}
+	snprintf(e->why, sizeof(e->why), "engine %u cannot be started: %.400s", e->id,
+		 px_last_error());
+	ended(e, 0, &unknown_end);
+	return 0;
+}
+
+/* --- ids --- */
+
+void px_engine_give_up(struct px_engine *e, const char *why)
+{
+	e->life = PX_LIFE_GONE;
+	snprintf(e->why, sizeof(e->why), "%.*s", (int)sizeof(e->why) - 1, why);
+	show(e, PX_ENGINE_GONE);
+	px_supervisor_settled(e->supervisor, e);
+}
+
+int px_engine_new(struct px_supervisor *s, struct px_engine **out)
+{
+	struct px_engine *e;
+
+	if (s->engines_count == PX_ENGINES_MAX)
+		return px_fail(PX_EINVAL, "all %d engine ids of this pool have been used",
+			       PX_ENGINES_MAX);
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return px_fail(PX_ENOMEM, "no private memory for an engine");
+	e->supervisor = s;
+	e->id = s->engines_count;
+	e->ours = PX_CHANNELS_NONE;
+	waiting(e);
+	s->engines[s->engines_count++] = e;
+	publish(e, PX_ENGINE_STARTING);
+	/* SYNC engine.state: release of its first state; partner: the acquire in client.c. */
+	atomic_store_explicit(&s->segment->rw.header->engines_count, s->engines_count,
+			      memory_order_release);
+	*out = e;
+	return 0;
+}
+
+void px_engine_free(struct px_engine *e)
+{
+	px_loop_timer_stop(e->supervisor->loop, &e->timer);
+	close_ours(e);
+	px_process_end(&e->process);
+	free(e);
+}
+
+void px_engine_stop(struct px_engine *e, bool keep)
+{
+	struct px_supervisor *s = e->supervisor;
+
+	switch (e->life) {
+	case PX_LIFE_GONE:
+		return;
+	case PX_LIFE_DYING:
+		/* Who was to restart may still be told to go, but not the other way round. */
+		e->keep = e->told ? e->keep && keep : keep;
+		e->told = true;
+		break;
+	case PX_LIFE_WAITING:
+	case PX_LIFE_BACKOFF:
+		px_loop_timer_stop(s->loop, &e->timer);
+		if (keep)
+			back_off_over(e);
+		else
+			px_engine_give_up(e, "it was told to go");
+		return;
+	case PX_LIFE_STARTING:
+		if (keep) /* as it is wished */
+			return;
+		/* fall through */
+	case PX_LIFE_UP:
+		e->told = true;
+		e->keep = keep;
+		dying(e);
+		break;
+	}
+	show(e, e->keep ? PX_ENGINE_STARTING : PX_ENGINE_GONE);
+	(void)px_process_signal(&e->process, SIGTERM);
+	PX_KILLPOINT("supervisor.engine.told"); /* dead here: so is the pool */
+}
+
+void px_engine_kill(struct px_engine *e)
+{
+	if (e->process.pid)
+		px_process_kill(&e->process);
+	else if (e->life == PX_LIFE_DYING)
+		ended(e, 0, &unknown_end);
+}

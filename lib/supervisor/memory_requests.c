@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * memory_requests.c - memory, and the sweep.
+ */
+#include "supervisor/memory_requests.h"
+
+#include "shm/error.h"
+#include "supervisor/supervision.h"
+
+bool px_memory_request_is(uint16_t type)
+{
+	return type == PX_CONTROL_EXTENT_GET || type == PX_CONTROL_EXTENT_PUT ||
+	       type == PX_CONTROL_SWEEP;
+}
+
+int px_memory_request_reply(int socket, const struct px_control *head, int code, const char *words,
+			    uint64_t a, uint64_t b)
+{
+	struct px_control reply = {
+		.type = PX_CONTROL_REPLY,
+		.serial = head->serial,
+		.code = code,
+		.a = a,
+		.b = b,
+	};
+	int rc = px_control_send(socket, &reply, words, NULL, 0);
+
+	/* Who has hung up does not miss it. */
+	return rc == PX_EPOOL ? 0 : rc;
+}
+
+static int refuse(struct px_supervisor *s, int socket, const char *what,
+		  const struct px_control *head, int code)
+{
+	px_log(&s->log, "%s: %s", what, px_last_error());
+	return px_memory_request_reply(socket, head, code, px_last_error(), 0, 0);
+}
+
+int px_memory_request_serve(struct px_supervisor *s, int socket, struct px_member_id member,
+			    const char *what, const struct px_control *head)
+{
+	uint64_t offset = 0, got = 0;
+	int rc = 0;
+
+	switch (head->type) {
+	case PX_CONTROL_EXTENT_GET:
+		if (s->segment->members[member.slot].kind == PX_MEMBER_CLIENT)
+			rc = px_extents_quota(&s->extents, member.slot, head->a,
+					      s->options->quota_bytes);
+		if (rc == 0)
+			rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
+		if (rc < 0)
+			return refuse(s, socket, what, head, rc);
+		return px_memory_request_reply(socket, head, 0, NULL, offset, got);
+	case PX_CONTROL_EXTENT_PUT:
+		rc = px_extents_put(&s->extents, member.slot, head->a, head->b);
+		return rc < 0 ? refuse(s, socket, what, head, rc) : 0;
+	default:
+		px_sweep_now(s);
+		return 0;
+	}
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * template.c - starts and talks to the template.
+ */
+#include "supervisor/template.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "shm/os.h"
+#include "supervisor/command_line.h"
+#include "supervisor/supervision.h"
+
+static void set_state(struct px_supervisor *s, enum px_template_state state)
+{
+	s->template.state = state;
+}
+
+bool px_template_ready(const struct px_supervisor *s)
+{
+	return s->template.state == PX_TEMPLATE_READY;
+}
+
+/* --- engines that are not forked --- */
+
+static int execute(struct px_supervisor *s, const struct px_engine *engine, const int *fds,
+		   struct px_process *process)
+{
+	struct px_command_line command;
+
+	px_command_line_begin(&command, s->options, "--engine");
+	px_command_line_number(&command, "--id", engine->id);
+	px_command_line_number(&command, "--slot", engine->member.slot);
+	px_command_line_number(&command, "--epoch", engine->member.epoch);
+	px_command_line_number(&command, "--generation", engine->generation);
+	struct px_spawn spawn = {
+		.argv = command.argv,
+		.environment = s->environment,
+		.fds = { -1, fds[1], fds[2], fds[0], s->segment->fd, s->log.fd, fds[3], fds[4] },
+	};
+	return px_process_spawn(&spawn, process);
+}
+
+/* --- its output, until it has engines --- */
+
+static void output_ready(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+	struct px_template *t = &s->template;
+	char bytes[4096];
+	ssize_t got = read(t->output, bytes, sizeof(bytes));
+
+	if (got > 0) {
+		px_log_bytes(&s->log, bytes, (size_t)got);
+		px_last_words_add(&t->words, bytes, (size_t)got);
+	} else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+		px_loop_unwatch(s->loop, &t->output_watch);
+	}
+}
+
+/* --- its end --- */
+
+static void let_go(struct px_supervisor *s)
+{
+	struct px_template *t = &s->template;
+
+	px_loop_timer_stop(s->loop, &t->timer);
+	px_loop_unwatch(s->loop, &t->socket_watch);
+	px_loop_unwatch(s->loop, &t->output_watch);
+	px_loop_unwatch(s->loop, &t->death_watch);
+	px_last_words_drain(t->output, &s->log, &t->words);
+	if (t->socket >= 0)
+		close(t->socket);
+	if (t->output >= 0)
+		close(t->output);
+	t->socket = t->output = -1;
+}
+
+static void kill_process(struct px_supervisor *s)
+{
+	px_loop_unwatch(s->loop, &s->template.death_watch);
+	px_process_end(&s->template.process);
+}
+
+void px_template_end(struct px_supervisor *s)
+{
+	kill_process(s);
+	let_go(s);
+	set_state(s, PX_TEMPLATE_ABSENT);
+}
+
+static void start(struct px_supervisor *s);
+
+static void back_off_over(void *ctx)
+{
+	start(ctx);
+}
+
+/* It has ended, or never began. why is logged, and handed to those who wait if it is final. */
+static void failed(struct px_supervisor *s, const char *why)
+{
+	struct px_template *t = &s->template;
+	bool served = t->state == PX_TEMPLATE_READY;
+	uint64_t delay;
+
+	let_go(s);
+	px_log(&s->log, "%s", why);
+	if (s->closing) {
+		set_state(s, PX_TEMPLATE_ABSENT);
+		return;
+	}
+	if (!served && !s->ready) {
+		set_state(s, PX_TEMPLATE_ABSENT);
+		px_supervisor_fail(s, PX_EENGINE, why);
+		return;
+	}
+	t->starts_failed = served ? 0 : t->starts_failed + 1;
+	if (t->starts_failed >= PX_STARTS_MAX) {
+		t->starts_failed = 0;
+		set_state(s, PX_TEMPLATE_ABSENT);
+		px_engines_give_up(s, why);
+		return;
+	}
+	delay = px_supervisor_backoff_ns(&t->failures, t->started_ns);
+	set_state(s, PX_TEMPLATE_BACKOFF);
+	px_loop_timer_set(s->loop, &t->timer, delay, back_off_over, s);
+}
+
+/* --- what it says --- */
+
+static void ready(struct px_supervisor *s)
+{
+	const struct px_control *head = &s->packet.head;
+	struct px_template *t = &s->template;
+	char why[1400];
+
+	if (t->state != PX_TEMPLATE_STARTING)
+		return;
+	if (head->code < 0) {
+		snprintf(why, sizeof(why), "no engine can be made: %.1300s", s->packet.text);
+		kill_process(s);
+		failed(s, why);
+		return;
+	}
+	px_loop_timer_stop(s->loop, &t->timer);
+	t->python = (uint32_t)head->b;
+	t->starts_failed = 0;
+	t->by_exec = head->c == 1;
+	if (t->by_exec) {
+		snprintf(t->why, sizeof(t->why), "%.*s", (int)sizeof(t->why) - 1, s->packet.text);
+		px_log(&s->log, "engines are started one by one, not forked: %s", t->why);
+		kill_process(s);
+		let_go(s);
+	}
+	set_state(s, PX_TEMPLATE_READY);
+	px_engines_pump(s);
+}
+
+/* One packet; false if there is no more. */
+static bool read_one(struct px_supervisor *s)
+{
+	struct px_template *t = &s->template;
+	const struct px_control *head = &s->packet.head;
+	int rc;
+
+	if (t->socket < 0)
+		return false;
+	rc = px_control_receive(t->socket, &s->packet);
+	if (rc == PX_EAGAIN)
+		return false;
+	if (rc < 0) {
+		/* It hung up, and dies next; or it talks rubbish, and is made to. */
+		px_loop_unwatch(s->loop, &t->socket_watch);
+		if (rc != PX_EPOOL)
+			px_log(&s->log, "the template is killed: %s", px_last_error());
+		px_process_kill(&t->process);
+		return false;
+	}
+	for (uint16_t i = 0; i < head->fds; i++)
+		close(s->packet.fds[i]);
+	if (head->type == PX_CONTROL_READY)
+		ready(s);
+	else
+		px_log(&s->log, "the template sent a packet of type %u", head->type);
+	return true;
+}
+
+static void socket_ready(void *ctx)
+{
+	(void)read_one(ctx);
+}
+
+/* --- deaths --- */
+
+static void died(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+	struct px_template *t = &s->template;
+	pid_t pid = t->process.pid;
+	char how[64], why[1400];
+	struct px_exit end;
+
+	/* It may have said why. */
+	while (read_one(s))
+		;
+	px_loop_unwatch(s->loop, &t->death_watch);
+	if (!px_process_reap(&t->process, &end))
+		return;
+	px_last_words_drain(t->output, &s->log, &t->words);
+	px_exit_words(&end, how, sizeof(how));
+	if (t->state == PX_TEMPLATE_READY)
+		snprintf(why, sizeof(why), "the template (process %d) died: %s", (int)pid, how);
+	else
+		snprintf(why, sizeof(why),
+			 "the template (process %d) died before it was ready: %s%s%s", (int)pid,
+			 how, t->words.used ? ": " : "", px_last_words_line(&t->words));
+	failed(s, why);
+}
+
+static void took_too_long(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+	char why[256];
+
+	snprintf(why, sizeof(why), "the template was not ready within %u s",
+		 (unsigned)(s->start_limit_ns / 1000000000));
+	kill_process(s);
+	failed(s, why);
+}
+
+/* --- its start --- */
+
+/* Makes its two channels; *theirs are the ends that it gets. */
+static int open_channels(struct px_template *t, int *socket, int *output)
+{
+	int pair[2], pipe_ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return px_fail_errno("making the template's socket");
+	if (pipe2(pipe_ends, O_CLOEXEC) < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return px_fail_errno("making the template's pipe");
+	}
+	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	(void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
+	t->socket = pair[0];
+	t->output = pipe_ends[0];
+	*socket = pair[1];
+	*output = pipe_ends[1];
+	return 0;
+}
+
+static int launch(struct px_supervisor *s)
+{
+	struct px_template *t = &s->template;
+	struct px_command_line command;
+	int socket = -1, output = -1;
+	int rc = open_channels(t, &socket, &output);
+
+	if (rc < 0)
+		return rc;
+	px_command_line_begin(&command, s->options, "--template");
+	struct px_spawn spawn = {
+		.argv = command.argv,
+		.environment = s->environment,
+		.fds = { -1, output, output, socket, s->segment->fd, s->log.fd, -1, -1 },
+	};
+	rc = px_process_spawn(&spawn, &t->process);
+	close(socket);
+	close(output);
+	if (rc < 0)
+		return rc;
+	PX_KILLPOINT("supervisor.template.started"); /* dead here: so is the pool */
+	rc = px_loop_watch(s->loop, &t->socket_watch, t->socket, socket_ready, s);
+	if (rc == 0)
+		rc = px_loop_watch(s->loop, &t->output_watch, t->output, output_ready, s);
+	if (rc == 0)
+		rc = px_loop_watch(s->loop, &t->death_watch, t->process.pidfd, died, s);
+	if (rc < 0)
+		px_process_end(&t->process);
+	return rc;
+}
+
+static void start(struct px_supervisor *s)
+{
+	struct px_template *t = &s->template;
+	char why[1400];
+
+	t->started_ns = px_os.now_ns();
+	t->words.used = 0;
+	t->words.text[0] = '\0';
+	set_state(s, PX_TEMPLATE_STARTING);
+	px_loop_timer_set(s->loop, &t->timer, s->start_limit_ns, took_too_long, s);
+	if (launch(s) < 0) {
+		snprintf(why, sizeof(why), "the template cannot be started: %.1300s",
+			 px_last_error());
+		failed(s, why);
+	}
+}
+
+void px_template_want(struct px_supervisor *s)
+{
+	if (s->template.state == PX_TEMPLATE_ABSENT && !s->closing)
+		start(s);
+}
+
+/* --- engines --- */
+
+int px_template_fork(struct px_supervisor *s, const struct px_engine *engine, const int *fds,
+		     struct px_process *process)
+{
+	struct px_control call = {
+		.type = PX_CONTROL_FORK,
+		.a = engine->id,
+		.b = engine->member.slot,
+		.c = engine->member.epoch,
+		.d = engine->generation,
+	};
+
+	if (s->template.by_exec)
+		return execute(s, engine, fds, process);
+	return px_control_send(s->template.socket, &call, NULL, fds, 5);
+}

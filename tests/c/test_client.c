@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_client.c - libpxrun as an application uses it, on a real pool.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/pxrun.h"
+
+#define SECOND UINT64_C(1000000000)
+#define LIMIT (30 * SECOND)
+
+static struct px_client *client;
+static struct px_view *all, *first;
+
+static int start(void **state)
+{
+	struct px_pool_options options = PX_POOL_OPTIONS;
+
+	(void)state;
+	alarm(120);
+	options.profile = "";
+	options.engines = 2;
+	options.preload = "";
+	if (px_pool_start(&options, &client) < 0) {
+		print_error("%s\n", px_last_error());
+		return -1;
+	}
+	return px_view_new(client, NULL, 0, &all) |
+	       px_view_new(client, (uint32_t[]){ 0 }, 1, &first);
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	px_view_free(first);
+	px_view_free(all);
+	px_client_detach(client);
+	return 0;
+}
+
+/* Waits for a result of `first` and gives its value. */
+static struct px_value value_of(struct px_result *result)
+{
+	struct px_value value;
+
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	if (px_result_value(result, 0, &value) < 0)
+		fail_msg("%s", px_last_error());
+	return value;
+}
+
+static void engines_are_listed(void **state)
+{
+	uint32_t ids[4];
+
+	(void)state;
+	assert_int_equal(px_client_engines(client, ids, 4), 2);
+	assert_int_equal(ids[0], 0);
+	assert_int_equal(ids[1], 1);
+	assert_int_equal(px_client_engines(client, NULL, 0), 2);
+}
+
+static void noop_all_answer(void **state)
+{
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_view_noop(all, &result), 0);
+	assert_int_equal(px_result_count(result), 2);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_ready(result), 1);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(px_result_engine(result, i), i);
+		assert_int_equal(px_result_value(result, i, &value), 0);
+		assert_int_equal(value.type, PX_NONE);
+	}
+	assert_int_equal(px_result_value(result, 2, &value), PX_EINVAL);
+	px_result_free(result);
+}
+
+static void execute_shows_last_expression(void **state)
+{
+	struct px_result *result;
+	struct px_value value;
+	size_t bytes;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "a = 6\nprint('hi')\na * 7", &result), 0);
+	value = value_of(result);
+	assert_int_equal(value.type, PX_STRING);
+	assert_string_equal(value.as.text.data, "42");
+	const char *out = px_result_output(result, 0, 1, &bytes);
+	assert_int_equal(bytes, 3);
+	assert_memory_equal(out, "hi\n", 3);
+	px_result_free(result);
+}
+
+static void call_each_kind_comes_back(void **state)
+{
+	struct px_value items[] = { px_int(1), px_string("two") };
+	struct px_value sent[] = {
+		px_none(),      px_int(-3),         px_double(0.1),
+		px_string("ä"), px_bytes("\0x", 2), { .type = PX_LIST, .as.list = { items, 2 } }
+	};
+	struct px_result *result;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "def same(x): return x", NULL), 0);
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		assert_int_equal(px_view_call(first, "same", 1, &sent[i], &result), 0);
+		struct px_value back = value_of(result);
+		assert_int_equal(back.type, sent[i].type);
+		if (back.type == PX_DOUBLE)
+			assert_true(back.as.real == 0.1);
+		if (back.type == PX_BYTES)
+			assert_memory_equal(back.as.text.data, "\0x", 2);
+		if (back.type == PX_LIST)
+			assert_string_equal(back.as.list.items[1].as.text.data, "two");
+		px_result_free(result);
+	}
+	assert_int_equal(px_view_call(first, "math:hypot", 2,
+				      (struct px_value[]){ px_double(3), px_double(4) }, &result),
+			 0);
+	assert_true(value_of(result).as.real == 5.0);
+	px_result_free(result);
+}
+
+static void tensor_there_and_back(void **state)
+{
+	const int64_t rows = 300, columns = 1000;
+	double *data = malloc((size_t)(rows * columns) * sizeof(double));
+	struct px_tensor tensor = { .data = data,
+				    .bytes = (uint64_t)(rows * columns) * sizeof(double),
+				    .code = PX_DTYPE_FLOAT,
+				    .bits = 64,
+				    .ndim = 2,
+				    .shape = { rows, columns } };
+	struct px_value value = px_array(&tensor);
+	struct px_result *result;
+
+	(void)state;
+	for (int64_t i = 0; i < rows * columns; i++)
+		data[i] = (double)i;
+	assert_int_equal(px_view_push(all, "t", &value, &result), 0);
+	memset(data, 0, tensor.bytes); /* what was passed may be changed at once */
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	px_result_free(result);
+	assert_int_equal(px_view_execute(first, "t[1, 1] = -1.0; u = t * 2", NULL), 0);
+	assert_int_equal(px_view_pull(first, "u", &result), 0);
+	value = value_of(result);
+	assert_int_equal(value.type, PX_TENSOR);
+	assert_int_equal(value.as.tensor->ndim, 2);
+	assert_int_equal(value.as.tensor->shape[1], columns);
+	const double *back = value.as.tensor->data;
+	assert_true(back[0] == 0 && back[columns + 1] == -2.0);
+	assert_true(back[rows * columns - 1] == 2.0 * (double)(rows * columns - 1));
+	px_result_free(result);
+	free(data);
+}
+
+static void failure_has_three_texts(void **state)
+{
+	const char *ename, *evalue, *traceback;
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "def f():\n    1/0\nf()", &result), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_value(result, 0, &value), PX_EREMOTE);
+	assert_non_null(strstr(px_last_error(), "ZeroDivisionError"));
+	assert_int_equal(px_result_error(result, 0, &ename, &evalue, &traceback), 0);
+	assert_string_equal(ename, "ZeroDivisionError");
+	assert_string_equal(evalue, "division by zero");
+	assert_non_null(strstr(traceback, "in f"));
+	px_result_free(result);
+	assert_int_equal(px_view_pull(first, "missing", &result), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_error(result, 0, &ename, NULL, NULL), 0);
+	assert_string_equal(ename, "NameError");
+	px_result_free(result);
+}
+
+static void wait_too_short_says_so(void **state)
+{
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "import time; time.sleep(0.3)", &result), 0);
+	assert_int_equal(px_result_wait(result, 0), PX_ETIMEDOUT);
+	assert_int_equal(px_result_wait(result, SECOND / 100), PX_ETIMEDOUT);
+	assert_int_equal(px_result_value(result, 0, &value), PX_EAGAIN);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	px_result_free(result);
+}
+
+static void unknown_engine_names_the_live_ones(void **state)
+{
+	struct px_result *result;
+	struct px_view *view;
+
+	(void)state;
+	assert_int_equal(px_view_new(client, (uint32_t[]){ 7 }, 1, &view), 0);
+	assert_int_equal(px_view_noop(view, &result), PX_EENGINE);
+	assert_non_null(strstr(px_last_error(), "0, 1"));
+	px_view_free(view);
+}
+
+static void requests_of_one_client_stay_in_order(void **state)
+{
+	struct px_result *result;
+	char code[64];
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "seen = []", NULL), 0);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(code, sizeof(code), "seen.append(%d)", i);
+		assert_int_equal(px_view_execute(first, code, NULL), 0);
+	}
+	assert_int_equal(px_view_execute(first, "seen == list(range(5000))", &result), 0);
+	assert_string_equal(value_of(result).as.text.data, "True");
+	px_result_free(result);
+}
+
+static void *caller(void *ctx)
+{
+	struct px_result *result;
+	struct px_value value;
+
+	for (int64_t i = 0; i < 500; i++) {
+		struct px_value argument = px_int(i * *(int *)ctx);
+
+		if (px_view_call(first, "builtins:abs", 1, &argument, &result) < 0 ||
+		    px_result_wait(result, LIMIT) < 0 || px_result_value(result, 0, &value) < 0 ||
+		    value.as.integer != llabs(argument.as.integer))
+			return (void *)1;
+		px_result_free(result);
+	}
+	return NULL;
+}
+
+static void threads_share_a_client(void **state)
+{
+	pthread_t threads[4];
+	int factors[4] = { 1, -2, 3, -4 };
+	void *failed;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, caller, &factors[i]), 0);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+}
+
+static void engine_killed_says_who(void **state)
+{
+	struct px_result *result, *pending;
+	struct px_value value;
+	int64_t pid;
+
+	(void)state;
+	assert_int_equal(px_view_call(first, "os:getpid", 0, NULL, &result), 0);
+	pid = value_of(result).as.integer;
+	px_result_free(result);
+	assert_int_equal(px_view_execute(first, "import time; time.sleep(100)", &pending), 0);
+	assert_int_equal(px_result_wait(pending, SECOND / 20), PX_ETIMEDOUT);
+	assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
+	assert_int_equal(px_result_wait(pending, LIMIT), 0);
+	assert_int_equal(px_result_value(pending, 0, &value), PX_EENGINE);
+	assert_non_null(strstr(px_last_error(), "SIGKILL"));
+	px_result_free(pending);
+	assert_int_equal(px_view_call(first, "os:getpid", 0, NULL, &result), 0);
+	assert_true(value_of(result).as.integer != pid);
+	px_result_free(result);
+}
+
+static void handle_in_a_forked_child_is_refused(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		struct px_result *result;
+
+		_exit(px_view_noop(first, &result) == PX_ECLOSED ? 0 : 1);
+	}
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+}
+
+#ifdef PX_TINY /* elsewhere it takes half a minute */
+/* The first engine's number under a name in the pool's state. */
+static unsigned long long engine_number(const char *name)
+{
+	char key[32], *json, *at;
+	unsigned long long found;
+
+	assert_int_equal(px_client_status(client, &json), 0);
+	snprintf(key, sizeof(key), "\"%s\":", name);
+	at = strstr(json, "\"engines\":[");
+	assert_non_null(at);
+	at = strstr(at, key);
+	assert_non_null(at);
+	found = strtoull(at + strlen(key), NULL, 10);
+	free(json);
+	return found;
+}
+
+static void idle_engine_gives_its_memory_back(void **state)
+{
+	struct px_result *result;
+	unsigned long long before;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "large = bytes(200000)", NULL), 0);
+	assert_int_equal(px_view_pull(first, "large", &result), 0);
+	assert_int_equal(value_of(result).as.text.bytes, 200000);
+	before = engine_number("given_back");
+	assert_true(engine_number("arena") > 0);
+	px_result_free(result);
+	for (int i = 0; engine_number("arena") > 0; i++) {
+		assert_true(i < 200);
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+	}
+	assert_true(engine_number("given_back") > before);
+}
+#endif
+
+static void detach_ends_what_waits(void **state)
+{
+	struct px_pool_options options = PX_POOL_OPTIONS;
+	struct px_client *other;
+	struct px_result *result;
+	struct px_value value;
+	struct px_view *view;
+
+	(void)state;
+	options.profile = "";
+	options.engines = 1;
+	options.preload = "";
+	assert_int_equal(px_pool_start(&options, &other), 0);
+	assert_int_equal(px_view_new(other, NULL, 0, &view), 0);
+	assert_int_equal(px_view_execute(view, "import time; time.sleep(100)", &result), 0);
+	px_client_detach(other);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_true(px_result_value(result, 0, &value) < 0);
+	assert_true(px_view_noop(view, NULL) == PX_ECLOSED);
+	px_result_free(result);
+	px_view_free(view);
+}
+
+static void abort_takes_back_what_waits(void **state)
+{
+	struct px_result *held, *waiting;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first, "import time; time.sleep(100)", &held), 0);
+	assert_int_equal(px_view_execute(first, "never = 1", &waiting), 0);
+	assert_int_equal(px_result_abort(waiting), 1);
+	assert_int_equal(px_result_abort(waiting), 0);
+	assert_int_equal(px_result_ready(waiting), 1);
+	assert_int_equal(px_result_value(waiting, 0, &value), PX_EABORTED);
+	assert_false(px_result_ready(held));
+	px_result_free(waiting);
+	/* Ends what runs; what was taken back is passed by. */
+	while (!px_result_ready(held)) {
+		assert_int_equal(px_client_signal(client, 0, SIGINT), 0);
+		(void)px_result_wait(held, SECOND / 100);
+	}
+	assert_int_equal(px_result_value(held, 0, &value), PX_EREMOTE);
+	px_result_free(held);
+	assert_int_equal(px_view_execute(first, "'never' in globals()", &held), 0);
+	assert_string_equal(value_of(held).as.text.data, "False");
+	px_result_free(held);
+}
+
+static void fd_is_readable_once_something_finished(void **state)
+{
+	struct pollfd news = { .events = POLLIN };
+	struct px_result *result;
+
+	(void)state;
+	news.fd = px_client_fd(client);
+	assert_true(news.fd >= 0);
+	assert_int_equal(px_client_fd(client), news.fd);
+	assert_int_equal(px_client_poll(client), 0);
+	assert_int_equal(poll(&news, 1, 0), 0);
+	assert_int_equal(px_view_noop(first, &result), 0);
+	assert_int_equal(poll(&news, 1, 10000), 1);
+	assert_int_equal(px_result_ready(result), 1);
+	assert_int_equal(px_client_poll(client), 0);
+	assert_int_equal(poll(&news, 1, 0), 0);
+	px_result_free(result);
+}
+
+static void start_wrong_options_are_refused(void **state)
+{
+	struct px_pool_options options = PX_POOL_OPTIONS;
+	struct px_client *other;
+
+	(void)state;
+	options.profile = "";
+	options.engines = 100000;
+	assert_int_equal(px_pool_start(&options, &other), PX_EINVAL);
+	options.engines = 1;
+	options.restart = "sometimes";
+	assert_true(px_pool_start(&options, &other) < 0);
+	assert_non_null(strstr(px_last_error(), "sometimes"));
+	options.restart = NULL;
+	options.command = "/nowhere/pxrun";
+	assert_int_equal(px_pool_start(&options, &other), PX_ESYSTEM);
+	assert_non_null(strstr(px_last_error(), "/nowhere/pxrun"));
+	assert_int_equal(px_client_attach("nobody-runs-this", &other), PX_ENOPOOL);
+	assert_non_null(strstr(px_last_error(), "pxrun start"));
+	setenv("PXRUN_CONNECTION", "/nowhere/connection.json", 1);
+	assert_int_equal(px_client_attach(NULL, &other), PX_ENOPOOL);
+	assert_non_null(strstr(px_last_error(), "/nowhere"));
+	unsetenv("PXRUN_CONNECTION");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(engines_are_listed),
+#ifdef PX_TINY
+		cmocka_unit_test(idle_engine_gives_its_memory_back),
+#endif
+		cmocka_unit_test(noop_all_answer),
+		cmocka_unit_test(execute_shows_last_expression),
+		cmocka_unit_test(call_each_kind_comes_back),
+		cmocka_unit_test(tensor_there_and_back),
+		cmocka_unit_test(failure_has_three_texts),
+		cmocka_unit_test(wait_too_short_says_so),
+		cmocka_unit_test(unknown_engine_names_the_live_ones),
+		cmocka_unit_test(requests_of_one_client_stay_in_order),
+		cmocka_unit_test(threads_share_a_client),
+		cmocka_unit_test(engine_killed_says_who),
+		cmocka_unit_test(handle_in_a_forked_child_is_refused),
+		cmocka_unit_test(detach_ends_what_waits),
+		cmocka_unit_test(abort_takes_back_what_waits),
+		cmocka_unit_test(fd_is_readable_once_something_finished),
+		cmocka_unit_test(start_wrong_options_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}

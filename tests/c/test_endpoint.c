@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_endpoint.c - two members of one segment in one process, and a thread that
+ * grants extents as the supervisor does.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "link/endpoint.h"
+#include "pool/control.h"
+#include "shm/error.h"
+
+#define ARENA_BYTES (40 * PX_UNIT_BYTES)
+
+struct side {
+	struct px_endpoint *endpoint;
+	struct px_link *link; /* to the other side */
+	int supervisor_end;
+	pthread_t granter;
+	uint32_t slot;
+};
+
+static struct px_segment *segment;
+static struct side client, engine;
+
+/* First fit over the unit map, until the member hangs up. */
+static void *grant(void *ctx)
+{
+	struct side *side = ctx;
+	struct px_packet *packet = malloc(sizeof(*packet));
+	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES;
+
+	while (px_control_receive(side->supervisor_end, packet) == 0) {
+		struct px_control reply = { .type = PX_CONTROL_REPLY,
+					    .serial = packet->head.serial };
+		uint64_t units = packet->head.a / PX_UNIT_BYTES, first = 0, run = 0;
+
+		if (packet->head.type == PX_CONTROL_EXTENT_PUT) {
+			first = (packet->head.a - segment->arena_offset) / PX_UNIT_BYTES;
+			for (uint64_t i = 0; i < packet->head.b / PX_UNIT_BYTES; i++)
+				atomic_store(&segment->rw.units[first + i], 0);
+		}
+		if (packet->head.type != PX_CONTROL_EXTENT_GET)
+			continue;
+		for (uint64_t unit = 0; unit < count && run < units; unit++) {
+			run = atomic_load(&segment->units[unit]) ? 0 : run + 1;
+			first = unit + 1 - run;
+		}
+		if (run < units) {
+			reply.code = PX_ENOMEM;
+		} else {
+			for (uint64_t i = 0; i < units; i++)
+				atomic_store(&segment->rw.units[first + i],
+					     (uint16_t)(side->slot + 1));
+			reply.a = segment->arena_offset + first * PX_UNIT_BYTES;
+			reply.b = units * PX_UNIT_BYTES;
+		}
+		(void)px_control_send(side->supervisor_end, &reply,
+				      reply.code ? "arena full" : NULL, NULL, 0);
+	}
+	free(packet);
+	return NULL;
+}
+
+static void open_side(struct side *side, enum px_member_kind kind)
+{
+	struct px_member_id id;
+	struct px_segment *mine;
+	int ends[2];
+
+	assert_int_equal(px_member_join(segment, kind, kind == PX_MEMBER_ENGINE ? 0 : -1, &id), 0);
+	px_member_live(segment, id, getpid());
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	side->supervisor_end = ends[1];
+	side->slot = id.slot;
+	pthread_create(&side->granter, NULL, grant, side);
+	assert_int_equal(px_segment_attach(dup(segment->fd), &mine), 0);
+	assert_int_equal(px_endpoint_open(mine, id, ends[0], &side->endpoint), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	alarm(60);
+	if (px_segment_create(ARENA_BYTES, true, &segment) < 0)
+		return -1;
+	open_side(&client, PX_MEMBER_CLIENT);
+	open_side(&engine, PX_MEMBER_ENGINE);
+	return px_endpoint_link(client.endpoint, engine.endpoint->self, &client.link) |
+	       px_endpoint_link(engine.endpoint, client.endpoint->self, &engine.link);
+}
+
+static void close_side(struct side *side)
+{
+	px_endpoint_close(side->endpoint);
+	pthread_join(side->granter, NULL);
+	close(side->supervisor_end);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close_side(&client);
+	close_side(&engine);
+	px_segment_detach(segment);
+	return 0;
+}
+
+/* The next message, which must be there. */
+static struct px_incoming receive(struct px_link *link)
+{
+	struct px_incoming in;
+
+	if (px_link_receive(link, &in) != 1)
+		fail_msg("nothing came: %s", px_last_error());
+	return in;
+}
+
+static void send_inline_body_arrives(void **state)
+{
+	struct px_outgoing out = { .kind = PX_REQUEST_NOOP,
+				   .flags = 3,
+				   .id = 9,
+				   .code = -4,
+				   .started_ns = 5,
+				   .completed_ns = 6,
+				   .body = "body",
+				   .body_bytes = 4 };
+	struct px_incoming in;
+
+	(void)state;
+	assert_int_equal(px_link_receive(engine.link, &in), 0);
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	in = receive(engine.link);
+	assert_int_equal(in.kind, PX_REQUEST_NOOP);
+	assert_int_equal(in.flags, 3);
+	assert_int_equal(in.id, 9);
+	assert_int_equal(in.code, -4);
+	assert_int_equal(in.completed_ns, 6);
+	assert_int_equal(in.body_bytes, 4);
+	assert_memory_equal(in.body, "body", 4);
+	assert_null(in.body_loan);
+	px_link_next(engine.link);
+	assert_int_equal(px_link_receive(engine.link, &in), 0);
+}
+
+static void send_each_size_arrives(void **state)
+{
+	const uint64_t largest = 3 * PX_UNIT_BYTES;
+	uint8_t *body = malloc(largest);
+
+	(void)state;
+	for (uint64_t i = 0; i < largest; i++)
+		body[i] = (uint8_t)(i * 7 >> 3);
+	for (uint64_t bytes = 0; bytes <= largest;
+	     bytes = bytes < 700 ? bytes + 1 : bytes * 3 / 2) {
+		struct px_outgoing out = {
+			.kind = PX_REPLY, .id = bytes, .body = body, .body_bytes = bytes
+		};
+		assert_int_equal(px_link_send(client.link, &out), 0);
+		struct px_incoming in = receive(engine.link);
+		assert_true(in.id == bytes && in.body_bytes == bytes);
+		assert_memory_equal(in.body, body, bytes);
+		px_link_next(engine.link);
+		px_incoming_free(&in);
+	}
+	free(body);
+}
+
+static struct px_region *region_of(struct px_endpoint *endpoint, uint64_t bytes, int fill)
+{
+	struct px_region *region;
+
+	assert_int_equal(px_region_new(endpoint->arena, bytes, &region), 0);
+	memset(region->at, fill, bytes);
+	return region;
+}
+
+static void loan_is_private_and_writable(void **state)
+{
+	struct px_region *regions[3] = { region_of(client.endpoint, 100000, 'a'), NULL,
+					 region_of(client.endpoint, 64, 'b') };
+	struct px_part parts[3] = { { regions[0], 0, 100000 }, { 0 }, { regions[2], 0, 64 } };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = parts, .buffers_count = 3 };
+	uint8_t *mine, *theirs = regions[0]->at;
+	void *view;
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	struct px_incoming in = receive(engine.link);
+	px_link_next(engine.link);
+	assert_int_equal(in.buffers_count, 3);
+	assert_null(in.buffers[1]);
+	assert_int_equal(px_loan_map(in.buffers[0], &view), 0);
+	mine = view;
+	assert_true(mine[0] == 'a' && mine[99999] == 'a');
+	mine[5] = 'x';
+	assert_int_equal(theirs[5], 'a');
+	assert_int_equal(in.buffers[2]->bytes, 64);
+	assert_int_equal(client.link->leases.count, 2);
+	px_incoming_free(&in);
+	px_link_collect(client.link);
+	assert_int_equal(client.link->leases.count, 0);
+	assert_int_equal(atomic_load(&regions[0]->holds), 1);
+	px_region_release(regions[0]);
+	px_region_release(regions[2]);
+}
+
+static void leases_run_out_and_come_back(void **state)
+{
+	struct px_region *region = region_of(client.endpoint, 4096, 'c');
+	struct px_part part = { region, 0, 4096 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
+	struct px_incoming held[PX_LEASES_MAX];
+
+	(void)state;
+	for (int i = 0; i < PX_LEASES_MAX; i++) {
+		assert_int_equal(px_link_send(client.link, &out), 0);
+		held[i] = receive(engine.link);
+		px_link_next(engine.link);
+	}
+	assert_int_equal(px_link_send(client.link, &out), PX_EAGAIN);
+	assert_int_equal(atomic_load(&region->holds), 1 + PX_LEASES_MAX);
+	px_incoming_free(&held[3]);
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	held[3] = receive(engine.link);
+	px_link_next(engine.link);
+	for (int i = 0; i < PX_LEASES_MAX; i++)
+		px_incoming_free(&held[i]);
+	px_link_collect(client.link);
+	assert_int_equal(atomic_load(&region->holds), 1);
+	px_region_release(region);
+}
+
+static void arena_full_is_enomem_and_sends_nothing(void **state)
+{
+	struct px_region *region;
+	struct px_incoming in;
+	uint8_t *body = calloc(1, ARENA_BYTES + 1);
+	struct px_outgoing out = { .kind = PX_REPLY, .body = body, .body_bytes = ARENA_BYTES + 1 };
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "arena"));
+	assert_int_equal(px_link_receive(engine.link, &in), 0);
+	assert_int_equal(px_region_new(client.endpoint->arena, ARENA_BYTES / 2, &region), 0);
+	px_region_release(region);
+	free(body);
+}
+
+/* A death with loans out: the link closes with the last of them, and the slot can go. */
+static void dead_peer_is_freed_after_the_last_loan(void **state)
+{
+	struct px_region *region = region_of(client.endpoint, 200000, 'd');
+	struct px_part part = { region, 0, 200000 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
+	struct px_death death = { .exit_signal = 9 };
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	struct px_incoming in = receive(engine.link);
+	px_link_next(engine.link);
+	px_member_bury(segment, client.endpoint->self, &death);
+	px_link_finish(engine.link);
+	assert_int_equal(px_member_sweep(segment, NULL, NULL), 1);
+	assert_int_equal(in.buffers[0]->shared[199999], 'd');
+	px_incoming_free(&in);
+	assert_int_equal(px_member_sweep(segment, NULL, NULL), 0);
+	assert_int_equal(px_endpoint_link(engine.endpoint, client.endpoint->self, &engine.link),
+			 PX_EENGINE);
+	px_region_release(region);
+}
+
+static void port_closed_before_loan_is_released(void **state)
+{
+	struct px_region *region = region_of(client.endpoint, 200000, 'e');
+	struct px_part part = { region, 0, 200000 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
+	void *view;
+
+	(void)state;
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	struct px_incoming in = receive(engine.link);
+	px_link_next(engine.link);
+	assert_int_equal(px_loan_map(in.buffers[0], &view), 0);
+	px_endpoint_close(engine.endpoint);
+	assert_int_equal(((uint8_t *)view)[1], 'e');
+	px_incoming_free(&in); /* closes the endpoint for good */
+	pthread_join(engine.granter, NULL);
+	close(engine.supervisor_end);
+	px_region_release(region);
+	open_side(&engine, PX_MEMBER_ENGINE);
+}
+
+static struct px_region *shown(uint64_t bytes, int fill)
+{
+	struct px_region *region;
+
+	assert_int_equal(px_endpoint_show(client.endpoint, bytes, &region), 0);
+	memset(region->at, fill, bytes);
+	return region;
+}
+
+/* Sends a part; the engine's view of it. */
+static uint8_t *send_part(const struct px_part *part, struct px_incoming *in)
+{
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = part, .buffers_count = 1 };
+	void *view;
+
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	*in = receive(engine.link);
+	px_link_next(engine.link);
+	assert_int_equal(in->buffers[0]->bytes, part->bytes);
+	assert_int_equal(px_loan_map(in->buffers[0], &view), 0);
+	return view;
+}
+
+static void shown_memory_is_packed_as_it_is(void **state)
+{
+	struct px_region *region = shown(3 * PX_REGION_LARGE_BYTES, 'f');
+	const uint8_t *at = region->at;
+	struct px_part part, copy;
+	struct px_incoming in;
+
+	(void)state;
+	assert_int_equal(px_endpoint_pack(client.endpoint, at + 100, 70000, &part), 0);
+	assert_true(part.region == region && part.skip == 100 && part.bytes == 70000);
+	assert_int_equal(px_endpoint_pack(client.endpoint, &in, sizeof(in), &copy), 0);
+	assert_ptr_not_equal(copy.region, region);
+	((uint8_t *)region->at)[169] = 'g';
+	assert_int_equal(send_part(&part, &in)[69], 'g');
+	px_incoming_free(&in);
+	px_region_release(part.region);
+	px_region_release(copy.region);
+	px_endpoint_hide(client.endpoint, region);
+}
+
+static void live_memory_is_written_by_both(void **state)
+{
+	struct px_region *region = shown(PX_REGION_LARGE_BYTES, 'h');
+	struct px_part part = { region, 5000, 20 };
+	struct px_incoming in;
+	uint8_t *theirs;
+
+	(void)state;
+	region->live = true;
+	theirs = send_part(&part, &in);
+	theirs[3] = 'i';
+	assert_int_equal(((uint8_t *)region->at)[5003], 'i');
+	((uint8_t *)region->at)[5004] = 'j';
+	assert_int_equal(theirs[4], 'j');
+	px_incoming_free(&in);
+	px_endpoint_hide(client.endpoint, region);
+}
+
+static void tracker_counts_what_is_shown(void **state)
+{
+	struct px_region *region = shown(PX_REGION_LARGE_BYTES, 'k');
+	struct px_region *copy = region_of(client.endpoint, 100000, 'l');
+	struct px_part parts[2] = { { copy, 0, 100000 }, { region, 0, 100 } };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = parts, .buffers_count = 2 };
+	struct px_incoming in;
+
+	(void)state;
+	out.tracker = px_tracker_new();
+	assert_int_equal(px_link_send(client.link, &out), 0);
+	in = receive(engine.link);
+	px_link_next(engine.link);
+	px_link_collect(client.link);
+	assert_int_equal(atomic_load(&out.tracker->leases), 1);
+	px_loan_release(in.buffers[1]);
+	in.buffers[1] = NULL;
+	px_link_collect(client.link);
+	assert_true(px_tracker_over(out.tracker));
+	px_incoming_free(&in);
+	px_tracker_release(out.tracker);
+	px_region_release(copy);
+	px_endpoint_hide(client.endpoint, region);
+}
+
+/* A region that comes again finds the map of last time, without what was written there. */
+static void maps_are_kept_and_clean(void **state)
+{
+	struct px_region *regions[PX_MAPS_KEPT + 3];
+	struct px_part part = { NULL, 0, PX_REGION_LARGE_BYTES };
+	struct px_incoming in;
+	void *before;
+
+	(void)state;
+	for (int i = 0; i < PX_MAPS_KEPT + 3; i++)
+		regions[i] = region_of(client.endpoint, PX_REGION_LARGE_BYTES, 'a' + i);
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < PX_MAPS_KEPT + 3; i++) {
+			uint8_t *view;
+
+			part.region = regions[i];
+			view = send_part(&part, &in);
+			assert_int_equal(view[77], 'a' + i);
+			view[77] = '!';
+			px_incoming_free(&in);
+		}
+	part.region = regions[PX_MAPS_KEPT + 2];
+	before = send_part(&part, &in);
+	px_incoming_free(&in);
+	assert_ptr_equal(send_part(&part, &in), before);
+	px_incoming_free(&in);
+	for (int i = 0; i < PX_MAPS_KEPT + 3; i++)
+		px_region_release(regions[i]);
+}
+
+static void port_closed_before_region_is_hidden(void **state)
+{
+	struct px_region *region = shown(200000, 'm');
+
+	(void)state;
+	px_endpoint_close(client.endpoint);
+	assert_int_equal(((uint8_t *)region->at)[199999], 'm');
+	px_endpoint_hide(client.endpoint, region); /* closes the endpoint for good */
+	pthread_join(client.granter, NULL);
+	close(client.supervisor_end);
+	open_side(&client, PX_MEMBER_CLIENT);
+}
+
+/* A peer that writes nonsense is named, and nothing of it is followed. */
+static void damaged_message_says_corrupt(void **state)
+{
+	struct px_region *region = region_of(client.endpoint, 4096, 'f');
+	struct px_message_shm head = { .regions = 1 };
+	struct px_region_shm lent = { .offset = region->offset, .bytes = 4096 };
+	const struct {
+		struct px_message_shm head;
+		struct px_region_shm lent;
+		uint32_t bytes;
+		uint16_t flags;
+	} cases[] = {
+		{ head, lent, sizeof(head) - 1, 0 },
+		{ { .regions = 2 }, lent, sizeof(head) + sizeof(lent), 0 },
+		{ { .regions = UINT16_MAX }, lent, sizeof(head) + sizeof(lent), 0 },
+		{ { .regions = 1, .body_bytes = 1 }, lent, sizeof(head) + sizeof(lent), 0 },
+		{ { .regions = 1, .body_bytes = UINT64_MAX },
+		  lent,
+		  sizeof(head) + sizeof(lent),
+		  0 },
+		{ { .regions = 1, .body_bytes = 4097 },
+		  lent,
+		  sizeof(head) + sizeof(lent),
+		  PX_MESSAGE_BODY_REGION },
+		{ { .regions = 0 }, lent, sizeof(head), PX_MESSAGE_BODY_REGION },
+		{ head, { .offset = 0, .bytes = 4096 }, sizeof(head) + sizeof(lent), 0 },
+		{ head, { .offset = UINT64_MAX, .bytes = 4096 }, sizeof(head) + sizeof(lent), 0 },
+		{ head,
+		  { .offset = region->offset, .bytes = UINT64_MAX },
+		  sizeof(head) + sizeof(lent),
+		  0 },
+		{ head,
+		  { .offset = region->offset, .bytes = ARENA_BYTES },
+		  sizeof(head) + sizeof(lent),
+		  0 },
+		{ head,
+		  { .offset = region->offset, .bytes = 1, .lease = UINT16_MAX },
+		  sizeof(head) + sizeof(lent),
+		  0 },
+	};
+	struct px_incoming in;
+	char expected[32];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "member %u", client.slot);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		void *payload;
+
+		assert_int_equal(px_producer_reserve(&client.link->tx, sizeof(head) + sizeof(lent),
+						     &payload),
+				 0);
+		memcpy(payload, &cases[i].head, sizeof(head));
+		memcpy((uint8_t *)payload + sizeof(head), &cases[i].lent, sizeof(lent));
+		px_producer_publish(&client.link->tx, PX_REPLY, cases[i].flags, i, cases[i].bytes);
+		assert_int_equal(px_link_receive(engine.link, &in), PX_ECORRUPT);
+		assert_non_null(strstr(px_last_error(), expected));
+		assert_int_equal(atomic_load(&engine.link->held), 0);
+		px_link_next(engine.link);
+	}
+	px_region_release(region);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(send_inline_body_arrives),
+		CASE(send_each_size_arrives),
+		CASE(loan_is_private_and_writable),
+		CASE(leases_run_out_and_come_back),
+		CASE(arena_full_is_enomem_and_sends_nothing),
+		CASE(dead_peer_is_freed_after_the_last_loan),
+		CASE(port_closed_before_loan_is_released),
+		CASE(shown_memory_is_packed_as_it_is),
+		CASE(live_memory_is_written_by_both),
+		CASE(tracker_counts_what_is_shown),
+		CASE(maps_are_kept_and_clean),
+		CASE(port_closed_before_region_is_hidden),
+		CASE(damaged_message_says_corrupt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
