@@ -9,7 +9,7 @@ import types
 from typing import Any, Callable
 
 from .. import _pxrun
-from ..wire import pickling, values
+from ..wire import functions, pickling, values
 
 #: A value and None, or None and what went wrong.
 Outcome = tuple[Any, "BaseException | None"]
@@ -79,7 +79,7 @@ def names_seen_by(f: Any) -> dict | None:
         f = next((getattr(f, name) for name in ("func", "__func__", "__wrapped__", "f") if hasattr(f, name)), None)
     else:
         return None
-    if f is None or pickling._importable(f):
+    if f is None or functions.importable(f):
         return None
     return f.__globals__
 

@@ -11,17 +11,16 @@ cloudpickle, which is imported only then.
 """
 from __future__ import annotations
 
-import functools
 import importlib
 import io
-import marshal
 import pickle
 import sys
 import types
-import weakref
 from typing import Any, Sequence
 
 from .._pxrun import BUFFERS_MAX, Buffer, Region
+from .classes import CACHED, cached, dataclass_words, sent_class
+from .functions import NeedsCloudpickle, importable, plain_function, reduce_function
 
 #: Shorter buffers are copied into the stream: a lease costs more.
 OUT_OF_BAND = 16 * 1024
@@ -29,146 +28,6 @@ OUT_OF_BAND = 16 * 1024
 BYTES_OUT_OF_BAND = 64 * 1024
 
 NONE = pickle.dumps(None, 5)
-
-
-class _NeedsCloudpickle(Exception):
-    """Something that the fast pickler does not know."""
-
-
-# --- functions by value -----------------------------------------------------
-
-# Marshalled code by id, beside the code that keeps the id: marshalling costs more than
-# everything else about a small function.
-_marshalled: dict[int, tuple[types.CodeType, bytes]] = {}
-_codes: dict[bytes, types.CodeType] = {}
-_CACHE_MAX = 4096
-
-
-def _code_bytes(code: types.CodeType) -> bytes:
-    found = _marshalled.get(id(code))
-    if found is not None:
-        return found[1]
-    if len(_marshalled) >= _CACHE_MAX:
-        _marshalled.clear()
-    data = marshal.dumps(code)
-    _marshalled[id(code)] = code, data
-    return data
-
-
-def _code(data: bytes) -> types.CodeType:
-    code = _codes.get(data)
-    if code is None:
-        if len(_codes) >= _CACHE_MAX:
-            _codes.clear()
-        code = _codes[data] = marshal.loads(data)
-    return code
-
-
-_MAIN = {"__main__", "__mp_main__"}
-
-
-def _home(function: types.FunctionType) -> str | None:
-    """The module whose globals a function uses; None: those of the script, so the engine's namespace there."""
-    name = function.__globals__.get("__name__")
-    # a wrapper has the __module__ of what it wraps, and globals of its own
-    if name in _MAIN or (function.__module__ in _MAIN and "__wrapped__" not in function.__dict__):
-        return None
-    module = sys.modules.get(name) if isinstance(name, str) else None
-    if module is None or module.__dict__ is not function.__globals__:
-        raise _NeedsCloudpickle  # globals of their own, as namedtuple's methods have: they go along
-    return name
-
-
-def _globals(home: str | None) -> dict:
-    """Where there is no such module, the engine's namespace has to do."""
-    if home is not None:
-        module = sys.modules.get(home)
-        if module is not None:
-            return module.__dict__
-        try:
-            return importlib.import_module(home).__dict__
-        except ImportError:
-            pass
-    return sys.modules["__main__"].__dict__
-
-
-def _function(data: bytes, free: int, home: str | None) -> types.FunctionType:
-    """A bare function."""
-    closure = tuple(types.CellType() for _ in range(free)) or None
-    return types.FunctionType(_code(data), _globals(home), None, None, closure)
-
-
-def _function_state(function: types.FunctionType, state: tuple) -> None:
-    """The rest of a function; apart from its making, so that it may refer to itself."""
-    module, name, qualname, doc, defaults, kwdefaults, annotations, attributes, cells = state
-    function.__module__ = module
-    function.__name__ = name
-    function.__qualname__ = qualname
-    function.__doc__ = doc
-    function.__defaults__ = defaults
-    function.__kwdefaults__ = kwdefaults
-    if annotations:
-        function.__annotations__ = annotations
-    if attributes:
-        function.__dict__.update(attributes)
-    for cell, content in zip(function.__closure__ or (), cells):
-        if content:
-            cell.cell_contents = content[0]
-
-
-def _plain_function(data: bytes, name: str, home: str | None) -> types.FunctionType:
-    """A function that has nothing but its code and its name: most lambdas."""
-    return types.FunctionType(_code(data), _globals(home), name)
-
-
-def _cell(cell: types.CellType) -> tuple:
-    try:
-        return (cell.cell_contents,)
-    except ValueError:  # not filled yet
-        return ()
-
-
-def _reduce_function(function: types.FunctionType) -> tuple:
-    data = _code_bytes(function.__code__)
-    closure = function.__closure__
-    if (
-        closure is None
-        and function.__defaults__ is None
-        and function.__kwdefaults__ is None
-        and not function.__dict__
-        and function.__module__ == function.__globals__.get("__name__")
-        and not function.__annotations__
-        and function.__qualname__ == function.__code__.co_qualname
-    ):
-        return _plain_function, (data, function.__name__, _home(function))
-    state = (
-        function.__module__,
-        function.__name__,
-        function.__qualname__,
-        function.__doc__,
-        function.__defaults__,
-        function.__kwdefaults__,
-        function.__annotations__,
-        function.__dict__,
-        [_cell(cell) for cell in closure or ()],
-    )
-    return _function, (data, len(closure or ()), _home(function)), state, None, None, _function_state
-
-
-def _importable(obj: Any) -> bool:
-    """Whether the engine finds the very same object by its module and name."""
-    module = getattr(obj, "__module__", None)
-    if module is None or module in _MAIN:
-        return False
-    found = sys.modules.get(module)
-    if found is None:
-        return False
-    try:
-        for part in obj.__qualname__.split("."):
-            found = getattr(found, part)
-    except AttributeError:
-        return False
-    return found is obj
 
 
 # --- calls with plain arguments ---------------------------------------------
@@ -186,7 +45,7 @@ class _ByValue:
         self.made_of = made_of
 
     def __reduce__(self) -> tuple:
-        return _plain_function, self.made_of
+        return plain_function, self.made_of
 
 
 def _sendable(f: Any) -> Any:
@@ -195,12 +54,12 @@ def _sendable(f: Any) -> Any:
     module = sys.modules.get(home) if home and name else None
     if module is not None and module.__name__ != "__main__" and module.__dict__.get(str(name)) is f:
         return f
-    if type(f) is types.FunctionType and not _importable(f):
+    if type(f) is types.FunctionType and not importable(f):
         try:
-            reduced = _reduce_function(f)
-        except _NeedsCloudpickle:
+            reduced = reduce_function(f)
+        except NeedsCloudpickle:
             return None
-        if reduced[0] is _plain_function:
+        if reduced[0] is plain_function:
             return _ByValue(reduced[1])
     return None
 
@@ -346,34 +205,18 @@ def _reduce(obj: Any) -> Any:
     """What both picklers do differently from pickle; NotImplemented for all else."""
     kind = type(obj)
     if kind is types.FunctionType:
-        return NotImplemented if _importable(obj) else _reduce_function(obj)
+        return NotImplemented if importable(obj) else reduce_function(obj)
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         return _reduce_array(obj)
-    if kind is _CACHED:
-        return NotImplemented if _importable(obj) else (_cached, (obj.__wrapped__, obj.cache_parameters()))
+    if kind is CACHED:
+        return NotImplemented if importable(obj) else (cached, (obj.__wrapped__, obj.cache_parameters()))
     if kind.__module__ == "dataclasses":
-        return _dataclass_words().get(id(obj), NotImplemented)
+        return dataclass_words().get(id(obj), NotImplemented)
     if kind.__module__ == "torch" and kind.__name__ == "Tensor":
         from . import tensors
 
         return tensors.reduce(obj)
     return NotImplemented
-
-
-_CACHED = type(functools.lru_cache(len))
-
-
-def _cached(function: Any, parameters: dict) -> Any:
-    """What ``functools.lru_cache`` makes of a function, with nothing in it yet."""
-    return functools.lru_cache(**parameters)(function)
-
-
-@functools.cache
-def _dataclass_words() -> dict[int, str]:
-    """Names of what dataclasses compares by identity, as MISSING."""
-    import dataclasses
-
-    return {id(value): name for name, value in vars(dataclasses).items() if type(value).__module__ == "dataclasses"}
 
 
 def _reduce_array(array: Any) -> Any:
@@ -419,37 +262,14 @@ class _Fast(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is types.FunctionType:
-            return NotImplemented if _importable(obj) else _reduce_function(obj)
+            return NotImplemented if importable(obj) else reduce_function(obj)
         if issubclass(kind, type):
-            if _importable(obj) or obj.__module__ == "builtins":
+            if importable(obj) or obj.__module__ == "builtins":
                 return NotImplemented
-            raise _NeedsCloudpickle
+            raise NeedsCloudpickle
         if kind is types.ModuleType or kind is types.CellType or kind is types.CodeType:
-            raise _NeedsCloudpickle
+            raise NeedsCloudpickle
         return _reduce(obj)
-
-
-# Classes that were sent by value, by their id: those that are of this process, and those that are not.
-_own: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
-_foreign: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
-
-
-def _sent_class(cls: type, reduced: tuple) -> tuple:
-    """What cloudpickle makes of a class, such that it changes nothing where the class comes from."""
-    make, args, state, _, _, set_state = reduced
-    if _foreign.get(id(cls)) is not cls:
-        _own[id(cls)] = cls
-    typing = sys.modules.get("typing")
-    if typing and typing.NamedTuple in getattr(cls, "__orig_bases__", ()):
-        args = (*args[:2], cls.__bases__, *args[3:])  # that base can only be used in a class statement
-    return make, args, (set_state, state), None, None, _class_state
-
-
-def _class_state(cls: type, state: tuple) -> None:
-    if _own.get(id(cls)) is not cls:
-        _foreign[id(cls)] = cls
-        set_state, attributes = state
-        set_state(cls, attributes)
 
 
 _thorough: Any = None
@@ -468,13 +288,13 @@ def _thorough_pickler() -> Any:
             def reducer_override(self, obj: Any) -> Any:
                 try:
                     reduced = _reduce(obj)
-                except _NeedsCloudpickle:
+                except NeedsCloudpickle:
                     reduced = NotImplemented
                 if reduced is not NotImplemented:
                     return reduced
                 reduced = super().reducer_override(obj)
                 if isinstance(obj, type) and type(reduced) is tuple and len(reduced) == 6:
-                    return _sent_class(obj, reduced)
+                    return sent_class(obj, reduced)
                 return reduced
 
         _thorough = Thorough
@@ -562,7 +382,7 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
     stream = io.BytesIO()
     try:
         _Fast(stream, 5, buffer_callback=buffers).dump(obj)
-    except (_NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
+    except (NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
         # pickle itself says only that it can't; cloudpickle either can or says why
         stream = io.BytesIO()
         buffers = _Buffers(in_band)

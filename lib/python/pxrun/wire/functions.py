@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Functions by value: their code and what belongs to it, without their globals."""
+from __future__ import annotations
+
+import importlib
+import marshal
+import sys
+import types
+from typing import Any
+
+
+class NeedsCloudpickle(Exception):
+    """Something that the fast pickler does not know."""
+
+
+# Marshalled code by id, beside the code that keeps the id: marshalling costs more than
+# everything else about a small function.
+_marshalled: dict[int, tuple[types.CodeType, bytes]] = {}
+_codes: dict[bytes, types.CodeType] = {}
+_CACHE_MAX = 4096
+
+
+def _code_bytes(code: types.CodeType) -> bytes:
+    found = _marshalled.get(id(code))
+    if found is not None:
+        return found[1]
+    if len(_marshalled) >= _CACHE_MAX:
+        _marshalled.clear()
+    data = marshal.dumps(code)
+    _marshalled[id(code)] = code, data
+    return data
+
+
+def _code(data: bytes) -> types.CodeType:
+    code = _codes.get(data)
+    if code is None:
+        if len(_codes) >= _CACHE_MAX:
+            _codes.clear()
+        code = _codes[data] = marshal.loads(data)
+    return code
+
+
+_MAIN = {"__main__", "__mp_main__"}
+
+
+def _home(function: types.FunctionType) -> str | None:
+    """The module whose globals a function uses; None: those of the script, so the engine's namespace there."""
+    name = function.__globals__.get("__name__")
+    # a wrapper has the __module__ of what it wraps, and globals of its own
+    if name in _MAIN or (function.__module__ in _MAIN and "__wrapped__" not in function.__dict__):
+        return None
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if module is None or module.__dict__ is not function.__globals__:
+        raise NeedsCloudpickle  # globals of their own, as namedtuple's methods have: they go along
+    return name
+
+
+def _globals(home: str | None) -> dict:
+    """Where there is no such module, the engine's namespace has to do."""
+    if home is not None:
+        module = sys.modules.get(home)
+        if module is not None:
+            return module.__dict__
+        try:
+            return importlib.import_module(home).__dict__
+        except ImportError:
+            pass
+    return sys.modules["__main__"].__dict__
+
+
+def _function(data: bytes, free: int, home: str | None) -> types.FunctionType:
+    """A bare function."""
+    closure = tuple(types.CellType() for _ in range(free)) or None
+    return types.FunctionType(_code(data), _globals(home), None, None, closure)
+
+
+def _function_state(function: types.FunctionType, state: tuple) -> None:
+    """The rest of a function; apart from its making, so that it may refer to itself."""
+    module, name, qualname, doc, defaults, kwdefaults, annotations, attributes, cells = state
+    function.__module__ = module
+    function.__name__ = name
+    function.__qualname__ = qualname
+    function.__doc__ = doc
+    function.__defaults__ = defaults
+    function.__kwdefaults__ = kwdefaults
+    if annotations:
+        function.__annotations__ = annotations
+    if attributes:
+        function.__dict__.update(attributes)
+    for cell, content in zip(function.__closure__ or (), cells):
+        if content:
+            cell.cell_contents = content[0]
+
+
+def plain_function(data: bytes, name: str, home: str | None) -> types.FunctionType:
+    """A function that has nothing but its code and its name: most lambdas."""
+    return types.FunctionType(_code(data), _globals(home), name)
+
+
+def _cell(cell: types.CellType) -> tuple:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # not filled yet
+        return ()
+
+
+def reduce_function(function: types.FunctionType) -> tuple:
+    data = _code_bytes(function.__code__)
+    closure = function.__closure__
+    if (
+        closure is None
+        and function.__defaults__ is None
+        and function.__kwdefaults__ is None
+        and not function.__dict__
+        and function.__module__ == function.__globals__.get("__name__")
+        and not function.__annotations__
+        and function.__qualname__ == function.__code__.co_qualname
+    ):
+        return plain_function, (data, function.__name__, _home(function))
+    state = (
+        function.__module__,
+        function.__name__,
+        function.__qualname__,
+        function.__doc__,
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__annotations__,
+        function.__dict__,
+        [_cell(cell) for cell in closure or ()],
+    )
+    return _function, (data, len(closure or ()), _home(function)), state, None, None, _function_state
+
+
+def importable(obj: Any) -> bool:
+    """Whether the engine finds the very same object by its module and name."""
+    module = getattr(obj, "__module__", None)
+    if module is None or module in _MAIN:
+        return False
+    found = sys.modules.get(module)
+    if found is None:
+        return False
+    try:
+        for part in obj.__qualname__.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        return False
+    return found is obj
