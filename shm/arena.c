@@ -2,10 +2,10 @@
 /*
  * arena.c - extents cut into blocks, all bookkeeping in private memory.
  *
- * Every extent is a list of blocks in the order of their addresses; free ones are
- * also in a bin of their size, four bins for each doubling. Freeing joins a block with free
- * neighbours, and puts it in front of its bin, so that what was used last is
- * used next: its pages are warm. Blocks in use are found by their offset in a hash table.
+ * Every extent is a list of blocks in the order of their addresses; free ones are also in a bin
+ * of their size, four bins for each doubling. Freeing joins a block with free neighbours and puts
+ * it in front of its bin, so that the block used last is used next: its pages are warm. Blocks in
+ * use are found by their offset in a hash table.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -97,7 +97,7 @@ static struct px_arena_block *search(const struct px_arena *arena, uint64_t byte
 	return NULL;
 }
 
-/* Many blocks of the bin may be a little too short: all are looked at only before we give up. */
+/* Many blocks of a bin may be a little too short: all of them are tried only as a last resort. */
 static struct px_arena_block *find_free(const struct px_arena *arena, uint64_t bytes,
 					uint64_t align)
 {
@@ -124,7 +124,7 @@ static void hash_add(struct px_arena *arena, struct px_arena_block *block)
 	arena->used_count++;
 }
 
-/* The word that points to the used block that begins there. A wrong offset is a bug of ours. */
+/* The word that points to the used block that begins there. A wrong offset is our own bug. */
 static struct px_arena_block **hash_find(const struct px_arena *arena, uint64_t offset)
 {
 	struct px_arena_block **place = hash_place(arena, offset);
@@ -144,7 +144,7 @@ static struct px_arena_block *hash_take(struct px_arena *arena, uint64_t offset)
 	return block;
 }
 
-/* Keeps the chains short; failing to is no failure. */
+/* Keeps the chains short; if there is no memory for that, they stay long. */
 static void hash_grow(struct px_arena *arena)
 {
 	struct px_arena_block **old = arena->hash;
@@ -239,7 +239,10 @@ fail:
 	return rc;
 }
 
-/* Twice the last extent, or what is needed; only that where so much is not to be had. */
+/*
+ * Twice the last extent, or what is needed if that is more; only what is needed if that much
+ * cannot be had.
+ */
 static int extents_grow(struct px_arena *arena, uint64_t bytes)
 {
 	uint64_t need = up(bytes, PX_UNIT_BYTES);
@@ -358,7 +361,7 @@ static void set_free(struct px_arena *arena, struct px_arena_block *block)
 	bin_push(arena, block);
 }
 
-/* For displays: nobody relies on these words to agree with each other. */
+/* For displays: the two words need not be of the same moment. */
 static void publish_usage(struct px_arena *arena)
 {
 	atomic_store_explicit(&arena->usage->used, arena->used_bytes, memory_order_relaxed);

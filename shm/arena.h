@@ -8,18 +8,18 @@
  * Blocks:  while the supervisor grants an extent.
  * Death:   the extents are freed by the supervisor's sweep.
  *
- * Extents are whole units, reserved (fallocate) when they are got, so that a full
- * /dev/shm is an error here and never SIGBUS later. Sizes double from one unit.
- * Where there is no more, wholly free extents are given back and it is tried
- * again. Freed regions are used again last-in first-out, warm. A region is aligned
- * to 64 bytes, from PX_REGION_LARGE_BYTES on to a page, and padded alike.
+ * Extents are whole units, reserved (fallocate) when they are got, so that a full /dev/shm is an
+ * error here and never SIGBUS later. Sizes double from one unit. Where there is no more memory,
+ * wholly free extents are given back and it is tried again. Freed regions are used again last-in
+ * first-out, warm. A region is aligned to 64 bytes, from PX_REGION_LARGE_BYTES on to a page, and
+ * padded alike.
  */
 #ifndef PX_ARENA_H
 #define PX_ARENA_H
 
 #include "shm/segment.h"
 
-/* How to get extents. The supervisor counts the budget; words of a refusal are passed on. */
+/* How to get extents. The supervisor keeps the budget; the text of its refusal is passed on. */
 struct px_extent_source {
 	/* A range of whole units, >= bytes, now owned by us in the extent map. PX_ENOMEM. */
 	int (*get)(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got);
@@ -29,14 +29,14 @@ struct px_extent_source {
 
 struct px_arena;
 
-/* usage: where it says what it does, its own page of shared memory or any. */
+/* usage: where it publishes its counters, in shared memory or anywhere else. */
 int px_arena_new(struct px_segment *segment, struct px_extent_source source,
 		 struct px_usage_shm *usage, struct px_arena **out);
-/* Forgets all; extents are not given back (the process leaves). */
+/* Frees its books; extents are not given back, since the process is about to end. */
 void px_arena_free(struct px_arena *arena);
 /*
- * Around a fork. Memory that is shown and not live becomes private, in parent and child: as with any
- * memory, neither sees what the other writes from now on. Nothing is copied.
+ * Around a fork. Regions that are shown and not live become private in parent and child: as with
+ * any memory, neither sees what the other writes from now on. Nothing is copied.
  */
 void px_arena_before_fork(struct px_arena *arena);
 void px_arena_after_fork(struct px_arena *arena);

@@ -44,7 +44,7 @@ struct px_arena {
 	_Atomic uint64_t regions;
 };
 
-/* With the lock: the block in use that begins there. A wrong offset is a bug of ours. */
+/* With the lock: the block in use that begins there. A wrong offset is our own bug. */
 struct px_arena_block *px_arena_used_block(const struct px_arena *arena, uint64_t offset);
 
 #endif

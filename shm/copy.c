@@ -21,7 +21,7 @@ static bool moves_well(void)
 	static _Atomic int known; /* 0: not asked yet, 1: no, 2: yes */
 	unsigned a = 0, b = 0, c = 0, d = 0;
 
-	/* Whoever asks first finds the same: relaxed. */
+	/* Every thread finds the same value: relaxed. */
 	if (!atomic_load_explicit(&known, memory_order_relaxed)) {
 		bool erms = __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & ERMS;
 

@@ -6,8 +6,8 @@
  *   memcpy of glibc 2.36   10 to 12
  *   rep movsb              15 to 20
  *   streaming stores       15 to 20
- * From 1 to 8 MiB the first two are as fast as each other, and the third is slower. So rep movsb,
- * which needs no loop of ours, where the processor says that it does it well.
+ * From 1 to 8 MiB the first two are equally fast, and the third is slower. So rep movsb, which
+ * needs no loop in C, is used where the processor says that it is fast.
  */
 #ifndef PX_COPY_H
 #define PX_COPY_H

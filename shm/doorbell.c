@@ -58,15 +58,17 @@ int px_doorbell_sleep(struct px_doorbell_shm *bell, uint32_t ticket, uint64_t na
 }
 
 /*
- * A yield is a system call, some hundred ns: an answer that is on its way is met by looking
- * on for a moment. A long moment keeps the processor from who has the answer: on two
- * processors 40 looks made a call of four engines 1.5 times as slow as 10 do, and
- * 20 us of them 20 times. Without any, a no-op from C takes 0.8 us and not 0.43.
+ * A yield is a system call of some hundred ns, so a few looks without one come first, for an
+ * answer that is about to arrive. Too many of them keep the processor from the process that has
+ * the answer: on two processors 40 looks made a call of four engines 1.5 times as slow as 10
+ * looks do, and 20 us of looking made it 20 times as slow. With no such looks a no-op from C
+ * takes 0.8 us instead of 0.43.
  */
 #define LOOKS_FIRST 10
 /*
- * Four engines on two processors are slow together or fast together: when an exchange takes a little
- * longer than they spin, all fall asleep, and waking them makes it longer yet.
+ * With four engines on two processors, when an exchange takes a little longer than they spin, all
+ * of them go to sleep, and waking them makes the exchange longer still. So the time to spin may
+ * grow up to this many times its base.
  */
 #define SPIN_GROWTH 4
 
@@ -90,7 +92,7 @@ static int look_on(int (*ready)(void *ctx), void *ctx)
 	return rc;
 }
 
-/* Looks, then yields, until something is ready or the budget is used up. */
+/* Looks, then yields, until something is ready or the time is over. */
 static int spin(uint64_t until_ns, int (*ready)(void *ctx), void *ctx)
 {
 	int rc = look_on(ready, ctx);
@@ -166,7 +168,10 @@ uint64_t px_doorbell_spin_next(uint64_t spin_ns, uint64_t base_ns, uint64_t wait
 #define SPIN_MIN_NS UINT64_C(50000)
 #define SPIN_MAX_NS UINT64_C(100000)
 #define ROUNDS 5 /* each delays the start of a pool by 0.4 ms */
-/* Long enough for an idle processor to halt: waking it is what costs. Busy pairs answer in a fifth. */
+/*
+ * Long enough for an idle processor to halt: waking it takes most of the time. A pair that is
+ * kept busy answers in a fifth of it.
+ */
 #define REST_NS 300000
 
 struct pair {
@@ -235,6 +240,9 @@ uint64_t px_doorbell_measure_ns(void)
 	pthread_join(thread, NULL);
 	qsort(times, ROUNDS, sizeof(times[0]), by_size);
 	ns = times[ROUNDS / 2] / 2; /* one way */
-	/* Busy processors answer at once, and say nothing of what it will cost when they are idle. */
+	/*
+	 * Processors that are busy now answer at once, which says nothing about waking idle ones:
+	 * hence the minimum.
+	 */
 	return ns < SPIN_MIN_NS ? SPIN_MIN_NS : ns > SPIN_MAX_NS ? SPIN_MAX_NS : ns;
 }

@@ -45,8 +45,9 @@ int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_n
 		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
 		     void *ctx);
 /*
- * How long to spin next time, after a wait of waited_ns that began with spinning for spin_ns: longer if
- * a little more would have saved the sleep, and the base of it after a real pause.
+ * How long to spin next time, after a wait of waited_ns that began with spinning for spin_ns:
+ * longer if a little more spinning would have avoided the sleep, base_ns again after a long
+ * pause.
  */
 uint64_t px_doorbell_spin_next(uint64_t spin_ns, uint64_t base_ns, uint64_t waited_ns);
 /* Times a wake-up of a thread on another processor: the budget for spinning. Some ms. */

@@ -2,10 +2,10 @@
 /*
  * error.h - one error number and one line of words per thread.
  *
- * The numbers are those of the public header pxrun.h, spelt as identical
- * macros so that a translation unit that sees both is checked by the compiler.
- * Set the words where a failure is understood: what was tried, what was found,
- * what to do. The command prints them, Python raises them.
+ * The numbers are those of the public header pxrun.h, spelt as identical macros so that a
+ * translation unit that sees both is checked by the compiler. Set the words where a failure is
+ * understood: what was tried, what was found, what to do. The command prints them, Python raises
+ * them.
  */
 #ifndef PX_ERROR_H
 #define PX_ERROR_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * huge.c - mounts a tmpfs where nobody sees it.
+ * huge.c - mounts a tmpfs in a private namespace.
  */
 #include "shm/huge.h"
 
@@ -29,7 +29,10 @@ static bool write_file(const char *path, const char *text)
 	return done;
 }
 
-/* A mount namespace of our own; who is not root needs one of users, in which he is himself. */
+/*
+ * A mount namespace of our own. Without root a user namespace is needed too, with our own ids
+ * mapped to themselves.
+ */
 static bool leave_namespace(void)
 {
 	unsigned uid = geteuid(), gid = getegid();
@@ -80,7 +83,7 @@ static void hand_over(int socket, int fd)
 	(void)sendmsg(socket, &message, MSG_NOSIGNAL);
 }
 
-/* What the child handed over; -1: nothing, for it could not. */
+/* The descriptor that the child handed over; -1: none, the child could not make it. */
 static int take_over(int socket)
 {
 	char byte;

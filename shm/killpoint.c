@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * killpoint.c - dies where a test says so.
+ * killpoint.c - kills the process where a test asks for it.
  */
 #include "shm/killpoint.h"
 
@@ -44,7 +44,7 @@ void px_killpoint_pass(const char *label)
 		return;
 	if (atomic_fetch_add(&passages, 1) + 1 != target.hit)
 		return;
-	/* With a file named, only the process that removes it dies: its heirs live. */
+	/* If a file is named, only the process that removes it is killed. */
 	if (target.once[0] && unlink(target.once) < 0)
 		return;
 	raise(SIGKILL);

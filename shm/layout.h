@@ -12,10 +12,10 @@
  * at other addresses. The file is sparse: a page costs memory once it is
  * reserved by fallocate(2), and nothing is touched that is not reserved.
  *
- * A member is named by its slot and its epoch; the epoch counts the occupants of
- * the slot. Where a word speaks to one peer, the peer's epoch stands beside it,
- * so that nothing has to be wiped when a slot changes hands. The supervisor
- * punches out a block when its slot becomes free: a new member's block is zero.
+ * A member is named by its slot and its epoch; the epoch counts the occupants of the slot. A word
+ * that is meant for one peer counts only while the peer's epoch is stored beside it, so that
+ * nothing has to be wiped when the slot gets another occupant. The supervisor punches out a block
+ * when its slot becomes free: a new member's block is zero.
  */
 #ifndef PX_LAYOUT_H
 #define PX_LAYOUT_H
@@ -29,10 +29,10 @@
 #define PX_PAGE_BYTES 4096
 
 #define PX_MEMBERS_MAX 1024
-#define PX_ENGINES_MAX 512 /* half of the slots: a dying engine and its heir coexist */
+#define PX_ENGINES_MAX 512 /* half of the slots: a dying engine and its replacement coexist */
 #define PX_CRASH_BYTES 65536
 
-#ifdef PX_TINY /* every boundary is met by a small test */
+#ifdef PX_TINY /* small tests reach every boundary */
 #define PX_FIRST_CHUNK_BYTES 256
 #define PX_CHUNK_MAX_BYTES 1024
 #define PX_LEASES_MAX 8
@@ -71,7 +71,7 @@ struct px_member_shm {
 	_Atomic int32_t exit_signal; /* 0: it exited */
 	_Atomic int32_t exit_code;
 	_Atomic uint32_t oom_killed; /* the kernel's OOM killer did it */
-	_Atomic uint32_t expected;   /* it was told to go */
+	_Atomic uint32_t expected;   /* it was told to stop */
 	_Atomic uint64_t joined_ns, died_ns;
 	uint8_t reserved[64];
 };
@@ -129,12 +129,12 @@ struct px_link_shm {
 	uint32_t reserved;
 	_Atomic uint64_t consumed_seq; /* chunks of the peer's ring that are read to the end */
 	_Atomic uint64_t released_seq; /* bumped after each entry of released[] */
-	_Atomic uint64_t urgent_seq;   /* frames sent that are to overtake the others */
-	_Atomic uint64_t interrupt_id; /* of a frame sent that the peer is to work on no longer */
+	_Atomic uint64_t urgent_seq;   /* urgent frames sent */
+	_Atomic uint64_t interrupt_id; /* of a frame sent: the peer is to stop working on it */
 	uint8_t reserved2[PX_LINE_BYTES - 40];
 	/* A line of its own: it changes with each frame, and the peer seldom looks. */
-	_Atomic uint64_t begun_id; /* of the peer's frame last begun; those that overtook apart */
-	_Atomic uint64_t progress; /* how far it is, in units of whoever works on it */
+	_Atomic uint64_t begun_id; /* of the peer's frame last begun; urgent ones do not count */
+	_Atomic uint64_t progress; /* of the work on it, in units that the work itself defines */
 	uint8_t reserved4[PX_LINE_BYTES - 16];
 	_Atomic uint16_t released[PX_LEASES_MAX]; /* [lease] = its generation, when let go */
 #ifdef PX_TINY

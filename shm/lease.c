@@ -69,7 +69,7 @@ void px_leases_open(struct px_leases *leases, const struct px_segment *segment,
 	};
 }
 
-/* Most links never lend anything: the table comes with the first lease. */
+/* Most links never lend anything: the table is allocated with the first lease. */
 static int make_rows(struct px_leases *leases)
 {
 	leases->rows = calloc(PX_LEASES_MAX, sizeof(*leases->rows));
@@ -104,7 +104,7 @@ int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px
 	row->region = region;
 	row->tracker = tracker;
 	tracker_begin(tracker);
-	/* 0 means never released, so that a fresh table of the holder says nothing. */
+	/* 0 means never released, so that a new table of the holder, all zero, releases nothing. */
 	if (++row->generation == 0)
 		row->generation = 1;
 	px_region_hold(region);
@@ -139,14 +139,15 @@ void px_lease_revoke(struct px_leases *leases, uint16_t lease)
 	if (*place != lease)
 		return;
 	/*
-	 * The holder has not released this generation and never will. If it were used up, so many
-	 * revocations could come round to the one that the holder released last.
+	 * The holder has not released this generation and never will, so it is used again. If it
+	 * were used up, enough revocations would come round to the generation that the holder
+	 * released last.
 	 */
 	leases->rows[lease].generation--;
 	end(leases, place);
 }
 
-/* Whether what the holder has written about releases is meant for us. */
+/* Whether the holder's list of releases is about our leases. */
 static bool holder_knows_us(const struct px_leases *leases)
 {
 	/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
@@ -213,10 +214,10 @@ int px_lease_release(struct px_link_shm *own, uint16_t lease, uint16_t generatio
 		return px_fail(PX_ECORRUPT, "there is no lease %u", lease);
 	/* SYNC lease.released: release of our last use; partner: the acquire in released(). */
 	atomic_store_explicit(&own->released[lease], generation, memory_order_release);
-	PX_KILLPOINT("lease.release.stored"); /* dead here: over, for we are dead */
+	PX_KILLPOINT("lease.release.stored"); /* dead here: over, since the holder is dead */
 	/* SYNC lease.seq: release; partner: the acquire in px_leases_collect(). */
 	atomic_fetch_add_explicit(&own->released_seq, 1, memory_order_release);
-	PX_KILLPOINT("lease.release.counted"); /* dead here: over, the owner is told by the sweep */
+	PX_KILLPOINT("lease.release.counted"); /* dead here: over; the sweep rings the owner */
 	px_doorbell_ring(bell, PX_BELL_RELEASE);
 	return 0;
 }

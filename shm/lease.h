@@ -51,7 +51,7 @@ struct px_leases {
 void px_leases_open(struct px_leases *leases, const struct px_segment *segment,
 		    struct px_member_id holder, const struct px_link_shm *theirs,
 		    uint32_t own_epoch);
-/* Every lease is over (the holder is dead, or the pool): lets go of the regions. */
+/* Every lease is over (the holder is dead, or the pool has ended): releases the regions. */
 void px_leases_close(struct px_leases *leases);
 /*
  * Lends the region: holds it, and the tracker (or NULL), until the lease is over. Grant before
@@ -67,7 +67,7 @@ uint32_t px_leases_collect(struct px_leases *leases);
 bool px_lease_over(const struct px_leases *leases, uint16_t lease, uint16_t generation);
 
 /*
- * Holder: lets go. own: our link to the owner, writable; bell: the owner's.
+ * Holder: ends its lease. own: our link to the owner, writable; bell: the owner's.
  * PX_ECORRUPT if lease is out of range. Thread-safe.
  */
 int px_lease_release(struct px_link_shm *own, uint16_t lease, uint16_t generation,

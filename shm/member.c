@@ -130,7 +130,7 @@ static bool have_links(const struct px_segment *segment, uint32_t slot, enum px_
 	return LOAD(m->state) != PX_SLOT_FREE && LOAD(m->kind) != (uint32_t)kind;
 }
 
-/* Whether it may still look at what another has left. */
+/* Whether it runs, and so may still read what a dead member left. */
 static bool runs(const struct px_segment *segment, uint32_t slot)
 {
 	uint32_t state = LOAD(segment->members[slot].state);
@@ -139,8 +139,8 @@ static bool runs(const struct px_segment *segment, uint32_t slot)
 }
 
 /*
- * Reserves what a member and its present peers say to each other. To a dead peer it
- * says nothing, but px_member_sweep() looks whether it does.
+ * Reserves the links between a member and its present peers. It will not open a link to a dead
+ * peer, but px_member_sweep() reads that link to see whether it is open.
  */
 static int reserve_links(struct px_segment *segment, uint32_t slot, enum px_member_kind kind,
 			 uint32_t *peer)
@@ -180,8 +180,8 @@ static void unreserve_links(struct px_segment *segment, uint32_t slot, enum px_m
 			    uint32_t end)
 {
 	/*
-	 * A peer that knew an earlier occupant may touch its half once more before it
-	 * learns of the death, so that stays, for the next occupant.
+	 * A peer that had a link to an earlier occupant may write to its own half once more
+	 * before it learns of the death, so that half stays reserved, for the next occupant.
 	 */
 	if (LOAD(segment->members[slot].epoch) != 0)
 		return;
@@ -238,8 +238,8 @@ int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t
 		epoch = 1;
 	STORE(segment->bells[slot].asleep, 0);
 	/*
-	 * SYNC member.epoch: changed before all else, so that nobody takes a mixture for the
-	 * last occupant; partner: the fence in px_member_read().
+	 * SYNC member.epoch: changed before all else, so that no reader takes a mixture of two
+	 * occupants for the last one; partner: the fence in px_member_read().
 	 */
 	STORE(m->epoch, epoch);
 	atomic_thread_fence(memory_order_release);
@@ -255,7 +255,7 @@ int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t
 	STORE(m->died_ns, 0);
 	/* SYNC member.state: release of all that; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_JOINING, memory_order_release);
-	PX_KILLPOINT("member.join.visible"); /* dead here: so is the pool */
+	PX_KILLPOINT("member.join.visible"); /* dead here: the pool ends */
 	*out = (struct px_member_id){ slot, epoch };
 	return 0;
 }
@@ -270,7 +270,7 @@ void px_member_live(struct px_segment *segment, struct px_member_id id, int32_t 
 	STORE(m->start_time, px_member_start_time(pid));
 	/* SYNC member.state: release; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_LIVE, memory_order_release);
-	PX_KILLPOINT("member.live.visible"); /* dead here: so is the pool */
+	PX_KILLPOINT("member.live.visible"); /* dead here: the pool ends */
 }
 
 void px_member_bury(struct px_segment *segment, struct px_member_id id,
@@ -288,11 +288,11 @@ void px_member_bury(struct px_segment *segment, struct px_member_id id,
 		STORE(m->died_ns, px_os.now_ns());
 		/* SYNC member.dead: release of why; partner: the acquire in px_member_alive(). */
 		atomic_store_explicit(&m->dead_epoch, id.epoch, memory_order_release);
-		PX_KILLPOINT("member.bury.dead"); /* dead here: so is the pool */
+		PX_KILLPOINT("member.bury.dead"); /* dead here: the pool ends */
 	}
 	/* SYNC member.state: release; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_DEAD, memory_order_release);
-	PX_KILLPOINT("member.bury.visible"); /* dead here: so is the pool */
+	PX_KILLPOINT("member.bury.visible"); /* dead here: the pool ends */
 }
 
 /*
@@ -346,9 +346,9 @@ static uint64_t disown_units(struct px_segment *segment, uint32_t owner)
 }
 
 /*
- * The pages go before the words that say whose they were, and the words before the
- * state: whoever begins again after any step finds what is left to do. The next
- * occupant relies on zeros, so a slot whose pages cannot be given back stays dead.
+ * The pages are freed before the words that say whose they were, and the words before the state:
+ * a sweep that starts over after any step finds what is left to do. The next occupant relies on
+ * zeros, so a slot whose pages cannot be freed stays dead.
  */
 static int free_slot(struct px_segment *segment, uint32_t slot, uint64_t *units)
 {
@@ -361,10 +361,10 @@ static int free_slot(struct px_segment *segment, uint32_t slot, uint64_t *units)
 	if (rc < 0)
 		return rc;
 	*units = disown_units(segment, slot);
-	PX_KILLPOINT("member.sweep.units"); /* dead here: so is the pool */
+	PX_KILLPOINT("member.sweep.units"); /* dead here: the pool ends */
 	/* SYNC member.state: release; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_FREE, memory_order_release);
-	PX_KILLPOINT("member.sweep.freed"); /* dead here: so is the pool */
+	PX_KILLPOINT("member.sweep.freed"); /* dead here: the pool ends */
 	return 0;
 }
 
@@ -394,7 +394,7 @@ void px_member_announce(struct px_segment *segment)
 {
 	/* SYNC members.seq: release; partner: the acquires of clients and engines. */
 	atomic_fetch_add_explicit(&segment->rw.header->members_seq, 1, memory_order_release);
-	PX_KILLPOINT("member.announce.counted"); /* dead here: so is the pool */
+	PX_KILLPOINT("member.announce.counted"); /* dead here: the pool ends */
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		if (LOAD(segment->members[slot].state) != PX_SLOT_FREE)
 			px_doorbell_ring(&segment->bells[slot], PX_BELL_FRAME | PX_BELL_RELEASE);

@@ -65,9 +65,9 @@ struct px_death {
 void px_member_bury(struct px_segment *segment, struct px_member_id id,
 		    const struct px_death *death);
 /*
- * Frees every DEAD slot that no live or joining member has a link open to: its
- * units are unowned and punched, its block is punched, state FREE. Returns the
- * number of slots that stay DEAD. freed(ctx, slot, units) is told of each.
+ * Frees every DEAD slot that no live or joining member has a link open to: its units are unowned
+ * and punched, its block is punched, state FREE. Returns the number of slots that stay DEAD.
+ * freed(ctx, slot, units) is called for each slot that was freed.
  */
 int px_member_sweep(struct px_segment *segment,
 		    void (*freed)(void *ctx, uint32_t slot, uint64_t units), void *ctx);

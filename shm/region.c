@@ -36,7 +36,7 @@ static uint64_t start_before(const struct px_extent *extent, uint64_t page)
 	return map ? word * 64 + 63 - (uint64_t)__builtin_clzll(map) : UINT64_MAX;
 }
 
-/* Has an address in the region lead to it, or to nothing (NULL). */
+/* Makes px_region_find() find `to`, or nothing (NULL), for addresses in the region. */
 static void set_start(struct px_region *region, struct px_region *to)
 {
 	struct px_arena *arena = region->arena;
@@ -140,7 +140,7 @@ void px_region_release(struct px_region *region)
 		return;
 	atomic_fetch_sub_explicit(&region->arena->regions, 1, memory_order_relaxed);
 	set_start(region, NULL);
-	/* Where that fails the place is lost to us, and nothing worse. */
+	/* If that fails, this piece of the arena stays unused; nothing worse. */
 	if (!region->forked || px_segment_make_shared(region->arena->segment, region->offset,
 						      padded(region), region->at) == 0)
 		px_arena_put(region->arena, region->offset, region->bytes);

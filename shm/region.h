@@ -21,9 +21,9 @@ struct px_region {
 	void *at;               /* writable */
 	struct px_arena *arena;
 	_Atomic uint32_t holds;
-	_Atomic bool shown; /* its owner's own code works with it: what is lent may change */
-	bool live;          /* whoever it is lent to writes into it, too */
-	bool ordinary; /* its owner's code takes it for memory like any other: it is sent as a copy */
+	_Atomic bool shown; /* its owner's code can write to it: what is lent may change */
+	bool live;          /* receivers write into this very memory, too */
+	bool ordinary; /* its owner's code does not know it to be shared: it is sent as a copy */
 	bool forked;   /* private since a fork: what is written there is not in the segment */
 };
 
@@ -31,17 +31,18 @@ struct px_region {
 int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out);
 /*
  * The large region in which `bytes` bytes at that address lie, held once more, and where in it
- * they begin; NULL: none of this arena. They must be the caller's to use: then it stays.
+ * they begin; NULL: none of this arena. The caller must be using that memory, so that the region
+ * cannot go meanwhile.
  */
 struct px_region *px_region_find(struct px_arena *arena, const void *at, uint64_t bytes,
 				 uint64_t *skip);
-/* Whether it may be lent as it is, as far as its owner's code knows what that means. */
+/* Whether it may be lent as it is, rather than as a copy. */
 static inline bool px_region_lendable(const struct px_region *region)
 {
 	return !region->ordinary && !region->forked;
 }
 void px_region_hold(struct px_region *region);
-/* Lets go; the last one gives the memory back to the arena, warm. */
+/* The last release gives the memory back to the arena, warm. */
 void px_region_release(struct px_region *region);
 
 #endif

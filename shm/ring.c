@@ -119,7 +119,7 @@ static void retire_consumed(struct px_producer *ring)
 		return;
 	/* SYNC ring.consumed: acquire; partner: the release in follow_link(). */
 	consumed = atomic_load_explicit(ring->consumed, memory_order_acquire);
-	/* Never beyond the newest chunk, never back: else the consumer is mad, and has read nothing. */
+	/* Outside of the chunks in use the count cannot be true: then it is ignored. */
 	if (consumed - ring->first_seq >= ring->chunks_count)
 		return;
 	for (; ring->first_seq != consumed; ring->first_seq++) {
@@ -176,7 +176,7 @@ static int chunk_take(struct px_producer *ring, uint32_t frame_bytes, struct px_
 	rc = ring->source.get(ring->source.ctx, chunk.bytes, &chunk.offset, &at);
 	if (rc)
 		return rc;
-	PX_KILLPOINT("ring.chunk.got"); /* dead here: the chunk goes with our extents */
+	PX_KILLPOINT("ring.chunk.got"); /* dead here: the chunk is freed with our extents */
 	chunk.at = at;
 	ring->grown_bytes += chunk.bytes;
 	if (ring->next_bytes < PX_CHUNK_MAX_BYTES)
@@ -267,8 +267,8 @@ void px_producer_reclaim(struct px_producer *ring)
 {
 	retire_consumed(ring);
 	/*
-	 * After a backlog the newest chunk is a large one. A ring that was quiet since
-	 * the last call goes back to a first chunk, so that this one comes back as well.
+	 * After a backlog the newest chunk is a large one. A ring that was quiet since the last
+	 * call goes back to a first chunk, so that the large one can be given back as well.
 	 */
 	if (ring->chunks_count == 1 && ring->idle_count && ring->quiet_seq == ring->frames_seq &&
 	    !chunk_is_first(chunk_at(ring, 0)))
@@ -330,7 +330,7 @@ static int follow_link(struct px_consumer *ring, const struct px_frame_shm *fram
 	struct px_chunk_shm link;
 
 	memcpy(&link, frame + 1, sizeof(link));
-	/* What is checked is the copy: the compiler may not read it again. */
+	/* The copy is what gets checked: the compiler may not read shared memory again. */
 	atomic_signal_fence(memory_order_seq_cst);
 	if (!link_is_sound(ring, &link))
 		return px_fail(

@@ -69,7 +69,7 @@ static int open_memfd(void)
 	return fd < 0 ? px_fail_errno("making a memfd for the segment") : fd;
 }
 
-/* As shm_open(3) and shm_unlink(3), but no death in between can leave a name. */
+/* Like shm_open(3) and shm_unlink(3), but a process killed between the two leaves no name. */
 static int open_shm(void)
 {
 	int fd = open("/dev/shm", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
@@ -85,7 +85,7 @@ static bool shm_holds(uint64_t bytes)
 	return statvfs("/dev/shm", &fs) == 0 && (uint64_t)fs.f_blocks * fs.f_frsize >= bytes;
 }
 
-/* -1: there are no huge pages to be had. */
+/* -1: huge pages are not available. */
 static int open_huge(struct px_segment *s)
 {
 	int fd;
@@ -101,7 +101,7 @@ static int open_huge(struct px_segment *s)
 	return fd;
 }
 
-/* The blocks do not count: of their address space little is ever reserved. */
+/* The blocks do not count: little of their address space is ever reserved. */
 static int open_file(struct px_segment *s, const struct px_header_shm *layout,
 		     enum px_segment_kind kind)
 {
@@ -122,7 +122,7 @@ static int open_file(struct px_segment *s, const struct px_header_shm *layout,
 
 /* --- maps --- */
 
-/* A child of a member has no part in the pool, nor should a core dump hold every array. */
+/* A forked child is no member of the pool; and a core dump need not hold every array. */
 static void keep_private(void *at, uint64_t bytes)
 {
 	(void)madvise(at, bytes, MADV_DONTFORK);
@@ -251,7 +251,7 @@ int px_segment_create(uint64_t arena_bytes, enum px_segment_kind kind, struct px
 	}
 	if (s->memfd)
 		(void)fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-	/* Addresses first: they cost nothing, and the head of a huge arena does. */
+	/* Mapping comes first: addresses cost nothing, reserving a large arena's head does. */
 	rc = map_base(s, layout.total_bytes);
 	if (rc == 0)
 		rc = px_segment_reserve(s, 0, layout.blocks_offset);
@@ -342,7 +342,7 @@ int px_segment_attach(int fd, struct px_segment **out)
 	if (!s)
 		return px_fail(PX_ENOMEM, "no private memory for a segment");
 	s->fd = fd;
-	/* Of the two kinds that we make, only the memfd is sealed so. */
+	/* Of the kinds of file that we make, only the memfd is sealed like this. */
 	seals = fcntl(fd, F_GET_SEALS);
 	s->memfd = seals > 0 && (seals & F_SEAL_SHRINK);
 	s->huge = header.huge_pages;
@@ -394,9 +394,9 @@ static int no_pages(const struct px_segment *segment, uint64_t bytes)
 }
 
 /*
- * The kernel undoes an allocation that a signal interrupts. A timer of the user's that
- * ticks faster than the pages are found would keep us here for ever, so once that has
- * happened signals have to wait.
+ * The kernel undoes an allocation that a signal interrupts. A timer of the user that fires faster
+ * than the pages can be allocated would restart it for ever, so after the first interruption
+ * signals are blocked.
  */
 static int allocate_uninterrupted(struct px_segment *segment, uint64_t offset, uint64_t bytes)
 {
@@ -433,7 +433,7 @@ int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint6
 {
 	if (segment->huge == PX_HUGE_NONE || madvise(at, bytes, MADV_HUGEPAGE) < 0)
 		return px_segment_reserve(segment, offset, bytes);
-	/* fallocate(2) would take small pages: it knows nothing of this mapping's advice. */
+	/* fallocate(2) would take small pages: it does not see the advice for this mapping. */
 	if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) {
 		/* Dead here: the sweep punches what was ours. */
 		PX_KILLPOINT("segment.populate.done");

@@ -3,9 +3,10 @@
  * segment.h - the one piece of shared memory of a pool.
  *
  * Who:     the supervisor creates it, members attach by descriptor.
- * Where:   a file in /dev/shm that never had a name (O_TMPFILE: shm_open(3) would have
- *          one until it is unlinked); a sealed memfd where /dev/shm is smaller than
- *          the arena; a file on a mount of its own for huge pages. Nothing is left behind, whoever is killed when.
+ * Where:   a file in /dev/shm that never had a name (O_TMPFILE: shm_open(3) would have one until
+ *          it is unlinked); a sealed memfd where /dev/shm is smaller than the arena; a file on a
+ *          mount of its own for huge pages. Nothing is left behind, whichever process is killed
+ *          at whatever moment.
  * Blocks:  never.
  * Death:   the kernel frees the pages with the last descriptor and mapping.
  *
@@ -60,17 +61,18 @@ void px_segment_detach(struct px_segment *segment);
 
 /* Maps [offset, offset + bytes) writable (whole pages), not to be inherited. PX_ESYSTEM. */
 int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
-/* Likewise memory of the arena; children inherit it, for their parent's arrays lie there. */
+/* The same for memory of the arena, which children inherit: their parent's arrays lie there. */
 int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
 /* Maps the range MAP_PRIVATE: writable, and what is written stays here. PX_ESYSTEM. */
 int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out);
 /*
- * Makes memory that px_segment_map_arrays() mapped private where it is, and back: what is written
- * to it from then on stays here, as after a fork; going back forgets it. PX_ESYSTEM.
+ * Makes memory that px_segment_map_arrays() mapped private at the same address, and shared again:
+ * what is written while it is private stays in this process, as after a fork, and is lost when it
+ * is shared again. PX_ESYSTEM.
  */
 int px_segment_make_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at);
 int px_segment_make_shared(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at);
-/* Forgets what was written there: the map shows the segment again. PX_ESYSTEM. */
+/* Drops what was written to a private map: it shows the segment again. PX_ESYSTEM. */
 int px_segment_clean_private(void *at, uint64_t bytes);
 void px_segment_unmap(void *at, uint64_t bytes);
 /*
