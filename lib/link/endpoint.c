@@ -130,6 +130,7 @@ int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int c
 	endpoint->control = control;
 	endpoint->generation = px_forked_generation();
 	endpoint->owner_pid = getpid();
+	atomic_init(&endpoint->holds, 1);
 	pthread_mutex_init(&endpoint->lock, NULL);
 	pthread_mutex_init(&endpoint->control_lock, NULL);
 	rc = px_arena_new(segment, (struct px_extent_source){ extent_get, extent_put, endpoint },
@@ -171,7 +172,7 @@ bool px_link_settle(struct px_link *link)
 	return true;
 }
 
-void px_endpoint_free(struct px_endpoint *endpoint)
+static void endpoint_free(struct px_endpoint *endpoint)
 {
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		if (endpoint->links[slot]) {
@@ -189,15 +190,16 @@ void px_endpoint_free(struct px_endpoint *endpoint)
 	free(endpoint);
 }
 
-bool px_endpoint_holds(const struct px_endpoint *endpoint)
+void px_endpoint_hold(struct px_endpoint *endpoint)
 {
-	if (endpoint->shown)
-		return true;
-	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
-		if (endpoint->links[slot] &&
-		    atomic_load_explicit(&endpoint->links[slot]->held, memory_order_acquire) > 0)
-			return true;
-	return false;
+	atomic_fetch_add_explicit(&endpoint->holds, 1, memory_order_relaxed);
+}
+
+void px_endpoint_release(struct px_endpoint *endpoint)
+{
+	if (endpoint->generation == px_forked_generation() &&
+	    atomic_fetch_sub_explicit(&endpoint->holds, 1, memory_order_acq_rel) == 1)
+		endpoint_free(endpoint);
 }
 
 void px_endpoint_close(struct px_endpoint *endpoint)
@@ -211,10 +213,8 @@ void px_endpoint_close(struct px_endpoint *endpoint)
 			px_link_settle(endpoint->links[slot]);
 		}
 	endpoint->closed = true;
-	bool held = px_endpoint_holds(endpoint);
 	pthread_mutex_unlock(&endpoint->lock);
-	if (!held)
-		px_endpoint_free(endpoint);
+	px_endpoint_release(endpoint);
 }
 
 int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,

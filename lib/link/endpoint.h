@@ -52,7 +52,8 @@ struct px_endpoint {
 	_Atomic uint64_t spin_ns; /* how long to look for news before sleeping, lately */
 	uint32_t generation;      /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
-	bool closed;            /* only loans and shown regions keep it */
+	bool closed;            /* with the lock: only what is held keeps it */
+	_Atomic uint32_t holds; /* its opener, loans, shown regions, and who packs */
 	_Atomic uint32_t shown; /* regions that its own code works with */
 };
 
@@ -131,8 +132,15 @@ struct px_incoming {
  */
 int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int control,
 		     struct px_endpoint **out);
-/* Closes every link and frees. Loans that are still held keep the mapping alive: it goes with the last. */
+/*
+ * The opener's end of it: closes every link, and lets go. Loans, shown regions and other holds keep the
+ * mapping, the arena and the socket alive: they go with the last. No thread may be in another call.
+ */
 void px_endpoint_close(struct px_endpoint *endpoint);
+/* Keeps it, for who has something of it in hand while others may close it. Any thread that has it for sure. */
+void px_endpoint_hold(struct px_endpoint *endpoint);
+/* Any thread, also after px_endpoint_close(). Of a forked child nothing happens. */
+void px_endpoint_release(struct px_endpoint *endpoint);
 
 /*
  * The link to a peer, opened at the first call. PX_EENGINE if that member is

@@ -9,13 +9,6 @@
 
 /* A note that nobody answers. */
 void px_endpoint_tell(struct px_endpoint *endpoint, uint16_t type, uint64_t a, uint64_t b);
-/*
- * Of an endpoint that was closed while loans or shown regions were out: the last of them frees it. The
- * pages of the mapping stay valid until then.
- */
-void px_endpoint_free(struct px_endpoint *endpoint);
-/* With the endpoint's lock: whether loans or shown regions are out. */
-bool px_endpoint_holds(const struct px_endpoint *endpoint);
 /* With the endpoint's lock: closes a finished link of which nothing is held. */
 bool px_link_settle(struct px_link *link);
 /* Unmaps what is kept. */

@@ -105,7 +105,7 @@ void px_loan_release(struct px_loan *loan)
 {
 	struct px_link *link;
 	struct px_endpoint *endpoint;
-	bool closed = false, last = false;
+	bool tell = false;
 
 	if (!loan || atomic_fetch_sub_explicit(&loan->holds, 1, memory_order_acq_rel) != 1)
 		return;
@@ -117,15 +117,12 @@ void px_loan_release(struct px_loan *loan)
 		PX_KILLPOINT(
 			"endpoint.loan.released"); /* dead here: the lease is over either way */
 		pthread_mutex_lock(&endpoint->lock);
-		if (atomic_fetch_sub_explicit(&link->held, 1, memory_order_acq_rel) == 1) {
-			closed = px_link_settle(link);
-			last = endpoint->closed && !px_endpoint_holds(endpoint);
-		}
+		if (atomic_fetch_sub_explicit(&link->held, 1, memory_order_acq_rel) == 1)
+			tell = px_link_settle(link) && !endpoint->closed;
 		pthread_mutex_unlock(&endpoint->lock);
-		if (closed && !endpoint->closed)
+		if (tell)
 			px_endpoint_tell(endpoint, PX_CONTROL_SWEEP, 0, 0);
-		if (last)
-			px_endpoint_free(endpoint);
+		px_endpoint_release(endpoint);
 	}
 	free(loan);
 }

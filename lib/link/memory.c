@@ -15,27 +15,20 @@ int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_reg
 	if (rc < 0)
 		return rc;
 	atomic_store_explicit(&(*out)->shown, true, memory_order_relaxed);
-	pthread_mutex_lock(&endpoint->lock);
-	endpoint->shown++;
-	pthread_mutex_unlock(&endpoint->lock);
+	atomic_fetch_add_explicit(&endpoint->shown, 1, memory_order_relaxed);
+	px_endpoint_hold(endpoint);
 	return 0;
 }
 
 void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region)
 {
-	bool last;
-
 	/* A forked child has the memory for reading; the books are its parent's. */
 	if (endpoint->generation != px_forked_generation())
 		return;
 	atomic_store_explicit(&region->shown, false, memory_order_relaxed);
 	px_region_release(region);
-	pthread_mutex_lock(&endpoint->lock);
-	endpoint->shown--;
-	last = endpoint->closed && !px_endpoint_holds(endpoint);
-	pthread_mutex_unlock(&endpoint->lock);
-	if (last)
-		px_endpoint_free(endpoint);
+	atomic_fetch_sub_explicit(&endpoint->shown, 1, memory_order_relaxed);
+	px_endpoint_release(endpoint);
 }
 
 int px_endpoint_copy(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
@@ -55,7 +48,8 @@ int px_endpoint_copy(struct px_endpoint *endpoint, const void *data, uint64_t by
 int px_endpoint_pack(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
 		     struct px_part *out)
 {
-	if (endpoint->shown && bytes) {
+	/* Relaxed: what is to be found was shown by this thread, or to it. */
+	if (bytes && atomic_load_explicit(&endpoint->shown, memory_order_relaxed)) {
 		out->bytes = bytes;
 		out->region = px_region_find(endpoint->arena, data, bytes, &out->skip);
 		if (out->region && px_region_lendable(out->region))

@@ -165,6 +165,7 @@ static int borrow(struct px_link *link, const struct px_region_shm *lent, struct
 	loan->live = lent->live;
 	atomic_init(&loan->holds, 1);
 	atomic_fetch_add_explicit(&link->held, 1, memory_order_relaxed);
+	px_endpoint_hold(link->endpoint);
 	*out = loan;
 	return 0;
 }

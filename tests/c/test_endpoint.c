@@ -431,6 +431,71 @@ static void port_closed_before_region_is_hidden(void **state)
 	open_side(&client, PX_MEMBER_CLIENT);
 }
 
+/* What one thread has of the engine's endpoint while another closes it. */
+struct holding {
+	pthread_barrier_t *all;
+	struct px_incoming in;
+	struct px_region *region;
+	struct px_part part;
+};
+
+static void *let_go(void *ctx)
+{
+	struct holding *h = ctx;
+	struct px_endpoint *endpoint = engine.endpoint;
+
+	pthread_barrier_wait(h->all);
+	px_incoming_free(&h->in);
+	px_region_release(h->part.region);
+	px_endpoint_release(endpoint);
+	px_endpoint_hide(endpoint, h->region);
+	return NULL;
+}
+
+static void close_while_others_let_go(void **state)
+{
+	struct px_region *lent = region_of(client.endpoint, 200000, 'n');
+	struct px_part part = { lent, 0, 200000 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
+	struct holding holdings[3];
+	pthread_t threads[3];
+	pthread_barrier_t all;
+
+	(void)state;
+	pthread_barrier_init(&all, NULL, 4);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 3; i++) {
+			struct holding *h = &holdings[i];
+
+			h->all = &all;
+			assert_int_equal(px_link_send(client.link, &out), 0);
+			h->in = receive(engine.link);
+			px_link_next(engine.link);
+			assert_int_equal(px_endpoint_show(engine.endpoint, 70000, &h->region), 0);
+			px_endpoint_hold(engine.endpoint);
+			assert_int_equal(px_endpoint_pack(engine.endpoint, out.buffers, 1,
+							  &h->part),
+					 0);
+			pthread_create(&threads[i], NULL, let_go, h);
+		}
+		pthread_barrier_wait(&all);
+		px_endpoint_close(engine.endpoint);
+		for (int i = 0; i < 3; i++)
+			pthread_join(threads[i], NULL);
+		pthread_join(engine.granter, NULL); /* the socket is closed: nothing is left */
+		close(engine.supervisor_end);
+		open_side(&engine, PX_MEMBER_ENGINE);
+		assert_int_equal(px_endpoint_link(client.endpoint, engine.endpoint->self,
+						  &client.link),
+				 0);
+		assert_int_equal(px_endpoint_link(engine.endpoint, client.endpoint->self,
+						  &engine.link),
+				 0);
+	}
+	pthread_barrier_destroy(&all);
+	px_region_release(lent);
+}
+
 /* A peer that writes nonsense is named, and nothing of it is followed. */
 static void damaged_message_says_corrupt(void **state)
 {
@@ -510,6 +575,7 @@ int main(void)
 		CASE(tracker_counts_what_is_shown),
 		CASE(maps_are_kept_and_clean),
 		CASE(port_closed_before_region_is_hidden),
+		CASE(close_while_others_let_go),
 		CASE(damaged_message_says_corrupt),
 	};
 
