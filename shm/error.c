@@ -56,7 +56,7 @@ const char *px_strerror(int code)
 		"wrong argument",
 		"out of memory",
 		"timed out",
-		"another member wrote what cannot be",
+		"another member wrote invalid data",
 		"the engine is dead",
 		"the request raised an exception",
 		"the pool is gone",

@@ -15,7 +15,7 @@
 #define PX_EINVAL (-1)    /* a wrong argument */
 #define PX_ENOMEM (-2)    /* private or shared memory is used up */
 #define PX_ETIMEDOUT (-3) /* not ready in the given time */
-#define PX_ECORRUPT (-4)  /* another member wrote what cannot be */
+#define PX_ECORRUPT (-4)  /* another member wrote invalid data */
 #define PX_EENGINE (-5)   /* the engine is dead, or died meanwhile */
 #define PX_EREMOTE (-6)   /* the request raised an exception on the engine */
 #define PX_EPOOL (-7)     /* the supervisor is gone: so is the pool */

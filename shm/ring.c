@@ -233,7 +233,7 @@ __attribute__((noinline, cold)) static int reserve_elsewhere(struct px_producer 
 
 int px_producer_reserve(struct px_producer *ring, uint32_t payload_bytes, void **payload)
 {
-	uint32_t frame_bytes = UINT32_MAX; /* cannot be */
+	uint32_t frame_bytes = UINT32_MAX; /* fits nowhere */
 
 	if (payload_bytes <= PX_FRAME_MAX_BYTES - sizeof(struct px_frame_shm))
 		frame_bytes = whole_lines((uint32_t)sizeof(struct px_frame_shm) + payload_bytes);

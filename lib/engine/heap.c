@@ -19,7 +19,7 @@
 void px_heap_keep_warm(void)
 {
 #ifdef M_TRIM_THRESHOLD
-	/* Who has settings of their own knows better. */
+	/* The user's own settings come first. */
 	if (getenv("MALLOC_TRIM_THRESHOLD_") || getenv("MALLOC_MMAP_THRESHOLD_") ||
 	    getenv("GLIBC_TUNABLES"))
 		return;

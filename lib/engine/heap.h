@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * heap.h - how an engine's private memory is kept.
+ * heap.h - tunes malloc for arrays.
+ *
+ * Who:     an engine, once, before it serves.
+ * Where:   settings of glibc's allocator, for the whole process.
  */
 #ifndef PX_HEAP_H
 #define PX_HEAP_H
 
-/* Makes malloc keep what was freed for the next array. In an engine, once. */
+/* Makes malloc keep freed memory for the next array instead of giving it back to the kernel. */
 void px_heap_keep_warm(void);
 
 #endif

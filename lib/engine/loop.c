@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * loop.c - takes one request of each client in turn.
+ * loop.c - serves one request of each client in turn.
  */
 #include "engine/loop.h"
 
@@ -12,7 +12,7 @@
 #include "shm/error.h"
 #include "shm/killpoint.h"
 
-/* Of 50 ms. */
+/* Naps of 50 ms without work until warm memory is given back. */
 #ifdef PX_TINY
 #define NAPS_TO_GIVE_BACK 4
 #else
@@ -22,15 +22,15 @@
 /* A client as the engine sees it. */
 struct client {
 	struct px_member_id id;
-	const _Atomic uint32_t *open; /* its link to us: our epoch, once it has asked anything */
+	const _Atomic uint32_t *open; /* of its link to us: our epoch, once the link is open */
 	struct px_link *link;         /* NULL until then */
-	bool owed; /* a reply waits for a lease: outbox, and what it is made of */
+	bool owed;                    /* a reply waits to be sent: outbox and waiting are set */
 	struct px_outgoing outbox;
 	struct px_reply waiting;
-	bool urgent;        /* there may be an urgent request among those that wait */
+	bool urgent;        /* there may be an urgent request in its ring */
 	uint64_t urgent_id; /* of the last urgent request that was run */
-	uint64_t stop_id; /* EXECUTE requests up to this one are aborted: one before them failed */
-	uint64_t released_seq; /* of its releases, before the last attempt to send that reply */
+	uint64_t stop_id;   /* EXECUTE requests up to this id are aborted: an earlier one failed */
+	uint64_t released_seq; /* of its link, before the last attempt to send that reply */
 };
 
 struct loop {
@@ -42,7 +42,7 @@ struct loop {
 	uint32_t naps; /* since there was work */
 };
 
-/* --- clients come and go --- */
+/* --- the list of clients --- */
 
 static void reply_free(struct px_reply *reply)
 {
@@ -95,7 +95,7 @@ static bool knows(const struct loop *loop, struct px_member_id id)
 	return false;
 }
 
-/* Somebody came or went since the last look. Requests of the dead are dropped. */
+/* If members came or went: adds new clients, drops dead ones with their requests. */
 static void look_at_members(struct loop *loop)
 {
 	const struct px_segment *segment = loop->engine->endpoint->segment;
@@ -119,8 +119,9 @@ static void look_at_members(struct loop *loop)
 /* --- replies --- */
 
 /*
- * PX_EAGAIN: no lease is free, or no memory for a frame; the client has to let go of something
- * first. Of a result for which there is no memory only words are left, which need less.
+ * PX_EAGAIN: no lease is free, or there is no memory for a frame; the client has to release
+ * something first. A result for which there is no memory is replaced by the words of that error,
+ * which need less.
  */
 static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply *reply)
 {
@@ -137,7 +138,7 @@ static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply
 	out->buffers = NULL;
 	out->buffers_count = 0;
 	rc = px_link_send(c->link, out);
-	/* Without a supervisor there is no memory either; the engine is about to see that it has to go. */
+	/* Without a supervisor there is no memory either; the next nap notices that it is gone. */
 	return rc == PX_ENOMEM || rc == PX_EPOOL ? PX_EAGAIN : rc;
 }
 
@@ -146,7 +147,7 @@ static void free_owner(struct px_reply *reply)
 	free(reply->owner);
 }
 
-/* What is lent by the request goes with its frame, and last words with the next: copied to stay. */
+/* Copies a body that would not last: one in the request's frame, or the words of an error. */
 static void own_body(struct px_outgoing *out, struct px_reply *reply)
 {
 	if (reply->release || !out->body_bytes)
@@ -188,7 +189,7 @@ static void activity(struct loop *loop, const struct client *c, uint64_t id, uin
 {
 	struct px_activity_shm *a = &loop->engine->endpoint->block->activity;
 
-	/* For displays: nobody relies on these words to agree with each other. */
+	/* For displays: these words need not be of the same moment. */
 	atomic_store_explicit(&a->client_slot, c ? c->id.slot : 0, memory_order_relaxed);
 	atomic_store_explicit(&a->request_id, id, memory_order_relaxed);
 	atomic_store_explicit(&a->started_ns, now, memory_order_relaxed);
@@ -204,7 +205,7 @@ static void activity(struct loop *loop, const struct client *c, uint64_t id, uin
 static void run(struct px_engine_process *engine, struct client *c, struct px_incoming *in,
 		struct px_reply *reply)
 {
-	/* In this order: a signal handler looks at the id only if there is a link. */
+	/* In this order: a signal handler reads the id only if there is a link. */
 	atomic_store_explicit(&engine->running_id, in->id, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	engine->running = c->link;
@@ -222,11 +223,11 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 	struct px_reply reply = { 0 };
 
 	activity(loop, c, in->id, out.started_ns);
-	PX_KILLPOINT("loop.request.taken"); /* dead here: the client is told, the request is gone */
+	PX_KILLPOINT("loop.request.taken"); /* dead here: the client sees the request fail */
 	if (!begun || (in->kind == PX_REQUEST_EXECUTE && in->id <= c->stop_id)) {
 		reply.code = PX_EABORTED;
-		reply.body = begun ? "aborted, for code that was to run before it failed" :
-				     "aborted before it ran";
+		reply.body =
+			begun ? "aborted: code sent before it failed" : "aborted before it ran";
 		reply.body_bytes = strlen(reply.body);
 	} else if (in->kind == PX_REQUEST_NOOP) {
 		reply.body = in->body;
@@ -234,7 +235,7 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 	} else {
 		run(loop->engine, c, in, &reply);
 	}
-	PX_KILLPOINT("loop.request.done"); /* dead here: done, and nobody hears of it */
+	PX_KILLPOINT("loop.request.done"); /* dead here: done, and yet the client sees it fail */
 	out.completed_ns = px_wall_ns();
 	out.code = reply.code;
 	out.body = reply.body;
@@ -272,13 +273,13 @@ static int serve_in_turn(struct loop *loop, struct client *c)
 		c->urgent_id = in.id;
 	serve_one(loop, c, &in, px_link_begin(c->link, &in));
 	px_incoming_free(&in);
-	/* The frame was the request's until now. */
+	/* The request's body lay in the frame until now. */
 	px_link_next(c->link);
 	return 1;
 }
 
-/* Opens our direction of the link once the client has opened its. False: it is dead. */
-static bool meet(struct loop *loop, struct client *c)
+/* Opens our link once the client has opened its own. False: the client is dead. */
+static bool open_link(struct loop *loop, struct client *c)
 {
 	struct px_endpoint *endpoint = loop->engine->endpoint;
 
@@ -288,12 +289,12 @@ static bool meet(struct loop *loop, struct client *c)
 	return px_endpoint_link(endpoint, c->id, &c->link) != PX_EENGINE;
 }
 
-/* One request of one client, if it has one. False: it has to be dropped. */
+/* Serves one request of a client, if it has one. False: the client has to be dropped. */
 static bool serve_client(struct loop *loop, struct client *c, bool *served)
 {
 	int rc = 0;
 
-	if (!c->link && !meet(loop, c))
+	if (!c->link && !open_link(loop, c))
 		return false;
 	if (!c->link)
 		return true;
@@ -317,7 +318,7 @@ static bool serve_client(struct loop *loop, struct client *c, bool *served)
 	return true;
 }
 
-/* A round: each client one request. 1 if there was one. */
+/* One request of each client. 1 if there was any. */
 static int round_of_turns(struct loop *loop)
 {
 	bool served = false;
@@ -330,7 +331,7 @@ static int round_of_turns(struct loop *loop)
 	return served;
 }
 
-static bool asks(const struct client *c, uint32_t own_epoch)
+static bool needs_service(const struct client *c, uint32_t own_epoch)
 {
 	if (!c->link)
 		return atomic_load_explicit(c->open, memory_order_acquire) == own_epoch;
@@ -350,12 +351,12 @@ static int work_waits(void *ctx)
 	    loop->seen_seq)
 		return 1;
 	for (uint32_t i = 0; i < loop->count; i++)
-		if (asks(&loop->clients[i], loop->engine->endpoint->self.epoch))
+		if (needs_service(&loop->clients[i], loop->engine->endpoint->self.epoch))
 			return 1;
 	return 0;
 }
 
-/* After a long pause what is kept warm is worth more to others. */
+/* After a long pause others can make better use of the memory that is kept warm. */
 static void give_back(struct loop *loop)
 {
 	for (uint32_t i = 0; i < loop->count; i++)
@@ -372,7 +373,7 @@ static int take_nap(void *ctx)
 		return px_fail(PX_EPOOL, "the supervisor is gone");
 	if (++loop->naps == NAPS_TO_GIVE_BACK)
 		give_back(loop);
-	/* A frame that finds no memory is tried again: no bell tells when there is some. */
+	/* A reply that found no memory is tried again: no bell is rung when there is some. */
 	return loop->outboxes ? 1 : 0;
 }
 
@@ -388,7 +389,7 @@ static int wait_for_work(struct loop *loop)
 	rc = px_endpoint_wait(engine->endpoint, why, UINT64_MAX, work_waits, take_nap, loop);
 	if (engine->after_wait)
 		engine->after_wait(engine->ctx);
-	return rc == PX_EPOOL ? rc : 0; /* a signal is as good as a bell */
+	return rc == PX_EPOOL ? rc : 0; /* a signal wakes the loop like a bell does */
 }
 
 int px_engine_serve(struct px_engine_process *engine)

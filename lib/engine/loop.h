@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * loop.h - an engine's life: takes requests in turn, runs them, answers.
+ * loop.h - an engine's loop: takes requests in turn, has them run, replies.
  *
  * Who:     the engine's main thread.
- * Blocks:  on its bell when nobody asks; never on a client. A reply that finds no
- *          lease waits in an outbox, and its client's turn with it; the others go on.
- * Death:   a request that was taken and not answered dies with the engine.
+ * Blocks:  on its bell while there is no request; never on a client. A reply for which there is no
+ *          lease or memory waits in an outbox. Meanwhile its client's requests wait, those of other
+ *          clients are served.
+ * Death:   a request that was taken and not answered fails: the client sees the engine's death.
  *
- * What a request means is the handler's business: the loop knows no Python.
+ * What a request means is up to the handler (python/ext/engine.c): the loop knows no Python.
  */
 #ifndef PX_LOOP_H
 #define PX_LOOP_H
@@ -15,14 +16,14 @@
 #include "engine/streams.h"
 #include "link/endpoint.h"
 
-/* A handler's answer. What it owns is freed by the loop once it is sent. */
+/* A handler's reply. The loop frees what it owns once it is sent. */
 struct px_reply {
 	int32_t code;
 	const void *body; /* lent until release() */
 	uint64_t body_bytes;
 	struct px_part *parts; /* malloc'ed array; may be NULL */
 	uint32_t parts_count;
-	void (*release)(struct px_reply *reply); /* of what body lies in; may be NULL */
+	void (*release)(struct px_reply *reply); /* frees what body lies in; may be NULL */
 	void *owner;
 };
 
@@ -30,14 +31,14 @@ struct px_engine_process {
 	struct px_endpoint *endpoint;
 	struct px_streams *streams;
 	uint32_t id;
-	/* Runs one request; always leaves a reply. */
+	/* Runs one request, and always fills the reply. */
 	void (*run)(void *ctx, const struct px_incoming *request, struct px_reply *reply);
 	/* Around the waits: lets other threads of the interpreter run. May be NULL. */
 	void (*before_wait)(void *ctx);
 	void (*after_wait)(void *ctx);
 	void *ctx;
-	_Atomic int *stop;               /* set by a signal handler: leave the loop */
-	struct px_link *_Atomic running; /* of the client whose request runs; the loop's */
+	_Atomic int *stop;               /* set by a signal handler: end the loop */
+	struct px_link *_Atomic running; /* whose request runs, else NULL; for signal handlers */
 	_Atomic uint64_t running_id;     /* of that request */
 };
 

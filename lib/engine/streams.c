@@ -26,12 +26,12 @@
 struct px_streams {
 	int pipes[2]; /* stdout, stderr */
 	/*
-	 * Both pipes. An epoll set is told by the writer when there is something: a look costs
-	 * hardly more than the emptiest system call, half of what poll(2) does.
+	 * An epoll set of both pipes: looking at it costs hardly more than the cheapest system
+	 * call, and half as much as poll(2).
 	 */
 	int news;
 	int log;
-	_Atomic bool ending;  /* the main thread wants the lock */
+	_Atomic bool ending;  /* the main thread waits for the lock */
 	pthread_mutex_t lock; /* all below, and reading */
 	bool log_full;
 	struct px_link *link; /* NULL: nobody's request runs */
@@ -77,7 +77,7 @@ static int send_piece(struct px_streams *s, enum px_stream which, const void *by
 	return px_link_send(s->link, &out);
 }
 
-/* Says in the stream what is missing there, as soon as there is memory for so much. */
+/* Says in the stream how much was dropped, as soon as there is memory for that. */
 static void tell_dropped(struct px_streams *s, unsigned which)
 {
 	char note[160];
@@ -99,8 +99,8 @@ static void forward(struct px_streams *s, unsigned which, size_t length)
 }
 
 /*
- * With the lock: what is in a pipe, but not for ever: who prints without end, as a process left in
- * the background may, gets no more than a full pipe each time. False: nobody writes there any more.
+ * With the lock: reads what is in a pipe, but at most one pipe's worth at a time, for a process
+ * in the background may print without end. False: the pipe has no writer any more.
  */
 static bool drain(struct px_streams *s, unsigned which)
 {
@@ -135,7 +135,7 @@ static void *read_along(void *ctx)
 	for (;;) {
 		if (epoll_wait(s->news, &event, 1, -1) < 0 && errno != EINTR)
 			return NULL;
-		/* The main thread comes first: it is the one that somebody waits for. */
+		/* The main thread goes first: a client waits for it. */
 		while (atomic_load_explicit(&s->ending, memory_order_relaxed))
 			sched_yield();
 		pthread_mutex_lock(&s->lock);
@@ -144,7 +144,7 @@ static void *read_along(void *ctx)
 	}
 }
 
-/* All signals are for the main thread. */
+/* Blocks all signals in the thread: they are for the main thread. */
 static int start_thread(struct px_streams *s)
 {
 	pthread_t thread;
@@ -168,7 +168,7 @@ static int watch(struct px_streams *s, int fd)
 	struct epoll_event event = { .events = EPOLLIN };
 
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	/* Room for a burst; not allowed beyond a user's quota of pipe pages. */
+	/* Room for bursts; fails beyond the user's quota of pipe pages. */
 	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
 	if (epoll_ctl(s->news, EPOLL_CTL_ADD, fd, &event) < 0)
 		return px_fail_errno("watching an engine's output");
@@ -234,7 +234,7 @@ int px_streams_publish(struct px_streams *s, enum px_stream stream, const void *
 void px_streams_end(struct px_streams *s)
 {
 	struct epoll_event event;
-	/* The thread may have read what is not in the pipes any more: the lock waits for it. */
+	/* The thread may be sending what it took out of the pipes: the lock waits for it. */
 	bool left = epoll_wait(s->news, &event, 1, 0) != 0;
 
 	atomic_store_explicit(&s->ending, true, memory_order_relaxed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * template.c - forks engines on demand.
+ * template.c - forks engines for the supervisor.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -21,21 +21,22 @@
 #include "shm/killpoint.h"
 #include "shm/layout.h"
 
-/* An engine may need the memory more than the supervisor does: it is the one to go. */
-static void offer_to_oom_killer(void)
+/* Where memory runs out, an engine is to be killed rather than the supervisor. */
+static void prefer_for_oom_killer(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
 	if (write(fd, "200", 3) < 0)
-		errno = 0; /* not permitted: then it is not offered */
+		errno = 0; /* not permitted: then it stays as it is */
 	close(fd);
 }
 
 /*
- * A new engine's parent is the process between it and the template, until that has
- * ended. Only a child of the supervisor may ask to die with its parent.
+ * The parent of a new engine is the process between it and the template, until that one has
+ * ended. PR_SET_PDEATHSIG is about the parent of the moment, so it has to wait for the
+ * supervisor.
  */
 int px_engine_settle(int supervisor_pid)
 {
@@ -48,7 +49,7 @@ int px_engine_settle(int supervisor_pid)
 	if (getppid() != supervisor_pid)
 		return px_fail(PX_EPOOL, "the supervisor is gone");
 	(void)setpgid(0, 0);
-	offer_to_oom_killer();
+	prefer_for_oom_killer();
 	return 0;
 }
 
@@ -60,9 +61,9 @@ static int move_fd(int from, int to)
 	return 0;
 }
 
-/* In the new engine: its descriptors in place, nothing left of the template's. */
-static int be_born(int control, int supervisor_pid, const struct px_packet *packet,
-		   struct px_birth *birth)
+/* In the new engine: puts its descriptors in place and closes the template's. */
+static int become_engine(int control, int supervisor_pid, const struct px_packet *packet,
+			 struct px_birth *birth)
 {
 	struct px_control born = { .type = PX_CONTROL_BORN, .a = (uint64_t)getpid() };
 	int null = open("/dev/null", O_RDONLY);
@@ -78,7 +79,7 @@ static int be_born(int control, int supervisor_pid, const struct px_packet *pack
 		rc = px_engine_settle(supervisor_pid);
 	if (rc == 0)
 		rc = px_control_send(packet->fds[0], &born, NULL, NULL, 0);
-	/* Dead here: the supervisor sees it, and starts its heir. */
+	/* Dead here: the supervisor sees it, and starts another. */
 	PX_KILLPOINT("template.engine.born");
 	*birth = (struct px_birth){
 		.id = (uint32_t)packet->head.a,
@@ -93,8 +94,8 @@ static int be_born(int control, int supervisor_pid, const struct px_packet *pack
 }
 
 /*
- * 1 in the engine, 0 in the template, PX_ESYSTEM. Nobody waits for the process between them: while
- * it forks, the template can do the same for the next engine.
+ * 1 in the engine, 0 in the template, PX_ESYSTEM. The template does not wait for the process in
+ * between: while that one forks, the template can go on with the next engine.
  */
 static int fork_twice(void)
 {
@@ -110,14 +111,14 @@ static int fork_twice(void)
 		}
 		if (engine < 0)
 			perror("pxrun: forking an engine");
-		_exit(0); /* without an engine its control socket hangs up: the supervisor knows */
+		_exit(0); /* without an engine its control socket hangs up, which tells the supervisor */
 	}
 	PyOS_AfterFork_Parent();
-	PX_KILLPOINT("template.fork.done"); /* dead here: the engine is the supervisor's already */
+	PX_KILLPOINT("template.fork.done"); /* dead here: the engine goes on */
 	return middle < 0 ? px_fail_errno("forking an engine") : 0;
 }
 
-/* Children of the template leave no zombies; an engine's are its own business. */
+/* Children of the template leave no zombies; in an engine the old setting is restored. */
 static struct sigaction keep_no_zombies(void)
 {
 	struct sigaction before, action = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT };
@@ -163,7 +164,7 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 		rc = px_control_receive(control, packet);
 		if (rc < 0)
 			break;
-		/* Dead here: the supervisor asks the next one. */
+		/* Dead here: the supervisor asks the next template. */
 		PX_KILLPOINT("template.fork.asked");
 		if (packet->head.type != PX_CONTROL_FORK || packet->head.fds != 5) {
 			close_all(packet);
@@ -172,14 +173,14 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 		rc = fork_twice();
 		if (rc == 1) {
 			sigaction(SIGCHLD, &on_child, NULL);
-			rc = be_born(control, supervisor_pid, packet, birth);
+			rc = become_engine(control, supervisor_pid, packet, birth);
 			rc = rc < 0 ? rc : 1;
 			break;
 		}
 		close_all(packet);
 		if (rc < 0) {
 			fprintf(stderr, "pxrun: %s\n", px_last_error());
-			rc = 0; /* the engine's control socket hangs up: the supervisor knows */
+			rc = 0; /* the engine's control socket hangs up, which tells the supervisor */
 		}
 	}
 	free(packet);

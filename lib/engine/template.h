@@ -1,30 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * template.h - the warm process that engines are forked from.
+ * template.h - the template's loop: forks engines when the supervisor asks for them.
  *
- * Who:     one process a pool, with the interpreter and the preloaded modules.
+ * Who:     one process of the pool, with the interpreter and the preloaded modules loaded.
+ * Where:   descriptors 3 (control) and 4 (segment) of that process.
  * Blocks:  on its control socket.
- * Death:   engines are the supervisor's children: they go on. The supervisor
- *          starts another template.
+ * Death:   engines are the supervisor's children and go on. The supervisor starts another template.
  */
 #ifndef PX_TEMPLATE_H
 #define PX_TEMPLATE_H
 
 #include <stdint.h>
 
-/* What an engine is born with. */
+/* What a forked engine is given. */
 struct px_birth {
 	uint32_t id, slot, epoch, generation;
 	int control, out_read, err_read;
 };
 
 /*
- * Tells the supervisor that engines can be made (reason NULL) or why they cannot be forked,
- * and makes them. Returns 1 in each new engine, with *birth; 0 in the template, when
- * the supervisor is gone; PX_E… if the template cannot go on.
+ * Tells the supervisor that engines can be forked (reason NULL) or why they cannot, then forks
+ * them on demand. Returns 1 in each new engine, with *birth; 0 in the template, when the
+ * supervisor is gone; PX_E… if the template cannot go on.
  */
 int px_template_run(int control, int segment, const char *reason, struct px_birth *birth);
-/* An engine that was started by exec rather than by fork: the rest of its birth. */
+/*
+ * What a forked engine has done already, for one started by exec: waits until it is the
+ * supervisor's child, asks to die with it, and makes its own process group. PX_EPOOL: the
+ * supervisor is gone.
+ */
 int px_engine_settle(int supervisor_pid);
 
 #endif

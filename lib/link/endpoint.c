@@ -43,7 +43,7 @@ void px_endpoint_tell(struct px_endpoint *endpoint, uint16_t type, uint64_t a, u
 {
 	struct px_control note = { .type = type, .a = a, .b = b };
 
-	/* A supervisor that is gone has no use for the news. */
+	/* If the supervisor is gone, it need not be told. */
 	(void)px_control_send(endpoint->control, &note, NULL, NULL, 0);
 }
 
@@ -221,7 +221,7 @@ int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeou
 		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx)
 {
 	uint64_t base = endpoint->segment->header->spin_ns, began = px_os.now_ns();
-	/* A guess, which of two threads may say: relaxed. */
+	/* Only an estimate, and either thread's will do: relaxed. */
 	uint64_t spin = atomic_load_explicit(&endpoint->spin_ns, memory_order_relaxed);
 	int rc;
 
@@ -258,11 +258,11 @@ static int link_open(struct px_endpoint *endpoint, struct px_member_id peer, str
 	link->peer = peer;
 	link->own = &endpoint->block->links[peer.slot];
 	link->bell = &endpoint->segment->bells[peer.slot];
-	/* What the slot's previous occupant was told. */
+	/* These still have what was said to the slot's previous occupant. */
 	atomic_store_explicit(&link->own->urgent_seq, 0, memory_order_relaxed);
 	atomic_store_explicit(&link->own->begun_id, 0, memory_order_relaxed);
 	atomic_store_explicit(&link->own->interrupt_id, 0, memory_order_relaxed);
-	/* The ring is made before the link says open: the peer reads at once. */
+	/* The ring is made before the link is opened: from then on the peer reads it. */
 	rc = px_producer_open(&link->tx, link->own, own_offset, &theirs->links[endpoint->self.slot],
 			      endpoint->self.epoch,
 			      (struct px_chunk_source){ chunk_get, chunk_put, endpoint->arena });
@@ -272,12 +272,12 @@ static int link_open(struct px_endpoint *endpoint, struct px_member_id peer, str
 		       endpoint->self.epoch);
 	px_consumer_open(&link->rx, endpoint->segment, link->own, peer.slot, endpoint->self.slot);
 	if (!px_member_link_open(endpoint->segment, link->own, peer)) {
-		/* A sweep of that moment may have found the link open. */
+		/* A sweep may have seen the open link and left the slot: sweep again. */
 		px_endpoint_tell(endpoint, PX_CONTROL_SWEEP, 0, 0);
 		rc = px_fail(PX_EENGINE, "member %u is dead", peer.slot);
 		goto dead;
 	}
-	/* Dead here: an open link of a dead member counts for nothing. */
+	/* Dead here: an open link of a dead member does not count. */
 	PX_KILLPOINT("endpoint.link.opened");
 	*out = link;
 	return 0;
@@ -318,7 +318,7 @@ void px_link_finish(struct px_link *link)
 
 	pthread_mutex_lock(&endpoint->lock);
 	link->finished = true;
-	/* What it was lent comes back when it is dead; a live peer may still read. */
+	/* Leases of a dead peer are over; a live peer may still read what it was lent. */
 	if (!px_member_alive(endpoint->segment, link->peer))
 		px_leases_close(&link->leases);
 	bool closed = px_link_settle(link);

@@ -2,8 +2,8 @@
 /*
  * endpoint.h - a member's place on the segment: its block, bell, memory, and links to peers.
  *
- * Who:     clients and engines alike; any thread, under the endpoint's lock, which
- *          each function takes itself.
+ * Who:     clients and engines alike; any thread: each function takes the endpoint's lock itself.
+ * Where:   private memory, over the member's block and bell in the segment.
  * Blocks:  never on a peer; on the supervisor while it grants an extent.
  * Death:   a dead peer's ring is read to its end; its link closes when
  *          nothing of its memory is held here any more, and the supervisor is told.
@@ -25,8 +25,8 @@
 #define PX_BUFFERS_MAX ((PX_FRAME_MAX_BYTES - 128) / 2 / sizeof(struct px_region_shm))
 
 /*
- * Private maps that no loan uses at the moment. Regions are used again soon, and then mapping them
- * anew would cost more than all else about a small message.
+ * Private maps that no loan uses at the moment. The same regions are used again soon, and mapping
+ * them again would cost more than the rest of a small message.
  */
 #define PX_MAPS_KEPT 16
 struct px_maps {
@@ -52,9 +52,9 @@ struct px_endpoint {
 	_Atomic uint64_t spin_ns; /* how long to look for news before sleeping, lately */
 	uint32_t generation;      /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
-	bool closed;            /* with the lock: only what is held keeps it */
-	_Atomic uint32_t holds; /* its opener, loans, shown regions, and who packs */
-	_Atomic uint32_t shown; /* regions that its own code works with */
+	bool closed;            /* with the lock: it is freed with the last hold */
+	_Atomic uint32_t holds; /* its opener, loans, shown regions, calls that pack */
+	_Atomic uint32_t shown; /* number of regions that px_endpoint_show() has given out */
 };
 
 /* One peer. */
@@ -66,10 +66,10 @@ struct px_link {
 	struct px_producer tx;
 	struct px_consumer rx;
 	struct px_leases leases; /* what we lent to it */
-	_Atomic uint32_t held;   /* loans of its memory that we hold */
+	_Atomic uint32_t held;   /* our loans of its memory */
 	uint64_t urgent_seen;    /* of the peer's urgent_seq */
-	bool finished;           /* we read nothing more from it; closes when held is 0 */
-	void *user;              /* of the layer above: outstanding requests, turns */
+	bool finished;           /* nothing more is read from it; closed when held is 0 */
+	void *user;              /* of the layer above, such as a client's queue of requests */
 };
 
 /* Memory of a peer that was lent to us with a message. Counted; released to its owner at 0. */
@@ -77,7 +77,7 @@ struct px_loan {
 	struct px_link *link;
 	const uint8_t *shared; /* read-only, in place */
 	uint64_t offset, bytes;
-	bool live;    /* what is written is for all to see */
+	bool live;    /* mapped shared: all see what is written */
 	void *mapped; /* writable view, made by px_loan_map() */
 	uint64_t mapped_bytes, mapped_skip;
 	uint16_t lease, generation;
@@ -87,7 +87,7 @@ struct px_loan {
 /* Where a message lies that was sent: how to abort it. */
 struct px_ticket {
 	uint64_t chunk_seq;        /* of the ring's chunk, which is used again one day */
-	_Atomic uint32_t *aborted; /* in it */
+	_Atomic uint32_t *aborted; /* the word in its frame */
 };
 
 /* A piece of a region of ours, held. region NULL: an empty buffer. */
@@ -133,13 +133,14 @@ struct px_incoming {
 int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int control,
 		     struct px_endpoint **out);
 /*
- * The opener's end of it: closes every link, and lets go. Loans, shown regions and other holds keep the
- * mapping, the arena and the socket alive: they go with the last. No thread may be in another call.
+ * Of the opener: closes every link and releases the endpoint. Mapping, arena and socket stay as
+ * long as loans, shown regions and other holds, and are freed with the last. No other thread may
+ * be in a call.
  */
 void px_endpoint_close(struct px_endpoint *endpoint);
-/* Keeps it, for who has something of it in hand while others may close it. Any thread that has it for sure. */
+/* Keeps it while others may close it. Any thread that knows that it is not freed yet. */
 void px_endpoint_hold(struct px_endpoint *endpoint);
-/* Any thread, also after px_endpoint_close(). Of a forked child nothing happens. */
+/* Any thread, also after px_endpoint_close(). Does nothing in a forked child. */
 void px_endpoint_release(struct px_endpoint *endpoint);
 
 /*
@@ -147,13 +148,13 @@ void px_endpoint_release(struct px_endpoint *endpoint);
  * dead (or never was); PX_ENOMEM.
  */
 int px_endpoint_link(struct px_endpoint *endpoint, struct px_member_id peer, struct px_link **out);
-/* Drops what the peer is owed and marks the link finished; closes it when nothing is held. */
+/* Marks the link finished: nothing more is sent or read. Closed when no loan is held. */
 void px_link_finish(struct px_link *link);
 
 /*
- * Publishes and rings. Grants leases on the buffers first; collects ended ones
- * when they run short. PX_EAGAIN: all leases are out; PX_ENOMEM: no memory for a body or a
- * chunk. Then nothing was sent and nothing is held.
+ * Publishes and rings. Grants leases on the buffers first; collects ended ones when they run
+ * short. PX_EAGAIN: all leases are out; PX_ENOMEM: no memory for a body or a chunk. After an
+ * error nothing was sent and nothing is held.
  */
 int px_link_send(struct px_link *link, const struct px_outgoing *message);
 /*
@@ -161,14 +162,14 @@ int px_link_send(struct px_link *link, const struct px_outgoing *message);
  * the link), PX_ENOMEM. Every offset and length was checked. Then px_link_next().
  */
 int px_link_receive(struct px_link *link, struct px_incoming *in);
-/* Leaves the message that was received: body is gone unless it is a loan. */
+/* Goes past the message that was received: its body is no longer valid, unless it is a loan. */
 void px_link_next(struct px_link *link);
 /* Whether a message waits; no lock, the cheapest look. */
 static inline bool px_link_ready(const struct px_link *link)
 {
 	return px_consumer_ready(&link->rx);
 }
-/* Counts what the peer has let go of: while it stands still, leases that ran out stay out. No lock. */
+/* Counts the peer's releases: while it does not change, no lease becomes free. No lock. */
 static inline uint64_t px_link_released_seq(const struct px_link *link)
 {
 	/* SYNC lease.seq: acquire; partner: the release in px_lease_release(). */
@@ -177,19 +178,19 @@ static inline uint64_t px_link_released_seq(const struct px_link *link)
 /* Ends leases that are over, takes back consumed chunks. */
 void px_link_collect(struct px_link *link);
 
-/* --- out of turn (overtake.c) --- */
+/* --- aborted and urgent messages, and interrupts (overtake.c) --- */
 
-/* The sender: it shall not be begun. True: it never will be. False: it has begun, or does just now. */
+/* The sender: aborts a message. True: it will not be begun. False: it has begun, or begins now. */
 bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_t id);
-/* The sender: whether the peer works on that message, and how far it is. */
+/* The sender: whether the peer works on that message, and its progress. */
 bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress);
-/* The sender: the peer shall stop working on that message, when it gets PX_SIGNAL_INTERRUPT. */
+/* The sender: asks the peer to interrupt that message; PX_SIGNAL_INTERRUPT makes it look. */
 void px_link_interrupt(struct px_link *link, uint64_t id);
-/* The receiver: whether that is so. May be called by a signal handler. */
+/* The receiver: whether the sender asked for that. Async-signal-safe. */
 bool px_link_interrupted(const struct px_link *link, uint64_t id);
 /* The receiver: begins a message in its turn. False: it was aborted. */
 bool px_link_begin(struct px_link *link, const struct px_incoming *in);
-/* The receiver, while it works on a message: so many units more are done. */
+/* The receiver, while it works on a message: adds to its progress. */
 void px_link_progress(struct px_link *link, uint64_t units);
 /* The receiver: whether the peer sent an urgent message since the last call. */
 bool px_link_urgent(struct px_link *link);
@@ -198,14 +199,14 @@ bool px_link_urgent(struct px_link *link);
  * px_link_receive(). It stays where it is, to be skipped in its turn.
  */
 int px_link_find_urgent(struct px_link *link, uint64_t after_id, struct px_incoming *in);
-/* The receiver: passes by urgent messages up to that id, which are next in turn. */
+/* The receiver: skips urgent messages up to that id at the head of the ring: they are done. */
 int px_link_skip_urgent(struct px_link *link, uint64_t done_id);
 /* The receiver: the id of the newest message, 0 if none waits. PX_ECORRUPT. */
 int px_link_newest(struct px_link *link, uint64_t *id);
-/* Makes a message of a frame; what px_link_receive() does with the oldest. */
+/* Makes a message of a frame; px_link_receive() does that with the oldest one. */
 int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in);
 
-/* A writable view of the loan's bytes, private unless they are live; PX_ESYSTEM. The same one each time. */
+/* A writable view of the loan's bytes, private unless live; the same one each time. PX_ESYSTEM. */
 int px_loan_map(struct px_loan *loan, void **out);
 void px_loan_hold(struct px_loan *loan);
 /* Any thread, also after px_endpoint_close(). */
@@ -215,9 +216,9 @@ void px_incoming_free(struct px_incoming *in);
 
 /* --- memory of our own --- */
 
-/* A region that the caller shows to code of its own; PX_ENOMEM. Works on until px_endpoint_hide(). */
+/* A region for the caller's own code to work in, until px_endpoint_hide(). PX_ENOMEM. */
 int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out);
-/* The caller's code has lost sight of it. Any thread, also after px_endpoint_close(). */
+/* The caller's code no longer uses it. Any thread, also after px_endpoint_close(). */
 void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region);
 /*
  * The memory as something to send: where it lies, if that is a large region of ours that may be

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * forked.h - tells a process from the one it was forked from, for the price of a load.
+ * forked.h - tells a forked child from its parent, at the cost of a load.
  *
- * getpid(2) is a system call since glibc 2.25, and costs more than the rest of a look.
+ * getpid(2) is a system call since glibc 2.25, and would cost more than looking at a ring does.
  */
 #ifndef PX_FORKED_H
 #define PX_FORKED_H

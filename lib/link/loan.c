@@ -114,8 +114,7 @@ void px_loan_release(struct px_loan *loan)
 	unmap(loan);
 	if (endpoint->generation == px_forked_generation()) {
 		(void)px_lease_release(link->own, loan->lease, loan->generation, link->bell);
-		PX_KILLPOINT(
-			"endpoint.loan.released"); /* dead here: the lease is over either way */
+		PX_KILLPOINT("endpoint.loan.released"); /* dead here: the lease is over anyway */
 		pthread_mutex_lock(&endpoint->lock);
 		if (atomic_fetch_sub_explicit(&link->held, 1, memory_order_acq_rel) == 1)
 			tell = px_link_settle(link) && !endpoint->closed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memory.c - regions of our own, to show to the caller's code and to send.
+ * memory.c - regions of our own: for the caller's code to work in, and to send.
  */
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@ int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_reg
 
 void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region)
 {
-	/* A forked child has the memory for reading; the books are its parent's. */
+	/* A forked child may use the memory, but the arena's books are its parent's. */
 	if (endpoint->generation != px_forked_generation())
 		return;
 	atomic_store_explicit(&region->shown, false, memory_order_relaxed);

@@ -22,7 +22,7 @@ static int lend(struct px_link *link, const struct px_part *part, struct px_trac
 	if (!region)
 		return 0;
 	if (!atomic_load_explicit(&region->shown, memory_order_relaxed))
-		tracker = NULL; /* a copy: nobody else writes there */
+		tracker = NULL; /* a private copy: nobody waits to write to it again */
 	rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
 	if (rc == PX_EAGAIN && px_leases_collect(&link->leases) > 0)
 		rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
@@ -88,7 +88,7 @@ static int send_locked(struct px_link *link, const struct px_outgoing *message,
 			.aborted = &head->aborted,
 		};
 	if (message->flags & PX_MESSAGE_URGENT)
-		/* Before the frame, so that who finds the frame knows of it: relaxed. */
+		/* Relaxed: the release of the frame, which follows, publishes this too. */
 		atomic_fetch_add_explicit(&link->own->urgent_seq, 1, memory_order_relaxed);
 	px_producer_publish(&link->tx, message->kind,
 			    message->flags | (body ? PX_MESSAGE_BODY_REGION : 0), message->id,
@@ -134,7 +134,7 @@ int px_link_send(struct px_link *link, const struct px_outgoing *message)
 
 static int corrupt(const struct px_link *link, const char *what)
 {
-	return px_fail(PX_ECORRUPT, "member %u (process %d) sent a message whose %s cannot be",
+	return px_fail(PX_ECORRUPT, "member %u (process %d) sent an invalid message: %s",
 		       link->peer.slot,
 		       atomic_load_explicit(&link->endpoint->segment->members[link->peer.slot].pid,
 					    memory_order_relaxed),
@@ -150,9 +150,9 @@ static int borrow(struct px_link *link, const struct px_region_shm *lent, struct
 	if (lent->bytes == 0)
 		return 0;
 	if (!px_segment_owned(link->endpoint->segment, lent->offset, lent->bytes, link->peer.slot))
-		return corrupt(link, "region lies outside of its memory");
+		return corrupt(link, "its region lies outside of that member's memory");
 	if (lent->lease >= PX_LEASES_MAX)
-		return corrupt(link, "lease is out of range");
+		return corrupt(link, "its lease is out of range");
 	loan = calloc(1, sizeof(*loan));
 	if (!loan)
 		return px_fail(PX_ENOMEM, "no private memory for a loan");
@@ -201,15 +201,15 @@ int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px
 	int rc;
 
 	if (frame->payload_bytes < sizeof(head))
-		return corrupt(link, "frame is too short");
-	/* All but the sender's last word, which may change yet. */
+		return corrupt(link, "its frame is too short");
+	/* All but the last word, `aborted`, which the sender may still change. */
 	memcpy(&head, frame->payload, offsetof(struct px_message_shm, aborted));
 	fixed = sizeof(head) + head.regions * sizeof(struct px_region_shm);
 	if (head.regions > PX_BUFFERS_MAX + 1 || fixed > frame->payload_bytes ||
 	    (body_lent && head.regions == 0))
-		return corrupt(link, "number of buffers");
+		return corrupt(link, "it says a wrong number of buffers");
 	if (!body_lent && head.body_bytes > frame->payload_bytes - fixed)
-		return corrupt(link, "body is longer than its frame");
+		return corrupt(link, "its body is longer than its frame");
 	*in = (struct px_incoming){
 		.kind = frame->kind,
 		.flags = frame->flags & (uint16_t)~PX_MESSAGE_BODY_REGION,
@@ -229,7 +229,7 @@ int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px
 	in->body = &lent[head.regions];
 	if (body_lent) {
 		if (!in->body_loan || in->body_loan->bytes < head.body_bytes) {
-			rc = corrupt(link, "body is longer than its region");
+			rc = corrupt(link, "its body is longer than its region");
 			goto fail;
 		}
 		in->body = in->body_loan->shared;
@@ -253,6 +253,5 @@ int px_link_receive(struct px_link *link, struct px_incoming *in)
 void px_link_next(struct px_link *link)
 {
 	px_consumer_advance(&link->rx);
-	PX_KILLPOINT(
-		"endpoint.receive.advanced"); /* dead here: read, and what was asked is not done */
+	PX_KILLPOINT("endpoint.receive.advanced"); /* dead here: read, but not done */
 }

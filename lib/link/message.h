@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * message.h - what clients and engines say to each other in a frame.
+ * message.h - the messages between clients and engines: what is in a frame.
  *
  * A frame's payload is struct px_message_shm, then `regions` times struct
  * px_region_shm, then the inline body. A body that is too long for a frame is
@@ -36,7 +36,7 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
 #define PX_MESSAGE_URGENT 0x4000u /* overtakes requests that wait */
 
 /*
- * Says to an engine: look whether the request that runs is the one that its client wants to be
+ * The signal that makes an engine look whether its client wants the running request to be
  * interrupted (px_link_interrupt()). SIGINT interrupts whatever runs.
  */
 #define PX_SIGNAL_INTERRUPT (SIGRTMIN + 7)
@@ -48,7 +48,7 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
  *   (data, metadata) by MIME type.
  * reply to APPLY: a pickle, its buffers behind.
  * PX_EREMOTE: values: str ename, str evalue, str traceback, bytes (pickle of the
- *   exception, empty where it cannot be had), str method ("apply", "execute", ...).
+ *   exception, empty if it cannot be pickled), str method ("apply", "execute", ...).
  * PX_EABORTED: UTF-8 words.
  * other codes (an engine's own failure, such as PX_ENOMEM): UTF-8 words.
  * STREAM of DISPLAY or DATA: a pickle, of (data, metadata) by MIME type or of a dict.
@@ -67,7 +67,7 @@ struct px_message_shm {
 struct px_region_shm {
 	uint64_t offset, bytes; /* bytes 0: an empty buffer, nothing is lent */
 	uint16_t lease, generation;
-	/* 1: who receives it writes into this very memory, 0: it gets a view of its own. */
+	/* 1: the receiver writes into this very memory, 0: it gets a private view. */
 	uint32_t live;
 };
 

@@ -2,11 +2,11 @@
 /*
  * overtake.c - messages that are not taken in their turn: aborted ones, and urgent ones.
  *
- * Both sides only ever write into their own pages. An abort is a word in the
- * sender's frame against a word of the receiver's, which says what was begun:
- * each side writes its own and then reads the other's, so at least one of them sees
- * the other. Urgent messages stand in the ring like the rest; the receiver
- * looks for them ahead of its turn, and later passes them by.
+ * Each side writes only its own pages. For an abort there are two words: the sender's, in its
+ * frame, says that the message is aborted; the receiver's, in its link, says which message was
+ * begun. Each side writes its own word and then reads the other's, so at least one of them sees the
+ * other's. Urgent messages lie in the ring like all others; the receiver looks for them ahead of
+ * their turn, and skips them when their turn comes.
  */
 #include "link/endpoint.h"
 
@@ -16,7 +16,7 @@ bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_
 	bool stopped = false;
 
 	pthread_mutex_lock(&link->endpoint->lock);
-	/* Not in a chunk that was read to the end: it may hold other frames by now. */
+	/* A chunk that was read to the end may hold other frames by now: leave it alone. */
 	if (ticket->chunk_seq - link->tx.first_seq < link->tx.chunks_count) {
 		/* SYNC message.abort: seq_cst, store before load; partner: px_link_begin(). */
 		atomic_store_explicit(ticket->aborted, 1, memory_order_seq_cst);
@@ -28,7 +28,7 @@ bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_
 
 bool px_link_begin(struct px_link *link, const struct px_incoming *in)
 {
-	/* Ids of what is taken in turn only grow; what overtakes has begun before it is aborted. */
+	/* Ids of messages taken in turn only grow. Urgent ones are not aborted. */
 	atomic_store_explicit(&link->own->progress, 0, memory_order_relaxed);
 	/* SYNC message.abort: seq_cst, store before load; partner: px_link_abort(). */
 	atomic_store_explicit(&link->own->begun_id, in->id, memory_order_seq_cst);
@@ -39,14 +39,14 @@ bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress
 {
 	const struct px_link_shm *theirs = link->leases.theirs;
 
-	/* For people to look at: the two words need not be of one moment. */
+	/* For displays: the two words need not be of the same moment. */
 	*progress = atomic_load_explicit(&theirs->progress, memory_order_relaxed);
 	return atomic_load_explicit(&theirs->begun_id, memory_order_relaxed) == id;
 }
 
 void px_link_interrupt(struct px_link *link, uint64_t id)
 {
-	/* The signal that follows is sent through the kernel, and orders this before it. */
+	/* A signal follows, and sending it through the kernel orders this before it. */
 	atomic_store_explicit(&link->own->interrupt_id, id, memory_order_seq_cst);
 }
 
@@ -65,7 +65,7 @@ void px_link_progress(struct px_link *link, uint64_t units)
 bool px_link_urgent(struct px_link *link)
 {
 	const struct px_link_shm *theirs = link->leases.theirs;
-	/* Relaxed: if it is early or late, so is the look; the frame's own length publishes it. */
+	/* Relaxed: it only says when to look; the length of the frame publishes the frame. */
 	uint64_t seq = atomic_load_explicit(&theirs->urgent_seq, memory_order_relaxed);
 	bool news = seq != link->urgent_seen;
 
@@ -73,7 +73,7 @@ bool px_link_urgent(struct px_link *link)
 	return news;
 }
 
-/* A reader of its own that starts where the link's stands: what it passes stays unread. */
+/* A second reader, from where the link's reader is: it marks nothing as read. */
 static struct px_consumer look_ahead(const struct px_link *link, _Atomic uint64_t *nowhere)
 {
 	struct px_consumer ahead = link->rx;

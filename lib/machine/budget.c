@@ -10,8 +10,8 @@
 #include "shm/error.h"
 
 /*
- * What a group keeps for everything that is not an array: page tables, private memory,
- * the kernel's own. A group without any is one malloc away from the OOM killer.
+ * Kept free in a group for everything that is not an array: page tables, private memory, memory
+ * of the kernel. With nothing left, the next malloc would bring the OOM killer.
  */
 #define GROUP_RESERVE_PART 32
 #define GROUP_RESERVE_MAX (UINT64_C(64) << 20)
@@ -40,7 +40,7 @@ void px_budget_mount(struct px_budget *budget, uint64_t have, uint64_t of)
 	lower(budget, PX_LIMIT_MOUNT, have, of);
 }
 
-/* One group's limit and what of it is used; the page cache that can be dropped does not count. */
+/* A group's limit and what is left of it; page cache that can be dropped does not count as used. */
 static bool group_room(const struct px_cgroup *group, uint64_t *have, uint64_t *limit)
 {
 	bool two = group->unified;

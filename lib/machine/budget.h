@@ -6,8 +6,8 @@
  * Where:   files of the kernel below `root` (cgroup.h).
  * Blocks:  never; some 50 microseconds.
  *
- * In a control group shared memory is charged to the group, and to exceed its limit
- * is death by the OOM killer, not an error: so the limit is looked at before.
+ * Shared memory is charged to the control group, and exceeding the group's limit ends in the OOM
+ * killer, not in an error: so the limit is checked before.
  */
 #ifndef PX_BUDGET_H
 #define PX_BUDGET_H

@@ -146,7 +146,7 @@ static bool read_number(const char *text, uint64_t *out)
 		return true;
 	}
 	*out = strtoull(text, &end, 10);
-	/* -1 is how version 1 spells no limit. */
+	/* Version 1 writes -1 for no limit. */
 	if (*text == '-')
 		*out = UINT64_MAX;
 	return end > text;

@@ -6,9 +6,9 @@
  * Where:   /proc/self/cgroup and /proc/self/mountinfo say where; both versions, also mixed.
  * Blocks:  never.
  *
- * In a container the path in /proc may be the host's, while the mount begins at the
- * container: what lies outside of the mount is taken for its top. `root` stands
- * before every path, so that tests can script a machine; "" is the real one.
+ * In a container the path in /proc may be the host's, while the mount begins at the container:
+ * for a path outside of the mount the top of the mount is taken. `root` is put before every path,
+ * so that tests can make up a machine; "" is the real one.
  */
 #ifndef PX_CGROUP_H
 #define PX_CGROUP_H

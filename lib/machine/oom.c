@@ -4,7 +4,7 @@
  */
 #include "machine/oom.h"
 
-/* The group's own counter where there is one: the machine's also has the kills of others. */
+/* The group's own counter where there is one: the machine's counts kills in other groups, too. */
 static uint64_t kills(const struct px_oom *oom)
 {
 	const char *file = oom->group.unified ? "memory.events" : "memory.oom_control";

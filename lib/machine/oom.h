@@ -17,15 +17,15 @@
 
 struct px_oom {
 	const char *root;
-	struct px_cgroup group; /* looked for once: a death is to be told of without delay */
+	struct px_cgroup group; /* looked up once, so that deaths are reported without delay */
 	bool grouped;
-	uint64_t seen;   /* kills that were looked at */
-	uint64_t unused; /* of these, the ones that no death has been charged with */
+	uint64_t seen;   /* kills counted so far */
+	uint64_t unused; /* of these, the ones not yet matched with a death */
 };
 
-/* Kills so far do not count. */
+/* Kills before this call do not count. */
 void px_oom_begin(struct px_oom *oom, const char *root);
-/* True if there was a kill that no death was charged with yet; charges this one. */
+/* Whether a kill is not yet matched with a death; if so, matches it with this death. */
 bool px_oom_charge(struct px_oom *oom);
 
 #endif

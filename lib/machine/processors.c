@@ -11,7 +11,7 @@
 
 #include "machine/cgroup.h"
 
-/* Time in each period; false if there is no limit. */
+/* The processor time allowed in each period; false if there is no limit. */
 static bool group_quota(const struct px_cgroup *group, uint64_t *quota, uint64_t *period)
 {
 	char path[1200];

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * processors.h - how many processors there are for us.
+ * processors.h - how many processors this process may use.
+ *
+ * Who:     anyone; no state.
+ * Where:   the affinity mask, and control groups (cgroup.h).
+ * Blocks:  never.
  */
 #ifndef PX_PROCESSORS_H
 #define PX_PROCESSORS_H
