@@ -112,6 +112,15 @@ int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns);
 /* Counts the unanswered requests of each engine id; counts has PX_ENGINES_MAX entries. PX_ECLOSED. */
 int px_client_queued(struct px_client *client, uint32_t *counts);
 /*
+ * The results that are not answered in all their entries, each once: a new array, free(3), of new
+ * holds. PX_ECLOSED, PX_EPOOL, PX_ENOMEM.
+ */
+int px_client_outstanding(struct px_client *client, struct px_result ***results, size_t *count);
+/* A new hold of that one of them, NULL if it is none. PX_ECLOSED, PX_EPOOL. */
+int px_client_find(struct px_client *client, uint64_t id, struct px_result **result);
+/* What names a result among all of its client's. */
+uint64_t px_result_id(const struct px_result *result);
+/*
  * Only the caller waits for this result, so nobody else need be woken by it; false takes that
  * back, and tells of what has come meanwhile.
  */

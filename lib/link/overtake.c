@@ -10,9 +10,24 @@
  */
 #include "link/endpoint.h"
 
-bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_t id)
+/*
+ * What the peer has begun of ours. Until it has opened its direction of the link, what stands there
+ * is of the slot's last occupant.
+ */
+static uint64_t begun_id(const struct px_link *link)
 {
 	const struct px_link_shm *theirs = link->leases.theirs;
+	/* SYNC message.abort: seq_cst; partner: px_link_begin(). It also shows the epoch of its link. */
+	uint64_t id = atomic_load_explicit(&theirs->begun_id, memory_order_seq_cst);
+	/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
+	bool open = atomic_load_explicit(&theirs->epoch, memory_order_acquire) ==
+		    link->endpoint->self.epoch;
+
+	return open ? id : 0;
+}
+
+bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_t id)
+{
 	bool stopped = false;
 
 	pthread_mutex_lock(&link->endpoint->lock);
@@ -20,7 +35,7 @@ bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_
 	if (ticket->chunk_seq - link->tx.first_seq < link->tx.chunks_count) {
 		/* SYNC message.abort: seq_cst, store before load; partner: px_link_begin(). */
 		atomic_store_explicit(ticket->aborted, 1, memory_order_seq_cst);
-		stopped = atomic_load_explicit(&theirs->begun_id, memory_order_seq_cst) < id;
+		stopped = begun_id(link) < id;
 	}
 	pthread_mutex_unlock(&link->endpoint->lock);
 	return stopped;
@@ -41,7 +56,7 @@ bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress
 
 	/* For displays: the two words need not be of the same moment. */
 	*progress = atomic_load_explicit(&theirs->progress, memory_order_relaxed);
-	return atomic_load_explicit(&theirs->begun_id, memory_order_relaxed) == id;
+	return begun_id(link) == id;
 }
 
 void px_link_interrupt(struct px_link *link, uint64_t id)

@@ -401,6 +401,55 @@ static PyObject *client_queued(PyObject *self, PyObject *unused)
 	return found;
 }
 
+static int set_result(PyObject *found, struct px_result *result)
+{
+	PyObject *id = PyLong_FromUnsignedLongLong(px_result_id(result));
+	PyObject *object = px_result_object(result);
+	int rc = id && object ? PyDict_SetItem(found, id, object) : -1;
+
+	Py_XDECREF(object);
+	Py_XDECREF(id);
+	return rc;
+}
+
+static PyObject *client_outstanding(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = client_of(self);
+	struct px_result **results;
+	PyObject *found;
+	size_t count;
+	int rc;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	ASK(px_client_outstanding(client, &results, &count));
+	found = PyDict_New();
+	for (size_t i = 0; i < count; i++) {
+		if (!found)
+			px_result_free(results[i]);
+		else if (set_result(found, results[i]) < 0)
+			Py_CLEAR(found);
+	}
+	free(results);
+	return found;
+}
+
+static PyObject *client_find(PyObject *self, PyObject *id)
+{
+	struct px_client *client = client_of(self);
+	unsigned long long wanted = PyLong_AsUnsignedLongLong(id);
+	struct px_result *result;
+	int rc;
+
+	if (!client || PyErr_Occurred())
+		return NULL;
+	ASK(px_client_find(client, wanted, &result));
+	if (!result)
+		Py_RETURN_NONE;
+	return px_result_object(result);
+}
+
 static PyObject *client_fileno(PyObject *self, PyObject *unused)
 {
 	struct px_client *client = client_of(self);
@@ -501,6 +550,10 @@ static PyMethodDef client_methods[] = {
 	  "wait_idle(timeout) -> bool\n\nUntil nothing that was sent is unanswered." },
 	{ "queued", client_queued, METH_NOARGS,
 	  "queued() -> {engine: number}\n\nUnanswered requests of engines that have some." },
+	{ "outstanding", client_outstanding, METH_NOARGS,
+	  "outstanding() -> {id: Result}\n\nThose that are not answered, also if nobody held them." },
+	{ "find", client_find, METH_O,
+	  "find(id) -> Result or None\n\nOne of them; None: it is answered." },
 	{ "fileno", client_fileno, METH_NOARGS,
 	  "fileno() -> int\n\nA descriptor that is readable once something finished, until poll()." },
 	{ "region", client_region, METH_O, "region(bytes) -> Region" },

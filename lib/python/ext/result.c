@@ -333,6 +333,12 @@ static PyObject *result_count(PyObject *self, void *unused)
 	return PyLong_FromUnsignedLong(((struct result *)self)->result->count);
 }
 
+static PyObject *result_id(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyLong_FromUnsignedLongLong(px_result_id(((struct result *)self)->result));
+}
+
 static PyMethodDef result_methods[] = {
 	{ "wait", result_wait, METH_O, "wait(timeout) -> bool\n\nUntil every entry is done." },
 	{ "ready", result_ready, METH_NOARGS,
@@ -366,6 +372,7 @@ static PyMethodDef result_methods[] = {
 
 static PyGetSetDef result_getset[] = {
 	{ "count", result_count, NULL, "How many entries there are.", NULL },
+	{ "id", result_id, NULL, "What names it among all of its client.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -18,6 +18,7 @@ from .joined import Joined
 from .map import Map
 from .metadata import Described
 from .outputs import Outputs
+from .unheld import Leaving
 
 #: What Future's machinery reads; made when something reads it first.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
@@ -30,7 +31,7 @@ def _end_of(timeout: float | None) -> float | None:
     return None if timeout is None or timeout < 0 else time.monotonic() + timeout
 
 
-class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
+class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.Future):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
@@ -73,6 +74,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
         self._lenders = lenders
         self._count = result.count
         self._first_number = next(_numbers)
+        self._places: Sequence[int] = range(self._count)
         self._outcomes: list[outcome.Outcome | None] = [None] * self._count
         self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries that we stopped fail with
         self._return_exceptions = False
@@ -96,7 +98,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
         """One for each engine's part of the request; of no two requests they are the same."""
         if self._lenders:
             return [ar.msg_ids[i] for ar, i in self._lenders]
-        return [message_id(self._first_number, i) for i in range(self._count)]
+        return [message_id(self._first_number, i) for i in self._places]
 
     @property
     def owner(self) -> bool:
@@ -357,9 +359,11 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
             return (self,)
         with self._lock:
             if self._parts is None:
-                alone = not isinstance(self, AsyncMapResult)
-                self._parts = tuple(self._of([(self, i)], alone) for i in range(self._count))
+                self._parts = tuple(self._part(i) for i in range(self._count))
             return self._parts
+
+    def _part(self, i: int) -> "AsyncResult":
+        return self._of([(self, i)], not isinstance(self, AsyncMapResult))
 
     @classmethod
     def join(cls, *results: "AsyncResult") -> "AsyncResult":

@@ -75,7 +75,7 @@ class Client:
     def _set_up(self, core: Any, cluster: Any) -> None:
         self.block = False
         self.cluster = cluster
-        self._sent = History()
+        self._sent = History(self)
         self._core = core
         _clients[:] = [known for known in _clients if known() is not None]
         _clients.append(weakref.ref(self))
@@ -206,12 +206,12 @@ class Client:
 
     @property
     def outstanding(self) -> set[str]:
-        """Message ids of what is not answered and whose AsyncResult somebody holds."""
+        """Message ids of what is not answered, whether or not somebody holds its AsyncResult."""
         return self._sent.outstanding()
 
     @property
     def results(self) -> dict[str, AsyncResult]:
-        """AsyncResults that are not complete, by message id: a value lives in its AsyncResult and nowhere else."""
+        """AsyncResults of what is outstanding, by message id: a value lives in its AsyncResult and nowhere else."""
         return {msg_id: ar for msg_id, (ar, _) in self._sent.live().items() if not ar.ready()}
 
     @property
@@ -229,8 +229,8 @@ class Client:
         Parameters
         ----------
         jobs : AsyncResult, message id, index into the history, Future, or an iterable of them, optional
-            Default: all that this client has sent, also what nobody holds a result of. Ids whose
-            result is gone count as done.
+            Default: all that this client has sent, blocking calls of other threads among it. Unknown
+            ids count as done.
         timeout : float
             Seconds; None or negative: for ever.
 
@@ -249,19 +249,20 @@ class Client:
 
     def wait_interactive(self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1) -> None:
         """Waits, and shows how far the requests are; default: all that are outstanding."""
-        found = [ar for ar in self._sent.find(self.outstanding if jobs is None else jobs) if not ar.done()]
+        found = [ar for ar in (self._sent.requests() if jobs is None else self._sent.find(jobs)) if not ar.done()]
         if found:
             found[0].join(*found).wait_interactive(interval, timeout)
 
     def get_result(self, ids: Any = None, block: bool | None = None, owner: bool = True) -> AsyncResult:
         """An AsyncResult of message ids, indices into the history, or AsyncResults; default the last request's.
 
-        Several make one AsyncResult of all their parts.
+        Of a request that is out there is one, whether or not somebody holds it. Several make one
+        AsyncResult of all their parts.
 
         Raises
         ------
         KeyError
-            Nobody holds that result any more.
+            It is answered, and nobody holds the result any more.
         """
         if ids is None:
             ids = -1
@@ -277,16 +278,26 @@ class Client:
         return found
 
     def result_status(self, msg_ids: Any, status_only: bool = True) -> dict:
-        """Which requests are 'pending' and which 'completed'; with status_only=False also their values, by id."""
-        asked = [msg_ids] if isinstance(msg_ids, (str, int)) else list(msg_ids)
+        """Which requests are 'pending' and which 'completed'.
+
+        With status_only=False also the values of these by id, as far as somebody holds their
+        AsyncResults. KeyError for an id that is not in the history.
+        """
+        asked = [msg_ids] if isinstance(msg_ids, (str, int)) or hasattr(msg_ids, "msg_ids") else list(msg_ids)
         status: dict[Any, Any] = {"pending": [], "completed": []}
         for job in asked:
-            ar = self._sent.result(job)
-            for part in ar.split():
-                msg_id = part.msg_ids[0]
-                status["completed" if part.ready() else "pending"].append(msg_id)
+            try:
+                parts = self._sent.result(job).split()
+            except KeyError:
+                msg_id = self._sent.id_of(job)
+                if msg_id not in self._sent:
+                    raise
+                status["completed"].append(msg_id)
+                continue
+            for part in parts:
+                status["completed" if part.ready() else "pending"] += part.msg_ids
                 if not status_only and part.ready():
-                    status[msg_id] = part.get(return_exceptions=True)
+                    status[part.msg_ids[0]] = part.get(return_exceptions=True)
         return status
 
     def queue_status(self, targets: Any = "all", verbose: bool = False) -> dict:
@@ -335,7 +346,7 @@ class Client:
             Only what waits on these engines.
         """
         chosen = None if targets is None else set(self.direct_view(targets)._targets(None)[0])
-        for ar in self._sent.find(self.outstanding if jobs is None else jobs):
+        for ar in self._sent.requests() if jobs is None else self._sent.find(jobs):
             if not hasattr(ar, "msg_ids"):
                 raise TypeError(f"what can be aborted are AsyncResults and message ids, not {ar!r}")
             for i, engine in enumerate(ar.targets):

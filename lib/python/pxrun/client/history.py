@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What was asked, by message id: histories, and the results that still live."""
+"""What was asked, by message id: histories, the results that still live, and the requests that nobody holds."""
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator
+
+from .. import error
+from .unheld import Unheld
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
 #: So many requests back, histories reach.
 HISTORY = 100_000
+#: So many notes of requests are kept, and twice as many as are needed, before one looks which are.
+_MANY = 1000
 _session = os.urandom(8).hex()
 
 
@@ -23,79 +29,154 @@ def message_id(number: int, i: int) -> str:
 class History:
     """The requests of a client, or of one of its views: it holds their ids, not their results.
 
-    A result lives in its AsyncResult. What nobody keeps any more has an id here, and
-    counts as done.
+    A result lives in its AsyncResult. A request that is out is known by its ids also if nobody
+    holds its AsyncResult; once it is answered, such a one has an id here, and no value.
 
     Parameters
     ----------
+    client : Client
     of_client : History, optional
         For a view: those of its client.
     """
 
-    def __init__(self, of_client: "History | None" = None) -> None:
+    def __init__(self, client: Any, of_client: "History | None" = None) -> None:
+        self._client = weakref.ref(client)  # which holds this
         # (number, engines) each; ids are made of them when somebody asks
-        self._numbers: collections.deque[tuple[int, int]] = collections.deque(maxlen=HISTORY)
-        self._results: weakref.WeakValueDictionary[int, AsyncResult] = (
-            weakref.WeakValueDictionary() if of_client is None else of_client._results
-        )
-        self._own = of_client is None
+        self._numbers: collections.deque[tuple[int, int]] = collections.deque()
+        self._older: dict[int, int] = {}  # the same of those that are out, and older than the history
+        self._older_most = _MANY
+        self._of_client = of_client
+        if of_client is None:
+            self._results: weakref.WeakValueDictionary[int, AsyncResult] = weakref.WeakValueDictionary()
+            self._unheld: dict[int, Unheld] = {}
+            self._unheld_most = _MANY
 
     def add(self, ar: AsyncResult) -> None:
         """Remembers a request."""
         self._numbers.append((ar._first_number, ar._count))
-        if self._own:
+        if self._of_client is None:
             self._results[ar._first_number] = ar
+        if len(self._numbers) > HISTORY:
+            number, count = self._numbers.popleft()
+            self._older[number] = count
+            if len(self._older) >= self._older_most:
+                home = self._home()
+                self._older = {n: c for n, c in self._older.items() if n in home._unheld or n in home._results}
+                self._older_most = max(_MANY, 2 * len(self._older))
+
+    def _home(self) -> "History":
+        return self if self._of_client is None else self._of_client
+
+    def leave(self, ar: AsyncResult) -> None:
+        """Of a client: remembers that nobody holds this one any more, though it is out."""
+        self._unheld[ar._first_number] = Unheld(ar)
+        if len(self._unheld) >= self._unheld_most:
+            out = self._out()
+            self._unheld = {n: unheld for n, unheld in self._unheld.items() if any(out(id) for id in unheld.ids)}
+            self._unheld_most = max(_MANY, 2 * len(self._unheld))
+
+    def _out(self) -> Callable[..., Any]:
+        """What is out, by the extension's ids."""
+        client = self._client()
+        out: dict[int, Any] = {}
+        if client is not None:
+            with contextlib.suppress(error.PoolError):  # closed, or gone: nothing is
+                out = client._core.outstanding()
+        return out.get
+
+    def _result_of(self, number: int, out: Callable[..., Any] | None = None) -> AsyncResult | None:
+        """The AsyncResult of a number; another one, if nobody holds it and it is out."""
+        home = self._home()
+        found = home._results.get(number)
+        if found is not None or number not in home._unheld:
+            return found
+        client = self._client()
+        try:
+            made = home._unheld[number].again(client, out or client._core.find)  # type: ignore[union-attr]
+        except error.PoolError:
+            made = None
+        home._unheld.pop(number, None)
+        if made is not None:
+            home._results[number] = made
+        return made
 
     def ids(self) -> list[str]:
         """Ids in the order of submission, one for each engine of each request."""
-        return [message_id(number, i) for number, count in self._numbers for i in range(count)]
+        return [message_id(number, i) for number, count in list(self._numbers) for i in range(count)]
 
     def live(self) -> dict[str, tuple[AsyncResult, int]]:
-        """The AsyncResults that somebody holds and the place in them, by id, in the order of submission."""
-        found: dict[str, tuple[AsyncResult, int]] = {}
-        for number, count in list(self._numbers):
-            ar = self._results.get(number)
+        """AsyncResults that somebody holds, or that are out, and the place in them, by id, in the order of submission."""
+        held = self._home()._held()
+        numbers = [*self._older, *(number for number, _ in self._numbers)]
+        chosen = (held[number] for number in numbers if number in held)
+        return {msg_id: (ar, i) for ar in chosen for i, msg_id in enumerate(ar.msg_ids)}
+
+    def _held(self) -> dict[int, AsyncResult]:
+        """Of a client: those of live(), by number."""
+        found = dict(self._results.items())
+        out = self._out() if self._unheld else None
+        for number in list(self._unheld):
+            ar = self._result_of(number, out)
             if ar is not None:
-                found.update((message_id(number, i), (ar, i)) for i in range(count))
+                found[number] = ar
         return found
 
+    def requests(self) -> list[AsyncResult]:
+        """The AsyncResults of live(), each once."""
+        return list(dict.fromkeys(ar for ar, _ in self.live().values()))
+
     def outstanding(self) -> set[str]:
-        """Ids of what has not been answered, as far as somebody holds its result."""
+        """Ids of what has not been answered."""
         return {msg_id for msg_id, (ar, i) in self.live().items() if not (ar.ready() or ar._result.done(i))}
 
     def forget(self, msg_ids: Iterable[str]) -> None:
         """Takes requests out of the history."""
         gone = {_numbered(msg_id)[0] for msg_id in msg_ids}
-        self._numbers = collections.deque((n for n in self._numbers if n[0] not in gone), maxlen=HISTORY)
+        self._numbers = collections.deque(n for n in self._numbers if n[0] not in gone)
 
     def find(self, jobs: Any) -> list:
         """AsyncResults and Futures, of these themselves, of ids, of indices into the history, or an iterable.
 
-        Of ids whose result is gone nothing is found.
+        Of ids that are answered and whose result is gone nothing is found.
         """
         found: dict[Any, None] = {}
         for job in _one_by_one(jobs):
-            if isinstance(job, int):
-                job = self._at(job)
-            if isinstance(job, str):
-                job = self._results.get(_numbered(job)[0])
+            if isinstance(job, (int, str)):
+                job = self._entry(self.id_of(job))
             if job is not None:
                 found[job] = None
         return list(found)
 
     def result(self, job: Any) -> AsyncResult:
-        """The AsyncResult of one id or index; KeyError if nobody holds it any more."""
+        """The AsyncResult of one id or index; KeyError if it is answered and nobody holds it any more."""
         if hasattr(job, "msg_ids"):
             return job
+        job = self.id_of(job)
+        ar = self._entry(job)
+        if ar is None:
+            raise KeyError(
+                f"nobody holds an AsyncResult of {job!r}, which is answered: a result lives in its AsyncResult and nowhere else"
+            )
+        return ar
+
+    def _entry(self, msg_id: str) -> AsyncResult | None:
+        """The AsyncResult of one engine's part, None if that is not to be had."""
+        ar = self._result_of(_numbered(msg_id)[0])
+        if ar is None or msg_id not in ar.msg_ids:
+            return None
+        return ar if ar._count == 1 else ar._part(ar.msg_ids.index(msg_id))
+
+    def id_of(self, job: Any) -> str:
+        """The id of what is one, or an index into the history."""
         if isinstance(job, int):
-            job = self._at(job)
+            return self._at(job)
         if not isinstance(job, str):
             raise TypeError(f"a job is an AsyncResult, a message id or an index into the history, not {job!r}")
-        number, i = _numbered(job)
-        ar = self._results.get(number)
-        if ar is None or i >= ar._count:
-            raise KeyError(f"nobody holds an AsyncResult of {job!r}: a result lives in its AsyncResult and nowhere else")
-        return ar if ar._count == 1 else ar.split()[i]
+        return job
+
+    def __contains__(self, msg_id: str) -> bool:
+        number, i = _numbered(msg_id)
+        return any(number == known and i < count for known, count in self._numbers)
 
     def _at(self, index: int) -> str:
         history = self.ids()

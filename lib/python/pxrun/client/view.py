@@ -74,7 +74,7 @@ class DirectView(Parts):
 
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
         self.client = client
-        self._sent = History(client._sent)
+        self._sent = History(client, client._sent)
         self._block = client.block
         self._track = False
         self._label: str | None = None
@@ -446,11 +446,11 @@ class DirectView(Parts):
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
         """Waits for results; default: all of this view. See `Client.wait`."""
-        return self.client.wait(self._sent.find(self.history if jobs is None else jobs), timeout)
+        return self.client.wait(self._sent.requests() if jobs is None else self._sent.find(jobs), timeout)
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
         """Takes back what no engine has begun; default: all of this view. See `Client.abort`."""
-        self.client.abort(self._sent.find(self.history) if jobs is None else jobs, targets)
+        self.client.abort(self._sent.requests() if jobs is None else jobs, targets)
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
         """Empties the engines' namespaces, before anything that waits there is run."""
