@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * command.c - prints errors and help, all in one style.
+ * command.c - prints errors and help, the same way for all verbs.
  */
 #include "bin/command.h"
 

@@ -5,7 +5,7 @@
 #ifndef PX_COMMAND_H
 #define PX_COMMAND_H
 
-/* What scripts may rely on; pxrun(1) has the same table. Ended by a signal: 128 + its number. */
+/* Scripts may rely on these; pxrun(1) has the same table. 128 + N: ended by signal N. */
 enum px_exit {
 	PX_EXIT_OK = 0,
 	PX_EXIT_FAILED = 1, /* also: the code raised an exception on an engine */
@@ -28,10 +28,12 @@ extern const struct px_verb px_verb_exec, px_verb_list, px_verb_run, px_verb_sta
 int px_command_fail(int rc);
 /* The exit code alone. */
 int px_command_exit(int rc);
-/* Prints "pxrun: words" and where to read more; returns PX_EXIT_USAGE. */
+/* Prints "pxrun: words" and a pointer to the help; returns PX_EXIT_USAGE. */
 int px_command_misuse(const struct px_verb *verb, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* For an option that getopt_long(3) refused, in words of its own. */
+/*
+ * After an option that getopt_long(3) has refused with a message: prints the pointer to the help.
+ */
 int px_command_bad_option(const struct px_verb *verb);
 /* Prints the help of a verb on standard output; returns PX_EXIT_OK. */
 int px_command_help(const struct px_verb *verb);

@@ -2,9 +2,9 @@
 /*
  * engine.c - pxrun-engine: `python -m pxrun.engine` in an interpreter of our own.
  *
- * The supervisor starts it. It differs from a Python in where it looks for the
- * package, and in that it belongs to the virtual environment that is active, which
- * it checks before Python starts: an environment of another version would mix two
+ * The supervisor starts it. It differs from a plain Python in two ways. It looks for the package
+ * where pxrun has installed it. And it uses the virtual environment that is active, after
+ * checking its version before Python starts: an environment of another version would mix two
  * standard libraries.
  */
 #define PY_SSIZE_T_CLEAN
@@ -17,7 +17,7 @@
 
 #include "pool/control.h"
 
-/* Complains where people see it and where the supervisor does. */
+/* Says why engines cannot run, on stderr and to the supervisor. */
 static int refuse(const char *words)
 {
 	struct px_control ready = { .type = PX_CONTROL_READY, .a = (uint64_t)getpid(), .code = -1 };
@@ -56,7 +56,7 @@ static int same_minor(const char *version)
 	       minor == PY_MINOR_VERSION;
 }
 
-/* The interpreter whose prefix and packages the engines have. 0, or 1 after complaining. */
+/* Finds the interpreter whose prefix and packages the engines use. 0, or 1 after refuse(). */
 static int choose(char *executable, size_t bytes)
 {
 	const char *environment = getenv("VIRTUAL_ENV");
@@ -78,7 +78,7 @@ static int choose(char *executable, size_t bytes)
 	return 0;
 }
 
-/* Where the package is if the interpreter does not find it by itself. */
+/* Appends the installed package's folder to sys.path, in case it is not on it. */
 static int add_package_path(void)
 {
 	PyObject *path = PySys_GetObject("path");

@@ -2,9 +2,9 @@
 /*
  * exec.c - `pxrun exec`: runs code on engines and prints what they print, return and raise.
  *
- * One engine at a time has the word: its output is shown line by line as it comes,
- * that of the others waits for their turn. So what is printed does not depend on
- * who is faster, and a single engine's output streams.
+ * Engines are shown one after another: output of the first is printed line by line as it comes,
+ * that of the others when it is their turn. So what is printed does not depend on which engine is
+ * faster, and a single engine's output is shown at once.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -19,7 +19,7 @@
 #include "client/values.h"
 #include "shm/error.h"
 
-/* How long a line that is printed without an end of the request may stay unseen. */
+/* How often output of a running request is looked for. */
 #define LOOK_NS UINT64_C(30000000)
 
 static volatile sig_atomic_t interrupts;
@@ -72,7 +72,7 @@ struct shown {
 	size_t bytes[2];
 };
 
-/* Shows the lines that are complete; with the rest, also what has no end of line yet. */
+/* Shows complete lines; with `rest` also an incomplete last one. */
 static void show_stream(struct px_result *result, size_t index, int which, struct shown *shown,
 			bool rest)
 {
@@ -96,7 +96,7 @@ static void show_stream(struct px_result *result, size_t index, int which, struc
 	fflush(to);
 }
 
-/* How many requests the engine has executed: what a prompt shows between brackets. */
+/* The number of the engine's executed requests, as a prompt shows it in brackets. */
 static long long execution_count(const struct px_result *result, size_t index)
 {
 	struct px_decoded decoded;
@@ -110,7 +110,7 @@ static long long execution_count(const struct px_result *result, size_t index)
 	return count;
 }
 
-/* What became of a request that is ready. Returns its exit code. */
+/* Shows the value or the error of a request that is ready. Returns its exit code. */
 static int show_end(struct px_result *result, size_t index)
 {
 	uint32_t engine = px_result_engine(result, index);
@@ -135,7 +135,7 @@ static int show_end(struct px_result *result, size_t index)
 
 /* --- waiting --- */
 
-/* Ctrl-C goes to the engines; the second one gives up waiting. */
+/* The first Ctrl-C interrupts the engines, the second ends the wait. False: the second. */
 static bool handle_interrupts(struct px_client *client, struct px_result *result)
 {
 	static int passed_on;
@@ -151,7 +151,7 @@ static bool handle_interrupts(struct px_client *client, struct px_result *result
 	return true;
 }
 
-/* The worst of two exit codes: a dead pool, then a dead engine, then an exception. */
+/* The worse of two exit codes: a dead pool is worse than a dead engine, that than an exception. */
 static int worse(int a, int b)
 {
 	static const int rank[] = { PX_EXIT_OK, PX_EXIT_FAILED, PX_EXIT_ENGINE, PX_EXIT_NO_POOL };
@@ -212,7 +212,7 @@ static int execute(const char *profile, const struct targets *targets, const cha
 
 /* --- the command line --- */
 
-/* Standard input whole, as a new string; NULL if it cannot be read. */
+/* All of standard input as a new string; NULL, with a message, if that fails. */
 static char *read_input(void)
 {
 	size_t used = 0, room = 65536;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * list.c - `pxrun list`: the pools of this user, and what dead ones have left.
+ * list.c - `pxrun list`: the pools of this user; removes files of dead ones.
  */
 #include <getopt.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@ struct listing {
 	unsigned count;
 };
 
-/* Removes what a dead supervisor left, unless another one starts at this moment. */
+/* Removes the files of a dead supervisor, unless another one is just starting. */
 static void clean(const struct px_runtime *runtime)
 {
 	int lock;
@@ -100,7 +100,7 @@ static int run(int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return px_command_misuse(&px_verb_list, "what is '%s'?", argv[optind]);
+		return px_command_misuse(&px_verb_list, "unexpected argument '%s'", argv[optind]);
 	rc = px_runtime_list(list_one, &listing);
 	if (rc < 0)
 		return px_command_fail(rc);

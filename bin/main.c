@@ -79,7 +79,10 @@ static int dispatch(int argc, char **argv)
 	return verb->run(argc - 1, argv + 1);
 }
 
-/* A descriptor below 3 that is closed would be given to the next file that is opened. */
+/*
+ * If a descriptor below 3 were closed, the next file that is opened would become a standard
+ * stream.
+ */
 static void fill_standard_descriptors(void)
 {
 	int fd;

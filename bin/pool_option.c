@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pool_option.c - reads the options of a pool.
+ * pool_option.c - parses the options of a pool.
  */
 #include "bin/pool_option.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pool_option.h - the options that say how a pool is to be: those of start and of run.
+ * pool_option.h - the options for a pool's settings, common to start and run.
  */
 #ifndef PX_POOL_OPTION_H
 #define PX_POOL_OPTION_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * run.c - `pxrun run`: a pool for one script, which finds it without being told.
+ * run.c - `pxrun run`: a pool for one script, which attaches to it by default.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -18,7 +18,7 @@
 #include "client/client.h"
 #include "shm/error.h"
 
-/* These reach the script; those that a terminal sends have reached it already. */
+/* These are passed on to the script; a terminal sends the others to it directly. */
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 static const int from_terminal[] = { SIGINT, SIGQUIT };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -34,7 +34,7 @@ static void forward(int number)
 	errno = error;
 }
 
-/* What is forwarded stays blocked until there is a script; *before is the mask to restore. */
+/* Blocks the forwarded signals until the script runs; *before is the mask to restore then. */
 static void handle_signals(sigset_t *before)
 {
 	struct sigaction pass = { .sa_handler = forward, .sa_flags = SA_RESTART };
@@ -62,7 +62,7 @@ static void become_script(const char *python, char **argv, const char *connectio
 	for (size_t i = 0; i < COUNT(forwarded); i++)
 		sigaction(forwarded[i], &usual, NULL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	/* A script whose pool is gone with us has nothing to go on with. */
+	/* If this process ends, so does the pool, and the script cannot go on. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(PX_EXIT_FAILED);
@@ -96,7 +96,7 @@ static int run_script(const char *python, char **argv, const char *connection)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* The folder of the script: its modules are to be found by engines, too. */
+/* The folder of the script, where engines are to find its modules, too. */
 static int script_folder(const char *script, char *out)
 {
 	char path[PATH_MAX];
@@ -138,7 +138,7 @@ static int run(int argc, char **argv)
 	int option;
 
 	pool.profile = "";
-	/* +: what stands behind the script belongs to it. */
+	/* +: arguments after the script are the script's. */
 	while ((option = getopt_long(argc, argv, "+h" PX_POOL_OPTION_LETTERS, options, NULL)) !=
 	       -1) {
 		if (option == 'h')

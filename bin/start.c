@@ -4,8 +4,8 @@
  *
  * In the background it is px_pool_start() that does it, by running this verb again
  * with options that are not for users:
- *   --ready-fd N     where to say that the engines serve: one zero byte, or "CODE words"
- *   --owner-fd N     a pipe whose hang-up ends the pool
+ *   --ready-fd N     where to report: one zero byte when all engines serve, or "CODE words"
+ *   --owner-fd N     a pipe; when its other end is closed the pool ends
  *   --sys-path A:B   folders put before the engines' sys.path
  */
 #include <errno.h>
@@ -34,7 +34,7 @@ struct request {
 	int ready_fd, owner_fd; /* -1: not given */
 };
 
-/* Says why there will be no pool, to whoever waits for it. Returns an exit code. */
+/* Reports why the pool cannot start to the process that waits for it. Returns an exit code. */
 static int refuse(const struct request *request, int rc)
 {
 	if (request->ready_fd < 0)
@@ -52,7 +52,7 @@ static int engines_from_environment(uint32_t *engines)
 	return text && *text ? px_setting_engines("PXRUN_ENGINES", text, engines) : 0;
 }
 
-/* *profile is what the settings may point into. */
+/* Settings in *out may point into *profile. */
 static int settle(const struct request *request, struct px_profile *profile,
 		  struct px_supervisor_options *out)
 {
@@ -83,13 +83,13 @@ static int settle(const struct request *request, struct px_profile *profile,
 	out->environment = profile->env;
 	out->pin = profile->pin == 1;
 	out->owner_fd = request->owner_fd;
-	/* Last: the folder is made only for a pool that may start. */
+	/* Last, so that the folder is made only if all settings are right. */
 	return px_runtime_find(pool->profile, true, &out->runtime);
 }
 
 /* --- the supervisor's process --- */
 
-/* Nothing that the starter had open may be kept open by a process of another life. */
+/* The pool may outlive the process that starts it, so it must not keep that one's files open. */
 static void close_inherited(const struct request *request)
 {
 	bool swapped = request->ready_fd > request->owner_fd;
@@ -107,7 +107,7 @@ static void close_inherited(const struct request *request)
 	close_range(from, UINT_MAX, 0);
 }
 
-/* Standard output and error go to the log, for what libraries print there. */
+/* Detaches the standard streams; output and error go to the log, for what libraries print. */
 static void leave_terminal(int log_fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -168,7 +168,7 @@ static void announce(const struct px_runtime *runtime, const char *how)
 	struct px_runtime_facts facts;
 
 	px_runtime_facts(runtime, &facts);
-	/* Told to stop before it was ready: nothing runs that one could stop. */
+	/* The pool was stopped before it was ready: there is nothing to announce. */
 	if (!facts.started[0])
 		return;
 	printf("pool '%s': %u engine%s, pid %d; stop it with %s`pxrun stop%s%s`\n",
@@ -179,8 +179,8 @@ static void announce(const struct px_runtime *runtime, const char *how)
 }
 
 /*
- * A child that waits for the supervisor's word and prints it, as the supervisor
- * itself is busy. It only peeks: the word is left for exit_code().
+ * Starts a child that waits until the pool is ready and prints so, since this process becomes the
+ * supervisor. It only peeks: the report is left for exit_code().
  */
 static int begin_announcer(const struct px_runtime *runtime, const int *pair)
 {
@@ -191,7 +191,7 @@ static int begin_announcer(const struct px_runtime *runtime, const int *pair)
 		return px_fail_errno("starting a process");
 	if (pid > 0)
 		return 0;
-	/* Ctrl-C is the supervisor's. */
+	/* Ctrl-C is for the supervisor. */
 	signal(SIGINT, SIG_IGN);
 	close(pair[1]);
 	if (recv(pair[0], &word, 1, MSG_PEEK) == 1 && !word)
@@ -199,7 +199,7 @@ static int begin_announcer(const struct px_runtime *runtime, const int *pair)
 	_exit(0);
 }
 
-/* Of a supervisor that has ended with `code`; prints why it did not start. */
+/* The exit code of a supervisor that has ended with `code`; if it did not start, prints why. */
 static int exit_code(int heard, int code)
 {
 	char text[16] = "";
@@ -272,7 +272,7 @@ static int start(const struct request *request)
 	return code;
 }
 
-/* A descriptor that was left open for us, which nobody shall inherit from us in turn. */
+/* A descriptor that was inherited on purpose; it must not be inherited further. */
 static int parse_fd(const char *what, const char *text, int *out)
 {
 	char *end;
@@ -288,7 +288,7 @@ static int parse_fd(const char *what, const char *text, int *out)
 
 enum { OPTION_READY_FD = PX_OPTION_LAST, OPTION_OWNER_FD, OPTION_SYS_PATH };
 
-/* Takes one option. 1: to be refused, and getopt_long(3) has said why; PX_EINVAL. */
+/* Takes one option. 1: unknown, getopt_long(3) has printed a message; PX_EINVAL. */
 static int take_option(int option, struct request *request)
 {
 	switch (option) {
@@ -338,7 +338,7 @@ static int run(int argc, char **argv)
 			return px_command_bad_option(&px_verb_start);
 	}
 	if (optind < argc)
-		return px_command_misuse(&px_verb_start, "what is '%s'?", argv[optind]);
+		return px_command_misuse(&px_verb_start, "unexpected argument '%s'", argv[optind]);
 	if (request.daemonize && request.ready_fd < 0)
 		return start_in_background(&request.pool);
 	return start(&request);

@@ -33,12 +33,13 @@ static struct text bytes_text(const char *value)
 	return text;
 }
 
-/* What a member's arrays and messages take, and what waits to be used again. */
+/* The memory that a member uses for arrays and messages. */
 static struct text arrays_text(const char *member)
 {
 	return bytes_text(px_json_member(member, "in_use"));
 }
 
+/* The memory that a member has and does not use at the moment. */
 static struct text warm_text(const char *member)
 {
 	double warm = px_json_number(px_json_member(member, "arena"), 0) -
@@ -66,7 +67,7 @@ static struct text seconds_text(double seconds)
 	return text;
 }
 
-/* A member that is text. */
+/* A string member of a JSON object. */
 static struct text word(const char *object, const char *key)
 {
 	struct text text;
@@ -165,7 +166,7 @@ static int print_table(const char *json)
 	print_engines(px_json_member(pool, "engines"));
 	print_clients(px_json_member(pool, "clients"));
 	if (px_json_true(px_json_member(pool, "truncated")))
-		puts("and more, for which there was no room");
+		puts("(there are more: the list was cut off)");
 	return PX_EXIT_OK;
 }
 
@@ -200,7 +201,7 @@ static int run(int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return px_command_misuse(&px_verb_status, "what is '%s'?", argv[optind]);
+		return px_command_misuse(&px_verb_status, "unexpected argument '%s'", argv[optind]);
 	rc = px_client_attach(profile, &client);
 	if (rc == 0)
 		rc = px_client_status(client, &status);

@@ -30,7 +30,7 @@ static int stop_one(void *ctx, const struct px_runtime *runtime)
 	if (rc == 0) {
 		stopping->stopped++;
 	} else if (rc != PX_ENOPOOL) {
-		/* The others are to be stopped all the same. */
+		/* Go on with the other pools. */
 		px_command_fail(rc);
 		stopping->failed = rc;
 	}
@@ -85,7 +85,7 @@ static int run(int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return px_command_misuse(&px_verb_stop, "what is '%s'?", argv[optind]);
+		return px_command_misuse(&px_verb_stop, "unexpected argument '%s'", argv[optind]);
 	if (all && profile)
 		return px_command_misuse(&px_verb_stop, "--all and --profile exclude each other");
 	if (all)

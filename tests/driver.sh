@@ -19,7 +19,7 @@ while test $# -gt 0; do
 	--expect-failure) expect_failure=$2; shift 2 ;;
 	--enable-hard-errors | --collect-skipped-logs) shift 2 ;;
 	--) shift; break ;;
-	*) echo "driver.sh: what is $1?" >&2; exit 2 ;;
+	*) echo "driver.sh: unexpected argument $1" >&2; exit 2 ;;
 	esac
 done
 

@@ -117,7 +117,7 @@ def _options(argv):
         elif word.startswith("--"):
             options[word[2:]] = next(words, "")
         else:
-            raise SystemExit(f"pxrun.engine: what is {word!r}? The supervisor starts engines; people use pxrun(1)")
+            raise SystemExit(f"pxrun.engine: unexpected argument {word!r}; the supervisor starts engines, to start a pool use pxrun(1)")
     if "mode" not in options:
         raise SystemExit("pxrun.engine is started by a pool's supervisor; to start a pool use pxrun(1) or pxrun.Cluster")
     return options
