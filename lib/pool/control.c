@@ -5,6 +5,8 @@
 #include "pool/control.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -86,6 +88,23 @@ static uint16_t take_fds(struct msghdr *message, int *fds)
 	return count;
 }
 
+/* Closes what came with a packet that cannot be used, and says why it cannot. */
+static int refuse(const struct px_packet *packet, uint16_t fds, ssize_t got, int flags)
+{
+	/* Fewer came than there is room for: the kernel could not give them all to this process. */
+	bool exhausted = flags & MSG_CTRUNC && fds < PX_CONTROL_FDS_MAX;
+
+	while (fds)
+		close(packet->fds[--fds]);
+	if (exhausted)
+		return px_fail(
+			PX_ESYSTEM,
+			"a descriptor that came on the control socket could not be taken: this "
+			"process has too many open files; close some, or raise `ulimit -n`");
+	return px_fail(PX_ECORRUPT, "a packet of %zd bytes on the control socket is not pxrun's",
+		       got);
+}
+
 int px_control_receive(int socket, struct px_packet *packet)
 {
 	union fds_buffer control;
@@ -99,11 +118,17 @@ int px_control_receive(int socket, struct px_packet *packet)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
+	bool reset = false;
 	ssize_t got;
 
-	do
+	/* Who hung up without reading our last packet has reset the socket: what it said still waits behind that. */
+	do {
 		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+		if (got < 0 && errno == ECONNRESET && !reset) {
+			reset = true;
+			errno = EINTR;
+		}
+	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return socket_failure("reading from");
 	if (got == 0)
@@ -113,13 +138,17 @@ int px_control_receive(int socket, struct px_packet *packet)
 	if ((size_t)got < sizeof(packet->head) || packet->head.magic != PX_CONTROL_MAGIC ||
 	    packet->head.text_bytes != text || packet->head.fds != fds ||
 	    (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		while (fds)
-			close(packet->fds[--fds]);
-		return px_fail(PX_ECORRUPT,
-			       "a packet of %zd bytes on the control socket is not pxrun's", got);
+		return refuse(packet, fds, got, message.msg_flags);
 	}
 	packet->text[text] = '\0';
 	return 0;
+}
+
+static bool readable(int socket)
+{
+	struct pollfd look = { .fd = socket, .events = POLLIN };
+
+	return poll(&look, 1, 0) > 0;
 }
 
 int px_control_call(int socket, struct px_control *head, const char *text, struct px_packet *packet)
@@ -127,15 +156,20 @@ int px_control_call(int socket, struct px_control *head, const char *text, struc
 	static _Atomic uint32_t serial;
 	int rc;
 
-	head->serial = ++serial;
+	do
+		head->serial = ++serial;
+	while (!head->serial);
 	rc = px_control_send(socket, head, text, NULL, 0);
-	if (rc < 0)
+	/* Who has hung up may have said why. */
+	if (rc < 0 && (rc != PX_EPOOL || !readable(socket)))
 		return rc;
 	do {
 		rc = px_control_receive(socket, packet);
 		if (rc < 0)
 			return rc;
 		/* An answer to a call that was given up before stands in front of ours. */
-	} while (packet->head.type != PX_CONTROL_REPLY || packet->head.serial != head->serial);
+	} while (packet->head.type != PX_CONTROL_REPLY ||
+		 (packet->head.serial != head->serial &&
+		  (packet->head.serial || packet->head.code >= 0)));
 	return packet->head.code < 0 ? px_fail(packet->head.code, "%s", packet->text) : 0;
 }

@@ -70,7 +70,7 @@ int px_control_receive(int socket, struct px_packet *packet);
 /*
  * Sends a request and waits for its reply (other packets do not come on a
  * client's socket). Returns the reply's code, with its words. *packet on
- * success. Not thread-safe: hold the endpoint's control lock.
+ * success. A failure with serial 0, which no request has, answers any. Not thread-safe: hold the endpoint's control lock.
  */
 int px_control_call(int socket, struct px_control *head, const char *text,
 		    struct px_packet *packet);

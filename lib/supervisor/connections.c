@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -322,19 +323,31 @@ static int admit(struct px_supervisor *s, int socket)
 }
 
 /*
- * No descriptor is left for who knocks. It would knock for ever, so it is let in on the
- * spare one and shown out.
+ * No descriptor is left for a client that connects. The listener would stay readable for ever, so
+ * the client is accepted on the spare one, told, and cut off.
  */
 static void turn_away(struct px_supervisor *s)
 {
+	/* Serial 0: in answer to whatever it asks. */
+	struct px_control refusal = { .type = PX_CONTROL_REPLY, .code = PX_ESYSTEM };
 	struct px_connections *all = &s->connections;
+	struct rlimit files = { 0 };
+	char words[200];
 	int socket;
 
-	px_log(&s->log, "a client is turned away: too many open files");
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	snprintf(
+		words, sizeof(words),
+		"the pool's supervisor (process %d) has no descriptor left for another client (its limit is "
+		"%llu): close clients, or start the pool where `ulimit -Hn` is higher",
+		(int)getpid(), (unsigned long long)files.rlim_cur);
+	px_log(&s->log, "a client is turned away: %s", words);
 	close(all->spare);
 	socket = accept4(all->listener, NULL, NULL, SOCK_CLOEXEC);
-	if (socket >= 0)
+	if (socket >= 0) {
+		(void)px_control_send(socket, &refusal, words, NULL, 0);
 		close(socket);
+	}
 	all->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What runs out, one test a resource: it ends in words that say what, where the limit is and what to do; the pool goes on."""
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+import pxrun
+from pxrun import error
+
+
+def serves(pool):
+    """The pool answers: all its engines, with arrays."""
+    return pool[:].apply_sync(lambda data: len(data), bytes(100_000)) == [100_000] * len(pool)
+
+
+def shell(limits, *command):
+    """A command under ulimits; stdout and stderr in one text, and its exit code."""
+    done = subprocess.run(["sh", "-c", f'{limits} && exec "$@"', "sh", *command], text=True, capture_output=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@contextlib.contextmanager
+def started(limits, *options):
+    """A pool started by the command under ulimits."""
+    profile = f"limits-{os.getpid()}"
+    code, words = shell(limits, "pxrun", "start", "--daemonize", "--profile", profile, *options)
+    assert code == 0, words
+    try:
+        with pxrun.Client(profile=profile) as client:
+            yield client
+    finally:
+        subprocess.run(["pxrun", "stop", "--profile", profile], timeout=60, capture_output=True)
+
+
+@contextlib.contextmanager
+def few_descriptors(spare):
+    """In this process so many descriptors are left."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# --- descriptors
+
+
+def test_descriptors_of_supervisor():
+    """Clients that the supervisor has no descriptor for are told that, not that there is no pool."""
+    with started("ulimit -n 64", "-n", "1") as first:
+        clients, words = [], ""
+        try:
+            for _ in range(100):
+                clients.append(pxrun.Client(profile=first.profile, timeout=0))
+        except error.PoolError as refused:
+            words = str(refused)
+        except OSError as refused:
+            words = str(refused)
+        assert "no descriptor left" in words and "limit is 64" in words and "ulimit" in words
+        assert "no pool runs" not in words
+        assert serves(first)
+        clients.pop().close()
+        for c in clients[:3]:
+            c.close()
+        with pxrun.Client(profile=first.profile, timeout=10) as again:
+            assert serves(again)
+        for c in clients:
+            c.close()
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2])
+def test_descriptors_of_client(pool, spare):
+    pool.ids  # noqa: B018  (what is imported when first used needs descriptors too)
+    with few_descriptors(spare), pytest.raises((OSError, error.IPythonError)) as refused:
+        pxrun.Client(pool.connection_file, timeout=0)
+    assert "open files" in str(refused.value)
+    assert serves(pool)
+
+
+def test_descriptors_of_command():
+    code, words = shell("ulimit -n 4", sys.executable, "-c", "import pxrun; pxrun.Cluster(n=1).start_cluster_sync()")
+    assert code != 0 and "open files" in words
