@@ -26,6 +26,7 @@ static struct px_engine_process *watched;
 #define NUDGE_NS 20000000
 
 static timer_t nudge;
+static _Atomic int nudging;
 
 static int make_nudge(void)
 {
@@ -43,6 +44,7 @@ static void interrupt_python(void)
 	static const struct itimerspec once = { .it_value.tv_nsec = NUDGE_NS };
 
 	PyErr_SetInterruptEx(SIGINT);
+	atomic_store(&nudging, 1);
 	(void)timer_settime(nudge, 0, &once, NULL);
 }
 
@@ -110,7 +112,12 @@ void px_interrupt_begin(void)
 
 void px_interrupt_end(void)
 {
+	static const struct itimerspec never = { 0 };
+
 	atomic_store(&request_runs, 0);
+	/* Or it ends a pause() of the next request. */
+	if (atomic_exchange(&nudging, 0))
+		(void)timer_settime(nudge, 0, &never, NULL);
 	if (PyErr_CheckSignals() < 0)
 		PyErr_Clear();
 }
