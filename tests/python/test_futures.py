@@ -154,22 +154,22 @@ def threads():
 
 def test_thread_is_started_only_when_needed_and_ends_with_the_client():
     with pxrun.Cluster(n=1) as rc:
-        before = len(threads())
+        before = set(threads())  # those of earlier tests may end meanwhile
         ar = rc[0].apply_async(square, 2)
         ar.get(), ar.wait(), list(iter(rc[:].apply_async(square, 2))), rc[:].map_sync(square, range(3)), ar.metadata
         rc.wait()
-        assert len(threads()) == before
+        assert set(threads()) <= before
         busy = rc[0].execute("import signal; signal.pause()", block=False)
         called = threading.Event()
         busy.add_done_callback(lambda f: called.set())
-        started = threads()
-        assert len(started) == before + 1
+        started = set(threads()) - before
+        assert len(started) == 1
         while not busy._result.running(0):
             pass
     assert called.wait(10) and isinstance(busy.exception(), error.IPythonError)
     for thread in started:
         thread.join(10)
-    assert not set(started) & set(threads())
+    assert not started & set(threads())
 
 
 def test_client_is_collected_although_its_thread_ran():
@@ -277,7 +277,10 @@ def test_cancel_interrupts_what_runs(pool, code):
 
 def test_cancel_reaches_what_is_about_to_sleep(pool):
     """Python misses one signal in a thousand here, if it comes once only."""
+    end = time.monotonic() + 30  # where others use the processors each takes long
     for _ in range(2000):
+        if time.monotonic() > end:
+            break
         ar = pool[1].execute("import signal; signal.pause()", block=False)
         while not ar.running():
             assert not ar.ready()  # what interrupted the one before does not reach this one
