@@ -46,7 +46,8 @@ static PyType_Slot slots[] = {
 	{ Py_tp_dealloc, buffer_dealloc },
 	{ Py_bf_getbuffer, buffer_get },
 	{ Py_sq_length, buffer_length },
-	{ Py_tp_doc, "Memory that came with a message: writable, and nobody else's." },
+	{ Py_tp_doc,
+	  "Memory that came with a message: writable, and the receiver's own unless it is live." },
 	{ 0, NULL },
 };
 
@@ -57,7 +58,7 @@ static PyType_Spec spec = {
 	.slots = slots,
 };
 
-/* A short one: its memory is copied, the lender has it back at once. */
+/* For a short loan: copies the memory and releases the loan. */
 static int copy_loan(struct buffer *buffer, struct px_loan *loan)
 {
 	buffer->at = malloc(loan->bytes);

@@ -2,10 +2,15 @@
 /*
  * buffer.h - memory that was lent to us, as a Python object with the buffer protocol.
  *
- * Writable and the receiver's own: what is written is seen by nobody else. Below
- * PX_BUFFER_COPY_BYTES it is a copy and the loan is over at once; from there on a private
- * view, of which the kernel copies the pages that are written. The loan ends with
- * the last view of the object. Live memory is mapped as it is, for all to write.
+ * Who:     any thread with the interpreter's lock.
+ * Where:   below PX_BUFFER_COPY_BYTES a private copy, and the loan is over at once; from there on a
+ *          private map of the loan, of which the kernel copies the pages that are written. Live
+ *          memory is mapped shared.
+ * Blocks:  never.
+ * Death:   of the lender: its memory stays until the last loan is released.
+ *
+ * Writable, and unless it is live nobody else sees what is written. The loan ends with the last
+ * view of the object.
  */
 #ifndef PX_BUFFER_H
 #define PX_BUFFER_H
@@ -15,10 +20,10 @@
 
 #include "link/endpoint.h"
 
-/* Mapping a view and touching it costs as much as copying so much (measured: 30-100 KiB). */
+/* Mapping and touching a view takes as long as copying this much (measured: 30-100 KiB). */
 #define PX_BUFFER_COPY_BYTES (64 * 1024)
 
-/* Steals the loan, also on failure; NULL for an empty buffer. A new object, or NULL with an exception. */
+/* Takes the loan, also on failure; NULL for an empty buffer. New, or NULL with an exception. */
 PyObject *px_buffer_from_loan(struct px_loan *loan);
 /* A list of Buffers from an incoming message's loans, which it takes. None if there are none. */
 PyObject *px_buffers_from_incoming(struct px_incoming *in);

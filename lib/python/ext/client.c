@@ -2,8 +2,7 @@
 /*
  * client.c - the type pxrun._pxrun.Client, over lib/client/client.h.
  *
- * Thin: bytes and buffers go in, bytes and Buffers come out. What they mean is
- * Python's business.
+ * Thin: bytes and buffers go in, bytes and Buffers come out. What they mean is up to the package.
  */
 #include "client/client.h"
 
@@ -19,11 +18,11 @@
 #include "python/ext/result.h"
 #include "shm/error.h"
 
-#define LARGE_BYTES (256 * 1024) /* copying so much lets other threads run */
+#define LARGE_BYTES (256 * 1024) /* from this size on, other threads may run during the copy */
 
 struct client {
 	PyObject_HEAD
-	/* Held until the object goes: another thread may be in a call of it while it is closed. */
+	/* Held as long as the object: another thread may be in a call while it is closed. */
 	struct px_client *client;
 };
 
@@ -31,7 +30,7 @@ static PyObject *client_type;
 
 /* --- sending --- */
 
-/* What is to be sent, taken out of Python objects. */
+/* A message to send, and the Python objects that its memory is taken from. */
 struct parcel {
 	struct px_outgoing message;
 	Py_buffer body;
@@ -46,7 +45,7 @@ static void parcel_free(struct parcel *parcel)
 		PyBuffer_Release(&parcel->body);
 }
 
-/* One object's memory: where it lies, if that is a region, else copied once for however many targets. */
+/* Adds an object's memory: as it is if it lies in a region, else as one copy for all targets. */
 static int pack_buffer(struct px_client *client, struct parcel *parcel, PyObject *object)
 {
 	struct px_part *place = &parcel->parts[parcel->message.buffers_count];
@@ -102,7 +101,7 @@ static struct px_client *client_of(PyObject *self)
 {
 	struct px_client *client = ((struct client *)self)->client;
 
-	/* In a forked child the segment is not even mapped. */
+	/* In a forked child the segment is not mapped. */
 	int rc = px_client_check(client);
 
 	if (rc < 0)
@@ -173,7 +172,7 @@ static PyObject *all_replies(struct px_result *result)
 	return replies;
 }
 
-/* submit() and wait() in one go: the blocking call's path. */
+/* submit() and wait() in one call, for blocking calls. */
 static PyObject *client_call(PyObject *self, PyObject *args)
 {
 	struct px_client *client = client_of(self);
@@ -193,7 +192,7 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 	} else if (rc != PX_RAISED) {
 		px_raise(rc);
 	} else {
-		/* Others may wait for it now: Ctrl-C ends the wait, and the request goes on. */
+		/* The wait has ended, the request goes on, and other threads may wait for it. */
 		px_result_keep_quiet(result, false);
 		if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
 			PyErr_Clear();
@@ -542,14 +541,14 @@ static PyMethodDef client_methods[] = {
 	{ "add", client_add, METH_VARARGS, "add(count) -> first new id" },
 	{ "status", client_status, METH_NOARGS, "status() -> JSON" },
 	{ "stop_pool", client_stop_pool, METH_O, "stop_pool(timeout)" },
-	{ "poll", client_poll, METH_NOARGS, "poll()\n\nReads what has come." },
+	{ "poll", client_poll, METH_NOARGS, "poll()\n\nReads what has arrived." },
 	{ "wait_any", client_wait_any, METH_VARARGS,
-	  "wait_any(seen, timeout) -> int\n\nWaits until the number of requests that have finished is "
-	  "another one than seen, and returns it; -1 returns it at once." },
+	  "wait_any(seen, timeout) -> int\n\nWaits until the number of requests that have finished "
+	  "differs from seen, and returns it; with -1 at once." },
 	{ "wait_idle", client_wait_idle, METH_O,
-	  "wait_idle(timeout) -> bool\n\nUntil nothing that was sent is unanswered." },
+	  "wait_idle(timeout) -> bool\n\nWaits until every request is answered." },
 	{ "queued", client_queued, METH_NOARGS,
-	  "queued() -> {engine: number}\n\nUnanswered requests of engines that have some." },
+	  "queued() -> {engine: number}\n\nUnanswered requests, by engine; engines without are left out." },
 	{ "outstanding", client_outstanding, METH_NOARGS,
 	  "outstanding() -> {id: Result}\n\nThose that are not answered, also if nobody held them." },
 	{ "find", client_find, METH_O,
@@ -568,7 +567,7 @@ static PyMethodDef client_methods[] = {
 
 static PyGetSetDef client_getset[] = {
 	{ "supervisor_pid", client_supervisor, NULL, "Process id of the supervisor.", NULL },
-	{ "closed", client_closed, NULL, "Whether it is of no use any more, or another process's.",
+	{ "closed", client_closed, NULL, "Whether it was detached, or belongs to another process.",
 	  NULL },
 	{ "folder", client_folder, NULL, "The pool's runtime folder.", NULL },
 	{ "profile", client_profile, NULL, "The pool's name.", NULL },

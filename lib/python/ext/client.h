@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client.h - the type pxrun._pxrun.Core: a client's handle.
+ * client.h - the type pxrun._pxrun.Client: a client's handle, over lib/client/client.h.
+ *
+ * Who:     any thread with the interpreter's lock, which calls that may block give up.
+ * Blocks:  submit() while rings or memory are full; call() and the functions named wait_... until
+ *          they have what they wait for; those that ask the supervisor until it answers.
+ * Death:   of the pool: pxrun.error.PoolError. In a forked child: ClosedError.
  */
 #ifndef PX_EXT_CLIENT_H
 #define PX_EXT_CLIENT_H
@@ -13,7 +18,7 @@ struct px_client;
 /* A handle for an attached client, which it takes, also on failure. NULL with an exception. */
 PyObject *px_client_object(struct px_client *client);
 
-/* Of submit(), above the message's flags. */
+/* A flag of submit() and call() beyond those of messages: the result can be asked for releases. */
 #define PX_FLAG_TRACK 0x10000
 
 #endif

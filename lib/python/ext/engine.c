@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * engine.c - the engine's loop as functions of the extension, and Python's part in it.
+ * engine.c - runs requests in Python, and offers the engine's loop to the package.
  *
- * pxrun.engine calls template() and then, in each engine, serve(). The
- * handlers that serve() is given do what is easier said in Python.
+ * pxrun.engine calls template() and then, in each engine, serve(). What is easier in Python is done
+ * by the Handlers object that serve() is given (pxrun/engine/handlers.py).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,14 +42,14 @@ struct px_engine_process *px_serving(void)
 struct interpreter {
 	PyObject *loads;       /* pickle.loads */
 	PyObject *buffers;     /* "buffers", its keyword */
-	PyObject *unreadable;  /* (exception): raises what the client is to hear of it */
+	PyObject *unreadable;  /* (exception): raises the error that the client gets */
 	PyObject *dumps;       /* result -> (body, buffers) */
 	PyObject *none;        /* the pickle of None */
 	PyObject *execute;     /* (code, silent) -> body */
 	PyObject *resolve;     /* "module:function" -> callable */
 	PyObject *push, *pull; /* (name, value), (name) */
 	PyObject *failure;     /* (exception, method) -> body */
-	PyObject *forked;    /* (exception or None): ends a child that came back from its request */
+	PyObject *forked;    /* (exception or None): ends a child that returned from the request */
 	PyObject *flush;     /* "flush" */
 	PyObject *functions; /* resolved before: str -> callable */
 	struct px_array_hooks hooks;
@@ -88,7 +88,7 @@ static void drop_reply(struct px_reply *reply)
 	memset(reply, 0, sizeof(*reply));
 }
 
-/* Where a result's buffers lie, or one copy of each. */
+/* Makes the result's buffers parts of the reply: regions as they are, other memory copied. */
 static int reply_buffers(struct interpreter *py, struct px_reply *reply, PyObject *buffers)
 {
 	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
@@ -121,10 +121,11 @@ static int reply_buffers(struct interpreter *py, struct px_reply *reply, PyObjec
 }
 
 /*
- * When the result itself is gone: memory that the engine still works with is copied, lest the
- * client see what it does there next. All other memory is the client's from now on.
+ * Called when the result object is gone. Regions that the engine's code still uses ("shown") are
+ * copied, so that the client does not see later changes. All other memory goes to the client as
+ * it is.
  */
-static int settle_owner(struct interpreter *py, struct px_reply *reply)
+static int copy_shown(struct interpreter *py, struct px_reply *reply)
 {
 	for (uint32_t i = 0; i < reply->parts_count; i++) {
 		struct px_part *part = &reply->parts[i], copy;
@@ -158,7 +159,7 @@ static void reply_failure(struct interpreter *py, struct px_reply *reply, const 
 	PyErr_NormalizeException(&type, &value, &traceback);
 	if (value && traceback)
 		PyException_SetTraceback(value, traceback);
-	px_interrupt_end(); /* nothing that describes a failure is interrupted */
+	px_interrupt_end(); /* describing the failure is not interrupted */
 	if (value)
 		body = PyObject_CallFunction(py->failure, "Os", value, method);
 	if (body && reply_bytes(reply, body) == 0) {
@@ -175,7 +176,7 @@ static void reply_failure(struct interpreter *py, struct px_reply *reply, const 
 	Py_XDECREF(traceback);
 }
 
-/* What a request printed and Python still holds back goes into the pipes. */
+/* Flushes what the request printed into the pipes. */
 static void flush_streams(const struct interpreter *py)
 {
 	static const char *const names[] = { "stdout", "stderr" };
@@ -195,7 +196,7 @@ static void flush_streams(const struct interpreter *py)
 
 /* --- requests --- */
 
-/* What the client is to hear of a call that cannot be unpickled. The exception is set. */
+/* Replaces the exception of a call that cannot be unpickled by the one that the client gets. */
 static void say_unreadable(const struct interpreter *py)
 {
 	PyObject *type, *value, *traceback;
@@ -223,21 +224,22 @@ static PyObject *unpickle(const struct interpreter *py, PyObject *body, PyObject
 	return call;
 }
 
-/* The (f, args, kwargs) of a request. Its memory goes back as soon as nothing of it is used. */
+/* The (f, args, kwargs) of a request. Its loans are released as soon as nothing uses them. */
 static PyObject *read_call(const struct interpreter *py, struct px_incoming *in)
 {
 	PyObject *body = PyBytes_FromStringAndSize(in->body, (Py_ssize_t)in->body_bytes);
 	PyObject *buffers = body ? px_buffers_from_incoming(in) : NULL;
 	PyObject *call = NULL;
 
-	/* A long body lies in a region: its lender has it back before the call. */
+	/* A long body lies in a region: released before the call. */
 	px_loan_release(in->body_loan);
 	in->body_loan = NULL;
 	if (buffers) {
 		call = unpickle(py, body, buffers);
 		if (call && (!PyTuple_Check(call) || PyTuple_Size(call) != 3)) {
 			Py_CLEAR(call);
-			PyErr_SetString(PyExc_TypeError, "it is no call: (function, args, kwargs)");
+			PyErr_SetString(PyExc_TypeError,
+					"the request is not a (function, args, kwargs) tuple");
 		}
 		if (!call)
 			say_unreadable(py);
@@ -263,7 +265,7 @@ static int reply_value(struct interpreter *py, struct px_reply *reply, PyObject 
 	    reply_bytes(reply, body) == 0 && reply_buffers(py, reply, buffers) == 0)
 		rc = 0;
 	Py_XDECREF(parts);
-	return rc < 0 ? rc : settle_owner(py, reply);
+	return rc < 0 ? rc : copy_shown(py, reply);
 }
 
 static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_reply *reply)
@@ -274,7 +276,7 @@ static int run_apply(struct interpreter *py, struct px_incoming *in, struct px_r
 	if (call) {
 		value = PyObject_Call(PyTuple_GetItem(call, 0), PyTuple_GetItem(call, 1),
 				      PyTuple_GetItem(call, 2));
-		/* What was sent may be part of the result, and is else given back before it is pickled. */
+		/* The arguments are released before the result is pickled, if it has none of them. */
 		Py_DECREF(call);
 	}
 	return value ? reply_value(py, reply, value) : -1;
@@ -298,7 +300,7 @@ static int run_execute(struct interpreter *py, struct px_incoming *in, struct px
 	return rc;
 }
 
-/* The function that a call names, looked up once. A new reference. */
+/* The function that a request names; resolved once, then from the cache. A new reference. */
 static PyObject *find_function(struct interpreter *py, PyObject *name)
 {
 	PyObject *function = PyDict_GetItemWithError(py->functions, name);
@@ -354,7 +356,7 @@ static int run_values(struct interpreter *py, struct px_incoming *in, struct px_
 	if (result)
 		rc = px_values_encode(result, py->engine->endpoint, &py->hooks, reply);
 	Py_XDECREF(result);
-	return rc < 0 ? rc : settle_owner(py, reply);
+	return rc < 0 ? rc : copy_shown(py, reply);
 }
 
 static const char *method_word(int kind)
@@ -390,7 +392,7 @@ static int run_kind(struct interpreter *py, struct px_incoming *in, struct px_re
 	}
 }
 
-/* A child that user code forked has come back from the request: it ends as a script would. */
+/* In a child that user code forked and that returned from the request: ends it as a script ends. */
 static void end_child(struct interpreter *py)
 {
 	PyObject *type, *value, *traceback;
@@ -406,7 +408,7 @@ static void end_child(struct interpreter *py)
 static void run(void *ctx, const struct px_incoming *request, struct px_reply *reply)
 {
 	struct interpreter *py = ctx;
-	/* The handlers take its loans; the loop frees what they leave. */
+	/* The handlers take the loans that they keep; the loop frees the rest. */
 	struct px_incoming *in = (struct px_incoming *)(uintptr_t)request;
 	int rc;
 
@@ -432,7 +434,7 @@ static void take_turn(void *ctx)
 	PyEval_RestoreThread(((struct interpreter *)ctx)->thread);
 }
 
-/* Where faulthandler writes as the engine falls: a descriptor at our crash slot. */
+/* A descriptor at the crash text in our block, for faulthandler to write to. */
 static PyObject *crash_fd(PyObject *self, PyObject *args)
 {
 	char path[64];
@@ -564,7 +566,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	if (rc == 0)
 		rc = px_engine_serve(&engine);
 	serving = NULL;
-	/* The process ends now: the sweep of its death gives everything back. */
+	/* Nothing is freed: the process ends now, and the supervisor's sweep frees its memory. */
 	return PyLong_FromLong(rc);
 }
 
@@ -608,14 +610,14 @@ static PyMethodDef functions[] = {
 	  "err)\n\nForks engines for the supervisor; returns in each of them. None: the supervisor "
 	  "is gone." },
 	{ "settle", settle, METH_VARARGS,
-	  "settle(supervisor_pid)\n\nWhat a forked engine has done already, for one that was exec'd." },
+	  "settle(supervisor_pid)\n\nWhat a forked engine has done already, for one started by exec." },
 	{ "crash_fd", crash_fd, METH_VARARGS,
 	  "crash_fd(segment, slot) -> fd\n\nA descriptor at the engine's crash slot, or -1." },
 	{ "serve", serve, METH_VARARGS,
 	  "serve(id, slot, epoch, segment, control, out, err, log, handlers) -> code\n\nThe engine's "
 	  "loop, until it is told to stop." },
 	{ "progress", progress, METH_O,
-	  "progress(n)\n\nIn a request: so many elements more are done." },
+	  "progress(n)\n\nIn a request: adds n to the number of elements that are done." },
 	{ "publish", publish, METH_VARARGS,
 	  "publish(which, bytes)\n\nIn a request: sends its client a chunk of output; see Result.chunks()." },
 	{ NULL, NULL, 0, NULL },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * engine_memory.c - shared memory for the code that an engine runs, and for numpy there.
+ * engine_memory.c - shared memory for the code that an engine runs, and for numpy in it.
  */
 #include "python/ext/serving.h"
 
@@ -31,8 +31,8 @@ static PyObject *is_engine(PyObject *self, PyObject *unused)
 /* --- for pxrun._numpy --- */
 
 /*
- * What is not lent to anybody shall not take the arena away from what is: all engines together get
- * half of it for arrays of their own, and have other memory for more.
+ * Arrays that are not sent must not use up the arena that is needed for sending. So all engines
+ * together may have half of it for their own arrays; beyond that numpy's usual memory is used.
  */
 static bool may_have(const struct px_endpoint *endpoint, size_t bytes)
 {
@@ -54,7 +54,7 @@ static void *memory_get(size_t bytes)
 	return px_endpoint_show(engine->endpoint, bytes, &region) == 0 ? region->at : NULL;
 }
 
-/* Held once more; NULL: it is none of ours. */
+/* The region that begins there, held once more; NULL: none. */
 static struct px_region *memory_region(const struct px_engine_process *engine, const void *at)
 {
 	uint64_t skip;
@@ -62,7 +62,7 @@ static struct px_region *memory_region(const struct px_engine_process *engine, c
 	return px_region_find(engine->endpoint->arena, at, 1, &skip);
 }
 
-/* A child's books may have been copied while they were written: it only knows what was mapped. */
+/* A forked child's copy of the books may have been made amid a change: it uses the maps alone. */
 static size_t memory_size_of(const void *at)
 {
 	struct px_engine_process *engine = px_serving(), *once = px_serving_once();

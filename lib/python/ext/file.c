@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * file.c - whole buffers from and to files, with several pieces under way at once.
+ * file.c - reads and writes whole buffers, with several requests in flight.
  *
- * By io_uring where the kernel permits it, else by one pread(2) or pwrite(2) after another. The
- * kernel's own threads copy what lies in its cache, several at a time.
+ * By io_uring where the kernel permits it, with the copying done by several threads of the kernel;
+ * else by one pread(2) or pwrite(2) after another.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -34,7 +34,7 @@ static int ended(const struct move *move)
 		       (unsigned long long)move->bytes);
 }
 
-/* The rest of a piece, by hand. */
+/* Without a ring. */
 static int move_plainly(struct move piece)
 {
 	while (piece.bytes) {
@@ -70,18 +70,18 @@ static struct move piece_of(const struct move *move, uint64_t index)
 static void submit_piece(struct io_uring *ring, const struct move *move, uint64_t index)
 {
 	struct move piece = piece_of(move, index);
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring); /* as many as may be under way */
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring); /* there are DEPTH of them */
 
 	if (move->write)
 		io_uring_prep_write(sqe, piece.fd, piece.at, (unsigned)piece.bytes, piece.offset);
 	else
 		io_uring_prep_read(sqe, piece.fd, piece.at, (unsigned)piece.bytes, piece.offset);
-	/* By a thread of the kernel's: what is in its cache would else be copied here, in turn. */
+	/* By a thread of the kernel: else cached data would be copied by this one, in turn. */
 	io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 	sqe->user_data = index;
 }
 
-/* One piece that has come back; what is missing of it is moved here. */
+/* A piece is complete; if it is short, moves the rest of it. */
 static int finish_piece(const struct move *move, uint64_t index, int moved)
 {
 	struct move rest = piece_of(move, index);
@@ -98,7 +98,7 @@ static int finish_piece(const struct move *move, uint64_t index, int moved)
 	return move_plainly(rest);
 }
 
-/* After a failure of the ring itself: the memory is the caller's again when all is back. */
+/* After a failure of the ring: pieces in flight use the caller's memory, so waits for them. */
 static int give_up(struct io_uring *ring, uint64_t away, int error)
 {
 	struct io_uring_cqe *cqe;
@@ -112,7 +112,7 @@ static int give_up(struct io_uring *ring, uint64_t away, int error)
 	return px_fail_errno("waiting for a file");
 }
 
-/* All that is under way is waited for, also after a failure of a piece. */
+/* Waits for all pieces in flight, also after one has failed. */
 static int move_by_ring(struct io_uring *ring, const struct move *move)
 {
 	uint64_t pieces = (move->bytes + PIECE_BYTES - 1) / PIECE_BYTES, next = 0, away = 0;
@@ -188,7 +188,7 @@ static PyObject *write_file(PyObject *self, PyObject *args)
 
 static PyMethodDef functions[] = {
 	{ "read_file", read_file, METH_VARARGS,
-	  "read_file(fd, offset, buffer)\n\nFills the buffer from there; Error if the file is too short." },
+	  "read_file(fd, offset, buffer)\n\nFills the buffer; Error if the file is too short." },
 	{ "write_file", write_file, METH_VARARGS, "write_file(fd, offset, buffer)" },
 	{ NULL, NULL, 0, NULL },
 };

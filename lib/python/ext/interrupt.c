@@ -13,15 +13,15 @@
 
 #include "shm/error.h"
 
-/* One engine a process: signal handlers have no other way to find it. */
+/* Global, because signal handlers have no other way to find the process's one engine. */
 _Atomic int px_interrupt_stop;
 static _Atomic int request_runs;
 static struct px_engine_process *watched;
 
 /*
- * A signal that comes after Python last looked for signals, and before the system call that it is
- * about to make, is noticed when that call returns: never, if it is pause() or a long sleep. So
- * the signal comes once more, a moment later and with no meaning of its own, to end such a call.
+ * If a signal arrives after Python last looked for signals and before the system call that it
+ * makes next, it is noticed when that call returns: never, if that is pause() or a long sleep. So
+ * a timer sends one more signal a moment later, only to interrupt such a call.
  */
 #define NUDGE_NS 20000000
 
@@ -76,7 +76,7 @@ static void on_terminate(int number, siginfo_t *info, void *context)
 {
 	(void)number, (void)info, (void)context;
 	atomic_store(&px_interrupt_stop, 1);
-	/* What runs is interrupted: the loop then sees that it has to stop. */
+	/* Interrupt what runs, so that the loop gets to see that it has to stop. */
 	if (atomic_load(&request_runs))
 		interrupt_python();
 }
@@ -105,7 +105,7 @@ int px_interrupt_watch(struct px_engine_process *engine)
 void px_interrupt_begin(void)
 {
 	atomic_store(&request_runs, 1);
-	/* A signal of a moment ago may have found nothing that ran. */
+	/* The signal may have come just before, while nothing ran. */
 	if (interrupt_wanted())
 		interrupt_python();
 }

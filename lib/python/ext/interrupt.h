@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * interrupt.h - signals of an engine become KeyboardInterrupt in the request that runs, or end the loop.
+ * interrupt.h - an engine's signal handlers: they interrupt requests and end the loop.
  *
- * SIGINT interrupts whatever runs, PX_SIGNAL_INTERRUPT only the request that its client means, SIGTERM
- * what runs and then the engine.
+ * Who:     the engine's main thread; the handlers run in it.
+ * Where:   SIGINT interrupts the running request, PX_SIGNAL_INTERRUPT only if it is the one that its
+ *          client wants interrupted; SIGTERM interrupts it and ends the loop.
+ * Blocks:  never.
  */
 #ifndef PX_EXT_INTERRUPT_H
 #define PX_EXT_INTERRUPT_H
@@ -13,11 +15,11 @@
 /* Whether SIGTERM came. */
 extern _Atomic int px_interrupt_stop;
 
-/* From now on signals are the engine's, until NULL is given. PX_ESYSTEM. */
+/* Installs the handlers, for this engine. PX_ESYSTEM. */
 int px_interrupt_watch(struct px_engine_process *engine);
-/* A request begins: it may have been interrupted just before. */
+/* A request begins; raises KeyboardInterrupt in it if its client has asked for that already. */
 void px_interrupt_begin(void);
-/* It is over. An interrupt that came too late must not hit the next one. */
+/* The request is over: drops an interrupt that came too late, lest it hit the next request. */
 void px_interrupt_end(void);
 
 #endif

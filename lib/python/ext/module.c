@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * module.c - puts the extension together.
+ * module.c - the extension module pxrun._pxrun: its constants, and what the other files add.
  */
 #include "python/ext/client.h"
 #include "python/ext/module.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * module.h - what the files without a header of their own add to the extension pxrun._pxrun.
+ * module.h - functions of the extension's files that have no header of their own.
  */
 #ifndef PX_MODULE_H
 #define PX_MODULE_H

@@ -2,9 +2,9 @@
 /*
  * numpy_memory.c - the module pxrun._numpy: large arrays of an engine lie in shared memory.
  *
- * A data handler of numpy's (NEP 49). What a function computes then goes to the client as it is, if
- * the engine does not keep it. Small arrays, and those for which the arena has no room, are numpy's
- * own affair. np.zeros too: what the kernel gives is zero already, and touched by nobody.
+ * A data handler for numpy (NEP 49). What a function computes can then be sent without a copy, if
+ * the engine does not keep it. Small arrays, and those for which the arena has no room, stay with
+ * numpy's own allocator; so does np.zeros, for which fresh pages of the kernel are zero already.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,7 +19,7 @@
 
 #include "python/ext/numpy_memory.h"
 
-/* Copying so much takes 20 us, and a lease a few. */
+/* Copying this much takes 20 us; a lease takes a few. */
 #define SHARED_MIN_BYTES ((size_t)1 << 20)
 
 static const struct px_memory_api *memory;
@@ -103,7 +103,9 @@ static struct PyModuleDef definition = {
 	.m_methods = functions,
 };
 
-/* Another major version would refuse us as well, but in a page of words on stderr. */
+/*
+ * numpy of another major version would refuse the module, too, but with a page of text on stderr.
+ */
 static bool is_like_ours(void)
 {
 	PyObject *numpy = PyImport_ImportModule("numpy");

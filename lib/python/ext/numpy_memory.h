@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * numpy_memory.h - what pxrun._numpy, built apart for numpy's own C interface, needs of pxrun._pxrun.
+ * numpy_memory.h - what pxrun._numpy, a module of its own, uses of pxrun._pxrun.
  *
- * A capsule of this name stands in pxrun._pxrun as `memory`. All functions may be called by any
- * thread, with the interpreter's lock or without, and in forked children.
+ * Who:     any thread, with the interpreter's lock or without, and in forked children.
+ * Where:   the capsule pxrun._pxrun.memory has these functions.
+ * Blocks:  get(), while the supervisor grants an extent.
  */
 #ifndef PX_NUMPY_MEMORY_H
 #define PX_NUMPY_MEMORY_H

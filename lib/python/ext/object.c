@@ -11,8 +11,8 @@
 static PyObject *error_type, *classes;
 
 /*
- * The class for a code: what pxrun.error gave set_errors(), else Error. Borrowed. The module is
- * imported here if it is not yet: most sessions begin without an error.
+ * The class for a code: the one that pxrun.error has registered by set_errors(), else Error.
+ * Borrowed. Imports pxrun.error if need be: it is not imported before the first error.
  */
 static PyObject *class_of(int code)
 {

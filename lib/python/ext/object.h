@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * object.h - what all types of the extension are made with: raising, making, asking.
+ * object.h - helpers for all types of the extension: errors, allocation, blocking calls.
  */
 #ifndef PX_EXT_OBJECT_H
 #define PX_EXT_OBJECT_H
@@ -11,13 +11,11 @@
 /* Raises the class that set_errors() gave the code, with this thread's last words. Always NULL. */
 PyObject *px_raise(int code);
 
-/* An object of a heap type, its fields zero; and what ends a tp_dealloc. */
+/* Allocates an object of a heap type, its fields zero; the last call of a tp_dealloc. */
 PyObject *px_make(PyObject *type);
 void px_unmake(PyObject *self);
 
-/*
- * Calls of the supervisor, without the interpreter's lock: rc is set, and raised if it is an error.
- */
+/* For calls to the supervisor: without the interpreter's lock; an error in rc is raised. */
 #define ASK(call)                                                                                  \
 	do {                                                                                       \
 		Py_BEGIN_ALLOW_THREADS                                                             \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pool.c - starting, attaching to and stopping pools, over lib/client/start.h.
+ * pool.c - functions of the extension that start, attach to and stop pools, over client/start.h.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pyvalues.c - what C programs send and get, as Python sees it.
+ * pyvalues.c - decodes and encodes the values of C programs.
  */
 #include "python/ext/pyvalues.h"
 
@@ -59,7 +59,7 @@ static PyObject *take_list(struct cursor *c, unsigned depth)
 		return NULL;
 	memcpy(&count, at, sizeof(count));
 	if (count > c->left || depth >= DEPTH_MAX) {
-		PyErr_SetString(PyExc_ValueError, "a request has a list that cannot be");
+		PyErr_SetString(PyExc_ValueError, "a request has an invalid list");
 		return NULL;
 	}
 	list = PyList_New((Py_ssize_t)count);
@@ -102,7 +102,7 @@ static PyObject *take_array(struct cursor *c)
 	if (!at) {
 		Py_XDECREF(shape);
 		if (!PyErr_Occurred())
-			PyErr_SetString(PyExc_ValueError, "a request has an array that cannot be");
+			PyErr_SetString(PyExc_ValueError, "a request has an invalid array");
 		return NULL;
 	}
 	memcpy(&index, at, sizeof(index));
@@ -362,7 +362,7 @@ int px_values_encode(PyObject *object, struct px_endpoint *endpoint,
 	struct encoder e = { .endpoint = endpoint, .hooks = hooks, .reply = reply };
 	int rc = 0;
 
-	/* What most calls give, and what an empty body means. */
+	/* An empty body means None, which most calls return. */
 	if (object != Py_None)
 		rc = put_object(&e, object, 0);
 	if (rc < 0) {

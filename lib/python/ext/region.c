@@ -64,11 +64,10 @@ static PyObject *region_live(PyObject *self, void *unused)
 
 static PyMethodDef methods[] = {
 	{ "set_live", region_set_live, METH_O,
-	  "set_live(flag)\n\nWhether who receives it from now on works in this very memory, instead of a "
-	  "view of its own." },
+	  "set_live(flag)\n\nWhether receivers from now on work in this very memory, instead of a "
+	  "view of their own." },
 	{ "set_ordinary", region_set_ordinary, METH_NOARGS,
-	  "set_ordinary()\n\nFrom now on it is copied when it is sent, as memory that nobody knows to be "
-	  "shared." },
+	  "set_ordinary()\n\nFrom now on it is copied when it is sent, like memory outside of regions." },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * region.h - memory that this process works with and can send as it is, as a Python object.
+ * region.h - the type pxrun._pxrun.Region: memory that can be sent without a copy.
  *
- * The type has the buffer protocol, writable. What is made of such memory, whole arrays and
- * contiguous parts of them, is recognised by its address when it is sent, and not copied.
- * The memory stays valid as long as the object, also after the pool has ended.
+ * Who:     any thread with the interpreter's lock.
+ * Where:   a region of this process's own arena (shm/region.h).
+ * Blocks:  px_region_object(), while the supervisor grants an extent.
+ * Death:   of the pool: the memory stays valid as long as the object.
+ *
+ * The type has the buffer protocol, writable. Arrays in such memory, and contiguous parts of them,
+ * are recognised by their address when they are sent.
  */
 #ifndef PX_EXT_REGION_H
 #define PX_EXT_REGION_H

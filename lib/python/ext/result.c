@@ -2,8 +2,7 @@
 /*
  * result.c - the type pxrun._pxrun.Result, over lib/client/client.h.
  *
- * The interpreter's lock is given up while waiting, and signals are looked at
- * every tenth of a second.
+ * Waits give up the interpreter's lock, and look at signals every tenth of a second.
  */
 #include "python/ext/result.h"
 
@@ -41,12 +40,12 @@ static void result_dealloc(PyObject *self)
 	px_unmake(self);
 }
 
-/* What is waited for in slices, with a look at signals between them. */
+/* What to wait for, in slices of time between which signals are looked at. */
 struct slices {
-	struct px_result *result; /* NULL: something of client's */
-	bool sent;                /* of result: that it is let go of, not answered */
+	struct px_result *result; /* NULL: for the client */
+	bool sent;                /* wait until what was sent is released, rather than answered */
 	struct px_client *client;
-	uint64_t *seen; /* any; NULL: all */
+	uint64_t *seen; /* wait for any request, see px_wait_any(); NULL: for all */
 };
 
 static int wait_slice(const struct slices *what, uint64_t slice_ns)
@@ -340,14 +339,15 @@ static PyObject *result_id(PyObject *self, void *unused)
 }
 
 static PyMethodDef result_methods[] = {
-	{ "wait", result_wait, METH_O, "wait(timeout) -> bool\n\nUntil every entry is done." },
+	{ "wait", result_wait, METH_O,
+	  "wait(timeout) -> bool\n\nWaits until every entry is done." },
 	{ "ready", result_ready, METH_NOARGS,
-	  "ready() -> bool\n\nReads what has come, without waiting." },
+	  "ready() -> bool\n\nReads what has arrived, without waiting." },
 	{ "done", result_done, METH_O, "done(i) -> bool" },
 	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine." },
 	{ "reply", result_reply, METH_O,
-	  "reply(i) -> (code, body, buffers)\n\nOnce: the buffers are the caller's. body is str where "
-	  "code says that there was no reply." },
+	  "reply(i) -> (code, body, buffers)\n\nTo be called once: the buffers are the caller's. body is "
+	  "str, the words of a failure, where code says that there was no reply." },
 	{ "times", result_times, METH_O,
 	  "times(i) -> (submitted, started, completed, received)\n\nNanoseconds since the epoch, 0: not yet." },
 	{ "output", result_output, METH_VARARGS,
@@ -358,15 +358,16 @@ static PyMethodDef result_methods[] = {
 	{ "sent", result_sent, METH_O,
 	  "sent(i) -> bool\n\nWhether entry i's engine holds no Region that was sent with TRACK." },
 	{ "wait_sent", result_wait_sent, METH_O,
-	  "wait_sent(timeout) -> bool\n\nUntil no engine does." },
+	  "wait_sent(timeout) -> bool\n\nWaits until sent(i) is true for every entry." },
 	{ "abort", result_abort, METH_O,
-	  "abort(i) -> bool\n\nTrue: no engine has begun it, and none will; it is done with EABORTED." },
+	  "abort(i) -> bool\n\nTrue: its engine had not begun it and will not; it is done with EABORTED." },
 	{ "interrupt", result_interrupt, METH_O,
-	  "interrupt(i)\n\nKeyboardInterrupt in entry i, if an engine works on it, and in nothing else." },
+	  "interrupt(i)\n\nRaises KeyboardInterrupt in entry i if its engine works on it, and in no other "
+	  "request." },
 	{ "running", result_running, METH_O,
-	  "running(i) -> bool\n\nWhether an engine works on it." },
+	  "running(i) -> bool\n\nWhether its engine works on it." },
 	{ "progress", result_progress, METH_O,
-	  "progress(i) -> int\n\nWhat the engine that works on it has counted as done." },
+	  "progress(i) -> int\n\nHow many elements its engine has done." },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * result.h - the type pxrun._pxrun.Result, and what the client's blocking call shares with it.
+ * result.h - the type pxrun._pxrun.Result, and the waits that client.c shares with it.
+ *
+ * Who:     any thread with the interpreter's lock, which waits give up.
+ * Blocks:  the functions named px_wait...; every 0.1 s they let Python's signal handlers run.
+ * Death:   of an engine or the pool: the entries are done, with a code and words.
  */
 #ifndef PX_EXT_RESULT_H
 #define PX_EXT_RESULT_H
@@ -17,12 +21,12 @@ PyObject *px_reply_object(struct px_request *request);
 
 /* A timeout in seconds; None or a negative number: for ever. -1 with an exception. */
 int px_timeout(PyObject *seconds, uint64_t *ns);
-#define PX_RAISED (-100) /* of the next: an exception is set, that of a signal's handler */
+#define PX_RAISED (-100) /* of the waits below: a Python signal handler has raised an exception */
 /* Waits without the interpreter's lock: 0, PX_ETIMEDOUT, another error, or PX_RAISED. */
 int px_wait(struct px_result *result, uint64_t timeout_ns);
-/* The same until nothing that the client sent is unanswered. */
+/* The same, until every request of the client is answered. */
 int px_wait_idle(struct px_client *client, uint64_t timeout_ns);
-/* The same until client has more finished requests than *seen, which becomes their number. */
+/* The same, until the number of the client's finished requests is not *seen; *seen becomes it. */
 int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
 
 int px_add_result(PyObject *module);

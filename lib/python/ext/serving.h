@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * serving.h - the engine that this process is, for what a request's code asks of it.
+ * serving.h - the engine that this process is, if it is one: for calls from the code of requests.
+ *
+ * Who:     any thread of the engine.
+ * Where:   a pointer in the extension, set while px_engine_serve() runs.
  */
 #ifndef PX_EXT_SERVING_H
 #define PX_EXT_SERVING_H
@@ -10,9 +13,9 @@
 
 #include "engine/loop.h"
 
-/* NULL: none, or it was, and this is a child that a request forked. */
+/* NULL: this process is no engine, or a child that a request forked. */
 struct px_engine_process *px_serving(void);
-/* The same, but in such a child too: of its memory it has a copy. */
+/* The same, but not NULL in such a child, which still has the engine's memory. */
 struct px_engine_process *px_serving_once(void);
 
 /* engine_memory.c */
