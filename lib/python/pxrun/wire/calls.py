@@ -24,11 +24,14 @@ def dumps(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
             return pickling.dumps((serialize.call_resolved, (f, args, kwargs), {}))
         return pickling.dumps((f, args, kwargs))
     except Exception as e:
-        raise TypeError(f"{_culprit(f, args, kwargs)} cannot be sent: {type(e).__name__}: {e}") from e
+        culprit = _culprit(f, args, kwargs)
+        if culprit is None:
+            raise  # not pickle's: a signal handler's, which came meanwhile
+        raise TypeError(f"{culprit} cannot be sent: {type(e).__name__}: {e}") from e
 
 
-def _culprit(f: Any, args: tuple, kwargs: dict) -> str:
-    """Which part of a call cannot be pickled, in words."""
+def _culprit(f: Any, args: tuple, kwargs: dict) -> str | None:
+    """Which part of a call cannot be pickled, in words; None: all of them can."""
     parts = [(f"the function {name_of(f)}", f)]
     parts += [(f"argument {i + 1} of {name_of(f)}", a) for i, a in enumerate(args)]
     parts += [(f"argument {k!r} of {name_of(f)}", a) for k, a in kwargs.items()]
@@ -37,4 +40,4 @@ def _culprit(f: Any, args: tuple, kwargs: dict) -> str:
             pickling.dumps(part)
         except Exception:
             return f"{what}, of type {type(part).__name__},"
-    return f"the call of {name_of(f)}"
+    return None
