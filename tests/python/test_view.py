@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Views: what a direct view does, row by row."""
 import os
-import signal
 import sys
-import threading
 
 import numpy
 import pytest
 
 import pxrun
-from pxrun import AsyncMapResult, AsyncResult, CompositeError, Reference, RemoteError, TaskAborted, TaskTimeout
+from pxrun import AsyncResult, CompositeError, Reference, RemoteError, TaskAborted, TaskTimeout
 
 # --- flags
 
@@ -117,39 +115,6 @@ def test_timeout_of_a_view_stops_the_request(pool):
     with pytest.raises(TaskTimeout, match="0.05 s"):
         view.apply_sync(__import__("time").sleep, 60)
     assert pool[0].apply_sync(abs, -1) == 1
-
-
-def test_interrupted_blocking_call_returns_the_AsyncResult(pool, new_gate):
-    gate = new_gate()
-
-    def wait_at(path):
-        with open(path) as file:
-            return file.read(1)
-
-    for call in (lambda: pool[0].apply_sync(wait_at, gate.path), lambda: pool[:1].apply_sync(wait_at, gate.path)):
-        timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
-        timer.start()
-        ar = call()
-        timer.join()
-        assert isinstance(ar, AsyncResult) and not ar.ready()
-        gate.open()
-        assert ar.get(10) in ("x", ["x"])
-
-
-@pytest.mark.parametrize("method", ["map", "gather"])
-def test_interrupted_map_and_gather_return_their_results(pool, new_gate, method):
-    view, gate = pool[:2], new_gate()
-    numbers = list(range(100_000))
-    view.scatter("part", numpy.array(numbers), block=True)
-    held = pool[0].execute(gate.code(), block=False)
-    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
-    timer.start()
-    ar = view.map(abs, numbers, block=True) if method == "map" else view.gather("part", block=True)
-    timer.join()
-    assert isinstance(ar, AsyncMapResult) and not ar.ready()
-    gate.open()
-    held.get(10)
-    assert list(ar.get(10)) == numbers
 
 
 # --- execute

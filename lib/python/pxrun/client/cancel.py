@@ -12,10 +12,21 @@ from . import completion
 
 #: Seconds that a request has to end after it was interrupted; then its engine is killed.
 GRACE = 2.0
+#: Seconds that Ctrl-C waits for what it interrupted.
+MOMENT = 1.0
 
 
 class TaskCancelled(error.TaskAborted, concurrent.futures.CancelledError):
     """The request was cancelled, before it ran or while it did."""
+
+
+def take_back(results: Iterable[Any]) -> None:
+    """Stops requests, of which nobody will have the results, without waiting for it."""
+    for result in results:
+        for i in range(result.count):
+            with contextlib.suppress(error.IPythonError):
+                if not result.abort(i):
+                    result.interrupt(i)
 
 
 class Cancellable:
@@ -57,6 +68,11 @@ class Cancellable:
     def cancelled(self: Any) -> bool:
         """Whether cancel() has ended it."""
         return self.ready() and isinstance(self._failure(), TaskCancelled)
+
+    def _interrupt(self: Any) -> None:
+        """Stops the request, and waits a moment until it has ended; KeyboardInterrupt if another Ctrl-C comes."""
+        self._stop(lambda what: TaskCancelled(f"{what} was interrupted here by Ctrl-C"), None)
+        self._result.wait(MOMENT)
 
     def _stop(self: Any, reason: Callable[[str], Exception], grace: float | None) -> bool:
         interrupted = []

@@ -44,6 +44,8 @@ class Client:
     ----------
     block : bool
         What `block` is in views that are made from now on.
+    signal_on_interrupt : bool
+        The same of what Ctrl-C does in blocking calls, see `DirectView`.
     cluster : Cluster or None
         What started the pool, if it was this process.
 
@@ -74,6 +76,7 @@ class Client:
 
     def _set_up(self, core: Any, cluster: Any) -> None:
         self.block = False
+        self.signal_on_interrupt = True
         self.cluster = cluster
         self._sent = History(self)
         self._core = core

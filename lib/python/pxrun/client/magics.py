@@ -6,6 +6,7 @@ import ast
 import collections
 import contextlib
 import re
+import signal
 import sys
 from typing import Any, Iterator
 
@@ -162,7 +163,9 @@ class ParallelMagics(Magics):
         """Ctrl-C while a command waits: the engines are told."""
         sent = self.signal_on_interrupt if chosen is None else chosen
         print(f"Received Keyboard Interrupt. Sending signal {sent} to engines...", file=sys.stderr)
-        if sent != "0":
+        if sent in ("SIGINT", str(int(signal.SIGINT))):
+            result._interrupt()  # no other client's requests, and what waits is taken back
+        elif sent != "0":
             self.view.client.send_signal(int(sent) if sent.isdigit() else sent, result.targets)
 
     # --- what came of it

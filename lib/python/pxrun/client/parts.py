@@ -58,9 +58,7 @@ class Parts:
                 with contextlib.suppress(Exception):
                     self._submit_call(engine_calls.drop, (key,), {}, [engine])
             raise
-        from .asyncresult import AsyncResult
-
-        ar = self._keep(AsyncResult(self.client, Joined(results), "scatter", False, self._label, timeout=self._timeout))
+        ar = self._new("AsyncResult", Joined(results), "scatter", False)
         got = self._finish(ar, self._blocks(block))
         return ar if got is ar else None
 
@@ -83,13 +81,12 @@ class Parts:
                 whole = self._gather_now(key, ids, mapping)
                 if whole is not None:
                     return whole
-            except KeyboardInterrupt:  # ends the wait only, as in all calls
+            except KeyboardInterrupt:
+                if self._signal_on_interrupt:
+                    raise
                 block = False
-        from .asyncresult import AsyncMapResult
-
         result = self._submit_call(engine_calls.pull, (key,), {}, ids)
-        ar = AsyncMapResult(self.client, result, "gather", False, self._label, mapping=mapping, timeout=self._timeout)
-        return self._finish(self._keep(ar), self._blocks(block))
+        return self._finish(self._new("AsyncMapResult", result, "gather", False, mapping=mapping), self._blocks(block))
 
     def _gather_now(self: Any, key: str, ids: list[int], mapping: maps.Map) -> Any:
         """What the parts are, joined; None: they are large and do not fit together, or are other ones meanwhile."""
@@ -104,9 +101,9 @@ class Parts:
         results = [
             self._submit_call(engine_calls.fill, (key, place), {}, [engine]) for engine, place in zip(ids, places)
         ]
-        from .asyncresult import AsyncResult
-
-        filled = self._keep(AsyncResult(self.client, Joined(results), "gather", False, self._label)).get()
+        filled = self._finish(self._new("AsyncResult", Joined(results), "gather", False), True)
+        if not isinstance(filled, list):
+            raise KeyboardInterrupt
         region.set_ordinary()  # whoever gathers has not asked for an array that is lent
         return whole if all(filled) else None
 

@@ -9,6 +9,7 @@ from typing import Any, Callable, Sequence
 from ..engine.calls import map_chunk, map_resolved
 from ..serialize import Reference
 from . import map as maps
+from .cancel import take_back
 from .joined import Joined
 
 
@@ -107,22 +108,15 @@ class ParallelFunction(RemoteFunction):
         view._check_alive(targets[:parts])
         if any(len(s) != length for s in sequences):
             sequences = [s[:length] for s in sequences]
-        results = []
-        for i, engine in enumerate(targets[:parts]):
-            arguments = [self.mapping.partition(s, i, parts) for s in sequences]
-            results.append(view._submit_call(f, tuple(arguments), {}, [engine], view._track_flag()))
-        from .asyncresult import AsyncMapResult
-
-        ar = AsyncMapResult(
-            view.client,
-            Joined(results),
-            getattr(self.func, "__name__", type(self.func).__name__),
-            False,
-            view.label,
-            mapping=self.mapping,
-            length=length if mapped else None,
-            return_exceptions=self.return_exceptions,
-            function=self.func,
-            timeout=view.timeout,
-        )
-        return view._finish(view._keep(ar), view.block if self.block is None else self.block)
+        results: list = []
+        try:
+            for i, engine in enumerate(targets[:parts]):
+                arguments = [self.mapping.partition(s, i, parts) for s in sequences]
+                results.append(view._submit_call(f, tuple(arguments), {}, [engine], view._track_flag()))
+        except BaseException:
+            take_back(results)
+            raise
+        name = getattr(self.func, "__name__", type(self.func).__name__)
+        options = {"mapping": self.mapping, "length": length if mapped else None, "return_exceptions": self.return_exceptions}
+        ar = view._new("AsyncMapResult", Joined(results), name, False, function=self.func, **options)
+        return view._finish(ar, view.block if self.block is None else self.block)

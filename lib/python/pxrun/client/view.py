@@ -2,7 +2,6 @@
 """Handles on engines: what people drive them by."""
 from __future__ import annotations
 
-import contextlib
 import operator
 import pickle
 import signal
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 from .. import _pxrun, error
 from ..engine import calls as engine_calls
 from ..wire import calls, pickling
+from .cancel import take_back
+from .flags import Flags
 from .history import History
 from .parts import Parts
 from .remotefunction import ParallelFunction, RemoteFunction
@@ -29,27 +30,7 @@ def _results() -> Any:
     return asyncresult
 
 
-def _flag(name: str, kind: Any, words: str) -> Any:
-    """An attribute that takes values of some kinds only."""
-    hidden = "_" + name
-
-    def get(self: Any) -> Any:
-        return getattr(self, hidden)
-
-    def put(self: Any, value: Any) -> None:
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is {words}, not {value!r}")
-        if name == "timeout" and value is not None and not value > 0:
-            raise ValueError(f"a timeout is None or a number of seconds above 0, not {value!r}")
-        setattr(self, hidden, value)
-
-    return property(get, put)
-
-
-_FLAGS = ("targets", "block", "track", "label", "timeout")
-
-
-class DirectView(Parts):
+class DirectView(Flags, Parts):
     """Some engines of a pool, addressed directly.
 
     Made by indexing a client. History to one engine run in the order in which they
@@ -70,17 +51,15 @@ class DirectView(Parts):
     timeout : float or None
         Seconds after which a request is stopped, as `AsyncResult.cancel` does it; get() then
         raises `TaskTimeout`.
+    signal_on_interrupt : bool
+        Whether Ctrl-C in a blocking call also interrupts what the call began on the engines, and
+        raises KeyboardInterrupt. Else it ends the wait alone: the call returns its AsyncResult.
     """
 
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
         self.client = client
         self._sent = History(client, client._sent)
-        self._block = client.block
-        self._track = False
-        self._label: str | None = None
-        self._timeout: float | None = None
-        self._set_targets(targets)
-        self.set_flags(**flags)
+        self._begin_flags(targets, flags)
 
     def __repr__(self) -> str:
         text = str(self.targets)
@@ -92,51 +71,6 @@ class DirectView(Parts):
         if isinstance(self.targets, int):
             return 1
         return len(self.client) if self.targets == "all" else len(self.targets)
-
-    # --- flags
-
-    @property
-    def targets(self) -> Any:
-        return self._targets_set
-
-    @targets.setter
-    def targets(self, targets: Any) -> None:
-        self._set_targets(targets)
-
-    def _set_targets(self, targets: Any) -> None:
-        if targets is None:
-            targets = self.client.ids
-        elif isinstance(targets, slice):
-            targets = self.client.ids[targets]
-        elif not (type(targets) is int or targets == "all"):
-            try:
-                targets = [operator.index(t) for t in targets]
-            except TypeError:
-                raise TypeError(f"targets are an id, a list of ids, a slice or 'all', not {targets!r}") from None
-        self._targets_set = targets
-
-    block = _flag("block", bool, "True or False")
-    track = _flag("track", bool, "True or False")
-    label = _flag("label", (str, type(None)), "a str, or None")
-    timeout = _flag("timeout", (int, float, type(None)), "a number of seconds, or None")
-
-    def set_flags(self, **flags: Any) -> "DirectView":
-        """Sets attributes; KeyError for one that is no flag. Returns the view."""
-        for name, value in flags.items():
-            if name not in _FLAGS:
-                raise KeyError(f"Invalid name: {name!r}; flags are {', '.join(_FLAGS)}")
-            setattr(self, name, value)
-        return self
-
-    @contextlib.contextmanager
-    def temp_flags(self, **flags: Any) -> Iterator[None]:
-        """Sets attributes for the duration of a with statement."""
-        before = {name: getattr(self, name) for name in _FLAGS}
-        try:
-            self.set_flags(**flags)
-            yield
-        finally:
-            self.set_flags(**before)
 
     def _blocks(self, block: bool | None) -> bool:
         return self._block if block is None else block
@@ -171,20 +105,34 @@ class DirectView(Parts):
     def _track_flag(self, track: bool | None = None) -> int:
         return _pxrun.TRACK if (self._track if track is None else track) else 0
 
-    def _keep(self, ar: AsyncResult) -> AsyncResult:
-        self._sent.add(ar)
+    def _new(self, kind: str, result: Any, fname: str, single: bool, *code: str, label: str | None = None, **options: Any) -> Any:
+        """The AsyncResult of a request, of that class; if it cannot be made, for Ctrl-C say, the request is taken back."""
+        try:
+            make = getattr(_results(), kind)
+            ar = make(self.client, result, fname, single, label or self._label, *code, timeout=self._timeout, **options)
+            self._sent.add(ar)
+        except BaseException:
+            take_back([result])
+            raise
         return ar
 
     def _finish(self, ar: AsyncResult, block: bool) -> Any:
-        """The result, or with block its value. Ctrl-C ends the wait, not the request; a second one raises."""
+        """The result, or with block its value."""
         if not block:
             return ar
         try:
             return ar.get()
         except KeyboardInterrupt:
-            if ar.ready():
-                raise
-            return ar
+            if self._goes_on(ar):
+                return ar
+            raise
+
+    def _goes_on(self, ar: AsyncResult) -> bool:
+        """Ctrl-C came while a call waited for this result: whether that is to end the wait alone. Else it is stopped."""
+        if not self._signal_on_interrupt and not ar.ready():
+            return True
+        ar._interrupt()
+        return False
 
     def _call(
         self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None, flags: int = 0, track: bool | None = None
@@ -199,14 +147,16 @@ class DirectView(Parts):
         return self._finish(self._result_of(result, f, single), block)
 
     def _result_of(self, result: Any, f: Any, single: bool) -> AsyncResult:
-        ar = _results().AsyncResult(self.client, result, calls.name_of(f), single, self._label, function=f, timeout=self._timeout)
-        return self._keep(ar)
+        return self._new("AsyncResult", result, calls.name_of(f), single, function=f)
 
     def _call_at_once(self, f: Any, body: bytes, buffers: list | None, ids: list[int], single: bool) -> Any:
         """The blocking call: an AsyncResult is made only of what failed."""
         replies, result = self.client._core.call(_APPLY, 0, ids, body, buffers)
         if replies is None:
-            return self._result_of(result, f, single)
+            ar = self._result_of(result, f, single)
+            if self._goes_on(ar):
+                return ar
+            raise KeyboardInterrupt
         values = []
         try:
             for code, body, buffers in replies:
@@ -328,8 +278,8 @@ class DirectView(Parts):
         ids, single = self._targets(targets)
         flags = _pxrun.EXECUTE_SILENT if silent else _pxrun.STOP_ON_ERROR
         result = self.client._core.submit(_pxrun.EXECUTE, flags, ids, code.encode(), None)
-        ar = _results().AsyncExecuteResult(self.client, result, "execute", single, label or self._label, code, timeout=self._timeout)
-        self._finish(self._keep(ar), self._blocks(block))
+        ar = self._new("AsyncExecuteResult", result, "execute", single, code, label=label)
+        self._finish(ar, self._blocks(block))
         return ar
 
     def run(self, filename: str, targets: Any = None, block: bool | None = None, label: str | None = None) -> AsyncResult:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Attributes of views, which hold for each of their calls."""
+from __future__ import annotations
+
+import contextlib
+import operator
+from typing import Any, Iterator
+
+
+def _flag(name: str, kind: Any, words: str) -> Any:
+    """An attribute that takes values of some kinds only."""
+    hidden = "_" + name
+
+    def get(self: Any) -> Any:
+        return getattr(self, hidden)
+
+    def put(self: Any, value: Any) -> None:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {words}, not {value!r}")
+        if name == "timeout" and value is not None and not value > 0:
+            raise ValueError(f"a timeout is None or a number of seconds above 0, not {value!r}")
+        setattr(self, hidden, value)
+
+    return property(get, put)
+
+
+_FLAGS = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt")
+
+
+class Flags:
+    """The part of a view that has them; those of the client are what they begin with."""
+
+    client: Any
+
+    def _begin_flags(self, targets: Any, flags: dict[str, Any]) -> None:
+        self._block: bool = self.client.block
+        self._track = False
+        self._label: str | None = None
+        self._timeout: float | None = None
+        self._signal_on_interrupt: bool = self.client.signal_on_interrupt
+        self._set_targets(targets)
+        self.set_flags(**flags)
+
+    @property
+    def targets(self) -> Any:
+        return self._targets_set
+
+    @targets.setter
+    def targets(self, targets: Any) -> None:
+        self._set_targets(targets)
+
+    def _set_targets(self, targets: Any) -> None:
+        if targets is None:
+            targets = self.client.ids
+        elif isinstance(targets, slice):
+            targets = self.client.ids[targets]
+        elif not (type(targets) is int or targets == "all"):
+            try:
+                targets = [operator.index(t) for t in targets]
+            except TypeError:
+                raise TypeError(f"targets are an id, a list of ids, a slice or 'all', not {targets!r}") from None
+        self._targets_set = targets
+
+    block = _flag("block", bool, "True or False")
+    track = _flag("track", bool, "True or False")
+    label = _flag("label", (str, type(None)), "a str, or None")
+    timeout = _flag("timeout", (int, float, type(None)), "a number of seconds, or None")
+    signal_on_interrupt = _flag("signal_on_interrupt", bool, "True or False")
+
+    def set_flags(self, **flags: Any) -> Any:
+        """Sets attributes; KeyError for one that is no flag. Returns the view."""
+        for name, value in flags.items():
+            if name not in _FLAGS:
+                raise KeyError(f"Invalid name: {name!r}; flags are {', '.join(_FLAGS)}")
+            setattr(self, name, value)
+        return self
+
+    @contextlib.contextmanager
+    def temp_flags(self, **flags: Any) -> Iterator[None]:
+        """Sets attributes for the duration of a with statement."""
+        before = {name: getattr(self, name) for name in _FLAGS}
+        try:
+            self.set_flags(**flags)
+            yield
+        finally:
+            self.set_flags(**before)
