@@ -236,6 +236,10 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 		run(loop->engine, c, in, &reply);
 	}
 	PX_KILLPOINT("loop.request.done"); /* dead here: done, and yet the client sees it fail */
+	if (reply.code == PX_EINTR) {
+		reply_free(&reply);
+		return;
+	}
 	out.completed_ns = px_wall_ns();
 	out.code = reply.code;
 	out.body = reply.body;
@@ -318,13 +322,18 @@ static bool serve_client(struct loop *loop, struct client *c, bool *served)
 	return true;
 }
 
+static bool told_to_stop(const struct loop *loop)
+{
+	return atomic_load_explicit(loop->engine->stop, memory_order_relaxed);
+}
+
 /* One request of each client. 1 if there was any. */
 static int round_of_turns(struct loop *loop)
 {
 	bool served = false;
 
 	look_at_members(loop);
-	for (uint32_t i = 0; i < loop->count; i++) {
+	for (uint32_t i = 0; i < loop->count && !told_to_stop(loop); i++) {
 		if (!serve_client(loop, &loop->clients[i], &served))
 			client_leave(loop, i--);
 	}
@@ -345,7 +354,7 @@ static int work_waits(void *ctx)
 	struct loop *loop = ctx;
 	const struct px_segment *segment = loop->engine->endpoint->segment;
 
-	if (atomic_load_explicit(loop->engine->stop, memory_order_relaxed))
+	if (told_to_stop(loop))
 		return 1;
 	if (atomic_load_explicit(&segment->header->members_seq, memory_order_acquire) !=
 	    loop->seen_seq)
@@ -365,10 +374,25 @@ static void give_back(struct loop *loop)
 	(void)px_arena_trim(loop->engine->endpoint->arena, 0);
 }
 
+static void pause_begins(const struct px_engine_process *engine)
+{
+	if (engine->before_wait)
+		engine->before_wait(engine->ctx);
+}
+
+static void pause_ends(const struct px_engine_process *engine)
+{
+	if (engine->after_wait)
+		engine->after_wait(engine->ctx);
+}
+
 static int take_nap(void *ctx)
 {
 	struct loop *loop = ctx;
 
+	/* A signal may have come just before the sleep, and its handler may be the interpreter's. */
+	pause_ends(loop->engine);
+	pause_begins(loop->engine);
 	if (px_endpoint_orphaned(loop->engine->endpoint))
 		return px_fail(PX_EPOOL, "the supervisor is gone");
 	if (++loop->naps == NAPS_TO_GIVE_BACK)
@@ -384,11 +408,9 @@ static int wait_for_work(struct loop *loop)
 	int rc;
 
 	loop->naps = 0;
-	if (engine->before_wait)
-		engine->before_wait(engine->ctx);
+	pause_begins(engine);
 	rc = px_endpoint_wait(engine->endpoint, why, UINT64_MAX, work_waits, take_nap, loop);
-	if (engine->after_wait)
-		engine->after_wait(engine->ctx);
+	pause_ends(engine);
 	return rc == PX_EPOOL ? rc : 0; /* a signal wakes the loop like a bell does */
 }
 
@@ -397,7 +419,7 @@ int px_engine_serve(struct px_engine_process *engine)
 	struct loop loop = { .engine = engine, .seen_seq = UINT64_MAX };
 	int rc = 0;
 
-	while (rc == 0 && !atomic_load_explicit(engine->stop, memory_order_relaxed))
+	while (rc == 0 && !told_to_stop(&loop))
 		if (!round_of_turns(&loop))
 			rc = wait_for_work(&loop);
 	for (uint32_t i = 0; i < loop.count; i++)

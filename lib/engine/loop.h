@@ -16,7 +16,10 @@
 #include "engine/streams.h"
 #include "link/endpoint.h"
 
-/* A handler's reply. The loop frees what it owns once it is sent. */
+/*
+ * A handler's reply. The loop frees what it owns once it is sent. With the code PX_EINTR it is not
+ * sent: the engine ends, and the request with it.
+ */
 struct px_reply {
 	int32_t code;
 	const void *body; /* lent until release() */
@@ -33,7 +36,7 @@ struct px_engine_process {
 	uint32_t id;
 	/* Runs one request, and always fills the reply. */
 	void (*run)(void *ctx, const struct px_incoming *request, struct px_reply *reply);
-	/* Around the waits: lets other threads of the interpreter run. May be NULL. */
+	/* Around the waits, and between naps: lets other threads of the interpreter run. May be NULL. */
 	void (*before_wait)(void *ctx);
 	void (*after_wait)(void *ctx);
 	void *ctx;

@@ -84,7 +84,7 @@ def test_get_after_close(pool):
     there.wait(), unread.wait()
     busy = rc[0].execute("import signal; signal.pause()", block=False)
     while not busy._result.running(0):
-        pass
+        assert not busy.ready()
     rc.close()
     assert there.get() == [9] * 4 and unread.get() == bytes(1_000_000)
     assert busy.ready() and "failed" in repr(busy)

@@ -325,6 +325,8 @@ def test_send_signal_by_name_reaches_a_busy_engine(pool, gate):
 def test_clear_overtakes_what_waits(pool, gate):
     pool[:].push({"a": 1}, block=True)
     held = pool[0].execute(gate.code(), block=False)
+    while not held.running():  # or else it would be overtaken as well
+        assert not held.ready()
     late = pool[0].execute("seen = 'a' in globals()", block=False)
     cleared = pool.clear(block=False)
     assert not cleared.ready()

@@ -155,6 +155,96 @@ def test_sigint_interrupts_the_request_and_the_engine_lives(rc):
     assert rc[0].apply_sync(os.getpid) == pid
 
 
+def test_sigint_of_an_idle_engine_after_await_hits_no_later_request(rc):
+    pid = pids(rc)[0]
+    rc[0].execute("import asyncio; await asyncio.sleep(0)", block=True)  # sets handlers of its own for a while
+    for _ in range(3):
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGINT)
+        assert rc[0].apply_sync(os.getpid) == pid
+
+
+def test_sigint_handler_of_user_code_is_called_while_a_request_runs(rc):
+    pid = pids(rc)[0]
+    rc[0].execute("import signal, time; signal.signal(signal.SIGINT, lambda *_: seen.append(1)); seen = []", block=True)
+    assert rc[0].apply_sync(os.getpid) == pid  # it has been idle
+    ar = rc[0].execute("while not seen: time.sleep(0.01)")
+    while not ar.running():
+        assert not ar.ready()
+    os.kill(pid, signal.SIGINT)
+    ar.get(10)
+
+
+def clean_up_when_ended(path):
+    import time
+
+    try:
+        with open(path, "w"):
+            time.sleep(100)
+    finally:
+        os.unlink(path)
+
+
+def test_sigterm_lets_the_request_clean_up_and_is_told(rc, tmp_path):
+    pid, path = pids(rc)[0], str(tmp_path / "busy")
+    rc[0].execute("import os", block=True)
+    ar, queued = rc[0].apply_async(clean_up_when_ended, path), rc[0].apply_async(os.getpid)
+    wait_for(lambda: os.path.exists(path))
+    os.kill(pid, signal.SIGTERM)
+    for each in (ar, queued):
+        with pytest.raises(pxrun.EngineError, match=rf"engine 0 \(process {pid}\) was killed by SIGTERM"):
+            each.get(10)
+    assert not os.path.exists(path)
+    assert rc[0].apply_sync(os.getpid) != pid
+
+
+def test_sigterm_of_an_idle_engine_is_a_death(rc):
+    pid = pids(rc)[0]
+    rc.send_signal(signal.SIGTERM, 0)
+    wait_for(lambda: not alive(pid))
+    wait_for(lambda: rc.engines[0].restarts == 1 and rc.engines[0].state == "up")
+    assert rc[0].apply_sync(os.getpid) != pid
+
+
+def test_stopped_engine_says_so_to_the_request_that_runs(rc, tmp_path):
+    path = str(tmp_path / "busy")
+    rc[0].execute("import os", block=True)
+    ar = rc[0].apply_async(clean_up_when_ended, path)
+    wait_for(lambda: os.path.exists(path))
+    rc.restart(0)
+    with pytest.raises(pxrun.EngineError, match="was stopped"):
+        ar.get(10)
+
+
+def test_signal_handlers_of_user_code_are_called_while_the_engine_is_idle(rc, tmp_path):
+    pid, path = pids(rc)[0], tmp_path / "seen"
+    rc[0].execute(f"import signal; signal.signal(signal.SIGUSR1, lambda *_: open({str(path)!r}, 'w').close())", block=True)
+    os.kill(pid, signal.SIGUSR1)
+    wait_for(path.exists)
+    rc[0].execute("import sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))", block=True)
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: "exit code 5" in pool_log(rc))
+
+
+def test_child_of_an_engine_dies_of_sigterm(rc):
+    def end_a_child():
+        import multiprocessing
+        import signal
+
+        child = multiprocessing.get_context("fork").Process(target=signal.pause)
+        child.start()
+        child.terminate()
+        child.join()
+        return child.exitcode
+
+    assert rc[0].apply_sync(end_a_child) == -signal.SIGTERM
+
+
+def pool_log(rc):
+    with open(os.path.join(rc._core.folder, "log")) as log:
+        return log.read()
+
+
 def run_client(code, rc, **kwargs):
     env = dict(os.environ, PXRUN_CONNECTION=rc.connection_file)
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=env, stdout=subprocess.PIPE, text=True, **kwargs)

@@ -31,7 +31,7 @@ def gate(pool, tmp_path):
 
     # it has begun once its request runs
     while not held._result.running(0):
-        pass
+        assert not held.ready()
     gate = Gate()
     yield gate
     if not held.ready():

@@ -176,6 +176,14 @@ static void reply_failure(struct interpreter *py, struct px_reply *reply, const 
 	Py_XDECREF(traceback);
 }
 
+/* The engine was told to end, and its end is what the client hears of. */
+static void reply_nothing(struct px_reply *reply)
+{
+	drop_reply(reply);
+	PyErr_Clear();
+	reply->code = PX_EINTR;
+}
+
 /* Flushes what the request printed into the pipes. */
 static void flush_streams(const struct interpreter *py)
 {
@@ -416,7 +424,9 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 	rc = run_kind(py, in, reply);
 	if (py->engine->endpoint->generation != px_forked_generation())
 		end_child(py);
-	if (rc < 0)
+	if (rc < 0 && px_interrupt_stop && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+		reply_nothing(reply);
+	else if (rc < 0)
 		reply_failure(py, reply, method_word(in->kind));
 	px_interrupt_end();
 	flush_streams(py);
@@ -432,6 +442,7 @@ static void let_others_run(void *ctx)
 static void take_turn(void *ctx)
 {
 	PyEval_RestoreThread(((struct interpreter *)ctx)->thread);
+	px_interrupt_idle();
 }
 
 /* A descriptor at the crash text in our block, for faulthandler to write to. */

@@ -17,6 +17,7 @@
 _Atomic int px_interrupt_stop;
 static _Atomic int request_runs;
 static struct px_engine_process *watched;
+static pid_t engine_pid;
 
 /*
  * If a signal arrives after Python last looked for signals and before the system call that it
@@ -74,7 +75,16 @@ static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
 
 static void on_terminate(int number, siginfo_t *info, void *context)
 {
-	(void)number, (void)info, (void)context;
+	bool told =
+		info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL;
+	pid_t self = getpid();
+
+	(void)context;
+	if (self != engine_pid || (told && info->si_pid == self)) {
+		(void)signal(number, SIG_DFL);
+		(void)kill(self, number); /* as soon as this handler is left */
+		return;
+	}
 	atomic_store(&px_interrupt_stop, 1);
 	/* Interrupt what runs, so that the loop gets to see that it has to stop. */
 	if (atomic_load(&request_runs))
@@ -96,14 +106,26 @@ int px_interrupt_watch(struct px_engine_process *engine)
 	if (rc < 0)
 		return rc;
 	watched = engine;
+	engine_pid = getpid();
 	install(SIGINT, on_interrupt);
 	install(PX_SIGNAL_INTERRUPT, on_aimed_interrupt);
 	install(SIGTERM, on_terminate);
 	return 0;
 }
 
+/*
+ * User code may have set handlers of its own, be it for a while only, as asyncio.run() does. Then
+ * Python keeps a signal until Python code runs again, which would be the next request.
+ */
+static void forget_signals(void)
+{
+	if (PyErr_CheckSignals() < 0)
+		PyErr_Clear();
+}
+
 void px_interrupt_begin(void)
 {
+	forget_signals();
 	atomic_store(&request_runs, 1);
 	/* The signal may have come just before, while nothing ran. */
 	if (interrupt_wanted())
@@ -118,6 +140,14 @@ void px_interrupt_end(void)
 	/* Or it ends a pause() of the next request. */
 	if (atomic_exchange(&nudging, 0))
 		(void)timer_settime(nudge, 0, &never, NULL);
-	if (PyErr_CheckSignals() < 0)
-		PyErr_Clear();
+	forget_signals();
+}
+
+void px_interrupt_idle(void)
+{
+	if (PyErr_CheckSignals() == 0)
+		return;
+	if (PyErr_ExceptionMatches(PyExc_SystemExit))
+		PyErr_Print(); /* which ends the process */
+	PyErr_Clear();
 }

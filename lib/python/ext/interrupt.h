@@ -4,7 +4,8 @@
  *
  * Who:     the engine's main thread; the handlers run in it.
  * Where:   SIGINT interrupts the running request, PX_SIGNAL_INTERRUPT only if it is the one that its
- *          client wants interrupted; SIGTERM interrupts it and ends the loop.
+ *          client wants interrupted; SIGTERM interrupts it and ends the loop. A request that sends its
+ *          own process SIGTERM ends it at once, as a child dies of SIGTERM that user code forked.
  * Blocks:  never.
  */
 #ifndef PX_EXT_INTERRUPT_H
@@ -21,5 +22,7 @@ int px_interrupt_watch(struct px_engine_process *engine);
 void px_interrupt_begin(void);
 /* The request is over: drops an interrupt that came too late, lest it hit the next request. */
 void px_interrupt_end(void);
+/* The engine has been waiting: runs what Python code wants done on a signal, which may be to exit. */
+void px_interrupt_idle(void);
 
 #endif

@@ -63,7 +63,10 @@ def _be_engine(birth, segment, log):
     try:
         handlers.flush()
     finally:
-        os._exit(0 if code == 0 else 1)
+        if code == 0:  # by SIGTERM, and that is to be seen
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(1)
 
 
 def _share_arrays():
