@@ -76,6 +76,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         self._first_number = next(_numbers)
         self._places: Sequence[int] = range(self._count)
         self._outcomes: list[outcome.Outcome | None] = [None] * self._count
+        self._replies: dict[int, tuple] = {}  # whose reading was interrupted: the extension gives each once
         self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries that we stopped fail with
         self._return_exceptions = False
         self._parts: tuple[AsyncResult, ...] | None = None
@@ -202,8 +203,13 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         if self._lenders:
             lender, there = self._lenders[i]
             return lender._outcome(there)
-        code, body, buffers = self._result.reply(i)
-        value, exception = outcome.outcome_of(code, body, buffers, self.targets[i], self._client._core, self._decoder(i), self._known)
+        reply = code, body, buffers = self._replies.pop(i, None) or self._result.reply(i)
+        core, decode = self._client._core, self._decoder(i)
+        try:
+            value, exception = outcome.outcome_of(code, body, buffers, self.targets[i], core, decode, self._known)
+        except BaseException:  # Ctrl-C: it is there for who asks next
+            self._replies[i] = reply
+            raise
         if exception is not None and i in self._stopped:
             exception = self._judged(i, exception)
         return value, exception

@@ -9,7 +9,7 @@ import types
 from typing import Any, Callable
 
 from .. import _pxrun
-from ..wire import functions, pickling, values
+from ..wire import failure, functions, pickling, values
 
 #: A value and None, or None and what went wrong.
 Outcome = tuple[Any, "BaseException | None"]
@@ -51,8 +51,10 @@ def outcome_of(
     if code == 0:
         try:
             return decode(body, buffers), None
-        except Exception as e:
-            bad: Any = TypeError(f"the result of engine {engine} cannot be unpickled here: {type(e).__name__}: {e}")
+        except BaseException as e:
+            if failure.may_be_ctrl_c(e):
+                raise
+            bad: Any = TypeError(f"the result of engine {engine} cannot be unpickled here: {failure.words(e)}")
             bad.__cause__ = e
             bad.engine_info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
             return None, bad

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
 from ..engine import calls as engine_calls
-from ..wire import calls, pickling
+from ..wire import calls, failure, pickling
 from .cancel import take_back
 from .flags import Flags
 from .history import History
@@ -165,8 +165,10 @@ class DirectView(Flags, Parts):
                 values.append(None if body == _NONE else _loads(body, buffers=buffers or ()))
             else:
                 return values[0] if single else values
-        except Exception:
-            pass  # one cannot be unpickled here: the AsyncResult says it in words
+        except BaseException as e:
+            if failure.may_be_ctrl_c(e):
+                raise
+            # one cannot be unpickled here: the AsyncResult says it in words
         ar = self._result_of(result, f, single)
         ar._take(replies)
         return ar.get()

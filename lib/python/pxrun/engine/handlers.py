@@ -54,7 +54,7 @@ class Handlers:
         """Raises what the client is to hear of a call that could not be unpickled."""
         if not isinstance(error, Exception) or isinstance(error, (ImportError, AttributeError, MemoryError)):
             raise error
-        raise TypeError(f"the engine cannot unpickle the call: {type(error).__name__}: {error}") from error
+        raise TypeError(f"the engine cannot unpickle the call: {failure.words(error)}") from error
 
     def dumps(self, result):
         """The pickle of a result, and its buffers."""
@@ -64,7 +64,7 @@ class Handlers:
             return pickling.dumps_result(result)
         except Exception as error:
             kind = type(result).__name__
-            raise TypeError(f"the result, of type {kind}, cannot be sent: {type(error).__name__}: {error}") from error
+            raise TypeError(f"the result, of type {kind}, cannot be sent: {failure.words(error)}") from error
 
     def execute(self, code, silent):
         """EXECUTE: code as at a prompt; the reply's body, with the repr of a last expression's value."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import serialize
-from . import pickling
+from . import failure, pickling
 
 
 def name_of(f: Any) -> str:
@@ -27,7 +27,7 @@ def dumps(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
         culprit = _culprit(f, args, kwargs)
         if culprit is None:
             raise  # not pickle's: a signal handler's, which came meanwhile
-        raise TypeError(f"{culprit} cannot be sent: {type(e).__name__}: {e}") from e
+        raise TypeError(f"{culprit} cannot be sent: {failure.words(e)}") from e
 
 
 def _culprit(f: Any, args: tuple, kwargs: dict) -> str | None:

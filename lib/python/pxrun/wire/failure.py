@@ -23,12 +23,29 @@ def describe(error: BaseException) -> tuple[str, str, str, bytes]:
     if errors and isinstance(error, errors.RemoteError) and error.ename:
         # an engine that is itself a client: what its own engine raised is what went wrong
         return error.ename, error.evalue, _text(error, error.ename, error.evalue), error._pickled
-    ename = type(error).__name__
-    try:
-        evalue = str.__str__(str(error))
-    except BaseException as second:
-        evalue = f"<str() of the {ename} raised {type(second).__name__}>"
+    ename, evalue = type(error).__name__, _said(error)
     return ename, evalue, _text(error, ename, evalue), _pickled(error)
+
+
+def words(error: BaseException) -> str:
+    """The exception in one line, as a traceback ends."""
+    return f"{type(error).__name__}: {_said(error)}"
+
+
+def may_be_ctrl_c(error: BaseException) -> bool:
+    """Whether the user may have interrupted this process: that comes to the main thread only."""
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    import threading
+
+    return threading.current_thread() is threading.main_thread()
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str.__str__(str(error))
+    except BaseException as second:
+        return f"<str() of the {type(error).__name__} raised {type(second).__name__}>"
 
 
 def cut(text: str) -> str:

@@ -11,7 +11,7 @@ import types
 import weakref
 from typing import Any
 
-from . import pickling
+from . import failure, pickling
 
 #: Weak: classes that came by value go when their last exception goes.
 _twins: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
@@ -29,7 +29,9 @@ def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
             # a class may refuse to be one with another, and does so in ways of its own
             base.__init__(error, ename, evalue, "", {})  # type: ignore[misc]
             str(error)
-        except Exception:
+        except BaseException as e:
+            if failure.may_be_ctrl_c(e):
+                raise
             error = None
     if error is None:
         error = _bare(base, ename, evalue, None)
@@ -52,8 +54,10 @@ def _class_of(ename: str, pickled: bytes) -> tuple[type | None, Any]:
             exception = pickling.loads(pickled)
             if isinstance(exception, BaseException):
                 return type(exception), exception
-        except Exception:
-            pass  # its module is not here, or its constructor fails: the name may do
+        except BaseException as e:
+            if failure.may_be_ctrl_c(e):
+                raise
+            # its module is not here, or its constructor fails: the name may do
     cls = getattr(builtins, ename, None)
     if not isinstance(cls, type):
         from .. import error
@@ -108,5 +112,5 @@ def _copy_attributes(original: BaseException, error: Any) -> None:
 def _copy(original: BaseException, error: Any, name: str) -> None:
     try:
         setattr(error, name, getattr(original, name))
-    except (AttributeError, TypeError, ValueError):
-        pass  # not set, or read only
+    except Exception:
+        pass  # not set, or read only, or the class has its own way of refusing
