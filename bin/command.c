@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "bin/pool_option.h"
 #include "client/pxrun.h"
 
 int px_command_exit(int rc)
@@ -58,5 +59,9 @@ int px_command_misuse(const struct px_verb *verb, const char *format, ...)
 int px_command_help(const struct px_verb *verb)
 {
 	fputs(verb->help, stdout);
+	if (verb->settings)
+		px_pool_options_help(verb);
+	if (verb->help_end)
+		fputs(verb->help_end, stdout);
 	return PX_EXIT_OK;
 }

@@ -17,7 +17,9 @@ enum px_exit {
 
 struct px_verb {
 	const char *name, *summary;
-	const char *help;                  /* what `pxrun help VERB` prints */
+	const char *help;     /* what `pxrun help VERB` prints */
+	unsigned settings;    /* then its options of the table: one of enum px_setting_who, or 0 */
+	const char *help_end; /* and then this; NULL */
 	int (*run)(int argc, char **argv); /* returns an exit code */
 };
 

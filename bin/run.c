@@ -16,6 +16,7 @@
 #include "bin/command.h"
 #include "bin/pool_option.h"
 #include "client/client.h"
+#include "client/start.h"
 #include "shm/error.h"
 
 /* These are passed on to the script; a terminal sends the others to it directly. */
@@ -107,50 +108,46 @@ static int script_folder(const char *script, char *out)
 	return 0;
 }
 
-static int run_with_pool(struct px_pool_options *pool, char **argv)
+static int run_with_pool(struct px_settings *settings, char **argv)
 {
-	const char *python = pool->python ? pool->python : PX_PYTHON;
+	const char *python = px_settings_text(settings, PX_SETTING_PYTHON);
 	char folder[PATH_MAX], connection[128];
+	struct px_launch launch;
 	struct px_client *client;
 	int code, rc = script_folder(argv[1], folder);
 
-	if (rc < 0)
-		return px_command_fail(rc);
-	pool->sys_path = folder;
-	rc = px_pool_start(pool, &client);
-	pool->sys_path = NULL;
+	if (rc == 0)
+		rc = px_settings_set(settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "--sys-path",
+				     folder);
+	if (rc == 0)
+		rc = px_pool_launch(settings, "", NULL, &launch);
+	if (rc == 0)
+		rc = px_pool_launched(&launch, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));
-	code = run_script(python, argv, connection);
+	code = run_script(python ? python : PX_PYTHON, argv, connection);
 	px_client_detach(client);
 	return code;
 }
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		PX_POOL_OPTION_LONG,
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	struct px_pool_options pool = PX_POOL_OPTIONS;
-	int option;
-
-	pool.profile = "";
 	/* +: arguments after the script are the script's. */
-	while ((option = getopt_long(argc, argv, "+h" PX_POOL_OPTION_LETTERS, options, NULL)) !=
-	       -1) {
-		if (option == 'h')
-			return px_command_help(&px_verb_run);
-		if (option == '?')
-			return px_command_bad_option(&px_verb_run);
-		if (px_pool_option(option, optarg, &pool) < 0)
-			return px_command_misuse(&px_verb_run, "%s", px_last_error());
-	}
-	if (optind == argc)
-		return px_command_misuse(&px_verb_run, "no script to run");
-	return run_with_pool(&pool, argv + optind - 1);
+	static const struct px_own_options own = { .letters = "+" };
+	struct px_settings settings;
+	int code, rc;
+
+	px_settings_init(&settings);
+	rc = px_pool_options_read(&px_verb_run, argc, argv, &own, &settings);
+	if (rc)
+		code = px_pool_options_end(&px_verb_run, rc);
+	else if (optind == argc)
+		code = px_command_misuse(&px_verb_run, "no script to run");
+	else
+		code = run_with_pool(&settings, argv + optind - 1);
+	px_settings_clear(&settings);
+	return code;
 }
 
 const struct px_verb px_verb_run = {
@@ -159,5 +156,6 @@ const struct px_verb px_verb_run = {
 	.run = run,
 	.help = "usage: pxrun run [OPTION...] SCRIPT [ARGUMENT...]\n"
 		"Starts a pool, runs a Python script that attaches to it by default, and stops the\n"
-		"pool. The exit code is the script's, or 128 + N if signal N ended it.\n\n" PX_POOL_OPTION_HELP,
+		"pool. The exit code is the script's, or 128 + N if signal N ended it.\n\n",
+	.settings = PX_OF_RUN,
 };

@@ -21,15 +21,16 @@
 
 #include "bin/command.h"
 #include "bin/pool_option.h"
+#include "client/start.h"
 #include "pool/profile.h"
 #include "pool/runtime.h"
-#include "pool/setting.h"
 #include "shm/error.h"
 #include "shm/layout.h"
 #include "supervisor/supervisor.h"
 
 struct request {
-	struct px_pool_options pool;
+	struct px_settings settings;
+	const char *profile;
 	bool daemonize;
 	int ready_fd, owner_fd; /* -1: not given */
 };
@@ -45,46 +46,23 @@ static int refuse(const struct request *request, int rc)
 
 /* --- settings: options before the environment before the profile --- */
 
-static int engines_from_environment(uint32_t *engines)
+static int settle(struct request *request, struct px_supervisor_options *out)
 {
-	const char *text = getenv("PXRUN_ENGINES");
-
-	return text && *text ? px_setting_engines("PXRUN_ENGINES", text, engines) : 0;
-}
-
-/* Settings in *out may point into *profile. */
-static int settle(const struct request *request, struct px_profile *profile,
-		  struct px_supervisor_options *out)
-{
-	const struct px_pool_options *pool = &request->pool;
-	const char *huge_pages;
-	uint32_t engines = pool->engines;
 	bool private;
-	int rc = px_runtime_find(pool->profile, false, &out->runtime);
+	int rc = px_runtime_find(request->profile, false, &out->runtime);
 
 	if (rc < 0)
 		return rc;
 	private = !strncmp(out->runtime.profile, "private-", strlen("private-"));
-	rc = px_profile_load(private ? "default" : out->runtime.profile, profile);
-	if (rc == 0 && !engines)
-		rc = engines_from_environment(&engines);
+	rc = px_profile_load(private ? "default" : out->runtime.profile, &request->settings);
+	if (rc == 0)
+		rc = px_settings_set_environment(&request->settings);
 	if (rc < 0)
 		return rc;
-	out->engines = engines ? engines : profile->engines;
-	out->arena_bytes = pool->arena_bytes ? pool->arena_bytes : profile->arena_bytes;
-	out->quota_bytes = pool->quota_bytes ? pool->quota_bytes : profile->quota_bytes;
-	huge_pages = pool->huge_pages ? pool->huge_pages : profile->huge_pages;
-	out->small_pages = huge_pages && !strcmp(huge_pages, "never");
-	out->restart = pool->restart ? pool->restart : profile->restart;
-	out->event_loop = pool->event_loop ? pool->event_loop : profile->event_loop;
-	out->python = pool->python ? pool->python : profile->python;
-	out->preload = pool->preload ? pool->preload : profile->preload;
-	out->sys_path = pool->sys_path;
-	out->environment = profile->env;
-	out->pin = profile->pin == 1;
+	out->settings = &request->settings;
 	out->owner_fd = request->owner_fd;
 	/* Last, so that the folder is made only if all settings are right. */
-	return px_runtime_find(pool->profile, true, &out->runtime);
+	return px_runtime_find(request->profile, true, &out->runtime);
 }
 
 /* --- the supervisor's process --- */
@@ -232,23 +210,21 @@ static int supervise_here(const struct request *request, struct px_supervisor_op
 
 /* --- the command line --- */
 
-static int start_in_background(const struct px_pool_options *pool)
+static int start_in_background(const struct request *request)
 {
-	struct px_pool_options options = *pool;
 	struct px_runtime runtime;
+	struct px_launch launch;
 	struct px_client *client;
 	char self[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	int rc = px_runtime_find(pool->profile, false, &runtime);
+	int rc = px_runtime_find(request->profile, false, &runtime);
 
-	if (rc < 0)
-		return px_command_fail(rc);
-	if (length > 0) {
-		self[length] = '\0';
-		options.command = self;
-	}
-	options.profile = runtime.profile;
-	rc = px_pool_start(&options, &client);
+	self[length > 0 ? length : 0] = '\0';
+	if (rc == 0)
+		rc = px_pool_launch(&request->settings, runtime.profile, length > 0 ? self : NULL,
+				    &launch);
+	if (rc == 0)
+		rc = px_pool_launched(&launch, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_client_detach(client);
@@ -256,20 +232,19 @@ static int start_in_background(const struct px_pool_options *pool)
 	return PX_EXIT_OK;
 }
 
-static int start(const struct request *request)
+static int start(struct request *request)
 {
 	struct px_supervisor_options options = PX_SUPERVISOR_OPTIONS;
-	struct px_profile profile = { .pin = -1 };
-	int code, rc = settle(request, &profile, &options);
+	int rc;
 
+	if (request->daemonize && request->ready_fd < 0)
+		return start_in_background(request);
+	rc = settle(request, &options);
 	if (rc < 0)
-		code = refuse(request, rc);
-	else if (request->daemonize)
-		code = supervise_in_background(request, &options);
-	else
-		code = supervise_here(request, &options);
-	px_profile_clear(&profile);
-	return code;
+		return refuse(request, rc);
+	if (request->daemonize)
+		return supervise_in_background(request, &options);
+	return supervise_here(request, &options);
 }
 
 /* A descriptor that was inherited on purpose; it must not be inherited further. */
@@ -286,62 +261,52 @@ static int parse_fd(const char *what, const char *text, int *out)
 	return 0;
 }
 
-enum { OPTION_READY_FD = PX_OPTION_LAST, OPTION_OWNER_FD, OPTION_SYS_PATH };
+enum { OPTION_READY_FD = PX_OPTION_OWN, OPTION_OWNER_FD };
 
-/* Takes one option. 1: unknown, getopt_long(3) has printed a message; PX_EINVAL. */
-static int take_option(int option, struct request *request)
+static int take_own(void *ctx, int option, const char *value)
 {
+	struct request *request = ctx;
+
 	switch (option) {
 	case 'd':
 		request->daemonize = true;
 		return 0;
 	case 'p':
-		request->pool.profile = optarg;
+		request->profile = value;
 		return 0;
 	case OPTION_READY_FD:
-		return parse_fd("--ready-fd", optarg, &request->ready_fd);
-	case OPTION_OWNER_FD:
-		return parse_fd("--owner-fd", optarg, &request->owner_fd);
-	case OPTION_SYS_PATH:
-		request->pool.sys_path = optarg;
-		return 0;
+		return parse_fd("--ready-fd", value, &request->ready_fd);
 	default:
-		return px_pool_option(option, optarg, &request->pool);
+		return parse_fd("--owner-fd", value, &request->owner_fd);
 	}
 }
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		PX_POOL_OPTION_LONG,
+	static const struct option list[] = {
 		{ "daemonize", no_argument, NULL, 'd' },
 		{ "profile", required_argument, NULL, 'p' },
 		{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 		{ "owner-fd", required_argument, NULL, OPTION_OWNER_FD },
-		{ "sys-path", required_argument, NULL, OPTION_SYS_PATH },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
 	};
-	struct request request = { .pool = PX_POOL_OPTIONS, .ready_fd = -1, .owner_fd = -1 };
-	int option, rc;
+	struct request request = { .ready_fd = -1, .owner_fd = -1 };
+	const struct px_own_options own = {
+		.letters = "dp:", .list = list, .count = 4, .take = take_own, .ctx = &request
+	};
+	int code, rc;
 
-	while ((option = getopt_long(argc, argv, "dp:h" PX_POOL_OPTION_LETTERS, options, NULL)) !=
-	       -1) {
-		if (option == 'h')
-			return px_command_help(&px_verb_start);
-		rc = take_option(option, &request);
-		if (rc < 0 && request.ready_fd >= 0)
-			return refuse(&request, rc);
-		if (rc < 0)
-			return px_command_misuse(&px_verb_start, "%s", px_last_error());
-		if (rc > 0)
-			return px_command_bad_option(&px_verb_start);
-	}
-	if (optind < argc)
-		return px_command_misuse(&px_verb_start, "unexpected argument '%s'", argv[optind]);
-	if (request.daemonize && request.ready_fd < 0)
-		return start_in_background(&request.pool);
-	return start(&request);
+	px_settings_init(&request.settings);
+	rc = px_pool_options_read(&px_verb_start, argc, argv, &own, &request.settings);
+	if (rc < 0 && request.ready_fd >= 0)
+		code = refuse(&request, rc);
+	else if (rc)
+		code = px_pool_options_end(&px_verb_start, rc);
+	else if (optind < argc)
+		code = px_command_misuse(&px_verb_start, "unexpected argument '%s'", argv[optind]);
+	else
+		code = start(&request);
+	px_settings_clear(&request.settings);
+	return code;
 }
 
 const struct px_verb px_verb_start = {
@@ -351,6 +316,7 @@ const struct px_verb px_verb_start = {
 	.help = "usage: pxrun start [OPTION...]\n"
 		"Starts a pool and stays in the foreground; Ctrl-C stops it.\n\n"
 		"  -d, --daemonize        return when all engines answer, and leave the pool running\n"
-		"  -p, --profile NAME     its name (default: $PXRUN_PROFILE, else 'default')\n" PX_POOL_OPTION_HELP
-		"\nWhat is not given is taken from the profile's file, see pxrun.yaml(5).\n",
+		"  -p, --profile NAME     its name (default: $PXRUN_PROFILE, else 'default')\n",
+	.settings = PX_OF_START,
+	.help_end = "\nWhat is not given is taken from the profile's file, see pxrun.yaml(5).\n",
 };

@@ -72,6 +72,10 @@ PX_PUBLIC const char *px_version(void);
 
 /* --- pools --- */
 
+/*
+ * To be begun by PX_POOL_OPTIONS: what is left 0 or NULL has its default. A program that was compiled
+ * with another header may use this library, if it sets nothing that the library does not know.
+ */
 struct px_pool_options {
 	size_t size;
 	/* NULL: $PXRUN_PROFILE, else "default"; "" makes a private, unnamed one. */

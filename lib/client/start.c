@@ -94,13 +94,14 @@ int px_client_attach(const char *profile, struct px_client **out)
 
 /* --- starting --- */
 
-#define ARGUMENTS_MAX 32
+#define ARGUMENTS_MAX (2 * PX_SETTINGS + 10)
 
-/* The arguments of `pxrun start`, as text that lives as long as this. */
+/* The arguments of `pxrun start`, as text that lives as long as this and the settings. */
 struct command_line {
 	const char *argv[ARGUMENTS_MAX];
-	char numbers[8][24];
-	uint32_t count, numbers_count;
+	char options[PX_SETTINGS][PX_SETTING_NAME_BYTES];
+	char fds[2][16];
+	uint32_t count;
 };
 
 static void add(struct command_line *line, const char *option, const char *value)
@@ -111,45 +112,37 @@ static void add(struct command_line *line, const char *option, const char *value
 	line->argv[line->count++] = value;
 }
 
-static void add_number(struct command_line *line, const char *option, uint64_t number)
+static void add_fd(struct command_line *line, const char *option, int fd, char *text)
 {
-	char *text = line->numbers[line->numbers_count++];
-
-	snprintf(text, sizeof(line->numbers[0]), "%llu", (unsigned long long)number);
+	if (fd < 0)
+		return;
+	sprintf(text, "%d", fd);
 	add(line, option, text);
 }
 
-static const char *command_path(const struct px_pool_options *options)
+static const char *command_path(const char *command)
 {
-	const char *named = options->command ? options->command : getenv("PXRUN_COMMAND");
+	const char *named = command ? command : getenv("PXRUN_COMMAND");
 
 	if (named)
 		return named;
 	return access(PX_BINDIR "/pxrun", X_OK) == 0 ? PX_BINDIR "/pxrun" : "pxrun";
 }
 
-static void build(struct command_line *line, const struct px_pool_options *options,
+static void build(struct command_line *line, const struct px_settings *settings,
 		  const char *profile, int ready_fd, int owner_fd)
 {
 	line->argv[line->count++] = "pxrun";
 	line->argv[line->count++] = "start";
 	line->argv[line->count++] = "--daemonize";
 	add(line, "--profile", profile);
-	add_number(line, "--ready-fd", (uint64_t)ready_fd);
-	if (owner_fd >= 0)
-		add_number(line, "--owner-fd", (uint64_t)owner_fd);
-	if (options->engines)
-		add_number(line, "-n", options->engines);
-	if (options->arena_bytes)
-		add_number(line, "--arena", options->arena_bytes);
-	if (options->quota_bytes)
-		add_number(line, "--quota", options->quota_bytes);
-	add(line, "--huge-pages", options->huge_pages);
-	add(line, "--restart", options->restart);
-	add(line, "--event-loop", options->event_loop);
-	add(line, "--python", options->python);
-	add(line, "--preload", options->preload);
-	add(line, "--sys-path", options->sys_path);
+	add_fd(line, "--ready-fd", ready_fd, line->fds[0]);
+	add_fd(line, "--owner-fd", owner_fd, line->fds[1]);
+	for (unsigned id = 0; id < PX_SETTINGS; id++)
+		if (px_settings_table[id].who & PX_OF_START &&
+		    settings->values[id].source != PX_FROM_DEFAULT)
+			add(line, px_setting_option(&px_settings_table[id], line->options[id]),
+			    settings->values[id].text);
 	line->argv[line->count] = NULL;
 }
 
@@ -205,16 +198,6 @@ static int read_ready(int fd)
 	return px_fail((int)code, "%s", words + strspn(words, " "));
 }
 
-static int check(const struct px_pool_options *options)
-{
-	if (!options || options->size != sizeof(*options))
-		return px_fail(PX_EINVAL, "struct px_pool_options was not made by PX_POOL_OPTIONS");
-	if (options->engines > PX_ENGINES_MAX)
-		return px_fail(PX_EINVAL, "%u engines: a pool has 1 to %d", options->engines,
-			       PX_ENGINES_MAX);
-	return 0;
-}
-
 /* A name that no other private pool has. */
 static void private_name(char *out, size_t bytes)
 {
@@ -224,7 +207,7 @@ static void private_name(char *out, size_t bytes)
 }
 
 /* Starts the supervisor; ready[] and hang[] are pipes, of which it has the second and the first end. */
-static int launch(const struct px_pool_options *options, struct px_launch *launch)
+static int launch(const struct px_settings *settings, const char *command, struct px_launch *launch)
 {
 	struct command_line line = { 0 };
 	int ready[2], hang[2] = { -1, -1 };
@@ -236,8 +219,8 @@ static int launch(const struct px_pool_options *options, struct px_launch *launc
 		rc = px_fail_errno("making a pipe");
 		goto no_hang;
 	}
-	build(&line, options, launch->profile, ready[1], hang[0]);
-	rc = spawn(command_path(options), &line, (int[]){ ready[1], hang[0] },
+	build(&line, settings, launch->profile, ready[1], hang[0]);
+	rc = spawn(command_path(command), &line, (int[]){ ready[1], hang[0] },
 		   launch->private ? 2 : 1, &launch->pid);
 	if (launch->private)
 		close(hang[0]);
@@ -254,19 +237,16 @@ no_hang:
 	return rc;
 }
 
-int px_pool_launch(const struct px_pool_options *options, struct px_launch *out)
+int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
+		   struct px_launch *out)
 {
-	int rc = check(options);
-
-	if (rc < 0)
-		return rc;
-	*out = (struct px_launch){ .ready = -1, .owner = -1, .profile = options->profile };
-	out->private = options->profile && !options->profile[0];
+	*out = (struct px_launch){ .ready = -1, .owner = -1, .profile = profile };
+	out->private = profile && !profile[0];
 	if (out->private) {
 		private_name(out->name, sizeof(out->name));
 		out->profile = out->name;
 	}
-	return launch(options, out);
+	return launch(settings, command, out);
 }
 
 int px_pool_launched(struct px_launch *l, struct px_client **out)
@@ -292,9 +272,16 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 
 int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 {
+	struct px_pool_options known;
+	struct px_settings settings;
 	struct px_launch l;
-	int rc = px_pool_launch(options, &l);
+	int rc;
 
+	px_settings_init(&settings);
+	rc = px_settings_set_options(&settings, options, &known);
+	if (rc == 0)
+		rc = px_pool_launch(&settings, known.profile, known.command, &l);
+	px_settings_clear(&settings);
 	return rc < 0 ? rc : px_pool_launched(&l, out);
 }
 

@@ -9,18 +9,24 @@
 #include <sys/types.h>
 
 #include "client/pxrun.h"
+#include "pool/settings.h"
 
 /* A pool on its way. */
 struct px_launch {
-	const char *profile; /* the options', or name */
+	const char *profile; /* the caller's, or name */
 	char name[64];       /* of a private pool */
 	bool private;
 	int ready, owner; /* our ends of two pipes: it is ready; we live. owner -1: not private */
 	pid_t pid;
 };
 
-/* The first step of px_pool_start(); *launch stays where it is until the second. */
-int px_pool_launch(const struct px_pool_options *options, struct px_launch *launch);
+/*
+ * The first step of px_pool_start(), whose options profile and command are; *launch stays where it is
+ * until the second. Settings that are not the default go to the supervisor as options. PX_EINVAL
+ * from there, PX_ENOMEM, PX_ESYSTEM.
+ */
+int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
+		   struct px_launch *launch);
 /* The second step, which waits. It always ends the launch. */
 int px_pool_launched(struct px_launch *launch, struct px_client **client);
 

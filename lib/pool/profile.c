@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +13,8 @@
 #include <unistd.h>
 #include <yaml.h>
 
-#include "pool/setting.h"
+#include "pool/home.h"
 #include "shm/error.h"
-#include "shm/layout.h"
 
 #define PATH_BYTES_MAX 4096
 
@@ -25,24 +23,33 @@
 struct reader {
 	const char *file;
 	yaml_document_t *document;
-	struct px_profile *profile;
+	struct px_settings *settings;
 };
 
-/* Puts file, line and key in front of the words. */
-static int fail_at(const struct reader *r, const yaml_node_t *node, const char *key,
-		   const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* File, line and column: "default.yaml:3:8: " and what, in out[PLACE_BYTES]. */
+#define PLACE_BYTES (PATH_BYTES_MAX + 128)
 
-static int fail_at(const struct reader *r, const yaml_node_t *node, const char *key,
-		   const char *format, ...)
+static const char *place(const struct reader *r, const yaml_node_t *node, const char *what,
+			 char *out)
 {
-	char words[512];
+	snprintf(out, PLACE_BYTES, "%s:%zu:%zu: %s", r->file, node->start_mark.line + 1,
+		 node->start_mark.column + 1, what);
+	return out;
+}
+
+/* Puts file, line and column in front of the words. */
+static int fail_at(const struct reader *r, const yaml_node_t *node, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail_at(const struct reader *r, const yaml_node_t *node, const char *format, ...)
+{
+	char words[512], at[PLACE_BYTES];
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(words, sizeof(words), format, ap);
 	va_end(ap);
-	return px_fail(PX_EINVAL, "%s:%zu: %s%s%s", r->file, node->start_mark.line + 1, key,
-		       *key ? ": " : "", words);
+	return px_fail(PX_EINVAL, "%s%s", place(r, node, "", at), words);
 }
 
 /* The text of a scalar, NULL if it is a list, a map, or has a NUL in it. */
@@ -65,98 +72,69 @@ static bool is_null(const yaml_node_t *node)
 	       (!*text || !strcmp(text, "~") || !strcmp(text, "null"));
 }
 
-static bool is_quoted(const yaml_node_t *node)
+static int refuse(const struct reader *r, const yaml_node_t *node, enum px_setting_id id,
+		  const char *found)
 {
-	return node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+	char what[PLACE_BYTES];
+
+	return px_setting_refuse(&px_settings_table[id],
+				 place(r, node, px_settings_table[id].name, what), found);
 }
 
-/* Says again, with file and line, what a px_setting_…() has said. */
-static int pass_on(const struct reader *r, const yaml_node_t *node, int rc)
+static const char *found(const yaml_node_t *node)
 {
-	char words[512];
+	switch (node->type) {
+	case YAML_SEQUENCE_NODE:
+		return "a list";
+	case YAML_MAPPING_NODE:
+		return "a map";
+	default:
+		return text_of(node) ? "a text" : "a text with a NUL";
+	}
+}
+
+static void note_place(struct reader *r, const yaml_node_t *node, enum px_setting_id id)
+{
+	r->settings->values[id].line = node->start_mark.line + 1;
+	r->settings->values[id].column = node->start_mark.column + 1;
+}
+
+static int set(struct reader *r, const yaml_node_t *node, enum px_setting_id id, const char *text)
+{
+	char what[PLACE_BYTES];
+	int rc = px_settings_set(r->settings, id, PX_FROM_PROFILE,
+				 place(r, node, px_settings_table[id].name, what), text);
 
 	if (rc == 0)
-		return 0;
-	snprintf(words, sizeof(words), "%s", px_last_error());
-	return fail_at(r, node, "", "%s", words);
+		note_place(r, node, id);
+	return rc;
 }
 
-static int keep(char **out, const char *text)
+static int read_scalar(struct reader *r, const yaml_node_t *node, enum px_setting_id id)
 {
-	*out = strdup(text);
-	return *out ? 0 : px_fail(PX_ENOMEM, "no private memory for a profile");
-}
-
-static int read_engines(struct reader *r, const yaml_node_t *node, const char *key)
-{
+	enum px_setting_type type = px_settings_table[id].type;
 	const char *text = text_of(node);
-
-	if (!text || is_quoted(node))
-		return fail_at(r, node, key, "must be a whole number from 1 to %d", PX_ENGINES_MAX);
-	return pass_on(r, node, px_setting_engines(key, text, &r->profile->engines));
-}
-
-static int read_size(struct reader *r, const yaml_node_t *node, const char *key, uint64_t *out)
-{
-	const char *text = text_of(node);
+	char quoted[84];
+	bool plain = node->type == YAML_SCALAR_NODE &&
+		     node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 
 	if (!text)
-		return fail_at(r, node, key, "must be a size such as 512M, 4G or 50%%");
-	return pass_on(r, node, px_setting_arena(key, text, out));
-}
-
-static int read_arena(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	return read_size(r, node, key, &r->profile->arena_bytes);
-}
-
-static int read_quota(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	return read_size(r, node, key, &r->profile->quota_bytes);
-}
-
-static int read_huge_pages(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	const char *text = text_of(node);
-
-	if (!text)
-		return fail_at(r, node, key, "must be 'auto' or 'never'");
-	return pass_on(r, node, px_setting_huge_pages(key, text, &r->profile->huge_pages));
-}
-
-static int read_restart(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	const char *text = text_of(node);
-
-	if (!text)
-		return fail_at(r, node, key, "must be 'never', 'on-failure' or 'always'");
-	return pass_on(r, node, px_setting_restart(key, text, &r->profile->restart));
-}
-
-static int read_event_loop(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	const char *text = text_of(node);
-
-	if (!text)
-		return fail_at(r, node, key, "must be 'auto', 'io_uring' or 'epoll'");
-	return pass_on(r, node, px_setting_event_loop(key, text, &r->profile->event_loop));
-}
-
-static int read_python(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	const char *text = text_of(node);
-
-	if (!text || text[0] != '/')
-		return fail_at(r, node, key,
-			       "must be the absolute path of an interpreter, such as "
-			       "/usr/bin/python3");
-	return keep(&r->profile->python, text);
+		return refuse(r, node, id, found(node));
+	if (!plain && (type == PX_TYPE_COUNT || type == PX_TYPE_FLAG))
+		return refuse(r, node, id, "a text in quotes");
+	/* There is no folder from which another path could begin. */
+	if (type == PX_TYPE_PROGRAM && text[0] != '/' && strncmp(text, "~/", 2)) {
+		snprintf(quoted, sizeof(quoted), "'%.80s'", text);
+		return refuse(r, node, id, quoted);
+	}
+	return set(r, node, id, text);
 }
 
 /* [a, b] becomes "a,b". */
-static int join_items(struct reader *r, const yaml_node_t *list, const char *key)
+static int read_list(struct reader *r, const yaml_node_t *list, enum px_setting_id id)
 {
 	const yaml_node_item_t *item = list->data.sequence.items.start;
+	const char *key = px_settings_table[id].name;
 	size_t used = 0;
 	char *joined = calloc(1, PX_PROFILE_FILE_BYTES_MAX);
 	int rc = 0;
@@ -166,35 +144,24 @@ static int join_items(struct reader *r, const yaml_node_t *list, const char *key
 	for (; item < list->data.sequence.items.top && rc == 0; item++) {
 		const yaml_node_t *node = yaml_document_get_node(r->document, *item);
 		const char *text = text_of(node);
+		char what[PLACE_BYTES];
+		uint64_t number;
 
 		if (!text || !*text || strchr(text, ','))
-			rc = fail_at(r, node, key, "each item must be the name of a module");
+			rc = fail_at(r, node, "%s: each item must be the name of a module", key);
 		else
-			rc = pass_on(r, node, px_setting_preload(key, text));
+			rc = px_setting_parse(&px_settings_table[id], place(r, node, key, what),
+					      text, &number);
 		/* Aliases may repeat an item more often than the file is long. */
 		if (rc == 0 && used + strlen(text) + 2 > PX_PROFILE_FILE_BYTES_MAX)
-			rc = fail_at(r, node, key, "is too long");
+			rc = fail_at(r, node, "%s: is too long", key);
 		if (rc == 0)
 			used += (size_t)sprintf(joined + used, "%s%s", used ? "," : "", text);
 	}
 	if (rc == 0)
-		rc = keep(&r->profile->preload, joined);
+		rc = set(r, list, id, joined);
 	free(joined);
 	return rc;
-}
-
-static int read_preload(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	const char *text = text_of(node);
-
-	if (node->type == YAML_SEQUENCE_NODE)
-		return join_items(r, node, key);
-	if (!text)
-		return fail_at(r, node, key,
-			       "must be a list of modules, or a text such as numpy,scipy");
-	if (px_setting_preload(key, text) < 0)
-		return pass_on(r, node, PX_EINVAL);
-	return keep(&r->profile->preload, text);
 }
 
 static bool variable_valid(const char *name)
@@ -204,112 +171,94 @@ static bool variable_valid(const char *name)
 		       strlen(name);
 }
 
-static int read_variable(struct reader *r, const yaml_node_pair_t *pair, const char *key)
+/* Puts NAME=value behind those that are there. */
+static int read_variable(struct reader *r, const yaml_node_pair_t *pair, const char *key,
+			 char **list)
 {
 	const yaml_node_t *name_node = yaml_document_get_node(r->document, pair->key);
 	const yaml_node_t *value_node = yaml_document_get_node(r->document, pair->value);
 	const char *name = text_of(name_node), *value = text_of(value_node);
-	struct px_profile *profile = r->profile;
 
 	if (!name || !variable_valid(name))
-		return fail_at(r, name_node, key,
-			       "'%.80s' is no name of a variable: letters, digits and '_'",
+		return fail_at(r, name_node,
+			       "%s: '%.80s' is no name of a variable: letters, digits and '_'", key,
 			       name ? name : "?");
 	if (!value || is_null(value_node))
-		return fail_at(r, value_node, key,
-			       "the value of %.80s must be a text (\"\" if it is to be empty)",
-			       name);
-	for (size_t i = 0; i < profile->env_count; i++)
-		/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): what is counted is set */
-		if (!strncmp(profile->env[i], name, strlen(name)) &&
-		    profile->env[i][strlen(name)] == '=')
-			return fail_at(r, name_node, key, "%.80s is set twice", name);
-	if (asprintf(&profile->env[profile->env_count], "%s=%s", name, value) < 0) {
-		profile->env[profile->env_count] = NULL;
+		return fail_at(r, value_node,
+			       "%s: the value of %.80s must be a text (\"\" if it is to be empty)",
+			       key, name);
+	for (; *list; list++)
+		if (!strncmp(*list, name, strlen(name)) && (*list)[strlen(name)] == '=')
+			return fail_at(r, name_node, "%s: %.80s is set twice", key, name);
+	if (asprintf(list, "%s=%s", name, value) < 0) {
+		*list = NULL;
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
 	}
-	profile->env_count++;
 	return 0;
 }
 
-static int read_env(struct reader *r, const yaml_node_t *node, const char *key)
+static int read_variables(struct reader *r, const yaml_node_t *node, enum px_setting_id id)
 {
 	const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+	struct px_setting_value *value = &r->settings->values[id];
 	int rc = 0;
 
 	if (node->type != YAML_MAPPING_NODE)
-		return fail_at(r, node, key, "must be a map of variables, NAME: value");
-	r->profile->env = calloc((size_t)(node->data.mapping.pairs.top - pair) + 1, sizeof(char *));
-	if (!r->profile->env)
+		return refuse(r, node, id, found(node));
+	value->list = calloc((size_t)(node->data.mapping.pairs.top - pair) + 1, sizeof(char *));
+	if (!value->list)
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
+	value->source = PX_FROM_PROFILE;
+	note_place(r, node, id);
 	for (; pair < node->data.mapping.pairs.top && rc == 0; pair++)
-		rc = read_variable(r, pair, key);
+		rc = read_variable(r, pair, px_settings_table[id].name, value->list);
 	return rc;
-}
-
-static int read_pin(struct reader *r, const yaml_node_t *node, const char *key)
-{
-	static const char *const words[] = { "false", "true", "no", "yes", "off", "on" };
-	const char *text = text_of(node);
-
-	for (int i = 0; text && !is_quoted(node) && i < 6; i++)
-		if (!strcmp(text, words[i])) {
-			r->profile->pin = i % 2;
-			return 0;
-		}
-	return fail_at(r, node, key, "must be true or false");
 }
 
 /* --- the document --- */
 
-static const struct {
-	const char *name;
-	int (*read)(struct reader *r, const yaml_node_t *node, const char *key);
-} keys[] = {
-	{ "engines", read_engines }, { "arena", read_arena },
-	{ "quota", read_quota },     { "huge_pages", read_huge_pages },
-	{ "restart", read_restart }, { "event_loop", read_event_loop },
-	{ "python", read_python },   { "preload", read_preload },
-	{ "env", read_env },         { "pin", read_pin },
-};
-#define KEYS (sizeof(keys) / sizeof(keys[0]))
+static int read_value(struct reader *r, const yaml_node_t *node, enum px_setting_id id)
+{
+	enum px_setting_type type = px_settings_table[id].type;
+
+	if (type == PX_TYPE_VARIABLES)
+		return read_variables(r, node, id);
+	if (type == PX_TYPE_MODULES && node->type == YAML_SEQUENCE_NODE)
+		return read_list(r, node, id);
+	return read_scalar(r, node, id);
+}
 
 static int read_pair(struct reader *r, const yaml_node_pair_t *pair, bool *seen)
 {
 	const yaml_node_t *key_node = yaml_document_get_node(r->document, pair->key);
 	const yaml_node_t *value = yaml_document_get_node(r->document, pair->value);
 	const char *key = text_of(key_node);
+	enum px_setting_id id = key ? px_settings_find(key, PX_OF_PROFILE) : PX_SETTINGS;
+	char what[PLACE_BYTES];
 
-	for (size_t i = 0; key && i < KEYS; i++) {
-		if (strcmp(key, keys[i].name))
-			continue;
-		if (seen[i])
-			return fail_at(r, key_node, key, "stands here for the second time");
-		seen[i] = true;
-		if (is_null(value))
-			return fail_at(r, key_node, key,
-				       "has no value: remove the line, or give one");
-		return keys[i].read(r, value, key);
-	}
-	return fail_at(
-		r, key_node, "",
-		"unknown key '%.80s': the keys are engines, arena, quota, huge_pages, restart, "
-		"event_loop, python, preload, env and pin",
-		key ? key : "?");
+	if (id == PX_SETTINGS)
+		return px_settings_unknown(place(r, key_node, "unknown key", what), "key",
+					   key ? key : found(key_node), PX_OF_PROFILE);
+	if (seen[id])
+		return fail_at(r, key_node, "%s: stands here for the second time", key);
+	seen[id] = true;
+	if (is_null(value))
+		return fail_at(r, key_node, "%s: has no value: remove the line, or give one", key);
+	return read_value(r, value, id);
 }
 
 static int read_document(struct reader *r)
 {
 	const yaml_node_t *root = yaml_document_get_root_node(r->document);
 	const yaml_node_pair_t *pair;
-	bool seen[KEYS] = { false };
+	bool seen[PX_SETTINGS] = { false };
 	int rc = 0;
 
 	/* Nothing but comments. */
 	if (!root || is_null(root))
 		return 0;
 	if (root->type != YAML_MAPPING_NODE)
-		return fail_at(r, root, "", "a profile is a map of keys, such as `engines: 4`");
+		return fail_at(r, root, "a profile is a map of keys, such as `engines: 4`");
 	for (pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top && rc == 0;
 	     pair++)
 		rc = read_pair(r, pair, seen);
@@ -318,22 +267,24 @@ static int read_document(struct reader *r)
 
 static int syntax_error(const char *file, const yaml_parser_t *parser)
 {
+	const yaml_mark_t *mark = &parser->problem_mark;
+
 	if (parser->error == YAML_MEMORY_ERROR)
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
-	/* The reader, below characters, knows no lines. */
+	/* The reader, below characters, knows no place of a problem but how far it was read. */
 	if (parser->error == YAML_READER_ERROR)
-		return px_fail(PX_EINVAL, "%s:%zu: not UTF-8 text: %s", file, parser->mark.line + 1,
-			       parser->problem);
-	return px_fail(PX_EINVAL, "%s:%zu: not YAML: %s%s%s", file, parser->problem_mark.line + 1,
-		       parser->context ? parser->context : "", parser->context ? ", " : "",
-		       parser->problem);
+		return px_fail(PX_EINVAL, "%s:%zu:%zu: not UTF-8 text: %s", file,
+			       parser->mark.line + 1, parser->mark.column + 1, parser->problem);
+	return px_fail(PX_EINVAL, "%s:%zu:%zu: not YAML: %s%s%s", file, mark->line + 1,
+		       mark->column + 1, parser->context ? parser->context : "",
+		       parser->context ? ", " : "", parser->problem);
 }
 
 /* One document, and nothing behind it. */
-static int load(const char *file, yaml_parser_t *parser, struct px_profile *profile)
+static int load(const char *file, yaml_parser_t *parser, struct px_settings *settings)
 {
 	yaml_document_t document, second;
-	struct reader r = { file, &document, profile };
+	struct reader r = { file, &document, settings };
 	int rc;
 
 	if (!yaml_parser_load(parser, &document))
@@ -343,7 +294,7 @@ static int load(const char *file, yaml_parser_t *parser, struct px_profile *prof
 		rc = syntax_error(file, parser);
 	} else if (rc == 0) {
 		if (yaml_document_get_root_node(&second))
-			rc = fail_at(&r, yaml_document_get_root_node(&second), "",
+			rc = fail_at(&r, yaml_document_get_root_node(&second),
 				     "a second document: a profile is one");
 		yaml_document_delete(&second);
 	}
@@ -351,36 +302,22 @@ static int load(const char *file, yaml_parser_t *parser, struct px_profile *prof
 	return rc;
 }
 
-int px_profile_parse(const char *file, const char *text, size_t bytes, struct px_profile *out)
+int px_profile_parse(const char *file, const char *text, size_t bytes, struct px_settings *settings)
 {
-	struct px_profile profile = { .pin = -1 };
 	yaml_parser_t parser;
 	int rc;
 
 	if (bytes > PX_PROFILE_FILE_BYTES_MAX)
 		return px_fail(PX_EINVAL, "%s: is longer than %d bytes: not a profile", file,
 			       PX_PROFILE_FILE_BYTES_MAX);
-	if (!yaml_parser_initialize(&parser))
+	free(settings->profile);
+	settings->profile = strdup(file);
+	if (!settings->profile || !yaml_parser_initialize(&parser))
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
-	rc = load(file, &parser, &profile);
+	rc = load(file, &parser, settings);
 	yaml_parser_delete(&parser);
-	if (rc < 0)
-		px_profile_clear(&profile);
-	else
-		*out = profile;
 	return rc;
-}
-
-void px_profile_clear(struct px_profile *profile)
-{
-	for (size_t i = 0; i < profile->env_count; i++)
-		free(profile->env[i]);
-	free(profile->env);
-	free(profile->python);
-	free(profile->preload);
-	memset(profile, 0, sizeof(*profile));
-	profile->pin = -1;
 }
 
 /* --- files --- */
@@ -388,22 +325,13 @@ void px_profile_clear(struct px_profile *profile)
 int px_profile_path(const char *name, char *out, size_t out_bytes)
 {
 	const char *base = getenv("XDG_CONFIG_HOME");
-	const char *home = getenv("HOME");
-	const struct passwd *user;
-	int length;
+	char suffix[128];
 
-	if (base && base[0] == '/') {
-		length = snprintf(out, out_bytes, "%s/pxrun/%s.yaml", base, name);
-	} else {
-		if (!home || home[0] != '/') {
-			user = getpwuid(getuid());
-			if (!user)
-				return px_fail(PX_ESYSTEM, "no home folder is known: set HOME");
-			home = user->pw_dir;
-		}
-		length = snprintf(out, out_bytes, "%s/.config/pxrun/%s.yaml", home, name);
+	if (!base || base[0] != '/') {
+		snprintf(suffix, sizeof(suffix), "/.config/pxrun/%s.yaml", name);
+		return px_home_path(suffix, out, out_bytes);
 	}
-	if ((size_t)length >= out_bytes)
+	if ((size_t)snprintf(out, out_bytes, "%s/pxrun/%s.yaml", base, name) >= out_bytes)
 		return px_fail(PX_EINVAL, "the path of the profile '%s' is too long", name);
 	return 0;
 }
@@ -437,7 +365,7 @@ static int read_file(const char *path, char *text, ssize_t *bytes)
 	return 0;
 }
 
-int px_profile_load(const char *name, struct px_profile *out)
+int px_profile_load(const char *name, struct px_settings *settings)
 {
 	char path[PATH_BYTES_MAX];
 	ssize_t bytes = -1;
@@ -451,7 +379,7 @@ int px_profile_load(const char *name, struct px_profile *out)
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
 	rc = read_file(path, text, &bytes);
 	if (rc == 0)
-		rc = px_profile_parse(path, text, bytes < 0 ? 0 : (size_t)bytes, out);
+		rc = px_profile_parse(path, text, bytes < 0 ? 0 : (size_t)bytes, settings);
 	free(text);
 	return rc;
 }

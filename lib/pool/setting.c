@@ -1,32 +1,109 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * setting.c - checks the words of settings.
+ * setting.c - reads values of settings, and says what they may be.
  */
 #include "pool/setting.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "shm/error.h"
-#include "shm/layout.h"
 
-#define ARENA_MIN_BYTES (UINT64_C(1) << 20)
-#define ARENA_MAX_BYTES (UINT64_C(1) << 44)
+#define MILLION UINT64_C(1000000)
 
-int px_setting_engines(const char *what, const char *text, uint32_t *out)
+/* --- names --- */
+
+const char *px_setting_option(const struct px_setting *setting, char *out)
 {
-	char *end;
-	long number;
+	snprintf(out, PX_SETTING_NAME_BYTES, "--%s", setting->name);
+	for (char *at = out; *at; at++)
+		if (*at == '_')
+			*at = '-';
+	return out;
+}
+
+const char *px_setting_keyword(const struct px_setting *setting)
+{
+	return setting->keyword ? setting->keyword : setting->name;
+}
+
+const char *px_setting_preset(const struct px_setting *setting)
+{
+	return setting->preset_words ? setting->preset_words : setting->preset;
+}
+
+/* --- what is allowed, in words --- */
+
+/* "'a', 'b' or 'c'". */
+static void list_words(const struct px_setting *setting, char *out, size_t out_bytes)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; setting->words[i] && used < out_bytes; i++) {
+		const char *before = i == 0 ? "" : setting->words[i + 1] ? ", " : " or ";
+
+		used += (size_t)snprintf(out + used, out_bytes - used, "%s'%s'", before,
+					 setting->words[i]);
+	}
+}
+
+static void allowed(const struct px_setting *setting, char *out, size_t out_bytes)
+{
+	static const char *const words[] = {
+		[PX_TYPE_SIZE] = "a size such as 512M, 4G or 50% (of the memory)",
+		[PX_TYPE_FLAG] = "true or false",
+		[PX_TYPE_PROGRAM] = "the absolute path of a program, such as /usr/bin/python3",
+		[PX_TYPE_MODULES] = "names of modules separated by commas, such as "
+				    "numpy,scipy.linalg",
+		[PX_TYPE_FOLDERS] = "folders separated by colons",
+		[PX_TYPE_VARIABLES] = "a map of variables, NAME: value",
+	};
+
+	if (setting->type == PX_TYPE_COUNT)
+		snprintf(out, out_bytes, "a whole number from %" PRIu64 " to %" PRIu64,
+			 setting->min, setting->max);
+	else if (setting->type == PX_TYPE_WORD)
+		list_words(setting, out, out_bytes);
+	else
+		snprintf(out, out_bytes, "%s", words[setting->type]);
+}
+
+int px_setting_refuse(const struct px_setting *setting, const char *what, const char *found)
+{
+	char may[160];
+
+	allowed(setting, may, sizeof(may));
+	return px_fail(PX_EINVAL, "%s must be %s, not %.90s", what, may, found);
+}
+
+static int refuse_text(const struct px_setting *setting, const char *what, const char *text)
+{
+	char found[84];
+
+	snprintf(found, sizeof(found), "'%.80s'", text);
+	return px_setting_refuse(setting, what, found);
+}
+
+/* --- types --- */
+
+static int parse_count(const struct px_setting *setting, const char *what, const char *text,
+		       uint64_t *out)
+{
+	char *end = NULL;
+	uint64_t number = 0;
 
 	errno = 0;
-	number = strtol(text, &end, 10);
-	if (errno || end == text || *end || number < 1 || number > PX_ENGINES_MAX)
-		return px_fail(PX_EINVAL, "%s must be a whole number from 1 to %d, not '%.80s'",
-			       what, PX_ENGINES_MAX, text);
-	*out = (uint32_t)number;
+	if (text[0] >= '0' && text[0] <= '9')
+		number = strtoull(text, &end, 10);
+	if (errno || !end || *end || number < setting->min || number > setting->max)
+		return refuse_text(setting, what, text);
+	*out = number;
 	return 0;
 }
 
@@ -41,74 +118,90 @@ static uint64_t size_factor(const char *suffix)
 	static const char letters[] = "KMGT";
 	const char *letter;
 
+	suffix += strspn(suffix, " ");
 	if (!*suffix)
 		return 1;
 	if (!strcmp(suffix, "%"))
 		return memory_bytes() / 100;
 	letter = strchr(letters, *suffix >= 'a' ? *suffix - 'a' + 'A' : *suffix);
-	if (!letter || (suffix[1] && strcmp(suffix + 1, "iB")))
+	if (!letter || (suffix[1] && strcasecmp(suffix + 1, "B") && strcasecmp(suffix + 1, "iB")))
 		return 0;
 	return UINT64_C(1) << (10 * (letter - letters + 1));
 }
 
-int px_setting_arena(const char *what, const char *text, uint64_t *out)
+/* What stands behind the point, in millionths; further digits are passed over. */
+static uint64_t read_fraction(char **at)
 {
-	char *end = (char *)(uintptr_t)text;
-	unsigned long long number = 0;
-	uint64_t factor = 0, bytes = 0;
+	uint64_t millionths = 0, unit = MILLION / 10;
+
+	if (**at != '.' || (*at)[1] < '0' || (*at)[1] > '9')
+		return 0;
+	while (*++*at >= '0' && **at <= '9') {
+		millionths += unit * (uint64_t)(**at - '0');
+		unit /= 10;
+	}
+	return millionths;
+}
+
+/* "1M". min and max are powers of two. */
+static const char *size_words(uint64_t bytes, char *out)
+{
+	int thousands = __builtin_ctzll(bytes) / 10;
+
+	sprintf(out, "%" PRIu64 "%.1s", bytes >> (10 * thousands), &"\0KMGT"[thousands]);
+	return out;
+}
+
+static int parse_size(const struct px_setting *setting, const char *what, const char *text,
+		      uint64_t *out)
+{
+	char *end = (char *)(uintptr_t)text, min[24], max[24];
+	uint64_t whole = 0, fraction = 0, factor = 0, bytes;
 
 	errno = 0;
+	/* Not strtod(3): what it takes for the point depends on the program's locale. */
 	if (text[0] >= '0' && text[0] <= '9') {
-		number = strtoull(text, &end, 10);
+		whole = strtoull(text, &end, 10);
+		fraction = read_fraction(&end);
 		factor = size_factor(end);
 	}
 	if (errno || !factor)
-		return px_fail(
-			PX_EINVAL,
-			"%s must be a size such as 512M, 4G or 50%% (of the memory), not '%.80s'",
-			what, text);
-	if (*end == '%' && (number < 1 || number > 100))
+		return refuse_text(setting, what, text);
+	if (strchr(end, '%') && (whole < 1 || whole > 100 || (whole == 100 && fraction)))
 		return px_fail(PX_EINVAL, "%s must be from 1%% to 100%% of the memory, not '%.80s'",
 			       what, text);
-	if (__builtin_mul_overflow((uint64_t)number, factor, &bytes) || bytes < ARENA_MIN_BYTES ||
-	    bytes > ARENA_MAX_BYTES)
-		return px_fail(PX_EINVAL, "%s must be from 1M to 16T, not '%.80s'", what, text);
+	/* A factor has at most 40 bits, a fraction 20. */
+	if (__builtin_mul_overflow(whole, factor, &bytes) ||
+	    __builtin_add_overflow(bytes, factor * fraction / MILLION, &bytes) ||
+	    bytes < setting->min || bytes > setting->max)
+		return px_fail(PX_EINVAL, "%s must be from %s to %s, not '%.80s'", what,
+			       size_words(setting->min, min), size_words(setting->max, max), text);
 	*out = bytes;
 	return 0;
 }
 
-static int parse_choice(const char *what, const char *text, const char *const *choices,
-			const char **out)
+static int parse_word(const struct px_setting *setting, const char *what, const char *text,
+		      uint64_t *out)
 {
-	for (unsigned i = 0; i < 3; i++)
-		if (!strcmp(text, choices[i])) {
-			*out = choices[i];
+	for (unsigned i = 0; setting->words[i]; i++)
+		if (!strcmp(text, setting->words[i])) {
+			*out = i;
 			return 0;
 		}
-	return px_fail(PX_EINVAL, "%s must be '%s', '%s' or '%s', not '%.80s'", what, choices[0],
-		       choices[1], choices[2], text);
+	return refuse_text(setting, what, text);
 }
 
-int px_setting_restart(const char *what, const char *text, const char **out)
+static int parse_flag(const struct px_setting *setting, const char *what, const char *text,
+		      uint64_t *out)
 {
-	static const char *const choices[3] = { "never", "on-failure", "always" };
+	static const char *const words[] = { "false", "true", "no", "yes", "off", "on", "n", "y" };
 
-	return parse_choice(what, text, choices, out);
-}
-
-int px_setting_event_loop(const char *what, const char *text, const char **out)
-{
-	static const char *const choices[3] = { "auto", "io_uring", "epoll" };
-
-	return parse_choice(what, text, choices, out);
-}
-
-int px_setting_huge_pages(const char *what, const char *text, const char **out)
-{
-	if (strcmp(text, "auto") && strcmp(text, "never"))
-		return px_fail(PX_EINVAL, "%s must be 'auto' or 'never', not '%.80s'", what, text);
-	*out = text[0] == 'a' ? "auto" : "never";
-	return 0;
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcasecmp(text, words[i])) {
+			*out = i % 2;
+			return 0;
+		}
+	return refuse_text(setting, what, text);
 }
 
 /* Bytes beyond ASCII may be letters: Python's identifiers are in Unicode. */
@@ -118,7 +211,7 @@ static bool name_character(unsigned char c, bool first)
 	       (!first && c >= '0' && c <= '9');
 }
 
-int px_setting_preload(const char *what, const char *text)
+static int parse_modules(const struct px_setting *setting, const char *what, const char *text)
 {
 	bool first = true;
 
@@ -126,11 +219,38 @@ int px_setting_preload(const char *what, const char *text)
 		bool separator = *at == ',' || *at == '.';
 
 		if (separator ? first || !at[1] : !name_character((unsigned char)*at, first))
-			return px_fail(PX_EINVAL,
-				       "%s must be names of modules separated by commas, such as "
-				       "numpy,scipy.linalg, not '%.80s'",
-				       what, text);
+			return refuse_text(setting, what, text);
 		first = separator;
 	}
 	return 0;
+}
+
+int px_setting_parse(const struct px_setting *setting, const char *what, const char *text,
+		     uint64_t *number)
+{
+	int rc = 0;
+
+	switch (setting->type) {
+	case PX_TYPE_COUNT:
+		return parse_count(setting, what, text, number);
+	case PX_TYPE_SIZE:
+		return parse_size(setting, what, text, number);
+	case PX_TYPE_WORD:
+		return parse_word(setting, what, text, number);
+	case PX_TYPE_FLAG:
+		return parse_flag(setting, what, text, number);
+	case PX_TYPE_MODULES:
+		rc = parse_modules(setting, what, text);
+		break;
+	case PX_TYPE_PROGRAM:
+		if (!*text)
+			rc = refuse_text(setting, what, text);
+		break;
+	case PX_TYPE_FOLDERS:
+	case PX_TYPE_VARIABLES:
+		break;
+	}
+	if (rc == 0)
+		*number = 0;
+	return rc;
 }

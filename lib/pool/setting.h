@@ -1,26 +1,70 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * setting.h - what a setting of a pool may be, as a profile or an option spells it.
+ * setting.h - one setting of a pool: its names, what it may be, and how a value of it is read.
  *
- * Each function takes the name of the setting, with which the words of an error
- * begin. *out is written on success. All return PX_EINVAL and what is allowed.
+ * A value is a text, spelled the same in a profile, on the command line, in the environment and in
+ * Python, and for most types a number that is read from it.
  */
 #ifndef PX_SETTING_H
 #define PX_SETTING_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* "4": 1 to PX_ENGINES_MAX. */
-int px_setting_engines(const char *what, const char *text, uint32_t *out);
-/* "4096", "64M", "2GiB", "50%" of the machine's memory. */
-int px_setting_arena(const char *what, const char *text, uint64_t *out);
-/* "never", "on-failure", "always". *out is static. */
-int px_setting_restart(const char *what, const char *text, const char **out);
-/* "auto", "io_uring", "epoll". *out is static. */
-int px_setting_event_loop(const char *what, const char *text, const char **out);
-/* "auto", "never". *out is static. */
-int px_setting_huge_pages(const char *what, const char *text, const char **out);
-/* Names of modules separated by commas, or nothing. */
-int px_setting_preload(const char *what, const char *text);
+enum px_setting_type {
+	PX_TYPE_COUNT,     /* a whole number; in struct px_pool_options a uint32_t, 0 if not set */
+	PX_TYPE_SIZE,      /* bytes: "4096", "64M", "1.5GiB", "50%" of the memory; a uint64_t, 0 */
+	PX_TYPE_WORD,      /* one of a few; its number is its place among them; a text, NULL */
+	PX_TYPE_FLAG,      /* true or false, or another of YAML 1.1's words for them; 1 or 0 */
+	PX_TYPE_PROGRAM,   /* its path, "~/" is the home folder; a text, NULL */
+	PX_TYPE_MODULES,   /* names of modules, separated by commas; "" none; a text, NULL */
+	PX_TYPE_FOLDERS,   /* separated by colons; a text, NULL */
+	PX_TYPE_VARIABLES, /* a map, in a profile only */
+};
+
+/* Where it can be set. */
+enum px_setting_who {
+	PX_OF_PROFILE = 1,
+	PX_OF_START = 2, /* as an option of `pxrun start`, by which the library starts pools */
+	PX_OF_RUN = 4,
+	PX_OF_LIBRARY = 8, /* struct px_pool_options */
+	PX_OF_PYTHON = 16, /* Cluster() */
+};
+
+#define PX_SETTING_WORDS_MAX 4
+#define PX_SETTING_NAME_BYTES 32
+
+/* What is not there is NULL or 0. */
+struct px_setting {
+	const char *name;     /* of the key; of the option, with '-' for '_' */
+	const char *keyword;  /* of Cluster(), if that is another */
+	const char *variable; /* of the environment */
+	const char *argument; /* what stands behind the option in its help */
+	char letter;          /* of the option, besides */
+	enum px_setting_type type;
+	unsigned who;
+	size_t offset;                           /* in struct px_pool_options */
+	uint64_t min, max;                       /* of PX_TYPE_COUNT and PX_TYPE_SIZE */
+	const char *words[PX_SETTING_WORDS_MAX]; /* of PX_TYPE_WORD; behind the last is NULL */
+	const char *preset;       /* the value where it is not set; NULL: found at the start */
+	const char *preset_words; /* that in words, if they are not the value itself */
+	const char *help;         /* one line; NULL: not for people */
+};
+
+/* The name of the option, with its hyphens, in out[PX_SETTING_NAME_BYTES]. Returns out. */
+const char *px_setting_option(const struct px_setting *setting, char *out);
+/* What Cluster() calls it. */
+const char *px_setting_keyword(const struct px_setting *setting);
+/* What it is where it is not set, for people. */
+const char *px_setting_preset(const struct px_setting *setting);
+/*
+ * Reads a value. *number is written on success, and 0 for types that are texts. PX_EINVAL: words that
+ * begin with `what`, the setting's name where the value stands, and say what is allowed.
+ */
+int px_setting_parse(const struct px_setting *setting, const char *what, const char *text,
+		     uint64_t *number);
+/* PX_EINVAL: the same words for what is no text at all, such as "a list". */
+int px_setting_refuse(const struct px_setting *setting, const char *what, const char *found);
 
 #endif

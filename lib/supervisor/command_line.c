@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_PRELOAD "numpy,cloudpickle"
-
 static void add(struct px_command_line *command, const char *argument)
 {
 	command->argv[command->count++] = (char *)(uintptr_t)argument;
@@ -43,11 +41,14 @@ static void find_program(char *out, size_t out_bytes)
 void px_command_line_begin(struct px_command_line *command,
 			   const struct px_supervisor_options *options, const char *mode)
 {
+	const char *python = px_settings_text(options->settings, PX_SETTING_PYTHON);
+	const char *sys_path = px_settings_text(options->settings, PX_SETTING_SYS_PATH);
+
 	*command = (struct px_command_line){ .count = 0 };
 	if (options->engine_program) {
 		add(command, options->engine_program);
-	} else if (options->python) {
-		add(command, options->python);
+	} else if (python) {
+		add(command, python);
 		add(command, "-m");
 		add(command, "pxrun.engine");
 	} else {
@@ -56,9 +57,9 @@ void px_command_line_begin(struct px_command_line *command,
 	}
 	add(command, mode);
 	add_option(command, "--control", "3");
-	add_option(command, "--preload", options->preload ? options->preload : DEFAULT_PRELOAD);
-	if (options->sys_path)
-		add_option(command, "--sys-path", options->sys_path);
+	add_option(command, "--preload", px_settings_text(options->settings, PX_SETTING_PRELOAD));
+	if (sys_path)
+		add_option(command, "--sys-path", sys_path);
 }
 
 void px_command_line_number(struct px_command_line *command, const char *option, uint32_t value)

@@ -267,7 +267,8 @@ static void pin(const struct px_engine *e)
 	cpu_set_t allowed, one;
 	uint32_t which;
 
-	if (!e->supervisor->options->pin || sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+	if (!px_settings_number(e->supervisor->options->settings, PX_SETTING_PIN) ||
+	    sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return;
 	which = e->id % (uint32_t)CPU_COUNT(&allowed);
 	CPU_ZERO(&one);

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum px_loop_kind { PX_LOOP_AUTO, PX_LOOP_URING, PX_LOOP_EPOLL };
+#include "pool/settings.h"
 
 /* A descriptor that is watched. The caller's memory; zero before the first use. */
 struct px_watch {

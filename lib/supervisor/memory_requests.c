@@ -46,7 +46,8 @@ int px_memory_request_serve(struct px_supervisor *s, int socket, struct px_membe
 	case PX_CONTROL_EXTENT_GET:
 		if (s->segment->members[member.slot].kind == PX_MEMBER_CLIENT)
 			rc = px_extents_quota(&s->extents, member.slot, head->a,
-					      s->options->quota_bytes);
+					      px_settings_number(s->options->settings,
+								 PX_SETTING_QUOTA));
 		if (rc == 0)
 			rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
 		if (rc < 0)

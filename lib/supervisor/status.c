@@ -25,7 +25,6 @@ static const char *const template_words[] = { "absent", "starting", "ready", "ba
 static const char *const life_words[] = {
 	"starting", "starting", "up", "dying", "backoff", "gone"
 };
-static const char *const restart_words[] = { "never", "on-failure", "always" };
 static const char *const huge_words[] = { NULL, "shmem", "mount" };
 static const char *const limit_words[] = { "arena", "machine", "cgroup", "mount" };
 
@@ -61,7 +60,8 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 	put_python(json, s);
 	px_json_put(json,
 		    ",\"event_loop\":\"%s\",\"restart\":\"%s\",\"uptime\":%.3f,\"state\":\"%s\"",
-		    px_loop_name(s->loop), restart_words[s->restart],
+		    px_loop_name(s->loop),
+		    px_settings_text(s->options->settings, PX_SETTING_RESTART),
 		    (double)(px_os.now_ns() - s->began_ns) / 1e9, pool_state(s));
 	px_json_put(json, ",\"template\":{\"pid\":%d,\"state\":\"%s\",\"forks\":%s,\"why\":",
 		    (int)t->process.pid, template_words[t->state], t->by_exec ? "false" : "true");

@@ -18,8 +18,6 @@
 #include "supervisor/sweep.h"
 #include "supervisor/template.h"
 
-enum px_restart { PX_RESTART_NEVER, PX_RESTART_ON_FAILURE, PX_RESTART_ALWAYS };
-
 #define PX_STOP_GRACE_NS UINT64_C(2000000000)
 #define PX_STARTS_MAX 3 /* in a row without success */
 

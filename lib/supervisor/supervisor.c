@@ -198,31 +198,6 @@ static void owner_ready(void *ctx)
 
 /* --- starting --- */
 
-static int choose(struct px_supervisor *s, enum px_loop_kind *loop)
-{
-	const char *restart = s->options->restart, *event_loop = s->options->event_loop;
-
-	if (!restart || !strcmp(restart, "on-failure"))
-		s->restart = PX_RESTART_ON_FAILURE;
-	else if (!strcmp(restart, "never"))
-		s->restart = PX_RESTART_NEVER;
-	else if (!strcmp(restart, "always"))
-		s->restart = PX_RESTART_ALWAYS;
-	else
-		return px_fail(PX_EINVAL, "'%s' is no restart policy: never, on-failure, always",
-			       restart);
-	if (!event_loop || !strcmp(event_loop, "auto"))
-		*loop = PX_LOOP_AUTO;
-	else if (!strcmp(event_loop, "io_uring"))
-		*loop = PX_LOOP_URING;
-	else if (!strcmp(event_loop, "epoll"))
-		*loop = PX_LOOP_EPOLL;
-	else
-		return px_fail(PX_EINVAL, "'%s' is no event loop: auto, io_uring, epoll",
-			       event_loop);
-	return 0;
-}
-
 /* Who inherits our descriptors must not: a lock that lives on is a pool that lives on. */
 static void close_on_exec(int fd)
 {
@@ -269,11 +244,11 @@ static int take_signals(struct px_supervisor *s)
 
 static int make_segment(struct px_supervisor *s)
 {
-	uint64_t arena = s->options->arena_bytes ? s->options->arena_bytes :
-						   px_extents_default_bytes(s->extents.root);
-	int rc =
-		px_segment_create(arena, s->options->small_pages ? PX_SEGMENT_SHM : PX_SEGMENT_HUGE,
-				  &s->segment);
+	const struct px_settings *settings = s->options->settings;
+	uint64_t arena = px_settings_number(settings, PX_SETTING_ARENA);
+	bool small = px_settings_number(settings, PX_SETTING_HUGE_PAGES) == PX_HUGE_PAGES_NEVER;
+	int rc = px_segment_create(arena ? arena : px_extents_default_bytes(s->extents.root),
+				   small ? PX_SEGMENT_SHM : PX_SEGMENT_HUGE, &s->segment);
 
 	if (rc < 0)
 		return rc;
@@ -287,21 +262,20 @@ static int make_segment(struct px_supervisor *s)
 static int begin(struct px_supervisor *s)
 {
 	const struct px_supervisor_options *options = s->options;
+	const struct px_settings *settings = options->settings;
 	uint32_t processors = px_processors();
-	uint32_t engines = options->engines ? options->engines : processors;
-	enum px_loop_kind kind = PX_LOOP_AUTO;
-	int rc = choose(s, &kind);
+	uint32_t engines = (uint32_t)px_settings_number(settings, PX_SETTING_ENGINES);
+	int rc = px_loop_new((enum px_loop_kind)px_settings_number(settings, PX_SETTING_EVENT_LOOP),
+			     &s->loop);
 
-	if (rc == 0 && engines > PX_ENGINES_MAX)
-		rc = px_fail(PX_EINVAL, "%u engines: a pool has 1 to %d", engines, PX_ENGINES_MAX);
-	if (rc == 0)
-		rc = px_loop_new(kind, &s->loop);
+	if (!engines)
+		engines = processors;
 	if (rc == 0)
 		rc = take_signals(s);
 	if (rc == 0 && options->owner_fd >= 0)
 		rc = px_loop_watch(s->loop, &s->owner_watch, options->owner_fd, owner_ready, s);
 	if (rc == 0)
-		rc = px_environment_new(environ, options->environment,
+		rc = px_environment_new(environ, settings->values[PX_SETTING_ENV].list,
 					processors > engines ? processors / engines : 1,
 					&s->environment);
 	if (rc == 0)
@@ -352,6 +326,7 @@ static struct px_supervisor *supervisor_new(const struct px_supervisor_options *
 	if (!s)
 		return NULL;
 	s->options = options;
+	s->restart = (enum px_restart)px_settings_number(options->settings, PX_SETTING_RESTART);
 	s->began_ns = px_os.now_ns();
 	s->start_limit_ns = (options->start_seconds ? options->start_seconds : START_SECONDS) *
 			    UINT64_C(1000000000);

@@ -13,26 +13,17 @@
 #ifndef PX_SUPERVISOR_H
 #define PX_SUPERVISOR_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "pool/runtime.h"
+#include "pool/settings.h"
 
 struct px_supervisor_options {
 	/* The caller has made its folder, and holds its lock to the end. */
 	struct px_runtime runtime;
-	uint32_t engines;       /* 0: px_processors() */
-	uint64_t arena_bytes;   /* 0: half of what is available */
-	const char *restart;    /* "never", NULL or "on-failure", "always" */
-	bool small_pages;       /* no huge ones, though they could be had */
-	uint64_t quota_bytes;   /* the most that one client may have of the arena; 0: no limit */
-	const char *event_loop; /* NULL or "auto", "io_uring", "epoll" */
-	const char *python;     /* engines run `PYTHON -m pxrun.engine`; NULL: pxrun-engine */
-	const char *engine_program; /* a program to run instead of either; NULL */
-	const char *preload;        /* NULL: "numpy,cloudpickle"; "" nothing */
-	const char *sys_path;       /* folders, separated by colons; NULL */
-	char *const *environment;   /* "NAME=value" for the engines, NULL at the end; or NULL */
-	bool pin;                   /* each engine to one processor */
+	/* Stay as they are to the end. */
+	const struct px_settings *settings;
+	const char *engine_program; /* to run instead of pxrun-engine or `PYTHON -m pxrun.engine` */
 	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' once all engines serve, else "CODE words"; is closed. -1: none */
 	int owner_fd; /* its hang-up stops the pool. -1: none */

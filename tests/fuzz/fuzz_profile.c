@@ -12,12 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct px_profile profile;
-	int rc = px_profile_parse("profile", (const char *)data, size, &profile);
+	struct px_settings settings;
 
-	if (rc == 0)
-		px_profile_clear(&profile);
-	else if (!px_last_error()[0])
+	px_settings_init(&settings);
+	if (px_profile_parse("profile", (const char *)data, size, &settings) < 0 &&
+	    !px_last_error()[0])
 		abort();
+	px_settings_clear(&settings);
 	return 0;
 }

@@ -432,8 +432,8 @@ def test_small_pages():
         rc[:].scatter("a", np.ones(8 << 20), block=True)
         rc[0].execute("a[5] = 7", block=True)
         assert rc[:].gather("a", block=True).sum() == (8 << 20) + 6
-    with pytest.raises(ValueError, match="--huge-pages must be 'auto' or 'never', not 'always'"):
-        pxrun.Cluster(n=1, huge_pages="always").start_cluster_sync()
+    with pytest.raises(ValueError, match="huge_pages must be 'auto' or 'never', not 'always'"):
+        pxrun.Cluster(n=1, huge_pages="always")
 
 
 def test_one_page_costs_one_page(pool):

@@ -132,7 +132,7 @@ def test_private_pool_ends_with_its_process_however_that_ends():
 
 @pytest.mark.parametrize("arena", ["1X", "much", ""])
 def test_sizes_that_are_none(arena):
-    with pytest.raises(ValueError, match="a size is a number of bytes"):
+    with pytest.raises(ValueError, match=f"arena must be a size such as 512M, 4G or 50% .*, not '{arena}'"):
         Cluster(n=1, arena=arena)
 
 

@@ -320,7 +320,7 @@ def test_option_before_environment_before_profile(pxrun):
 def test_wrong_profile_names_file_and_line(pxrun, arguments):
     path = pxrun.profile("# settings\nengines: many\n")
     done = pxrun(*arguments, code=USAGE)
-    assert f"{path}:2: engines must be a whole number from 1 to 512, not 'many'" in done.stderr
+    assert f"{path}:2:10: engines must be a whole number from 1 to 512, not 'many'" in done.stderr
     assert not list(pxrun.runtime.iterdir())
 
 

@@ -14,40 +14,149 @@
 #include "python/ext/result.h"
 #include "shm/error.h"
 
-static PyObject *start(PyObject *module, PyObject *args, PyObject *keywords)
+/* --- settings --- */
+
+/* Sets one. Returns 0; negative, and an exception, if there is none of that name or it must not be that. */
+static int take_setting(PyObject *name, PyObject *value, struct px_settings *settings)
 {
-	static char *names[] = { "profile", "engines",    "arena",    "restart", "event_loop",
-				 "python",  "preload",    "sys_path", "command", "meanwhile",
-				 "quota",   "huge_pages", NULL };
-	struct px_pool_options options = PX_POOL_OPTIONS;
+	const char *keyword = PyUnicode_AsUTF8AndSize(name, NULL);
+	const char *text = keyword ? PyUnicode_AsUTF8AndSize(value, NULL) : NULL;
+	enum px_setting_id id;
+	int rc;
+
+	if (!text)
+		return -1;
+	id = px_settings_find(keyword, PX_OF_PYTHON);
+	if (id == PX_SETTINGS) {
+		(void)px_settings_unknown("Cluster has no setting", "setting", keyword,
+					  PX_OF_PYTHON);
+		PyErr_SetString(PyExc_TypeError, px_last_error());
+		return -1;
+	}
+	rc = px_settings_set(settings, id, PX_FROM_OPTION, keyword, text);
+	if (rc < 0)
+		px_raise(rc);
+	return rc;
+}
+
+/* Of a dictionary of texts. Returns 0; or -1 and an exception. */
+static int take_settings(PyObject *dictionary, struct px_settings *settings)
+{
+	PyObject *name, *value;
+	Py_ssize_t at = 0;
+	int rc = 0;
+
+	px_settings_init(settings);
+	while (rc == 0 && PyDict_Next(dictionary, &at, &name, &value))
+		rc = take_setting(name, value, settings);
+	if (rc < 0)
+		px_settings_clear(settings);
+	return rc < 0 ? -1 : 0;
+}
+
+static PyObject *check_settings(PyObject *module, PyObject *args)
+{
+	struct px_settings settings;
+	PyObject *dictionary;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "O!", &PyDict_Type, &dictionary) ||
+	    take_settings(dictionary, &settings) < 0)
+		return NULL;
+	px_settings_clear(&settings);
+	Py_RETURN_NONE;
+}
+
+static PyObject *words_of(const struct px_setting *row)
+{
+	PyObject *list = PyList_New(0);
+
+	for (unsigned i = 0; list && row->words[i]; i++) {
+		PyObject *word = PyUnicode_FromString(row->words[i]);
+
+		if (!word || PyList_Append(list, word) < 0)
+			Py_CLEAR(list);
+		Py_XDECREF(word);
+	}
+	return list;
+}
+
+static PyObject *describe(const struct px_setting *row)
+{
+	static const char *const types[] = {
+		[PX_TYPE_COUNT] = "count",     [PX_TYPE_SIZE] = "size",
+		[PX_TYPE_WORD] = "word",       [PX_TYPE_FLAG] = "flag",
+		[PX_TYPE_PROGRAM] = "program", [PX_TYPE_MODULES] = "modules",
+		[PX_TYPE_FOLDERS] = "folders", [PX_TYPE_VARIABLES] = "variables",
+	};
+	char option[PX_SETTING_NAME_BYTES], letter[3] = { '-', row->letter };
+	bool command = row->who & (PX_OF_START | PX_OF_RUN);
+
+	return Py_BuildValue("{s:s,s:N,s:z,s:z,s:z,s:z,s:z,s:s,s:z,s:z}", "type", types[row->type],
+			     "words", words_of(row), "key",
+			     row->who & PX_OF_PROFILE ? row->name : NULL, "option",
+			     command ? px_setting_option(row, option) : NULL, "letter",
+			     row->letter ? letter : NULL, "variable", row->variable, "keyword",
+			     row->who & PX_OF_PYTHON ? px_setting_keyword(row) : NULL, "name",
+			     row->name, "default", px_setting_preset(row), "help", row->help);
+}
+
+static PyObject *settings(PyObject *module, PyObject *none)
+{
+	PyObject *list = PyList_New(0);
+
+	(void)module;
+	(void)none;
+	for (unsigned id = 0; list && id < PX_SETTINGS; id++) {
+		PyObject *row = describe(&px_settings_table[id]);
+
+		if (!row || PyList_Append(list, row) < 0)
+			Py_CLEAR(list);
+		Py_XDECREF(row);
+	}
+	return list;
+}
+
+/* --- pools --- */
+
+/* Waits for the engines, and has `meanwhile` called at the same time. Ends the launch. */
+static PyObject *await_launch(struct px_launch *launch, PyObject *meanwhile)
+{
+	PyObject *done = PyObject_CallNoArgs(meanwhile);
 	struct px_client *client;
+	int rc;
+
+	Py_BEGIN_ALLOW_THREADS
+	rc = px_pool_launched(launch, &client);
+	if (rc == 0 && !done)
+		px_client_detach(client);
+	Py_END_ALLOW_THREADS
+	if (!done)
+		return NULL;
+	Py_DECREF(done);
+	return rc < 0 ? px_raise(rc) : px_client_object(client);
+}
+
+static PyObject *start(PyObject *module, PyObject *args)
+{
+	PyObject *dictionary, *meanwhile;
+	const char *profile, *sys_path;
+	struct px_settings settings;
 	struct px_launch launch;
-	unsigned long long arena = 0, quota = 0;
-	PyObject *meanwhile = Py_None, *done = NULL;
 	int rc;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|zIKzzzzzzOKz", names, &options.profile,
-					 &options.engines, &arena, &options.restart,
-					 &options.event_loop, &options.python, &options.preload,
-					 &options.sys_path, &options.command, &meanwhile, &quota,
-					 &options.huge_pages))
+	if (!PyArg_ParseTuple(args, "O!ssO", &PyDict_Type, &dictionary, &profile, &sys_path,
+			      &meanwhile) ||
+	    take_settings(dictionary, &settings) < 0)
 		return NULL;
-	options.arena_bytes = arena;
-	options.quota_bytes = quota;
-	ASK(px_pool_launch(&options, &launch));
-	if (meanwhile != Py_None) {
-		done = PyObject_CallNoArgs(meanwhile);
-		Py_XDECREF(done);
-	}
+	rc = px_settings_set(&settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "sys_path", sys_path);
 	Py_BEGIN_ALLOW_THREADS
-	rc = px_pool_launched(&launch, &client);
-	if (rc == 0 && meanwhile != Py_None && !done)
-		px_client_detach(client);
+	if (rc == 0)
+		rc = px_pool_launch(&settings, profile, NULL, &launch);
+	px_settings_clear(&settings);
 	Py_END_ALLOW_THREADS
-	if (meanwhile != Py_None && !done)
-		return NULL;
-	return rc < 0 ? px_raise(rc) : px_client_object(client);
+	return rc < 0 ? px_raise(rc) : await_launch(&launch, meanwhile);
 }
 
 static PyObject *attach(PyObject *module, PyObject *args)
@@ -78,10 +187,13 @@ static PyObject *stop(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef functions[] = {
-	{ "start", (PyCFunction)(void (*)(void))start, METH_VARARGS | METH_KEYWORDS,
-	  "start(profile, engines, arena, restart, event_loop, python, preload, sys_path, command, "
-	  "meanwhile, quota, huge_pages) -> Client\n\nStarts a pool and attaches to it; see px_pool_start() in pxrun.h. "
-	  "meanwhile() is called while the engines start." },
+	{ "settings", settings, METH_NOARGS,
+	  "settings() -> list\n\nThe table of settings: lib/pool/settings.h." },
+	{ "check_settings", check_settings, METH_VARARGS,
+	  "check_settings(dict)\n\nRaises what start() would, for a dictionary of texts by keyword." },
+	{ "start", start, METH_VARARGS,
+	  "start(settings, profile, sys_path, meanwhile) -> Client\n\nStarts a pool and attaches to "
+	  "it; see px_pool_start() in pxrun.h. meanwhile() is called while the engines start." },
 	{ "attach", attach, METH_VARARGS, "attach(profile or connection file) -> Client" },
 	{ "stop", stop, METH_VARARGS, "stop(profile, timeout)" },
 	{ NULL, NULL, 0, NULL },

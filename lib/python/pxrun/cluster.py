@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Iterable
@@ -11,9 +12,6 @@ from . import _pxrun
 
 if TYPE_CHECKING:
     from .client.client import Client
-
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
 
 def _for_asyncio(method: Callable) -> Callable:
     """The method as a coroutine: it runs in a thread, for it waits."""
@@ -29,30 +27,32 @@ def _for_asyncio(method: Callable) -> Callable:
     return coroutine
 
 
+class _Signature:
+    """Cluster.__signature__, of which help and completion learn the settings; made when somebody asks."""
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        # a subclass may take other arguments
+        if instance is not None or owner.__init__ is not Cluster.__init__:  # type: ignore[misc]
+            raise AttributeError("__signature__")
+        import inspect
+
+        def parameter(name: str) -> inspect.Parameter:
+            return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+
+        n = inspect.Parameter("n", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
+        others = [row["keyword"] for row in _pxrun.settings() if row["keyword"] not in (None, "n")]
+        return inspect.Signature([n, *map(parameter, [*others, "profile"])])
+
+
 class Cluster:
     """A pool of engines, stopped at the end of a with statement.
 
     Parameters
     ----------
-    n : int, optional
-        Number of engines; default as many as processors may be used.
+    {settings}
     profile : str, optional
         A name by which others can attach. Without one the pool is this client's alone, and
         ends with this process however that ends.
-    arena : int or str, optional
-        Shared memory for arrays: bytes, or "4G"; default half of what is available.
-    quota : int or str, optional
-        The most of it that one client may have; default all.
-    huge_pages : {'auto', 'never'}, optional
-        Whether large arrays lie in huge pages where these are to be had, as they do by default.
-    restart : {'on-failure', 'always', 'never'}, optional
-        Whether an engine that died is started again, under its id.
-    event_loop : {'auto', 'io_uring', 'epoll'}, optional
-        How the supervisor waits.
-    preload : iterable of str, optional
-        Modules that are imported once, for all engines; default numpy and cloudpickle.
-    python : str, optional
-        The engines' interpreter; default the one that runs this.
 
     Examples
     --------
@@ -60,37 +60,13 @@ class Cluster:
     ...     rc[:].apply_sync(os.getpid)
     """
 
-    def __init__(
-        self,
-        n: int | None = None,
-        *,
-        profile: str | None = None,
-        arena: int | str | None = None,
-        quota: int | str | None = None,
-        huge_pages: str | None = None,
-        restart: str | None = None,
-        event_loop: str | None = None,
-        preload: Iterable[str] | str | None = None,
-        python: str | None = None,
-    ) -> None:
-        if n is not None and (not isinstance(n, int) or n < 1):
-            raise ValueError(f"n is the number of engines, 1 or more, not {n!r}")
-        if preload is not None and not isinstance(preload, str):
-            preload = ",".join(preload)
+    __signature__ = _Signature()
+
+    def __init__(self, n: int | None = None, *, profile: str | None = None, **settings: Any) -> None:
         self.n = n
         self.profile = profile
-        self._options: dict[str, Any] = {
-            "profile": "" if profile is None else profile,
-            "engines": n or 0,
-            "arena": _bytes(arena),
-            "quota": _bytes(quota),
-            "huge_pages": huge_pages,
-            "restart": restart,
-            "event_loop": event_loop,
-            "preload": preload,
-            "python": _interpreter(python),
-        }
         self._client: Client | None = None
+        self._settings = _checked(n, settings)
         self._connection_file = ""
 
     def __repr__(self) -> str:
@@ -102,7 +78,8 @@ class Cluster:
     def start_cluster_sync(self) -> "Cluster":
         """Starts the pool; returns when all engines answer."""
         if self._client is None:
-            core = _pxrun.start(sys_path=_sys_path(), meanwhile=_client_class, **self._options)
+            settings = _own_interpreter() | self._settings
+            core = _pxrun.start(settings, self.profile or "", _sys_path(), _client_class)
             self._client = _client_class()._of(core, self)
             self._connection_file = self._client.connection_file
         return self
@@ -132,7 +109,8 @@ class Cluster:
             Whether ``%px`` in IPython is to be for all engines.
         """
         if n is not None and self._client is None:
-            self.n = self._options["engines"] = n
+            self._settings = _checked(n, self._settings)
+            self.n = n
         client = self.start_cluster_sync().connect_client_sync()
         if activate:
             client.activate()
@@ -233,28 +211,64 @@ def _client_class() -> type[Client]:
     return Client
 
 
-def _bytes(size: int | str | None) -> int:
-    """A size as a number of bytes; 0 for None."""
-    if size is None:
-        return 0
-    if isinstance(size, str):
-        text = size.strip().upper().removesuffix("B").removesuffix("I")
-        unit = _UNITS.get(text[-1:], 1)
-        try:
-            return int(float(text.rstrip("KMGT")) * unit)
-        except ValueError:
-            raise ValueError(f"a size is a number of bytes, or like '512M' or '4G', not {size!r}") from None
-    return int(size)
+def _checked(n: int | None, settings: dict[str, Any]) -> dict[str, str]:
+    """Settings as texts, without those that are None. TypeError for a name, ValueError for a value that cannot be."""
+    if n is not None:
+        # a text is no number, though the text would do
+        settings = settings | {"n": repr(n) if isinstance(n, str) else n}
+    texts = {name: _text(name, value) for name, value in settings.items() if value is not None}
+    _pxrun.check_settings(texts)
+    return texts
 
 
-def _interpreter(python: str | None) -> str | None:
-    """None if the engines' built-in interpreter is the one that runs this, with the same packages."""
-    if python is not None:
-        return python
+def _text(name: str, value: Any) -> str:
+    """A value as it would be written in a profile."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value) if value.is_integer() else value)
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if hasattr(value, "__index__"):
+        return str(operator.index(value))
+    if isinstance(value, Iterable):
+        return ",".join(value)
+    raise TypeError(f"{name} must be a text, a number or several texts, not of type {type(value).__name__}")
+
+
+def _own_interpreter() -> dict[str, str]:
+    """Nothing if the engines' built-in interpreter is the one that runs this, with the same packages."""
     same = sys.prefix == sys.base_prefix and os.path.realpath(sys.executable) == os.path.realpath(_pxrun.PYTHON)
-    return None if same else sys.executable
+    return {} if same else {"python": sys.executable}
 
 
 def _sys_path() -> str:
     """This process's module path, as the engines are to have it."""
     return ":".join(os.path.abspath(p) if p else os.getcwd() for p in sys.path if ":" not in p)
+
+
+_TYPES = {
+    "count": "int",
+    "size": "int or str",
+    "flag": "bool",
+    "program": "str or os.PathLike",
+    "modules": "iterable of str",
+}
+
+
+def _parameters() -> str:
+    """The part of Cluster's docstring on its settings."""
+    lines = []
+    for row in _pxrun.settings():
+        if row["keyword"]:
+            of = _TYPES.get(row["type"]) or "{" + ", ".join(map(repr, row["words"])) + "}"
+            default = "the one that runs this" if row["keyword"] == "python" else row["default"]
+            lines.append(f"{row['keyword']} : {of}, optional")
+            lines.append(f"    {row['help'][0].upper()}{row['help'][1:]}; default {default}.")
+    return "\n    ".join(lines)
+
+
+if Cluster.__doc__:
+    Cluster.__doc__ = Cluster.__doc__.replace("{settings}", _parameters())
