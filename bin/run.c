@@ -112,17 +112,14 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 {
 	const char *python = px_settings_text(settings, PX_SETTING_PYTHON);
 	char folder[PATH_MAX], connection[128];
-	struct px_launch launch;
-	struct px_client *client;
+	struct px_client *client = NULL;
 	int code, rc = script_folder(argv[1], folder);
 
 	if (rc == 0)
 		rc = px_settings_set(settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "--sys-path",
 				     folder);
 	if (rc == 0)
-		rc = px_pool_launch(settings, "", NULL, &launch);
-	if (rc == 0)
-		rc = px_pool_launched(&launch, &client);
+		rc = px_pool_start_by(settings, "", NULL, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));

@@ -213,18 +213,15 @@ static int supervise_here(const struct request *request, struct px_supervisor_op
 static int start_in_background(const struct request *request)
 {
 	struct px_runtime runtime;
-	struct px_launch launch;
-	struct px_client *client;
+	struct px_client *client = NULL;
 	char self[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int rc = px_runtime_find(request->profile, false, &runtime);
 
 	self[length > 0 ? length : 0] = '\0';
 	if (rc == 0)
-		rc = px_pool_launch(&request->settings, runtime.profile, length > 0 ? self : NULL,
-				    &launch);
-	if (rc == 0)
-		rc = px_pool_launched(&launch, &client);
+		rc = px_pool_start_by(&request->settings, runtime.profile, length > 0 ? self : NULL,
+				      &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_client_detach(client);

@@ -270,19 +270,27 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 	return 0;
 }
 
+int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
+		     struct px_client **out)
+{
+	struct px_launch l;
+	int rc = px_pool_launch(settings, profile, command, &l);
+
+	return rc < 0 ? rc : px_pool_launched(&l, out);
+}
+
 int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 {
 	struct px_pool_options known;
 	struct px_settings settings;
-	struct px_launch l;
 	int rc;
 
 	px_settings_init(&settings);
 	rc = px_settings_set_options(&settings, options, &known);
 	if (rc == 0)
-		rc = px_pool_launch(&settings, known.profile, known.command, &l);
+		rc = px_pool_start_by(&settings, known.profile, known.command, out);
 	px_settings_clear(&settings);
-	return rc < 0 ? rc : px_pool_launched(&l, out);
+	return rc;
 }
 
 /* --- asking the supervisor --- */

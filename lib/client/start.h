@@ -29,5 +29,8 @@ int px_pool_launch(const struct px_settings *settings, const char *profile, cons
 		   struct px_launch *launch);
 /* The second step, which waits. It always ends the launch. */
 int px_pool_launched(struct px_launch *launch, struct px_client **client);
+/* Both steps. */
+int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
+		     struct px_client **client);
 
 #endif
