@@ -11,8 +11,8 @@
 `Cluster` starts a pool, `Client` attaches to one that runs; indexing a client gives a
 `DirectView`. The names are those of ipyparallel.
 
-Modules are imported when something of theirs is first used: a pool starts while the
-client's half of the package is still being read.
+Modules of the package are imported when a name of theirs is first used, so that a pool can start
+while the rest of the client's side is still being imported.
 """
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from .serialize import PrePickled, Reference
     from .util import interactive
 
-#: Where the public names are.
+#: The module of each public name.
 _HOMES = {
     "concurrent.futures": ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"),  # for wait(return_when=…)
     ".arrays": ("asarray", "empty", "empty_like", "full", "shared", "zeros"),

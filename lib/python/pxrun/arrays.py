@@ -3,12 +3,14 @@
 
 Sending such an array, or a contiguous part of it, copies nothing, at any size and to any number
 of engines; engines get views of their own, in which they may write. The arrays are ordinary
-ones: what is computed from them lies in ordinary memory again, and they stay valid after the
-pool has ended. After a fork parent and child each have their own, and from then on such an
-array is copied when it is sent; live ones stay live.
+ones: what is computed from them lies in ordinary memory again. They stay valid after the pool has
+ended. After a fork, parent and child each have their own copy, and from then on such an array is
+copied when it is sent; live ones stay live.
 
-In a client the memory is that of the client that was attached last, or of `client`; in code that
-runs on an engine it is the engine's, and a result that lies there moves to the client as it is.
+In a client the memory belongs to the client that was attached last, or to `client`; in code that
+runs on an engine it belongs to the engine, and a result that lies there is not copied.
+
+The memory is a ``_pxrun.Region``; lib/link/memory.c recognises it by its address when it is sent.
 """
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from .wire import pickling
 _LARGE = 64 * 1024
 
 def _memory(client: Any) -> Any:
-    """Where regions come from, and can be asked for by address: the connection, or the engine itself."""
+    """What makes regions and knows them by address: the client's connection, or on an engine the extension."""
     if client is not None:
         return client._core
     if _pxrun.is_engine():
@@ -44,7 +46,7 @@ def _lies_in(memory: Any, array: Any) -> bool:
 
 
 def _new(memory: Any, shape: Any, dtype: Any, order: Any) -> tuple[Any, Any]:
-    """An array and its region; of an empty array there is none."""
+    """A new array and its region; an empty array has none."""
     dtype = numpy.dtype(dtype)
     if dtype.hasobject:
         raise TypeError(f"an array of {dtype} holds references, which mean nothing in another process: push it as it is")
@@ -88,7 +90,7 @@ def empty(shape: Any, dtype: Any = float, order: Any = "C", *, client: Any = Non
     Raises
     ------
     MemoryError
-        The arena is full; the words say what it has.
+        The arena is full; says how much it has.
     RuntimeError
         There is no pool.
     """
@@ -124,7 +126,8 @@ def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", *, shape: An
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, client: Any = None) -> Any:
     """As numpy.asarray(): the array itself if it lies in shared memory already, else a copy there.
 
-    Takes what has ``__dlpack__`` as well, as tensors of other libraries do; they take our arrays by it.
+    Also takes objects with ``__dlpack__``, such as tensors of other libraries, which can in turn use
+    these arrays through it.
     """
     memory = _memory(client)
     if hasattr(a, "__dlpack__") and not isinstance(a, numpy.ndarray):
@@ -144,19 +147,20 @@ def shared(a: Any, *, client: Any = None) -> Any:
     """A copy of an array that all processes see and may write.
 
     Pushed, or passed to a function, it is the same memory in the engines: what one writes, the
-    others read, at once and with no message. Contiguous and strided parts of it likewise. Nobody
-    waits for anybody: who may write when is agreed upon by calls that return, as in
+    others read, at once and with no message; so are contiguous and strided parts of it. There is
+    no locking: calls that return say who may write when, as in
 
         u = pxrun.shared(u)
         view.push({"u": u})
         view.execute("u[mine] = ...", block=True)   # each engine its own part
 
-    Results are copies: an engine that returns such an array, or a part, returns what it holds then.
+    Results are copies: an engine that returns such an array, or a part of it, returns its values at
+    that moment.
 
     Returns
     -------
     numpy.ndarray
-        Valid until the last array over it goes, also after the pool has ended.
+        Valid as long as an array over it exists, also after the pool has ended.
     """
     array = numpy.asarray(a)
     live, region = _live(_memory(client), array.shape, array.dtype, _layout(array, None))
@@ -185,7 +189,7 @@ def _view(part: Any, shape: tuple, dtype: Any, strides: tuple, offset: int) -> A
 
 
 def _bounds(array: Any) -> tuple[int, int]:
-    """The first byte of an array, and the one behind its last."""
+    """The address of an array's first byte, and of the byte after its last."""
     low = high = array.__array_interface__["data"][0]
     for extent, stride in zip(array.shape, array.strides):
         low += min(0, (extent - 1) * stride)

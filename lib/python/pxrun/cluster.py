@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Starting and stopping pools."""
+"""Starting and stopping pools: `Cluster`, over px_pool_start() of the C library."""
 from __future__ import annotations
 
 import functools
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .client.client import Client
 
 def _for_asyncio(method: Callable) -> Callable:
-    """The method as a coroutine: it runs in a thread, for it waits."""
+    """The method as a coroutine: it blocks, so it runs in a thread."""
 
     @functools.wraps(method)
     async def coroutine(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -51,8 +51,8 @@ class Cluster:
     ----------
     {settings}
     profile : str, optional
-        A name by which others can attach. Without one the pool is this client's alone, and
-        ends with this process however that ends.
+        A name by which others can attach. Without one the pool is private to this client, and ends
+        with this process, however that ends.
 
     Examples
     --------
@@ -93,18 +93,18 @@ class Cluster:
         return self._client
 
     def _attach_again(self) -> Client:
-        """Another client, where that of the start is closed; NoPoolError if the pool has ended with it, as private ones do."""
+        """Another client, since the first is closed; NoPoolError if the pool has ended with it, as private pools do."""
         client = _client_class()(self._connection_file, timeout=0.0)
         client.cluster = self
         return client
 
     def start_and_connect_sync(self, n: int | None = None, activate: bool = False) -> Client:
-        """Starts the pool; its client.
+        """Starts the pool and returns its client.
 
         Parameters
         ----------
         n : int, optional
-            The number of engines, if it is not to be that of the cluster.
+            The number of engines, if it differs from the cluster's.
         activate : bool
             Whether ``%px`` in IPython is to be for all engines.
         """
@@ -135,18 +135,18 @@ class Cluster:
     # --- engines
 
     def start_engines_sync(self, n: int | None = None) -> list[int]:
-        """Adds engines, by default as many as the cluster began with; their ids, when they answer."""
+        """Adds engines, by default as many as the cluster began with; returns their ids when they serve."""
         core = self.connect_client_sync()._core
         n = n or self.n or len(core.engines())
         first = core.add(n)
         return list(range(first, first + n))
 
     def stop_engines_sync(self, engines: Any = "all") -> None:
-        """Stops engines, for good: their ids are not used again."""
+        """Stops engines for good: their ids are not used again."""
         self.connect_client_sync().shutdown(engines)
 
     def restart_engines_sync(self, engines: Any = "all") -> None:
-        """Starts engines anew: the same ids, empty namespaces. Returns when they answer."""
+        """Restarts engines: the same ids, empty namespaces. Returns when they serve."""
         client = self.connect_client_sync()
         client.shutdown(engines, restart=True)
         client.wait_for_engines(len(client))
@@ -172,7 +172,7 @@ class Cluster:
     def from_file(cls, connection_file: str | None = None, *, profile: str | None = None) -> "Cluster":
         """The cluster of a pool that runs, by the path of its connection file or by its profile.
 
-        Leaving a with statement stops it, as if it had been started here.
+        Leaving a with statement stops the pool, as if it had been started here.
         """
         client = _client_class()(connection_file, profile=profile, timeout=0.0)
         self = cls(len(client) or None, profile=client.profile)
@@ -204,7 +204,7 @@ class Cluster:
 
 
 def _client_class() -> type[Client]:
-    """Imported while the engines start, on another processor; with what the first result needs."""
+    """The class Client, and modules that the first result needs: imported while the engines start."""
     from .client import asyncresult  # noqa: F401
     from .client.client import Client
 
@@ -245,7 +245,7 @@ def _own_interpreter() -> dict[str, str]:
 
 
 def _sys_path() -> str:
-    """This process's module path, as the engines are to have it."""
+    """This process's sys.path, for the engines."""
     return ":".join(os.path.abspath(p) if p else os.getcwd() for p in sys.path if ":" not in p)
 
 

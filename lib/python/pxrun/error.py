@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What can go wrong, under the names of ipyparallel.error.
+"""The exceptions, under the names of ipyparallel.error.
 
 An exception that a request raised on one engine is a `RemoteError`, and also an
 instance of the class that the engine raised, where this process has that class. From
 several engines it is a `CompositeError`, which is a group of these: ``except*`` takes
 it apart by the classes that the engines raised.
+
+wire/failure.py describes an exception on the engine, wire/twins.py makes it again here. At the end
+of this module the C library's error codes are mapped to these classes.
 """
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class IPythonError(Exception):
 
 
 class KernelError(IPythonError):
-    """Something about an engine."""
+    """The base of errors about engines and requests."""
 
 
 class PoolError(IPythonError, ConnectionError):
@@ -46,7 +49,7 @@ class ClosedError(PoolError, RuntimeError):
 
 
 class EngineError(KernelError, IndexError):
-    """An engine died, or there is none of that id. Says which engine, how, and why."""
+    """An engine died, or there is no engine of that id. Says which engine, how it died, and why."""
 
 
 class NoEnginesRegistered(KernelError):
@@ -65,19 +68,19 @@ class TaskTimeout(KernelError, builtins.TimeoutError):
 
 
 class TaskRejectError(KernelError):
-    """An engine refused a request: what it depends on is not met there."""
+    """An engine refused a request, because its dependencies are not met there."""
 
 
 class UnmetDependency(KernelError):
-    """What a function requires cannot be had on the engine."""
+    """A function's requirement is not met on the engine."""
 
 
 class ImpossibleDependency(UnmetDependency):
-    """What a function requires can be had on no engine."""
+    """A function's requirement is met on no engine."""
 
 
 class DependencyTimeout(ImpossibleDependency):
-    """What a function requires could not be had in time."""
+    """A function's requirement was not met in time."""
 
 
 class InvalidDependency(ImpossibleDependency):
@@ -97,17 +100,17 @@ class RemoteError(KernelError):
     Attributes
     ----------
     ename, evalue : str
-        The name of the exception's class, and what it says.
+        The name of the exception's class, and its str().
     traceback : str
         The engine's traceback.
     engine_info : dict
         ``engine_id``, ``engine_uuid`` and ``method`` ("apply", "execute").
     hint : str
-        What to do about it, where that is known; else empty.
+        Advice, where there is some; else empty.
     """
 
     def __init__(self, ename: str, evalue: str, traceback: str, engine_info: dict | None = None) -> None:
-        BaseException.__init__(self, ename, evalue)  # not that of a twin's other base
+        BaseException.__init__(self, ename, evalue)  # not the other base's, of a twin
         self.ename = ename
         self.evalue = evalue
         self.traceback = traceback or ""
@@ -145,7 +148,7 @@ class RemoteError(KernelError):
 
 
 class EngineTraceback(Exception):
-    """Stands as the cause of a RemoteError, so that Python prints the engine's traceback."""
+    """The cause of a RemoteError: makes Python print the engine's traceback."""
 
     def __str__(self) -> str:
         return "\n" + str(self.args[0]).rstrip("\n")
@@ -159,7 +162,7 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
     msg : str
     elist : sequence
         The exceptions, or tuples (ename, evalue, traceback, engine_info). Other
-        CompositeErrors among them are replaced by what they consist of.
+        CompositeErrors among them are replaced by their exceptions.
 
     Attributes
     ----------
@@ -167,9 +170,9 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
     elist : list of (ename, evalue, traceback, engine_info)
         Those engines that failed, in the order of the targets.
     exceptions : tuple of Exception
-        The same as exceptions, of the classes that the engines raised.
+        The same, as exceptions of the classes that the engines raised.
     tb_limit : int
-        So many are shown when it is printed.
+        How many are shown when it is printed.
     """
 
     tb_limit = 4
@@ -188,7 +191,7 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
         self.ename = self.evalue = self.traceback = None  # type: ignore[assignment]
 
     def derive(self, excs: Sequence) -> "CompositeError":  # type: ignore[override]
-        """The same of some of the exceptions: what ``except*`` is given."""
+        """A CompositeError of some of the exceptions: ``except*`` calls this."""
         return CompositeError(self.msg, excs)
 
     def _more(self) -> list[str]:
@@ -205,7 +208,7 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
         return f"CompositeError({len(self.elist)})"
 
     def _hints(self, which: Iterable[int]) -> list[str]:
-        """What is to be done, once each."""
+        """The hints of these exceptions, each once."""
         found = (getattr(self.exceptions[i], "hint", "") for i in which)
         return list(dict.fromkeys(hint for hint in found if hint))
 
@@ -242,7 +245,7 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
 
 
 class AlreadyDisplayedError(CompositeError):
-    """Stands for a CompositeError whose tracebacks have been shown while the engines ran."""
+    """A CompositeError whose tracebacks have been shown already, while the engines ran."""
 
     def __new__(cls, original: CompositeError) -> "AlreadyDisplayedError":
         return CompositeError.__new__(cls, original.msg, [original])  # type: ignore[return-value]
@@ -256,7 +259,7 @@ class AlreadyDisplayedError(CompositeError):
         return f"{count} error{'s' if count != 1 else ''}"
 
     def render_traceback(self, excid: int | None = None) -> list[str]:
-        """How many there were; of one engine, its traceback."""
+        """The number of errors as a line; with `excid` one engine's traceback."""
         return [str(self)] if excid is None else super().render_traceback(excid)
 
     def __reduce__(self) -> tuple:
@@ -269,7 +272,7 @@ def _header(info: dict | None) -> str:
 
 
 def _as_tuple(e: Any) -> tuple:
-    """What a CompositeError's elist has of an exception."""
+    """An exception's entry in a CompositeError's elist."""
     if isinstance(e, RemoteError):
         return e.ename, e.evalue, e.traceback, e.engine_info
     return type(e).__name__, str(e), "", getattr(e, "engine_info", {})
@@ -293,7 +296,7 @@ def remote_error(ename: str, evalue: str, traceback: str, info: dict | None, pic
     ename, evalue, traceback, info
         As RemoteError has them.
     pickled : bytes
-        The engine's exception, or nothing where it could not be pickled.
+        The engine's exception; empty if it could not be pickled.
     """
     from .wire import twins
 
@@ -315,14 +318,14 @@ def _rebuild(ename: str, evalue: str, traceback: str, info: dict, pickled: bytes
 
 
 def collect_exceptions(rdict_or_list: Any, method: str = "unspecified") -> Any:
-    """Raises a `CompositeError` of the RemoteErrors among some results; else gives them back.
+    """Raises a `CompositeError` of the RemoteErrors among some results; without any returns the results.
 
     Parameters
     ----------
     rdict_or_list : dict or sequence
         Results, of which some may be exceptions.
     method : str
-        What they are the results of, for the message.
+        The name of the method that they are results of, for the message.
     """
     results = rdict_or_list.values() if isinstance(rdict_or_list, dict) else rdict_or_list
     failed = [r for r in results if isinstance(r, RemoteError)]
@@ -374,7 +377,7 @@ _pxrun.set_errors(
     }
 )
 
-#: For replies that come as a code and words.
+#: Classes for replies that are a code and words.
 _CLASSES = {
     _pxrun.ENOMEM: ArenaError,
     _pxrun.EPOOL: PoolError,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""``.npy`` files, read straight into shared memory and written straight from it."""
+"""``.npy`` files, read directly into shared memory and written directly from it."""
 from __future__ import annotations
 
 import contextlib
@@ -22,7 +22,7 @@ def load(path: Any, *, client: Any = None) -> Any:
     OSError
         The file cannot be read.
     ValueError
-        It is no ``.npy`` file, is cut off, or holds Python objects.
+        It is not a ``.npy`` file, is truncated, or holds Python objects.
     MemoryError
         The arena is full.
     """
@@ -43,7 +43,7 @@ def load(path: Any, *, client: Any = None) -> Any:
 
 
 def _header(file: Any) -> tuple:
-    """(shape, whether in Fortran's order, dtype); the file is then where the data begin."""
+    """(shape, whether in Fortran order, dtype) from the header; leaves the file where the data begin."""
     version = _format.read_magic(file)
     if version == (1, 0):
         return _format.read_array_header_1_0(file)
@@ -56,12 +56,12 @@ def _header(file: Any) -> tuple:
 
 
 def save(path: Any, array: Any) -> None:
-    """As numpy.save(), but the file has its name only when it is whole.
+    """As numpy.save(), but the file gets its name only when it is complete.
 
     Raises
     ------
     OSError
-        The file cannot be written; what had that name is still there.
+        The file cannot be written; an earlier file of that name is unchanged.
     """
     if type(array) is not numpy.ndarray:
         raise TypeError(f"a .npy file holds an array, not a {type(array).__name__}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What stands for another object in a call: a name that engines look up, a pickle that is there already."""
+"""Arguments that stand for other objects: `Reference`, a name that engines look up, and `PrePickled`."""
 from __future__ import annotations
 
 import pickle
@@ -10,7 +10,7 @@ from typing import Any
 class Reference:
     """An expression that each engine evaluates in its own namespace.
 
-    As the function, as an argument, or one level inside a list, tuple, set or dict
+    Allowed as the function, as an argument, or one level inside a list, tuple, set or dict
     argument of ``apply``.
 
     Parameters
@@ -29,9 +29,9 @@ class Reference:
 
 
 class PrePickled:
-    """An object that is pickled once, and may then be sent in many calls: engines get the object itself.
+    """An object that is pickled once and can be sent in many calls; engines get the object itself.
 
-    As the function of ``apply``, or anywhere in an argument.
+    Allowed as the function of ``apply``, or anywhere in an argument.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class PrePickled:
 
 
 def holds(args: tuple, kwargs: dict) -> bool:
-    """Whether there is a Reference where resolve() would look."""
+    """Whether there is a Reference that call_resolved() would replace."""
     for arg in (*args, *kwargs.values()):
         kind = type(arg)
         if kind is Reference:

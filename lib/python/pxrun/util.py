@@ -10,10 +10,10 @@ __all__ = ["interactive"]
 
 
 def interactive(f: Any) -> Any:
-    """Decorator for functions of modules: on engines their globals are the namespace there.
+    """Decorator for functions of modules: on engines their globals are the engine's namespace.
 
-    Functions of a script or a prompt are so by themselves. Classes may be decorated as well:
-    they are then sent by value.
+    For functions of a script or a prompt that is so without it. Classes may be decorated as well,
+    and are then sent by value.
 
     Parameters
     ----------

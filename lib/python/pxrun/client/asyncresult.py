@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a request gives before its answer is there."""
+"""AsyncResult, the handle on requests that have been sent: waits, values, exceptions.
+
+Its other parts: metadata.py, outputs.py, cancel.py; joined.py makes one result of several requests,
+completion.py serves callbacks, outcome.py turns replies into values and exceptions.
+"""
 from __future__ import annotations
 
 import concurrent.futures
@@ -20,7 +24,7 @@ from .metadata import Described
 from .outputs import Outputs
 from .unheld import Leaving
 
-#: What Future's machinery reads; made when something reads it first.
+#: Attributes that concurrent.futures uses; made when one of them is first read.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
 _PENDING, _FINISHED = "PENDING", "FINISHED"
 _numbers = itertools.count()
@@ -63,7 +67,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         timeout: float | None = None,
         lenders: Sequence[tuple["AsyncResult", int]] = (),
     ) -> None:
-        # not Future.__init__: most results are never used as futures, and its lock has a price
+        # not Future.__init__: most results are never used as futures, and making its lock takes time
         self._client = client
         self._result = result
         self._fname = fname
@@ -77,7 +81,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         self._places: Sequence[int] = range(self._count)
         self._outcomes: list[outcome.Outcome | None] = [None] * self._count
         self._replies: dict[int, tuple] = {}  # whose reading was interrupted: the extension gives each once
-        self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries that we stopped fail with
+        self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries fail with that were cancelled or timed out
         self._return_exceptions = False
         self._parts: tuple[AsyncResult, ...] | None = None
         self._lock = threading.RLock()
@@ -96,14 +100,14 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
 
     @property
     def msg_ids(self) -> list[str]:
-        """One for each engine's part of the request; of no two requests they are the same."""
+        """One id for each engine's part of the request; ids are unique."""
         if self._lenders:
             return [ar.msg_ids[i] for ar, i in self._lenders]
         return [message_id(self._first_number, i) for i in self._places]
 
     @property
     def owner(self) -> bool:
-        """Always true: the values are here and nowhere else, and go when this goes."""
+        """Always true: the values are kept here and nowhere else."""
         return True
 
     # --- waiting
@@ -152,7 +156,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         raise ValueError(f"return_when is FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not {return_when!r}")
 
     def _wait_until(self, reached: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Waits for something that is so or not each time when a request finishes."""
+        """Waits until reached() is true, which can only change when a request finishes."""
         core, end = self._client._core, _end_of(timeout)
         while True:
             try:
@@ -164,7 +168,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
                 if left is not None and left <= 0:
                     return False
                 core.wait_any(seen, left)
-            except error.PoolError:  # closed or gone: all that was outstanding has failed
+            except error.PoolError:  # the client is closed or the pool gone: all outstanding requests have failed
                 if reached():
                     return True
                 raise
@@ -185,14 +189,14 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         """(value, exception) of entry i, which is done."""
         found = self._outcomes[i]
         if found is None:
-            with self._lock:  # the extension gives a reply's buffers once
+            with self._lock:  # the extension gives a reply's buffers only once
                 found = self._outcomes[i]
                 if found is None:
                     found = self._outcomes[i] = self._read(i)
         return found
 
     def _take(self, replies: list) -> None:
-        """Replies that were read already."""
+        """Takes replies that were read already."""
         core = self._client._core
         self._outcomes = [
             outcome.outcome_of(code, body, buffers, self.targets[i], core, known=self._known)
@@ -219,7 +223,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         return outcome.unpickle
 
     def _judged(self, i: int, exception: BaseException) -> BaseException:
-        """What an entry that we stopped failed with; its own exception if it was faster."""
+        """The exception of an entry that was stopped: the reason, unless the request failed by itself before."""
         if not isinstance(exception, (error.TaskAborted, error.EngineError)) and getattr(exception, "ename", "") != "KeyboardInterrupt":
             return exception
         made = self._stopped[i](f"{self._fname} on engine {self.targets[i]}")
@@ -235,7 +239,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         timeout : float, optional
             Seconds; None: for ever. 0 only looks.
         return_exceptions : bool, optional
-            Whether exceptions stand among the values instead of being raised.
+            Whether exceptions are returned among the values instead of being raised.
         return_when : str, optional
             With FIRST_EXCEPTION, what one engine raised is raised before the others have answered.
 
@@ -267,7 +271,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
                 self._raise_failure()
             return self._values(outcomes)
         finally:
-            # an exception that is kept keeps this frame, and with it the result
+            # whoever keeps the exception keeps this frame: it must not keep the result
             outcomes = []
             del self
 
@@ -286,7 +290,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         return [value if exception is None else exception for value, exception in outcomes]
 
     def _failure(self) -> BaseException | None:
-        """What get() raises: of the entries that are done."""
+        """The exception that get() raises, made of the entries that are done; None if all succeeded."""
         failed = [e for e in (self._outcome(i)[1] for i in range(self._count) if self._result.done(i)) if e is not None]
         if not failed:
             return None
@@ -297,7 +301,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         return error.CompositeError(f"one or more exceptions raised in: {self._fname}", failed)
 
     def _one_for_all(self, failed: list) -> BaseException:
-        """No engine raised: what happened to the request is said once."""
+        """One exception for several entries that were aborted, timed out or lost: no engine raised."""
         first = failed[0]
         if len(failed) == 1 or isinstance(first, error.PoolError):
             return first.with_traceback(None)
@@ -360,7 +364,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
     # --- parts
 
     def split(self) -> tuple["AsyncResult", ...]:
-        """One AsyncResult for each engine's part; of a map its value is a list of the part. The same each time."""
+        """One AsyncResult for each engine's part; for a map its value is the list of that part. The same each time."""
         if self._count == 1:
             return (self,)
         with self._lock:
@@ -385,7 +389,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         return first._of(entries)
 
     def _of(self, entries: list, single: bool = False) -> "AsyncResult":
-        """A result of entries of this one and others."""
+        """A result made of entries of this one and others."""
         lenders = [ar._lenders[i] if ar._lenders else (ar, i) for ar, i in entries]
         parts = list(dict.fromkeys(ar._result for ar, _ in lenders))
         result = Joined(parts, [(ar._result, i) for ar, i in lenders])
@@ -394,7 +398,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
     # --- as a future
 
     def _become_future(self) -> None:
-        """Makes what Future's machinery wants, and has somebody look after the result."""
+        """Makes the attributes that concurrent.futures uses, and has the result watched."""
         with self._lock:
             if "_condition" in self.__dict__:
                 return
@@ -402,7 +406,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         completion.of(self._client).watch(self)
 
     def _complete(self) -> None:
-        """Tells whoever waits through concurrent.futures that the result is ready. Once."""
+        """Tells waiters and callbacks of concurrent.futures that the result is ready. Once."""
         failed = self._failure() is not None
         with self._condition:
             if self._state == _FINISHED:
@@ -422,7 +426,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         raise concurrent.futures.InvalidStateError("an AsyncResult gets its result from engines")
 
     def set_running_or_notify_cancel(self) -> bool:
-        """Refused: engines begin when they can."""
+        """Refused: engines begin requests by themselves."""
         raise concurrent.futures.InvalidStateError("an AsyncResult is begun by engines")
 
     def __await__(self) -> Generator:
@@ -460,7 +464,7 @@ class AsyncExecuteResult(AsyncResult):
     """Of execute(): values are `ExecuteReply`."""
 
     def _decoder(self, i: int) -> Callable:
-        # without this result: it holds the reply
+        # must not refer to this result, which holds the reply
         read = functools.partial(metadata.read, self._result, i, self._about(i))
         return lambda body, _: outcome.execute_reply(body, self.targets[i], read)
 
@@ -468,7 +472,7 @@ class AsyncExecuteResult(AsyncResult):
 class AsyncMapResult(AsyncResult):
     """Of map() and gather(): the engines' parts, joined in order.
 
-    Can be iterated at any time: elements of the first part come before later parts are there.
+    Can be iterated at any time: elements of the first part are yielded before later parts are there.
 
     Parameters
     ----------
@@ -503,7 +507,7 @@ class AsyncMapResult(AsyncResult):
     def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
         if all(exception is None for _, exception in outcomes):
             return self._mapping.join([value for value, _ in outcomes])
-        # in blocks, for a part that failed is one element of no certain place
+        # part by part, since a part that failed is one element, and has no place in the order of elements
         return [element for outcome in outcomes for element in _elements(*outcome)]
 
     def _done_of(self, i: int) -> int:
@@ -530,7 +534,7 @@ class AsyncMapResult(AsyncResult):
 
 
 def _elements(value: Any, exception: BaseException | None) -> Iterable:
-    """What a part of a map is for who iterates."""
+    """The elements that iteration yields for a part."""
     if exception is not None:
         return (exception,)
     try:

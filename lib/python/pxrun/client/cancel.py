@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How requests are taken back, interrupted, and ended when their time is over."""
+"""The part of AsyncResult that aborts and cancels requests, also when their timeout is over."""
 from __future__ import annotations
 
 import concurrent.futures
@@ -33,7 +33,7 @@ class Cancellable:
     """The part of AsyncResult that stops requests."""
 
     def abort(self: Any) -> None:
-        """Takes back what no engine has begun; what runs goes on, see cancel().
+        """Aborts what no engine has begun; what runs goes on, see cancel().
 
         Raises
         ------
@@ -48,9 +48,9 @@ class Cancellable:
     def cancel(self: Any, grace: float | None = GRACE) -> bool:
         """Stops the request, also where it runs.
 
-        What waits is taken back. What runs is interrupted: KeyboardInterrupt is raised in it, and in
-        no other request. If it has not ended after `grace` seconds its engine is killed, and what
-        the pool's restart policy says happens. get() raises `TaskAborted`, as soon as the engines
+        What waits is aborted. What runs is interrupted: KeyboardInterrupt is raised in it, and in
+        no other request. If it has not ended after `grace` seconds its engine is killed, and the
+        pool's restart policy decides what follows. get() raises `TaskAborted` as soon as the engines
         are free again.
 
         Parameters
@@ -89,10 +89,10 @@ class Cancellable:
         return stopped
 
     def _stop_entry(self: Any, i: int, reason: Callable[[str], Exception]) -> bool:
-        """Takes back or interrupts one entry; whether it was not done."""
+        """Aborts or interrupts one entry; false if it was done already."""
         if self._result.done(i):
             return False
-        self._stopped[i] = reason  # before it is done: others may read it at once
+        self._stopped[i] = reason  # before it is done: from then on other threads may read it
         if not self._result.abort(i):
             with contextlib.suppress(error.EngineError):  # it died meanwhile, and the entry fails
                 self._result.interrupt(i)
@@ -106,7 +106,7 @@ class Cancellable:
                     self._client._core.signal(self.targets[i], signal.SIGKILL)
 
     def _expire_after(self: Any, seconds: float) -> None:
-        """Sets the request's own timeout, from now on."""
+        """Starts the request's own timeout."""
         if not seconds > 0:
             raise ValueError(f"a timeout is a number of seconds above 0, not {seconds!r}")
 

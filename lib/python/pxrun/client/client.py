@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A connection to a pool."""
+"""Client, a connection to a pool: makes views, finds results, and asks the supervisor."""
 from __future__ import annotations
 
 import collections
@@ -33,21 +33,21 @@ class Client:
     Parameters
     ----------
     connection_info : str or dict, optional
-        Path of a connection file, or what stands in it. Without it and without a profile:
+        Path of a connection file, or its content. Without it and without a profile:
         ``$PXRUN_CONNECTION`` (set by ``pxrun run``), else the profile.
     profile : str, optional
         The pool's name; default ``$PXRUN_PROFILE``, else "default".
     timeout : float
-        Seconds to wait for the pool to appear, for it may just be starting; says so if it has to.
+        Seconds to wait for a pool that is not there yet; prints a line if it has to wait.
 
     Attributes
     ----------
     block : bool
-        What `block` is in views that are made from now on.
+        The `block` of views that are made from now on.
     signal_on_interrupt : bool
         The same of what Ctrl-C does in blocking calls, see `DirectView`.
     cluster : Cluster or None
-        What started the pool, if it was this process.
+        The cluster that started the pool, if this process did.
 
     Raises
     ------
@@ -129,7 +129,7 @@ class Client:
         return kind(self, targets, **flags)
 
     def broadcast_view(self, targets: Any = "all", is_coalescing: bool = False, **flags: Any) -> BroadcastView:
-        """As direct_view(), for scripts that ask for it: every view sends the data of a call once, for all its engines."""
+        """As direct_view(): every view sends the data of a call only once for all its engines."""
         view = self._view(BroadcastView, targets, flags)
         view.is_coalescing = is_coalescing
         return view
@@ -143,11 +143,11 @@ class Client:
 
     @property
     def engines(self) -> dict[int, EngineInfo]:
-        """What is known of each engine; its generation counts its restarts, after which its namespace is empty."""
+        """Facts about each engine, by id; after a restart, counted by `generation`, its namespace is empty."""
         return {e["id"]: EngineInfo(*(e[k] for k in EngineInfo._fields)) for e in json.loads(self._core.status())["engines"]}
 
     def wait_for_engines(self, n: int | None = None, *, timeout: float = -1, block: bool = True, interactive: Any = None) -> Any:
-        """Waits until so many engines serve.
+        """Waits until n engines serve.
 
         Parameters
         ----------
@@ -232,7 +232,7 @@ class Client:
         Parameters
         ----------
         jobs : AsyncResult, message id, index into the history, Future, or an iterable of them, optional
-            Default: all that this client has sent, blocking calls of other threads among it. Unknown
+            Default: all that this client has sent, including blocking calls of other threads. Unknown
             ids count as done.
         timeout : float
             Seconds; None or negative: for ever.
@@ -257,9 +257,9 @@ class Client:
             found[0].join(*found).wait_interactive(interval, timeout)
 
     def get_result(self, ids: Any = None, block: bool | None = None, owner: bool = True) -> AsyncResult:
-        """An AsyncResult of message ids, indices into the history, or AsyncResults; default the last request's.
+        """The AsyncResult of message ids, indices into the history, or AsyncResults; default the last request's.
 
-        Of a request that is out there is one, whether or not somebody holds it. Several make one
+        A request that is outstanding has one, whether or not somebody holds it. Several become one
         AsyncResult of all their parts.
 
         Raises
@@ -283,7 +283,7 @@ class Client:
     def result_status(self, msg_ids: Any, status_only: bool = True) -> dict:
         """Which requests are 'pending' and which 'completed'.
 
-        With status_only=False also the values of these by id, as far as somebody holds their
+        With status_only=False also the values by id, as far as somebody holds their
         AsyncResults. KeyError for an id that is not in the history.
         """
         asked = [msg_ids] if isinstance(msg_ids, (str, int)) or hasattr(msg_ids, "msg_ids") else list(msg_ids)
@@ -304,19 +304,19 @@ class Client:
         return status
 
     def queue_status(self, targets: Any = "all", verbose: bool = False) -> dict:
-        """What engines have to do.
+        """The numbers of requests that engines have waiting and done.
 
         Parameters
         ----------
         verbose : bool
-            Whether to list message ids, of results that somebody holds, instead of numbers.
+            Whether to list message ids, of results that somebody holds, instead.
 
         Returns
         -------
         dict
-            By engine id: 'queue', requests of this client that wait or run; 'completed', all that
-            the engine has done, of all clients; 'tasks', 0. Of one engine its inner dict alone; of
-            several also 'unassigned'.
+            By engine id: 'queue', requests of this client that wait or run; 'completed', requests of
+            all clients that the engine has done; 'tasks', 0. For a single engine its inner dict
+            alone; for several also 'unassigned'.
         """
         ids, single = self.direct_view(targets)._targets(None)
         queued, done = self._core.queued(), {e.id: e.done for e in self.engines.values()}
@@ -339,7 +339,7 @@ class Client:
         return waiting, finished
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
-        """Takes back requests that no engine has begun; their results raise TaskAborted.
+        """Aborts requests that no engine has begun; their results raise TaskAborted.
 
         Parameters
         ----------
@@ -357,7 +357,7 @@ class Client:
                     ar._result.abort(i)
 
     def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Takes requests out of the history, of jobs or of engines; 'all' is all.
+        """Removes requests from the history, by jobs or by engines; 'all' is all.
 
         Raises
         ------
@@ -386,7 +386,7 @@ class Client:
         self.purge_results(jobs, targets)
 
     def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """As purge_results(): there is no hub, and nothing is kept elsewhere."""
+        """As purge_results(): there is no hub that would keep results."""
         self.purge_results(jobs, targets)
 
     def purge_everything(self) -> None:
@@ -421,7 +421,7 @@ class Client:
         return self.direct_view("all" if targets is None else targets)._targets(None)[0]
 
     def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> None:
-        """Sends a signal to engines, also while they work; SIGINT raises KeyboardInterrupt in what runs.
+        """Sends a signal to engines, even while they work; SIGINT raises KeyboardInterrupt in the running request.
 
         Parameters
         ----------
@@ -437,12 +437,12 @@ class Client:
             self._core.signal(engine, int(sig))
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Empties engines' namespaces, before anything that waits there is run."""
+        """Empties engines' namespaces, ahead of requests that wait there."""
         view = self.direct_view("all" if targets is None else targets)
         return view.clear(block=self.block if block is None else block)
 
     def restart(self, engine: int) -> None:
-        """Starts an engine anew: the same id, an empty namespace."""
+        """Restarts an engine: the same id, an empty namespace."""
         self._core.restart(engine)
 
     def shutdown(self, targets: Any = "all", restart: bool = False, hub: bool = False, block: bool | None = None) -> None:
@@ -451,7 +451,7 @@ class Client:
         Parameters
         ----------
         restart : bool
-            Whether they are started anew instead, under the same ids.
+            Whether to restart them instead, under the same ids.
         hub : bool
             Whether to stop the whole pool.
         """
@@ -463,7 +463,7 @@ class Client:
             (self._core.restart if restart else self._core.remove)(engine)
 
     def fileno(self) -> int:
-        """A descriptor for select() and poll(): readable once something finished, until results are looked at."""
+        """A descriptor for select() and poll(): readable once a request has finished, until results are looked at."""
         return self._core.fileno()
 
     # --- memory
@@ -474,11 +474,11 @@ class Client:
         Returns
         -------
         dict
-            ``size``: the arena; ``used``: what of it members have; ``free``: what can still be had, and
-            ``limit``: what it is bounded by ('arena', 'machine', 'cgroup' or 'mount'); ``huge_pages``:
-            where they come from, or None. ``client`` (this one), ``engines`` (by id) and ``clients``
-            (a list, with ``pid``) say of each member: ``size``: what it has; ``used``: what of that
-            arrays and messages take; ``warm``: what waits to be used again; ``given_back``: so far.
+            ``size`` of the arena; ``used``: the extents of all members; ``free``: what can still be had,
+            and ``limit``, what bounds that ('arena', 'machine', 'cgroup' or 'mount'); ``huge_pages``:
+            where they come from, or None. For this ``client``, for ``engines`` (by id) and for
+            ``clients`` (a list, with ``pid``): ``size`` of the member's extents; ``used`` by arrays and
+            messages; ``warm``, free and kept for reuse; ``given_back`` so far.
         """
         state = json.loads(self.status())
         arena = state["arena"]
@@ -495,14 +495,14 @@ class Client:
         }
 
     def gc(self) -> int:
-        """Gives shared memory back that this client keeps warm; arrays that are held stay. Bytes given back."""
+        """Gives back shared memory that this client keeps for reuse; returns the bytes. Arrays in use stay."""
         import gc
 
         gc.collect()
         return self._core.trim()
 
     def close(self, linger: Any = None) -> None:
-        """Detaches. The pool goes on; requests that have not begun are dropped."""
+        """Detaches from the pool, which goes on; requests that have not begun are dropped."""
         self._core.detach()
 
     def __enter__(self) -> "Client":
@@ -527,7 +527,7 @@ def _wait_for(job: Any, timeout: float | None) -> bool:
 
 
 def _future_of(f: Callable[[], Any] | None) -> Future:
-    """What f returns, called in a thread; with None it is done already."""
+    """A Future of f(), called in a thread; without f one that is done already."""
     from concurrent.futures import Future, ThreadPoolExecutor
 
     if f is None:
@@ -541,7 +541,7 @@ def _future_of(f: Callable[[], Any] | None) -> Future:
         executor.shutdown(wait=False)
 
 
-#: Those of this process, the last one last.
+#: The clients of this process, in the order in which they were attached.
 _clients: list[weakref.ref] = []
 
 
@@ -555,7 +555,7 @@ def latest() -> Client | None:
 
 
 def _offer_magics(client: Client) -> None:
-    """In IPython the first client has ``%px`` without being asked."""
+    """In IPython, registers ``%px`` for the first client."""
     if "IPython" not in sys.modules:
         return
     shell = sys.modules["IPython"].get_ipython()
@@ -564,7 +564,7 @@ def _offer_magics(client: Client) -> None:
 
 
 def _where(connection_info: str | dict | None, profile: str | None) -> str | None:
-    """What to attach to: a path (with a slash in it), a profile's name, or None: what the library takes then."""
+    """What to attach to, for px_client_attach(): a path with a slash in it, a profile's name, or None for its default."""
     if isinstance(connection_info, dict):
         if "socket" not in connection_info:
             raise ValueError("a dict is to be what stands in a connection file, with its 'socket'")

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Results that are looked after while the client does something else.
+"""Watches results in a thread, for callbacks, timeouts, and requests that do not stop when cancelled.
 
-One thread a client, which lives while there is something to look after: a result that
-has callbacks or that futures' machinery waits for, a time limit, a cancelled request that
-is to be killed if it does not stop. Plain get() and wait() never start it: they read
-the rings themselves, and faster.
+One thread for each client, which runs while there is something to watch. Plain get() and wait() never
+start it: they read the rings themselves, which is faster.
 """
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from .. import error
 
 #: Seconds without work after which the thread ends; a new one takes 0.1 ms.
 _IDLE = 1.0
-#: Seconds after which it looks whether it is to do something else, while it waits for results.
+#: Seconds after which it looks for other work while it waits for results.
 _SLICE = 0.1
 
 _of_client: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -28,7 +26,7 @@ _making = threading.Lock()
 
 
 def of(client: Any) -> "Completion":
-    """The one of a client."""
+    """The Completion of a client."""
     with _making:
         found = _of_client.get(client)
         if found is None:
@@ -37,7 +35,7 @@ def of(client: Any) -> "Completion":
 
 
 class Completion:
-    """Finishes what it watches, and calls what is due. It holds results, and they the client."""
+    """Completes the results that it watches, and calls what is due. It refers to results, and they to the client."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -47,18 +45,18 @@ class Completion:
         self._thread: threading.Thread | None = None
 
     def watch(self, ar: Any) -> None:
-        """Calls ar._complete() as soon as it is ready: at once if it is. ClosedError in a forked child."""
+        """Calls ar._complete() once the result is ready, perhaps at once. ClosedError in a forked child."""
         if not ar.ready():
             ar._client._core.wait_any(-1, 0)
         with self._changed:
             self._watched.add(ar)
             self._wake()
-        # it may have become ready before the thread knew of it, which then hears nothing
+        # if it became ready before the thread watched it, the thread would not notice
         if ar.ready():
             self._finish(ar)
 
     def after(self, seconds: float, ar: Any, call: Callable[[], Any]) -> None:
-        """Calls after a time, unless the result is ready by then."""
+        """Calls `call` after a time, unless the result is ready by then."""
         with self._changed:
             heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), ar, call))
             self._wake()
@@ -73,7 +71,7 @@ class Completion:
             self._changed.notify()
 
     def _rest(self) -> bool:
-        """Sleeps until there may be something to do; whether there is."""
+        """Sleeps until there may be something to do; false if there is nothing."""
         if not self._due:
             return self._changed.wait(_IDLE) or bool(self._due)
         left = self._due[0][0] - time.monotonic()
@@ -98,18 +96,18 @@ class Completion:
             self._call_due()
 
     def _wait_for_any(self, one: Any) -> None:
-        """Finishes what is ready; if nothing is, after waiting for news."""
+        """Completes what is ready; if nothing is, waits first until a request finishes."""
         try:
             seen = one._client._core.wait_any(-1, 0)
             if not self._finish_ready():
                 one._client._core.wait_any(seen, self._slice())
         except error.PoolError:
-            pass  # then everything has failed, and is ready
+            pass  # everything has failed then, and is ready
         began = time.monotonic()
         self._finish_ready()
         spent = time.monotonic() - began
         if spent > 0.001:
-            time.sleep(spent)  # with very many watched: no more than half of a processor
+            time.sleep(spent)  # even with very many results: use at most half of a processor
 
     def _slice(self) -> float:
         with self._changed:
@@ -141,6 +139,6 @@ class Completion:
                 try:
                     call()
                 except error.IPythonError:
-                    pass  # the engine or the pool went first
+                    pass  # the engine or the pool has ended meanwhile
                 except Exception:
                     sys.excepthook(*sys.exc_info())

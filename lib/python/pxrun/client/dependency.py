@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a function needs on the engine before it can run."""
+"""Requirements of functions, checked on the engine before they run: require, depend."""
 from __future__ import annotations
 
 import functools
@@ -18,8 +18,8 @@ class dependent:
     ----------
     _wrapped_f : callable
     _wrapped_df : callable
-        Called there first, with the other arguments; if it returns False the function is not
-        run, and `UnmetDependency` is raised.
+        Called first on the engine, with the other arguments; if it returns False, the function is
+        not run and `UnmetDependency` is raised.
     """
 
     def __init__(self, _wrapped_f: Callable, _wrapped_df: Callable, *dargs: Any, **dkwargs: Any) -> None:
@@ -53,14 +53,14 @@ def require(*objects: Any, **mapping: Any) -> depend:
         Modules, by name or as they are, are imported on the engine; functions and classes are
         assigned to their names.
     **mapping : object
-        Values for other names; a module stands for itself there as well.
+        Values for other names; modules are imported here, too.
 
     Raises
     ------
     UnmetDependency
         From the call: the engine cannot import a module. The function was not run.
     TypeError
-        For what has no name.
+        For an object without a name.
 
     Examples
     --------

@@ -24,7 +24,7 @@ class ViewExecutor(concurrent.futures.Executor):
         return self.view.apply_async(fn, *args, **kwargs)
 
     def map(self, fn: Callable, *iterables: Any, timeout: float | None = None, chunksize: int = 1) -> Iterator:
-        """As view.imap(): elements as they come, in order. `chunksize` is the view's business."""
+        """As view.imap(): elements in order, as they are ready. `chunksize` is ignored."""
         if self._closed:
             raise RuntimeError("cannot submit: the executor is shut down")
         result = self.view.map_async(fn, *iterables)
@@ -33,7 +33,7 @@ class ViewExecutor(concurrent.futures.Executor):
         return iter(result)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes nothing more; waits for the view's requests."""
+        """Accepts no more calls; waits for the view's requests."""
         self._closed = True
         if cancel_futures:
             self.view.abort()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What was asked, by message id: histories, the results that still live, and the requests that nobody holds."""
+"""Requests by message id: the history, results that somebody holds, and outstanding ones that nobody holds."""
 from __future__ import annotations
 
 import collections
@@ -14,9 +14,9 @@ from .unheld import Unheld
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
-#: So many requests back, histories reach.
+#: The number of requests that a history keeps.
 HISTORY = 100_000
-#: So many notes of requests are kept, and twice as many as are needed, before one looks which are.
+#: At this number of notes, and then at twice the number still needed, those no longer needed are removed.
 _MANY = 1000
 _session = os.urandom(8).hex()
 
@@ -27,23 +27,23 @@ def message_id(number: int, i: int) -> str:
 
 
 class History:
-    """The requests of a client, or of one of its views: it holds their ids, not their results.
+    """The requests of a client, or of one of its views: their ids, not their results.
 
-    A result lives in its AsyncResult. A request that is out is known by its ids also if nobody
-    holds its AsyncResult; once it is answered, such a one has an id here, and no value.
+    A result is kept by its AsyncResult only. An outstanding request is known by its ids even if
+    nobody holds its AsyncResult; once it is answered, it has an id here but no value.
 
     Parameters
     ----------
     client : Client
     of_client : History, optional
-        For a view: those of its client.
+        For a view: its client's history.
     """
 
     def __init__(self, client: Any, of_client: "History | None" = None) -> None:
         self._client = weakref.ref(client)  # which holds this
-        # (number, engines) each; ids are made of them when somebody asks
+        # (number, engines) each; the ids are made of them on demand
         self._numbers: collections.deque[tuple[int, int]] = collections.deque()
-        self._older: dict[int, int] = {}  # the same of those that are out, and older than the history
+        self._older: dict[int, int] = {}  # the same for outstanding requests that are older than the history
         self._older_most = _MANY
         self._of_client = of_client
         if of_client is None:
@@ -68,7 +68,7 @@ class History:
         return self if self._of_client is None else self._of_client
 
     def leave(self, ar: AsyncResult) -> None:
-        """Of a client: remembers that nobody holds this one any more, though it is out."""
+        """For a client: remembers an outstanding request whose AsyncResult is gone."""
         self._unheld[ar._first_number] = Unheld(ar)
         if len(self._unheld) >= self._unheld_most:
             out = self._out()
@@ -76,16 +76,16 @@ class History:
             self._unheld_most = max(_MANY, 2 * len(self._unheld))
 
     def _out(self) -> Callable[..., Any]:
-        """What is out, by the extension's ids."""
+        """Outstanding requests, by the extension's ids."""
         client = self._client()
         out: dict[int, Any] = {}
         if client is not None:
-            with contextlib.suppress(error.PoolError):  # closed, or gone: nothing is
+            with contextlib.suppress(error.PoolError):  # the client is closed or the pool gone: nothing is outstanding
                 out = client._core.outstanding()
         return out.get
 
     def _result_of(self, number: int, out: Callable[..., Any] | None = None) -> AsyncResult | None:
-        """The AsyncResult of a number; another one, if nobody holds it and it is out."""
+        """The AsyncResult of a number; a new one if the request is outstanding and nobody holds its own."""
         home = self._home()
         found = home._results.get(number)
         if found is not None or number not in home._unheld:
@@ -105,14 +105,14 @@ class History:
         return [message_id(number, i) for number, count in list(self._numbers) for i in range(count)]
 
     def live(self) -> dict[str, tuple[AsyncResult, int]]:
-        """AsyncResults that somebody holds, or that are out, and the place in them, by id, in the order of submission."""
+        """AsyncResults that are held or outstanding, with the index of the part, by id, in the order of submission."""
         held = self._home()._held()
         numbers = [*self._older, *(number for number, _ in self._numbers)]
         chosen = (held[number] for number in numbers if number in held)
         return {msg_id: (ar, i) for ar in chosen for i, msg_id in enumerate(ar.msg_ids)}
 
     def _held(self) -> dict[int, AsyncResult]:
-        """Of a client: those of live(), by number."""
+        """For a client: the AsyncResults of live(), by number."""
         found = dict(self._results.items())
         out = self._out() if self._unheld else None
         for number in list(self._unheld):
@@ -130,14 +130,14 @@ class History:
         return {msg_id for msg_id, (ar, i) in self.live().items() if not (ar.ready() or ar._result.done(i))}
 
     def forget(self, msg_ids: Iterable[str]) -> None:
-        """Takes requests out of the history."""
+        """Removes requests from the history."""
         gone = {_numbered(msg_id)[0] for msg_id in msg_ids}
         self._numbers = collections.deque(n for n in self._numbers if n[0] not in gone)
 
     def find(self, jobs: Any) -> list:
-        """AsyncResults and Futures, of these themselves, of ids, of indices into the history, or an iterable.
+        """The AsyncResults and Futures of jobs: these themselves, ids, indices into the history, or an iterable.
 
-        Of ids that are answered and whose result is gone nothing is found.
+        Ids of answered requests whose result is gone are left out.
         """
         found: dict[Any, None] = {}
         for job in _one_by_one(jobs):
@@ -160,14 +160,14 @@ class History:
         return ar
 
     def _entry(self, msg_id: str) -> AsyncResult | None:
-        """The AsyncResult of one engine's part, None if that is not to be had."""
+        """The AsyncResult of one engine's part, None if it is gone."""
         ar = self._result_of(_numbered(msg_id)[0])
         if ar is None or msg_id not in ar.msg_ids:
             return None
         return ar if ar._count == 1 else ar._part(ar.msg_ids.index(msg_id))
 
     def id_of(self, job: Any) -> str:
-        """The id of what is one, or an index into the history."""
+        """An id, or the id at an index into the history."""
         if isinstance(job, int):
             return self._at(job)
         if not isinstance(job, str):
@@ -186,7 +186,7 @@ class History:
 
 
 def _numbered(msg_id: str) -> tuple[int, int]:
-    """A request's number and the place in it; (-1, 0) if that is no id of this process."""
+    """The request's number and the index of the part; (-1, 0) if this is no id of this process."""
     try:
         number, i = (int(part) for part in msg_id.rsplit("_", 2)[1:])
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Imports that are made here and on engines."""
+"""sync_imports: imports that are made here and on engines."""
 from __future__ import annotations
 
 import builtins
@@ -20,11 +20,11 @@ def _import_there(name: str, names: tuple[str, ...]) -> None:
 @contextlib.contextmanager
 def sync_imports(view: Any, local: bool, quiet: bool) -> Iterator[None]:
     """See DirectView.sync_imports."""
-    frame = sys._getframe(2)  # behind contextlib's: where the with statement stands
+    frame = sys._getframe(2)  # above contextlib's frame: the one with the with statement
     original, results = builtins.__import__, []
 
     def importing(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
-        # imports that an import leads to are made elsewhere
+        # imports made by imported modules come from other frames
         if sys._getframe(1) is not frame or level:
             return original(name, globals, locals, fromlist, level)
         names = tuple(fromlist or ())
@@ -43,7 +43,7 @@ def sync_imports(view: Any, local: bool, quiet: bool) -> Iterator[None]:
 
 
 class _Nothing:
-    """Stands for a module that was imported on engines only."""
+    """The name, here, of a module that was imported on engines only."""
 
     def __init__(self, name: str) -> None:
         self.__dict__["_name"] = name

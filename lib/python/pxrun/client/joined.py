@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Several of the extension's results as one, in its words."""
+"""Several results of the extension as one, with the same methods."""
 from __future__ import annotations
 
 import time
@@ -12,7 +12,7 @@ class Joined:
     Parameters
     ----------
     parts : sequence of _pxrun.Result
-        What requests that were sent one by one gave.
+        The results of requests that were sent one by one.
     entries : sequence of (result, index), optional
         Instead of all entries of the parts, these.
     """
@@ -27,17 +27,17 @@ class Joined:
         return all(result.done(i) for result, i in self.entries)
 
     def ready(self) -> bool:
-        """Whether every entry is done; reads what has come."""
+        """Whether every entry is done; reads what has arrived."""
         for result, _ in self.entries[:1]:
             result.ready()
         return self._done()
 
     def wait(self, timeout: float | None) -> bool:
-        """Until every entry is done."""
+        """Waits until every entry is done."""
         return self._until("done", "wait", timeout)
 
     def wait_sent(self, timeout: float | None) -> bool:
-        """Until no engine holds what was sent to it and is tracked."""
+        """Waits until no engine holds tracked memory that was sent to it."""
         return self._until("sent", "wait_sent", timeout)
 
     def _until(self, done: str, wait: str, timeout: float | None) -> bool:
@@ -46,7 +46,7 @@ class Joined:
             while not getattr(result, done)(i):
                 left = None if end is None else max(0.0, end - time.monotonic())
                 if id(result) not in self._alone:
-                    # others of the same result may take longer: they are looked at between naps
+                    # the whole result may take longer than this entry: wait in short slices
                     left = 0.001 if left is None else min(left, 0.001)
                 getattr(result, wait)(left)
                 if end is not None and not getattr(result, done)(i) and time.monotonic() >= end:
@@ -54,7 +54,7 @@ class Joined:
         return True
 
     def sent(self, i: int) -> bool:
-        """Whether entry i's engine holds nothing that was sent to it and is tracked."""
+        """Whether entry i's engine holds no tracked memory that was sent to it."""
         result, i = self.entries[i]
         return result.sent(i)
 
@@ -79,7 +79,7 @@ class Joined:
         return result.times(i)
 
     def output(self, i: int, which: int) -> bytes:
-        """What came on one stream."""
+        """The output on one stream so far."""
         result, i = self.entries[i]
         return result.output(i, which)
 
@@ -89,21 +89,21 @@ class Joined:
         return result.chunks(i)
 
     def abort(self, i: int) -> bool:
-        """Whether the entry was still waiting, and will never run."""
+        """Aborts the entry; false if it has begun."""
         result, i = self.entries[i]
         return result.abort(i)
 
     def interrupt(self, i: int) -> None:
-        """KeyboardInterrupt in the entry, if an engine works on it."""
+        """Raises KeyboardInterrupt in the entry, if its engine works on it."""
         result, i = self.entries[i]
         result.interrupt(i)
 
     def running(self, i: int) -> bool:
-        """Whether an engine works on the entry."""
+        """Whether its engine works on the entry."""
         result, i = self.entries[i]
         return result.running(i)
 
     def progress(self, i: int) -> int:
-        """What the engine that works on it has counted as done."""
+        """How many elements its engine has done."""
         result, i = self.entries[i]
         return result.progress(i)

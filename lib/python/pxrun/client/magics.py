@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""IPython's ``%px`` and its family: what is typed here runs on the engines of a view."""
+"""IPython's ``%px``, ``%%px``, ``%pxresult``, ``%pxconfig`` and ``%autopx``, which run code on a view's engines."""
 from __future__ import annotations
 
 import ast
@@ -17,13 +17,13 @@ from IPython.core.magic_arguments import MagicHelpFormatter, argument, construct
 
 from .. import error
 
-#: So many results are kept for %pxresult.
+#: The number of results that are kept for %pxresult.
 _KEPT = 100
 _GROUPS = ("engine", "order", "type")
 
 
 def _common(f: Any) -> Any:
-    """Options of all that runs code."""
+    """Options of all magics that run code."""
     options = [
         argument("-t", "--targets", help="engines: 0, [0,2], ::2, all"),
         argument("-b", "--block", action="store_const", const=True, dest="block", help="wait for results"),
@@ -41,7 +41,7 @@ def _common(f: Any) -> Any:
 
 
 def _showing(f: Any) -> Any:
-    """Options of all that shows results."""
+    """Options of all magics that show results."""
     options = [
         argument("-r", action="store_const", const="order", dest="groupby", help="group outputs by order"),
         argument("-e", action="store_const", const="engine", dest="groupby", help="group outputs by engine"),
@@ -55,7 +55,7 @@ def _showing(f: Any) -> Any:
 
 @magics_class
 class ParallelMagics(Magics):
-    """The magics of one view; ``suffix`` is what stands behind their names.
+    """The magics of one view; ``suffix`` is appended to their names.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class ParallelMagics(Magics):
         after = self.progress_after if options.progress_after is None else options.progress_after
         try:
             if stream:
-                # what one engine raises is raised here as a whole, and not shown twice
+                # a single engine's exception is raised below: not shown here as well
                 with result.stream_output(errors=not result._single):
                     self._wait(result, after)
                 failed = result.exception()
@@ -160,7 +160,7 @@ class ParallelMagics(Magics):
             result.wait_interactive()
 
     def _interrupt(self, result: Any, chosen: str | None) -> None:
-        """Ctrl-C while a command waits: the engines are told."""
+        """After Ctrl-C while a command waits: signals the engines."""
         sent = self.signal_on_interrupt if chosen is None else chosen
         print(f"Received Keyboard Interrupt. Sending signal {sent} to engines...", file=sys.stderr)
         if sent in ("SIGINT", str(int(signal.SIGINT))):
@@ -168,13 +168,13 @@ class ParallelMagics(Magics):
         elif sent != "0":
             self.view.client.send_signal(int(sent) if sent.isdigit() else sent, result.targets)
 
-    # --- what came of it
+    # --- results
 
     @_showing
     @argument("index", nargs="?", type=int, default=-1, help="which of the view's results: -1 is the last")
     def result(self, line: str = "") -> None:
         """``%pxresult [index]``: waits for the last result, or that of an index, and shows its outputs."""
-        # a negative number is no option
+        # a negative number must not be taken for an option
         line = re.sub(r"(?<!\S)-(\d+)(?!\S)", r"-- -\1", line)
         options = _options(self.result, line)
         try:
@@ -188,7 +188,7 @@ class ParallelMagics(Magics):
 
     @_common
     def pxconfig(self, line: str) -> None:
-        """``%pxconfig [options]``: sets what later commands do without options."""
+        """``%pxconfig [options]``: sets the defaults of later commands."""
         options = _options(self.pxconfig, line)
         if options.targets is not None:
             self.view.targets = self._targets(options.targets)
@@ -200,7 +200,7 @@ class ParallelMagics(Magics):
     # --- everything on engines
 
     def autopx(self, line: str = "") -> None:
-        """``%autopx``: from now on, or no longer, what is typed runs on the engines."""
+        """``%autopx``: switches on or off that all input runs on the engines."""
         if self._auto is None:
             self._auto = (self.shell.run_cell,)
             self.shell.run_cell = self._run_cell
@@ -223,7 +223,7 @@ class ParallelMagics(Magics):
 
 
 def _shortly(targets: Any) -> str:
-    """Targets as they are set; of many the first and the last."""
+    """Targets as text; of many only the first and the last."""
     if isinstance(targets, list) and len(targets) > 10:
         return f"{str(targets[:4])[:-1]}, ..., {str(targets[-4:])[1:]}"
     return str(targets)
@@ -240,7 +240,7 @@ def _options(method: Any, line: str) -> Any:
 
 
 def activate(view: Any, suffix: str = "") -> None:
-    """Registers the magics of a view in the IPython that runs; without one, says so."""
+    """Registers the magics of a view in the running IPython; warns if there is none."""
     shell = get_ipython()
     if shell is None:
         import warnings

@@ -19,7 +19,7 @@ class Map:
         return sequence[start : start + size + (part < more)]
 
     def places(self, whole: Any, lengths: list[int]) -> list:
-        """Views of an array, in which parts of these lengths stand when they are joined."""
+        """Views of the joined array: the place of each part, given the parts' lengths."""
         ends = list(itertools.accumulate(lengths))
         return [whole[end - length : end] for end, length in zip(ends, lengths)]
 
@@ -58,7 +58,7 @@ class RoundRobinMap(Map):
     def _join_arrays(self, parts: list) -> Any:
         numpy = sys.modules["numpy"]
         if any(not getattr(part, "shape", ()) for part in parts):
-            return _concatenated(parts)  # which says what does not fit
+            return _concatenated(parts)  # it raises an error that says what does not fit
         lengths = [len(part) for part in parts]
         if all(type(part) is numpy.ndarray and part.shape[1:] == parts[0].shape[1:] for part in parts):
             joined = numpy.empty((sum(lengths), *parts[0].shape[1:]), _common_dtype(parts))
@@ -67,13 +67,13 @@ class RoundRobinMap(Map):
                 for place, part in zip(places, parts):
                     place[...] = part
                 return joined
-        # masks and the like are not to be lost, and parts may have other lengths than they were cut to
+        # keeps masks and the like; and parts may have other lengths than they were cut to
         order = numpy.concatenate([numpy.arange(length) for length in lengths])
         return _concatenated(parts)[numpy.argsort(order, kind="stable")]
 
 
 def _common_dtype(arrays: list) -> Any:
-    """Of arrays of one type that type, in its byte order, which numpy would make the machine's."""
+    """The common dtype; if all are the same, that one with its byte order, which numpy would make native."""
     dtypes = {array.dtype for array in arrays}
     return dtypes.pop() if len(dtypes) == 1 else sys.modules["numpy"].result_type(*arrays)
 
@@ -85,7 +85,7 @@ def _concatenated(parts: list) -> Any:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"gather joins arrays along their first axis, and the parts do not fit: {shapes}")
     if any(isinstance(array, numpy.ma.MaskedArray) for array in arrays):
-        return numpy.ma.concatenate(arrays)  # the other one drops the masks
+        return numpy.ma.concatenate(arrays)  # numpy.concatenate would drop the masks
     return numpy.concatenate(arrays, dtype=_common_dtype(arrays))
 
 
@@ -114,12 +114,12 @@ def by_name(dist: str) -> Map:
 
 # --- parts in shared memory --------------------------------------------------
 
-#: A shorter array is pickled part by part.
+#: Shorter arrays are pickled part by part.
 _LARGE = 64 * 1024
 
 
 def shared_parts(client: Any, mapping: Map, sequence: Sequence, count: int) -> tuple[list, bool]:
-    """The parts of a sequence, and whether they are copies: those of a numpy array lie in shared memory."""
+    """The parts of a sequence, those of a large numpy array in shared memory, and whether they are copies."""
 
     def cut(whole: Any) -> list:
         return [mapping.partition(whole, i, count) for i in range(count)]
@@ -138,7 +138,7 @@ def shared_parts(client: Any, mapping: Map, sequence: Sequence, count: int) -> t
 
 
 def room_for(client: Any, mapping: Map, parts: list) -> tuple[Any, Any, list]:
-    """A live array for parts that are described by their shape and dtype, its region, and the places in it."""
+    """A live array for parts, of which shape and dtype are known; its region; and the place of each part."""
     shapes: list[Any] = [getattr(part, "shape", ()) for part in parts]
     dtypes = {getattr(part, "dtype", None) for part in parts}
     if len(dtypes) != 1 or not all(shapes) or len({shape[1:] for shape in shapes}) != 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is known of each engine's answer."""
+"""The metadata of results: who computed them when, with what output."""
 from __future__ import annotations
 
 import datetime
@@ -19,7 +19,7 @@ KEYS = (
 
 
 class Metadata(dict):
-    """What is known of one engine's answer; keys are attributes too, and there are no others."""
+    """The metadata of one engine's reply; keys are attributes too, and there are no others."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -39,7 +39,7 @@ class Metadata(dict):
 
 
 def when(ns: int) -> datetime.datetime | None:
-    """Nanoseconds since the epoch as a date with its zone; None for 0."""
+    """Nanoseconds since the epoch as a datetime with time zone; None for 0."""
     return datetime.datetime.fromtimestamp(ns / 1e9, datetime.timezone.utc) if ns else None
 
 
@@ -64,13 +64,13 @@ def published(chunks: list) -> dict:
 
 
 def read(result: Any, i: int, about: dict) -> Metadata:
-    """The metadata of entry i that need not its value.
+    """The metadata of entry i for which its value is not needed.
 
     Parameters
     ----------
     result : _pxrun.Result or Joined
     about : dict
-        The keys that the client knows itself.
+        The keys that the client knows by itself.
     """
     submitted, started, completed, received = result.times(i)
     chunks = result.chunks(i)
@@ -90,10 +90,10 @@ def read(result: Any, i: int, about: dict) -> Metadata:
 
 
 class Described:
-    """The part of AsyncResult that tells what is known, and how long it took."""
+    """The part of AsyncResult for metadata, times and progress."""
 
     def _about(self: Any, i: int) -> dict:
-        """The metadata that no engine needs to tell."""
+        """The metadata that the client knows by itself."""
         return {
             "msg_id": self.msg_ids[i],
             "engine_id": self.targets[i],
@@ -115,7 +115,7 @@ class Described:
 
     @property
     def metadata(self: Any) -> Any:
-        """What is known of each answer: a Metadata, or a list of them."""
+        """The metadata of each reply: a Metadata, or a list of them."""
         self.ready()
         found = [self._metadata_of(i) for i in range(self._count)]
         return found[0] if self._single else found
@@ -136,7 +136,7 @@ class Described:
 
     @property
     def progress(self: Any) -> int:
-        """How many of the elements are done, of len()."""
+        """How many elements are done, out of len()."""
         self.ready()
         return sum(self._done_of(i) for i in range(self._count))
 
@@ -148,26 +148,26 @@ class Described:
 
     @property
     def elapsed(self: Any) -> float:
-        """Seconds from submission until the last answer, or until now."""
+        """Seconds from submission until the last reply, or until now."""
         times = self._times()
         end = max(t[3] for t in times) if self.ready() else time.time_ns()
         return (end - min(t[0] for t in times)) / 1e9
 
     @property
     def serial_time(self: Any) -> float:
-        """Seconds that the engines computed, added up; TimeoutError before all is there."""
+        """Seconds that the engines computed, added up; TimeoutError if not ready."""
         self._must_be_ready()
         return sum(completed - started for _, started, completed, _ in self._times()) / 1e9
 
     @property
     def wall_time(self: Any) -> float:
-        """Seconds from submission until the last answer was here; TimeoutError before that."""
+        """Seconds from submission until the last reply arrived; TimeoutError if not ready."""
         self._must_be_ready()
         return self.elapsed
 
     @staticmethod
     def timedelta(start: Any, end: Any, start_key: Callable = min, end_key: Callable = max) -> float:
-        """Seconds between two dates, or of several between the first and the last.
+        """Seconds between two datetimes, or between the first and the last of several.
 
         Parameters
         ----------

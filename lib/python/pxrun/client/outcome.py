@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Replies as the extension gives them, made into values and exceptions."""
+"""Turns replies, as the extension gives them, into values and exceptions."""
 from __future__ import annotations
 
 import functools
@@ -11,7 +11,7 @@ from typing import Any, Callable
 from .. import _pxrun
 from ..wire import failure, functions, pickling, values
 
-#: A value and None, or None and what went wrong.
+#: (value, None) or (None, exception).
 Outcome = tuple[Any, "BaseException | None"]
 
 
@@ -21,7 +21,7 @@ def unpickle(body: bytes, buffers: list | None) -> Any:
 
 
 def engine_uuid(core: Any, engine: int) -> str:
-    """What names an engine of a pool among all engines there ever were; empty once the client is closed."""
+    """A name for an engine that is unique among all pools; empty once the client is closed."""
     import uuid
 
     try:
@@ -40,13 +40,13 @@ def outcome_of(
     code, body, buffers
         As Result.reply() has them.
     engine : int
-        The id of who answered.
+        The id of the engine that replied.
     core : _pxrun.Client
-        The client that asked.
+        The client that sent the request.
     decode : callable
         Makes a value of a body and its buffers.
     known : dict, optional
-        The names that the function saw here that was sent, see `names_seen_by`.
+        The globals of the function that was sent, see `names_seen_by`.
     """
     if code == 0:
         try:
@@ -70,7 +70,7 @@ def outcome_of(
     return None, made
 
 
-# --- names that the client has and an engine has not -------------------------
+# --- advice for NameErrors ---------------------------------------------------
 
 
 def names_seen_by(f: Any) -> dict | None:
@@ -113,7 +113,7 @@ def _how_to_send(name: str, value: Any) -> str:
 # --- execute() ---------------------------------------------------------------
 
 
-#: What frontends ask an object for, to show it.
+#: The methods by which frontends ask an object how to show it.
 _FORMS = {
     "_repr_html_": "text/html",
     "_repr_markdown_": "text/markdown",
@@ -128,13 +128,13 @@ _FORMS = {
 
 
 class ExecuteReply:
-    """What executed code gave: the value of its last expression, and what it printed.
+    """The result of executed code: the value of its last expression, and its output.
 
     Attributes
     ----------
     engine_id : int
     execution_count : int
-        How often this engine has executed code.
+        How many pieces of code this engine has executed.
     execute_result : dict or None
         The last expression's value as ``{"data": {mime type: …}, "metadata": {}}``; None with
         ``silent=True``.
@@ -157,11 +157,11 @@ class ExecuteReply:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The value's forms by MIME type."""
+        """The value's representations by MIME type."""
         return self.execute_result["data"] if self.execute_result else {}
 
     def _form(self, mime: str) -> Any:
-        """A form of the value, with its metadata if it has some; None if there is none."""
+        """The representation of a MIME type, with its metadata if it has some; None if there is none."""
         if mime not in self.data:
             return None
         about = self.execute_result["metadata"].get(mime)  # type: ignore[index]
@@ -199,7 +199,7 @@ class ExecuteReply:
 
 
 def execute_reply(body: bytes, engine: int, read: Callable[[], dict]) -> ExecuteReply:
-    """What an engine says of executed code: its count, the value's text, and a pickle of (data, metadata) if it is more than text."""
+    """The ExecuteReply made of a reply: execution count, the value as text, perhaps a pickle of (data, metadata)."""
     count, text, *rich = values.decode(body)
     data, metadata = pickle.loads(rich[0]) if rich and rich[0] else ({}, {})
     return ExecuteReply(engine, count, text, data, metadata, read)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What engines printed and displayed, shown here; and how far they are."""
+"""The part of AsyncResult that shows engines' output, and progress bars."""
 from __future__ import annotations
 
 import codecs
@@ -16,10 +16,10 @@ _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
 
 
 class Outputs:
-    """The part of AsyncResult that shows."""
+    """The part of AsyncResult that shows output and progress."""
 
     def wait_for_output(self, timeout: float | None = -1) -> bool:
-        """Waits until all output is here; whether it is. An engine sends it before its answer."""
+        """Waits until all output has arrived, which engines send before the reply; whether it has."""
         return self._result.wait(timeout)  # type: ignore[attr-defined]
 
     def display_outputs(self: Any, groupby: str = "type", result_only: bool = False) -> None:
@@ -28,10 +28,10 @@ class Outputs:
         Parameters
         ----------
         groupby : 'type', 'engine' or 'order'
-            All of stdout and then all of stderr …; engine by engine; or as 'type', and of the
-            displayed objects each engine's first, then each one's second ….
+            'type': all of stdout, then all of stderr, and so on; 'engine': engine by engine; 'order':
+            as 'type', but displayed objects in turn, the first of each engine, then the second.
         result_only : bool
-            Whether to show the values alone, as after `stream_output`.
+            Whether to show only the values, as is right after `stream_output`.
         """
         if groupby not in ("type", "engine", "order"):
             raise ValueError(f"groupby is 'type', 'engine' or 'order', not {groupby!r}")
@@ -57,7 +57,7 @@ class Outputs:
 
     @contextlib.contextmanager
     def stream_output(self, errors: bool = True) -> Iterator[None]:
-        """In a with statement: output is shown as it comes, first what has come already; so are errors, unless they are not wanted."""
+        """In a with statement: shows output as it arrives, beginning with what has arrived already; with `errors` also errors."""
         stop = threading.Event()
         live = _Live(self, errors)
         live.show()
@@ -73,7 +73,7 @@ class Outputs:
     def wait_interactive(
         self: Any, interval: float = 0.1, timeout: float | None = -1, widget: bool | None = None, return_when: str = "ALL_COMPLETED"
     ) -> None:
-        """Waits, and shows a progress bar; returns when all is there or the time is over.
+        """Waits, and shows a progress bar; returns when all is done or the time is over.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class Outputs:
 
 
 def _show_text(text: str, prefix: str, file: Any) -> None:
-    """Text under its prefix: on the same line if it is one line."""
+    """Shows text with a prefix: on the same line if it is one line, else above it."""
     if not text:
         return
     if prefix and "\n" in text[:-1]:
@@ -120,7 +120,7 @@ def _show_streams(found: list, bare: bool) -> None:
 
 
 def _show_objects(objects: list, bare: bool) -> None:
-    """Displayed objects; an engine's number stands once before those that follow each other."""
+    """Shows displayed objects; an engine's number is shown once for consecutive ones."""
     before = None
     for engine, found in objects:
         if engine != before and not bare:
@@ -144,7 +144,7 @@ def _show_object(data: dict, metadata: dict) -> None:
 
 
 def _show_value(reply: Any) -> None:
-    """The value of a last expression, of execute(silent=False)."""
+    """Shows the value of a last expression, from execute(silent=False)."""
     if getattr(reply, "execute_result", None) is None:
         return
     if _in_ipython():
@@ -155,7 +155,7 @@ def _show_value(reply: Any) -> None:
         print(reply.pretty())
 
 
-# --- as it comes --------------------------------------------------------------
+# --- showing output as it arrives ----------------------------------------------
 
 
 class _Live:
@@ -168,7 +168,7 @@ class _Live:
         self.failed: set[int] = set()
         make = codecs.getincrementaldecoder("utf-8")
         self.decoders = {(i, s): make("replace") for i in range(ar._count) for s in _STREAMS}
-        self.lines = dict.fromkeys(self.decoders, "")  # begun, without an end
+        self.lines = dict.fromkeys(self.decoders, "")  # the incomplete last line of each
 
     def show(self, last: bool = False) -> None:
         self.ar.ready()
@@ -215,7 +215,7 @@ def _keep_showing(live: _Live, stop: threading.Event) -> None:
     while not stop.wait(nap):
         began = time.monotonic()
         live.show()
-        # looking copies what there is: where there is much of it, it is looked at more rarely
+        # each look copies all output: with much output, look less often
         nap = max(0.02, 5 * (time.monotonic() - began))
 
 
@@ -223,7 +223,7 @@ def _keep_showing(live: _Live, stop: threading.Event) -> None:
 
 
 class _TextBar:
-    """What shows progress where there is no tqdm: one line that is written again."""
+    """A progress bar where there is no tqdm: one line that is rewritten."""
 
     def __init__(self, total: int, desc: str) -> None:
         self.n, self.total, self.desc = 0, total, desc

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sequences in parts, one for each engine; and files of them."""
+"""The part of DirectView that distributes sequences: scatter, gather, and arrays in files."""
 from __future__ import annotations
 
 import contextlib
@@ -11,7 +11,7 @@ from .joined import Joined
 
 
 class Parts:
-    """What a DirectView does with parts."""
+    """The methods of DirectView that distribute sequences in parts."""
 
     def scatter(
         self: Any,
@@ -25,7 +25,7 @@ class Parts:
     ) -> Any:
         """Cuts a sequence into one part for each engine and assigns them.
 
-        A numpy array is copied into shared memory once, and not at all if it lies there already;
+        A large numpy array is copied into shared memory once, or not at all if it lies there already;
         each engine gets its part of it.
 
         Parameters
@@ -53,7 +53,7 @@ class Parts:
             for part, engine in zip(parts, ids):
                 results.append(self._submit_call(engine_calls.push, ({key: part},), {}, [engine], flags))
         except BaseException:
-            # all of it or nothing
+            # all parts or none
             for engine in ids[: len(results)]:
                 with contextlib.suppress(Exception):
                     self._submit_call(engine_calls.drop, (key,), {}, [engine])
@@ -66,7 +66,7 @@ class Parts:
         """The parts that the engines have under a name, joined.
 
         With block, large arrays are not sent: the result is allocated here, in shared memory, and
-        the engines write their parts into it side by side.
+        the engines write their parts into it in parallel.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class Parts:
         return self._finish(self._new("AsyncMapResult", result, "gather", False, mapping=mapping), self._blocks(block))
 
     def _gather_now(self: Any, key: str, ids: list[int], mapping: maps.Map) -> Any:
-        """What the parts are, joined; None: they are large and do not fit together, or are other ones meanwhile."""
+        """The parts, joined; None if they are large and do not fit together, or have changed meanwhile."""
         parts = self._call(engine_calls.part, (key,), {}, True, ids)
         if not isinstance(parts, list):
             raise KeyboardInterrupt
@@ -104,7 +104,7 @@ class Parts:
         filled = self._finish(self._new("AsyncResult", Joined(results), "gather", False), True)
         if not isinstance(filled, list):
             raise KeyboardInterrupt
-        region.set_ordinary()  # whoever gathers has not asked for an array that is lent
+        region.set_ordinary()  # an array from gather() is sent as a copy, like any other
         return whole if all(filled) else None
 
     def push_file(
@@ -124,14 +124,14 @@ class Parts:
         return self.scatter(name, files.load(path, client=self.client), dist, flatten, targets, block)
 
     def save(self: Any, name: str, path: Any, dist: str = "b", targets: Any = None) -> None:
-        """Writes what the engines have under a name into a ``.npy`` file, when it is there.
+        """Writes what the engines have under a name into a ``.npy`` file, once it has arrived.
 
         Parameters
         ----------
         name : str
             An array, with one engine as the target; with several its parts, as gather() joins them.
         path : path
-            ``.npy`` is appended if it does not end so. A file of that name is replaced when all is written.
+            ``.npy`` is appended if it is missing. A file of that name is replaced once all is written.
         """
         from .. import files
 

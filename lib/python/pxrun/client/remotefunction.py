@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Functions that run on engines when they are called."""
+"""Functions that run on engines when they are called: remote, parallel, and the map of views."""
 from __future__ import annotations
 
 import functools
@@ -19,12 +19,12 @@ def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Call
 
 
 def parallel(view: Any, dist: str = "b", block: bool | None = None, **flags: Any) -> Callable[[Callable], "ParallelFunction"]:
-    """Decorator: calls cut their sequences into parts, one for each engine."""
+    """Decorator: calls divide their sequences into parts, one for each engine."""
     return lambda f: ParallelFunction(view, f, dist=dist, block=block, **flags)
 
 
 def _listed(sequences: Sequence) -> list:
-    """What can be cut, as it is; generators, sets and dicts as lists."""
+    """Sequences that can be sliced, as they are; generators, sets and dicts as lists."""
     if not sequences:
         raise TypeError("at least one sequence is needed, to be cut into parts for the engines")
     return [s if _can_be_cut(s) else list(s) for s in sequences]
@@ -59,7 +59,7 @@ class RemoteFunction:
 
 
 class ParallelFunction(RemoteFunction):
-    """Cuts sequences into parts: a call gives each engine its part, `map` each element.
+    """Divides sequences into parts. A call passes each engine its part, `map` each element of it.
 
     Parameters
     ----------

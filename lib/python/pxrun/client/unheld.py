@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Requests that are out, and whose AsyncResults are gone."""
+"""Outstanding requests whose AsyncResults are gone."""
 from __future__ import annotations
 
 import sys
@@ -11,15 +11,15 @@ from .joined import Joined
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
-#: What another AsyncResult of the same request gets anew.
+#: Attributes that a new AsyncResult of the same request does not take over.
 _ANEW = ("_client", "_result", "_outcomes", "_parts", "_lock")
 
 
 class Leaving:
-    """The part of AsyncResult that leaves a note of itself with its client, if it goes before its answer comes."""
+    """The part of AsyncResult that leaves a note with its client if it is deleted before the reply arrives."""
 
     def __del__(self: Any, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
-        result = self.__dict__.get("_result")  # there is none if the constructor failed
+        result = self.__dict__.get("_result")  # not set if the constructor failed
         if result is None or self._lenders or _ending():
             return
         if not all([result.done(i) for i in range(self._count)]):
@@ -27,7 +27,7 @@ class Leaving:
 
 
 class Unheld:
-    """What an AsyncResult is made of again. It has neither the client nor replies."""
+    """What is needed to make an AsyncResult again, without the client and the replies."""
 
     __slots__ = ("kind", "kept", "ids")
 
@@ -37,12 +37,12 @@ class Unheld:
         self.ids = [part.id for part in getattr(ar._result, "parts", (ar._result,))]
 
     def again(self, client: Any, out: Callable[..., Any]) -> AsyncResult | None:
-        """An AsyncResult of what is still out; None if all is answered.
+        """An AsyncResult of what is still outstanding; None if all is answered.
 
         Parameters
         ----------
         out : callable
-            The extension's Result of an id, None for one that is answered.
+            Returns the extension's Result of an id, None if it is answered.
         """
         found = [out(id) for id in self.ids]
         parts = [part for part in found if part is not None]
@@ -57,7 +57,7 @@ class Unheld:
         return ar
 
     def _shorten(self, ar: Any, there: list[bool]) -> None:
-        """Some parts are answered, and their values gone: it is of the others, which are not joined any more."""
+        """For when some parts are answered and their values gone: a result of the others, not joined."""
         from .asyncresult import AsyncResult
 
         ar.__class__ = AsyncResult

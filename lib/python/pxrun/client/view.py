@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Handles on engines: what people drive them by."""
+"""Views: handles on some engines, by which calls, code and objects are sent to them."""
 from __future__ import annotations
 
 import operator
@@ -19,12 +19,12 @@ from .remotefunction import ParallelFunction, RemoteFunction
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
-# by short ways: looking names up is a good part of what a call costs here
+# short names: looking up attributes takes a good part of the time of a call
 _APPLY, _NONE, _loads = _pxrun.APPLY, pickling.NONE, pickle.loads
 
 
 def _results() -> Any:
-    """The module of AsyncResult, imported with the first one: it takes a third of all imports' time."""
+    """The module of AsyncResult, imported on first use: it takes a third of the time of all imports."""
     from . import asyncresult
 
     return asyncresult
@@ -33,9 +33,9 @@ def _results() -> Any:
 class DirectView(Flags, Parts):
     """Some engines of a pool, addressed directly.
 
-    Made by indexing a client. History to one engine run in the order in which they
-    were sent. Methods other than ``apply`` take ``block`` and ``targets``, which for the
-    duration of a call stand in for the attributes of these names.
+    Made by indexing a client. Requests to one engine run in the order in which they
+    were sent. Methods other than ``apply`` take ``block`` and ``targets``, which override the
+    attributes of these names for one call.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class DirectView(Flags, Parts):
     label : str or None
         Kept in the metadata of results.
     timeout : float or None
-        Seconds after which a request is stopped, as `AsyncResult.cancel` does it; get() then
+        Seconds after which a request is stopped as by `AsyncResult.cancel`; get() then
         raises `TaskTimeout`.
     signal_on_interrupt : bool
         Whether Ctrl-C in a blocking call also interrupts what the call began on the engines, and
@@ -150,7 +150,7 @@ class DirectView(Flags, Parts):
         return self._new("AsyncResult", result, calls.name_of(f), single, function=f)
 
     def _call_at_once(self, f: Any, body: bytes, buffers: list | None, ids: list[int], single: bool) -> Any:
-        """The blocking call: an AsyncResult is made only of what failed."""
+        """A blocking call, in which an AsyncResult is made only after a failure."""
         replies, result = self.client._core.call(_APPLY, 0, ids, body, buffers)
         if replies is None:
             ar = self._result_of(result, f, single)
@@ -168,7 +168,7 @@ class DirectView(Flags, Parts):
         except BaseException as e:
             if failure.may_be_ctrl_c(e):
                 raise
-            # one cannot be unpickled here: the AsyncResult says it in words
+            # a value cannot be unpickled here: the AsyncResult raises that in words
         ar = self._result_of(result, f, single)
         ar._take(replies)
         return ar.get()
@@ -211,13 +211,13 @@ class DirectView(Flags, Parts):
         return_exceptions: bool = False,
         label: str | None = None,
     ) -> Any:
-        """f of each element; each engine gets one part of the sequences.
+        """Calls f on each element; each engine gets one part of the sequences.
 
         Parameters
         ----------
         f : callable or Reference
         *sequences : iterables
-            As for the built-in map(), the shortest decides; generators are listed here.
+            As for the built-in map(), the shortest decides; generators are turned into lists here.
         return_exceptions : bool
             Whether a part that failed is one element of the result, its exception.
 
@@ -267,13 +267,13 @@ class DirectView(Flags, Parts):
         ----------
         code : str
         silent : bool
-            With False the value of a last expression is in the result, as a prompt would show it; and
-            if the code fails, code that waits on that engine is aborted, as cells of a notebook are.
+            With False the result has the value of a last expression, as a prompt shows it; and if
+            the code fails, code that waits on that engine is aborted, as in a notebook.
 
         Returns
         -------
         AsyncResult
-            Of `ExecuteReply`. Also with block, and then its exceptions have been raised.
+            Its values are `ExecuteReply`. Also with block, which raises its exceptions.
         """
         if not isinstance(code, str):
             raise TypeError(f"code is a str, not {type(code).__name__}")
@@ -325,7 +325,7 @@ class DirectView(Flags, Parts):
     def __getitem__(self, key: str) -> Any:
         return self.get(key)
 
-    # or else Python would ask for the items 0, 1, …
+    # else Python would call __getitem__ with 0, 1, ...
     __iter__: Any = None
     __contains__: Any = None
 
@@ -335,12 +335,12 @@ class DirectView(Flags, Parts):
     # --- modules and serializers
 
     def sync_imports(self, local: bool = True, quiet: bool = False) -> Any:
-        """With statement: its imports are made on the engines too.
+        """For a with statement: imports inside it are made on the engines, too.
 
         Parameters
         ----------
         local : bool
-            Whether to import here as well. Without, the names stand for nothing here.
+            Whether to import here as well. Without, the names cannot be used here.
         quiet : bool
             Whether not to print what is imported.
         """
@@ -354,15 +354,15 @@ class DirectView(Flags, Parts):
         return self.sync_imports()
 
     def use_cloudpickle(self) -> Any:
-        """From now on functions carry this process's globals with them, as cloudpickle does it."""
+        """From now on cloudpickle pickles everything, and functions carry this process's globals with them."""
         return self._use("cloudpickle")
 
     def use_dill(self) -> Any:
-        """From now on everything is pickled by dill, which has to be installed on both sides."""
+        """From now on dill pickles everything; it must be installed on both sides."""
         return self._use("dill")
 
     def use_pickle(self) -> Any:
-        """Back to what pxrun does by itself."""
+        """Back to pxrun's own pickling."""
         return self._use("pickle")
 
     def _use(self, name: str) -> Any:
@@ -378,7 +378,7 @@ class DirectView(Flags, Parts):
 
     @property
     def outstanding(self) -> set[str]:
-        """Message ids of those that are not answered."""
+        """Message ids of requests that are not answered."""
         return self._sent.outstanding()
 
     @property
@@ -401,11 +401,11 @@ class DirectView(Flags, Parts):
         return self.client.wait(self._sent.requests() if jobs is None else self._sent.find(jobs), timeout)
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
-        """Takes back what no engine has begun; default: all of this view. See `Client.abort`."""
+        """Aborts what no engine has begun; default: all of this view. See `Client.abort`."""
         self.client.abort(self._sent.requests() if jobs is None else jobs, targets)
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Empties the engines' namespaces, before anything that waits there is run."""
+        """Empties the engines' namespaces, ahead of requests that wait there."""
         return self._call(engine_calls.clear, (), {}, self._blocks(block), targets, _pxrun.URGENT)
 
     def queue_status(self, targets: Any = None, verbose: bool = False) -> dict:
@@ -428,19 +428,19 @@ class DirectView(Flags, Parts):
         """Does nothing: results arrive by themselves."""
 
     def activate(self, suffix: str = "") -> None:
-        """Makes this the view of IPython's ``%px`` magics, with a suffix of ``%px<suffix>``."""
+        """Makes this the view of IPython's ``%px`` magics; with a suffix, of ``%px<suffix>``."""
         from .magics import activate
 
         activate(self, suffix)
 
 
 class BroadcastView(DirectView):
-    """A DirectView under another name: pxrun sends the data of a call once anyway, for all its engines.
+    """The same as a DirectView: every view sends the data of a call only once for all its engines.
 
     Attributes
     ----------
     is_coalescing : bool
-        Kept, and of no effect: answers come from each engine by itself.
+        Has no effect: each engine sends its own reply.
     """
 
     is_coalescing = False

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What runs in an engine's process."""
+"""The code that runs in an engine's process, above the C loop in lib/engine."""

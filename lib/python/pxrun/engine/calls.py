@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What views ask engines to do: importable functions that run there."""
+"""Functions that views apply on engines: push, pull, a part of a map or of a gather.
+
+They are importable, so only their names travel.
+"""
 from __future__ import annotations
 
 import itertools
@@ -9,7 +12,7 @@ from typing import Any
 
 from .. import _pxrun
 
-#: Seconds between two looks at how far a map is.
+#: Seconds between two reports of a map's progress.
 _COUNT_EVERY = 0.01
 
 
@@ -38,12 +41,12 @@ def pull(names: Any) -> Any:
     """Evaluates a name, or a list of them."""
     user = sys.modules["__main__"].__dict__
     if isinstance(names, str):
-        return user[names] if names in user else eval(names, user)  # compiling takes longer than all else
+        return user[names] if names in user else eval(names, user)  # compiling would take longer than all the rest
     return [eval(name, user) for name in names]
 
 
 def map_chunk(f: Any, *sequences: Any) -> list:
-    """An engine's share of a map, counted as it goes: element by element if they take long."""
+    """An engine's part of a map. Reports progress after each element, or after many if they are quick."""
     elements = map(f, *sequences)
     done: list = []
     size = 1
@@ -69,7 +72,7 @@ def map_resolved(f: Any, *sequences: Any) -> list:
 
 
 def clear() -> None:
-    """An empty namespace; modules stay loaded."""
+    """Empties the namespace; modules stay loaded."""
     user = sys.modules["__main__"].__dict__
     kept = {name: user[name] for name in ("__name__", "__builtins__", "__doc__") if name in user}
     user.clear()
@@ -83,7 +86,7 @@ _LARGE = 256 * 1024
 
 
 class Part:
-    """Stands for a large array that an engine has under a name."""
+    """Shape and dtype of a large array that an engine has, in place of the array."""
 
     def __init__(self, shape: tuple, dtype: Any) -> None:
         self.shape, self.dtype = shape, dtype
@@ -93,7 +96,7 @@ class Part:
 
 
 def part(name: str) -> Any:
-    """What pull() gives, or a `Part`."""
+    """What pull() returns, but for a large array a `Part`."""
     value = pull(name)
     numpy = sys.modules.get("numpy")
     if numpy and type(value) is numpy.ndarray and value.ndim and value.nbytes >= _LARGE and not value.dtype.hasobject:
@@ -102,7 +105,7 @@ def part(name: str) -> Any:
 
 
 def fill(name: str, place: Any) -> bool:
-    """Copies an array into live memory of its size. False: it is another one than it was."""
+    """Copies an array into live memory of its size. False: its shape or dtype has changed."""
     value = pull(name)
     if getattr(value, "shape", None) != place.shape or value.dtype != place.dtype:
         return False

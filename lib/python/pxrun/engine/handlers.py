@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an engine does with each kind of request: the Python half of the C loop.
+"""The Python half of an engine: what lib/python/ext/engine.c calls for requests.
 
-The C loop (``_pxrun.serve``) takes requests and sends replies; here is what is easier
-said in Python: running code, calling functions, describing what went wrong.
+The C loop takes requests and sends replies; here is what is easier in Python: running code, finding
+functions, pickling results, describing exceptions.
 """
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import traceback
 from ..wire import failure, pickling, values
 from . import calls, shell
 
-#: Results that need nothing of the pickler, and are frequent.
+#: Types of frequent results that plain pickle can do.
 _PLAIN = {bool, int, float, complex, str}
-#: So many requests back, tracebacks can show lines of executed code.
+#: For how many executed pieces of code tracebacks can show source lines.
 _SOURCES_KEPT = 10000
 
 
 def _awaits(tree):
-    """Whether code waits for coroutines outside of any function."""
+    """Whether code awaits outside of any function."""
     todo = [tree]
     while todo:
         node = todo.pop()
@@ -35,11 +35,11 @@ def _awaits(tree):
     return False
 
 
-# --- one engine's namespace, and what can be done in it ---------------------
+# --- the handlers -----------------------------------------------------------
 
 
 class Handlers:
-    """What ``_pxrun.serve`` calls for each kind of request."""
+    """What ``_pxrun.serve`` calls; engine.c takes the attributes by name (take_handlers())."""
 
     def __init__(self, engine_id: int, namespace: dict) -> None:
         self.engine_id = engine_id
@@ -51,13 +51,13 @@ class Handlers:
         self.pull = calls.pull
 
     def unreadable(self, error):
-        """Raises what the client is to hear of a call that could not be unpickled."""
+        """Raises the error that the client gets for a call that could not be unpickled."""
         if not isinstance(error, Exception) or isinstance(error, (ImportError, AttributeError, MemoryError)):
             raise error
         raise TypeError(f"the engine cannot unpickle the call: {failure.words(error)}") from error
 
     def dumps(self, result):
-        """The pickle of a result, and its buffers."""
+        """The pickle of a result, and its out-of-band buffers."""
         if type(result) in _PLAIN:
             return pickle.dumps(result, 5), None
         try:
@@ -70,7 +70,7 @@ class Handlers:
         """EXECUTE: code as at a prompt; the reply's body, with the repr of a last expression's value."""
         self.count += 1
         name = f"<pxrun-{self.count}>"
-        # so that tracebacks can show the line; they count on its end
+        # so that tracebacks can show the line, which must end with a newline
         linecache.cache[name] = (len(code), None, [line + "\n" for line in code.split("\n")], name)
         linecache.cache.pop(f"<pxrun-{self.count - _SOURCES_KEPT}>", None)
         with shell.events(code, silent):
@@ -92,8 +92,8 @@ class Handlers:
         return value
 
     def parse(self, code, name):
-        """The tree of code that may be IPython's."""
-        # compile() hands on the __future__ of the file that calls it, unless told not to
+        """The syntax tree of code, which may have IPython's syntax."""
+        # dont_inherit, or else the __future__ imports of this file would apply
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             return compile(code, name, "exec", flags, dont_inherit=True)
@@ -114,7 +114,7 @@ class Handlers:
         return value
 
     def resolve(self, name):
-        """The callable that a C program means by "module:function", or by a name here."""
+        """The callable for a C program's "module:function", or for a name in the namespace."""
         module, colon, path = name.rpartition(":")
         if not colon:
             return eval(name, self.namespace)
@@ -132,7 +132,7 @@ class Handlers:
         return values.encode([*failure.describe(error), method])
 
     def forked(self, error):
-        """Ends a child that user code forked, when it comes back from the request, as a script would end."""
+        """In a child that user code forked and that returned from the request: ends it as a script ends."""
         code = 0
         if isinstance(error, SystemExit):
             code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
@@ -156,7 +156,7 @@ class Handlers:
         return numpy.ndarray(shape, f"{kind}{bits // 8}", buffer)
 
     def from_array(self, value):
-        """(memory, code, bits, shape) of what is an array, another value for a numpy scalar, else None."""
+        """(memory, code, bits, shape) of an array; a plain value for a numpy scalar; else None."""
         numpy = sys.modules.get("numpy")
         if numpy and isinstance(value, numpy.generic):
             plain = value.item()
@@ -175,6 +175,6 @@ class Handlers:
         return None if code is None or itemsize > 16 else (memory, code, itemsize * 8, tuple(array.shape))
 
 
-#: numpy's kinds in DLPack's numbers, and the struct module's letters in numpy's kinds.
+#: DLPack's code for each of numpy's kinds, and numpy's kind for each letter of the struct module.
 _DLPACK_CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
 _FORMATS = {**dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u"), **dict.fromkeys("efd", "f"), "?": "b"}

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The program that a pool's supervisor starts: the template, which forks, and what it forks, the engines."""
+"""The program that a pool's supervisor starts: the template, and the engines that are forked from it.
+
+``pxrun-engine`` (bin/engine.c) and ``python -m pxrun.engine`` both call main(). The template imports
+what is to be preloaded and waits in ``_pxrun.template()`` (lib/engine/template.c), which returns in
+each forked engine. An engine then waits in ``_pxrun.serve()`` (lib/engine/loop.c).
+"""
 from __future__ import annotations
 
 import builtins
@@ -16,8 +21,8 @@ from .. import _pxrun
 from . import shell
 from .handlers import Handlers
 
-#: Preloaded without being asked for: no word is lost if they are not there.
-_CUSTOMARY = {"numpy", "cloudpickle"}
+#: Preloaded by default: no message if they are not installed.
+_BY_DEFAULT = {"numpy", "cloudpickle"}
 
 
 # --- becoming an engine -----------------------------------------------------
@@ -28,7 +33,7 @@ def _no_input(prompt=""):
 
 
 def _reseed():
-    """A fork copies random states; every engine needs its own. Importing draws a fresh one."""
+    """Seeds random generators, whose state a fork has copied; modules imported later seed themselves."""
     if "random" in sys.modules:
         sys.modules["random"].seed()
     if "numpy.random" in sys.modules:
@@ -70,18 +75,18 @@ def _be_engine(birth, segment, log):
 
 
 def _share_arrays():
-    """Large numpy arrays lie in shared memory from the start, so that results need not be copied there."""
+    """Makes numpy allocate large arrays in shared memory, so that results need not be copied there."""
     if "pxrun._numpy" in sys.modules:
         sys.modules["pxrun._numpy"].install()
 
 
 def _stream(fd):
-    """Text on a descriptor, by lines: what is printed can be seen while the request runs."""
+    """A text stream on a descriptor, flushed by lines: output is seen while the request runs."""
     return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _forget_engine(control):
-    """In a child that user code forked: it is no engine, and its crash is not the engine's."""
+    """In a child that user code forked: it is no engine, so its crash must not be reported as the engine's."""
     faulthandler.disable()
     os.close(control)
 
@@ -90,12 +95,12 @@ def _forget_engine(control):
 
 
 def _preload(names):
-    """Imports modules for all engines to share."""
+    """Imports the modules that all engines share."""
     for name in names:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            if name not in _CUSTOMARY:
+            if name not in _BY_DEFAULT:
                 print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
     if "numpy" in sys.modules:
         with contextlib.suppress(ImportError):  # built for another numpy, or not at all
@@ -120,7 +125,7 @@ def _options(argv):
         elif word.startswith("--"):
             options[word[2:]] = next(words, "")
         else:
-            raise SystemExit(f"pxrun.engine: unexpected argument {word!r}; the supervisor starts engines, to start a pool use pxrun(1)")
+            raise SystemExit(f"pxrun.engine: unexpected argument {word!r}; to start a pool use pxrun(1)")
     if "mode" not in options:
         raise SystemExit("pxrun.engine is started by a pool's supervisor; to start a pool use pxrun(1) or pxrun.Cluster")
     return options
@@ -134,7 +139,7 @@ def main(argv: list[str]) -> int:
     for fd in descriptors:
         os.set_inheritable(fd, False)
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
-    # imports leave next to no garbage, and looking for it costs a tenth of their time
+    # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
     _preload(filter(None, options["preload"].split(",")))
     if options["mode"] == "engine":
@@ -142,7 +147,7 @@ def main(argv: list[str]) -> int:
         _pxrun.settle(os.getppid())
         gc.enable()
         _be_engine(birth, segment, log)
-    # what a module printed would be printed again by each engine
+    # else each engine would print again what a module has printed
     sys.stdout.flush()
     gc.freeze()
     born = _pxrun.template(control, segment, _reason_not_to_fork())

@@ -18,7 +18,7 @@ from typing import Any, Iterator
 from .. import _pxrun
 from ..datapub import DISPLAY
 
-#: What all of IPython asks for its shell.
+#: The module that all parts of IPython get the shell from.
 _HOME = "IPython.core.interactiveshell"
 
 _namespace: dict = {}
@@ -26,7 +26,7 @@ _shell: Any = None
 
 
 def offer(namespace: dict) -> None:
-    """In an engine: lets code have the shell, by its names or through IPython, without importing it yet."""
+    """In an engine: makes the shell available to code, by its names or through IPython, without importing it yet."""
     global _namespace
     _namespace = namespace
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
@@ -71,23 +71,23 @@ def _make() -> Any:
     from IPython.core.interactiveshell import InteractiveShell
 
     class Publisher(DisplayPublisher):
-        """What is displayed goes to the client of the request."""
+        """Sends what is displayed to the client of the request."""
 
         def publish(self, data: dict, metadata: dict | None = None, *args: Any, **kwargs: Any) -> None:
             _pxrun.publish(DISPLAY, pickle.dumps((data, metadata or {}), 5))
 
     class Shell(InteractiveShell):
         display_pub_class = Publisher  # type: ignore[assignment]
-        system = InteractiveShell.system_raw  # its output goes where the engine's goes
+        system = InteractiveShell.system_raw  # its output goes to the engine's streams
 
         def init_history(self) -> None:
-            """Engines keep none: they would share one file."""
+            """No history: all engines would share one file."""
             from IPython.core.history import HistoryManager
 
             self.history_manager = HistoryManager(shell=self, parent=self, enabled=False)
 
         def init_io(self) -> None:
-            """Colours are for terminals."""
+            """No colours: the output is no terminal."""
             super().init_io()
             self.colors = "NoColor"
 
@@ -100,7 +100,7 @@ def _make() -> Any:
 
 
 class _Watcher:
-    """A finder on sys.meta_path, which sees IPython's shell being imported."""
+    """A finder on sys.meta_path that notices when IPython's shell is imported."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != _HOME:
@@ -120,21 +120,21 @@ class _Watcher:
 
 
 def _stand_in(module: Any) -> None:
-    """Has IPython's question whether there is a shell answered by making it.
+    """Makes the shell when IPython asks whether there is one.
 
-    Otherwise what a function displays with ``from IPython.display import display`` would
+    Without a shell, what a function displays with ``from IPython.display import display`` would
     be printed as text.
     """
 
     def initialized(cls: Any) -> bool:
-        get()  # takes this function away
+        get()  # removes this function
         return cls.initialized()
 
     module.InteractiveShell.initialized = classmethod(initialized)
 
 
 def translate(code: str) -> str | None:
-    """IPython's syntax as plain Python; None if it is nothing of IPython's either."""
+    """Code with IPython's syntax as plain Python; None if it has none."""
     try:
         shell = get()
     except ImportError:
@@ -147,7 +147,7 @@ def translate(code: str) -> str | None:
 
 @contextlib.contextmanager
 def events(code: str, silent: bool) -> Iterator[None]:
-    """In a with statement: calls what was registered for before and after a cell; one of them shows inline figures."""
+    """In a with statement: calls IPython's hooks for before and after a cell; one of them shows inline figures."""
     about = types.SimpleNamespace(raw_cell=code, silent=silent, store_history=False, shell_futures=True, cell_id=None)
     try:
         _trigger("pre", silent, about)
@@ -165,7 +165,7 @@ def _trigger(when: str, silent: bool, about: types.SimpleNamespace) -> None:
 
 
 def _call_all(event: str, *args: Any) -> None:
-    # not events.trigger(): it takes a KeyboardInterrupt for a callback's failure, and the request would go on
+    # not events.trigger(): it treats KeyboardInterrupt as a callback's failure, and the request would go on
     for callback in list(_shell.events.callbacks[event]):
         try:
             callback(*args)
@@ -175,7 +175,7 @@ def _call_all(event: str, *args: Any) -> None:
 
 
 def rich(value: Any) -> bytes | None:
-    """A pickle of a value's forms by MIME type and their metadata; None if it has only text."""
+    """A pickle of (data, metadata): a value's representations by MIME type; None if it has only text."""
     if _shell is None and not any(name.startswith("_repr_") for name in dir(type(value))):
         return None
     try:

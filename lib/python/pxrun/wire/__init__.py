@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How objects become bytes and buffers, and come back."""
+"""How calls, results and exceptions become bytes and buffers, and objects again. Both sides use it."""

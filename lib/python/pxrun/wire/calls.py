@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Calls as bytes, and words for those that cannot be."""
+"""Calls as bytes and buffers: the body of APPLY requests; says what part of a call cannot be pickled."""
 from __future__ import annotations
 
 from typing import Any
@@ -13,7 +13,7 @@ def name_of(f: Any) -> str:
 
 
 def dumps(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
-    """The pickle of a call and its buffers; TypeError in words for what cannot be sent."""
+    """The pickle of a call and its buffers; TypeError, naming the part, if it cannot be sent."""
     if not callable(f) and type(f) not in (serialize.Reference, serialize.PrePickled):
         raise TypeError(f"f must be callable, and {f!r} is not")
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Classes by value: what cloudpickle does not do, or does otherwise."""
+"""Classes by value: what cloudpickle does not do, or does differently."""
 from __future__ import annotations
 
 import functools
@@ -7,13 +7,13 @@ import sys
 import weakref
 from typing import Any
 
-# Classes that were sent by value, by their id: those that are of this process, and those that are not.
+# Classes that were sent by value, by their id(): those defined in this process, and those received.
 _own: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
 _foreign: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
 
 
 def sent_class(cls: type, reduced: tuple) -> tuple:
-    """What cloudpickle makes of a class, such that it changes nothing where the class comes from."""
+    """Cloudpickle's reduction of a class, changed so that unpickling it in its own process changes nothing."""
     make, args, state, _, _, set_state = reduced
     if _foreign.get(id(cls)) is not cls:
         _own[id(cls)] = cls
@@ -34,13 +34,13 @@ CACHED = type(functools.lru_cache(len))
 
 
 def cached(function: Any, parameters: dict) -> Any:
-    """What ``functools.lru_cache`` makes of a function, with nothing in it yet."""
+    """The function with an empty ``functools.lru_cache``."""
     return functools.lru_cache(**parameters)(function)
 
 
 @functools.cache
 def dataclass_words() -> dict[int, str]:
-    """Names of what dataclasses compares by identity, as MISSING."""
+    """Names of the objects that dataclasses compares by identity, such as MISSING, by id()."""
     import dataclasses
 
     return {id(value): name for name, value in vars(dataclasses).items() if type(value).__module__ == "dataclasses"}

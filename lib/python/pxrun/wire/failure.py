@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an engine tells of an exception: words, and the exception itself where it can be pickled.
+"""Describes an exception on the engine: in words, and as a pickle where that is possible.
+
+client/outcome.py and error.py make a RemoteError of it.
 
 Nothing here may raise, whatever the exception's own methods do.
 """
@@ -13,15 +15,15 @@ from typing import Iterator
 from . import pickling
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-#: Characters: more than anybody reads, less than anybody waits for.
+#: Characters; longer texts are cut in the middle.
 _SHOWN = 64 * 1024
 
 
 def describe(error: BaseException) -> tuple[str, str, str, bytes]:
-    """(ename, evalue, traceback, pickle); the pickle is empty where there can be none."""
+    """(ename, evalue, traceback, pickle); the pickle is empty if there can be none."""
     errors = sys.modules.get("pxrun.error")
     if errors and isinstance(error, errors.RemoteError) and error.ename:
-        # an engine that is itself a client: what its own engine raised is what went wrong
+        # on an engine that is itself a client: report what its own engine raised
         return error.ename, error.evalue, _text(error, error.ename, error.evalue), error._pickled
     ename, evalue = type(error).__name__, _said(error)
     return ename, evalue, _text(error, ename, evalue), _pickled(error)
@@ -49,7 +51,7 @@ def _said(error: BaseException) -> str:
 
 
 def cut(text: str) -> str:
-    """The beginning and the end of what is too long to be shown."""
+    """The beginning and the end of a text that is too long."""
     if len(text) <= _SHOWN:
         return text
     half = _SHOWN // 2
@@ -64,7 +66,7 @@ def _text(error: BaseException, ename: str, evalue: str) -> str:
 
 
 def _format(error: BaseException) -> Iterator[str]:
-    """The traceback without the frames of our own machinery."""
+    """The traceback without pxrun's own frames."""
     trace = traceback.TracebackException.from_exception(error)
     seen = set()
     todo = [trace]
@@ -79,7 +81,7 @@ def _format(error: BaseException) -> Iterator[str]:
 
 
 def _pickled(error: BaseException) -> bytes:
-    """The exception as a pickle that can be read again, or nothing."""
+    """A pickle of the exception, after trying that it can be read again; else empty."""
     try:
         body, buffers = pickling.dumps(error.with_traceback(None), in_band=True)
         if buffers or type(pickling.loads(body)) is not type(error):

@@ -10,11 +10,11 @@ from typing import Any
 
 
 class NeedsCloudpickle(Exception):
-    """Something that the fast pickler does not know."""
+    """Raised for what the fast pickler cannot do."""
 
 
-# Marshalled code by id, beside the code that keeps the id: marshalling costs more than
-# everything else about a small function.
+# Marshalled code by id() of the code, together with the code, so that the id stays its own. Cached because
+# marshalling takes longer than all the rest for a small function.
 _marshalled: dict[int, tuple[types.CodeType, bytes]] = {}
 _codes: dict[bytes, types.CodeType] = {}
 _CACHE_MAX = 4096
@@ -44,19 +44,19 @@ _MAIN = {"__main__", "__mp_main__"}
 
 
 def _home(function: types.FunctionType) -> str | None:
-    """The module whose globals a function uses; None: those of the script, so the engine's namespace there."""
+    """The module whose globals a function uses; None: the script's, for which the engine's namespace is used there."""
     name = function.__globals__.get("__name__")
     # a wrapper has the __module__ of what it wraps, and globals of its own
     if name in _MAIN or (function.__module__ in _MAIN and "__wrapped__" not in function.__dict__):
         return None
     module = sys.modules.get(name) if isinstance(name, str) else None
     if module is None or module.__dict__ is not function.__globals__:
-        raise NeedsCloudpickle  # globals of their own, as namedtuple's methods have: they go along
+        raise NeedsCloudpickle  # it has globals of its own, like methods of a namedtuple, and they have to be sent
     return name
 
 
 def _globals(home: str | None) -> dict:
-    """Where there is no such module, the engine's namespace has to do."""
+    """The globals of that module; if there is no such module here, the engine's namespace."""
     if home is not None:
         module = sys.modules.get(home)
         if module is not None:
@@ -69,13 +69,13 @@ def _globals(home: str | None) -> dict:
 
 
 def _function(data: bytes, free: int, home: str | None) -> types.FunctionType:
-    """A bare function."""
+    """A function without its state, which _function_state() sets."""
     closure = tuple(types.CellType() for _ in range(free)) or None
     return types.FunctionType(_code(data), _globals(home), None, None, closure)
 
 
 def _function_state(function: types.FunctionType, state: tuple) -> None:
-    """The rest of a function; apart from its making, so that it may refer to itself."""
+    """Sets a function's state. A second step, so that the function may refer to itself."""
     module, name, qualname, doc, defaults, kwdefaults, annotations, attributes, cells = state
     function.__module__ = module
     function.__name__ = name
@@ -93,7 +93,7 @@ def _function_state(function: types.FunctionType, state: tuple) -> None:
 
 
 def plain_function(data: bytes, name: str, home: str | None) -> types.FunctionType:
-    """A function that has nothing but its code and its name: most lambdas."""
+    """A function that has only code and a name, like most lambdas."""
     return types.FunctionType(_code(data), _globals(home), name)
 
 
@@ -132,7 +132,7 @@ def reduce_function(function: types.FunctionType) -> tuple:
 
 
 def importable(obj: Any) -> bool:
-    """Whether the engine finds the very same object by its module and name."""
+    """Whether importing the object's module and looking its name up gives this very object."""
     module = getattr(obj, "__module__", None)
     if module is None or module in _MAIN:
         return False

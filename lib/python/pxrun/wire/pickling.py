@@ -22,9 +22,9 @@ from .._pxrun import BUFFERS_MAX, Buffer, Region
 from .classes import CACHED, cached, dataclass_words, sent_class
 from .functions import NeedsCloudpickle, importable, plain_function, reduce_function
 
-#: Shorter buffers are copied into the stream: a lease costs more.
+#: Shorter buffers are copied into the stream, which costs less than a lease.
 OUT_OF_BAND = 16 * 1024
-#: bytes and bytearray, which pickle would otherwise copy twice.
+#: The same for bytes and bytearray, which pickle would otherwise copy twice.
 BYTES_OUT_OF_BAND = 64 * 1024
 
 NONE = pickle.dumps(None, 5)
@@ -32,12 +32,12 @@ NONE = pickle.dumps(None, 5)
 
 # --- calls with plain arguments ---------------------------------------------
 
-#: Values in which no function, class or buffer can hide: plain pickle does for them.
+#: Types of values that contain no function, class or buffer: plain pickle is enough for them.
 _PLAIN = {int, float, bool, complex, str, type(None)}
 
 
 class _ByValue:
-    """Stands for a plain function in a plain pickle."""
+    """Replaces a plain function in a plain pickle."""
 
     __slots__ = ("made_of",)
 
@@ -49,7 +49,7 @@ class _ByValue:
 
 
 def _sendable(f: Any) -> Any:
-    """The function itself or what stands for it in a plain pickle; None if neither will do."""
+    """A function as plain pickle can take it: itself or a `_ByValue`; None if neither is possible."""
     home, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
     module = sys.modules.get(home) if home and name else None
     if module is not None and module.__name__ != "__main__" and module.__dict__.get(str(name)) is f:
@@ -84,12 +84,12 @@ def live_under(array: Any) -> Any:
     return base if base is not None and base.live else None
 
 
-#: What pickles everything instead of this module's picklers, after use(); None: they do.
+#: The module that pickles everything instead of this module's picklers, see use(); None: these do.
 _other: Any = None
 
 
 def use(name: str) -> None:
-    """Has 'cloudpickle' or 'dill' pickle everything in this process, or 'pickle': again this module."""
+    """Makes 'cloudpickle' or 'dill' pickle everything in this process; 'pickle': this module again."""
     global _other
     if name == "pickle":
         _other = None
@@ -107,7 +107,7 @@ def _dumps_by_other(obj: Any, in_band: bool) -> tuple[bytes, list | None]:
 
 
 class _Array:
-    """Stands for an array in a plain pickle: made and read in half the time that numpy's own way takes."""
+    """Replaces an array in a plain pickle: pickled and read in half the time that numpy's own way takes."""
 
     __slots__ = ("array",)
 
@@ -127,12 +127,12 @@ def _is_plain_array(value: Any) -> bool:
     return flags.c_contiguous and flags.writeable and live_under(value) is None
 
 
-#: Says that plain pickle will not do.
+#: Returned by _plain() if plain pickle is not enough.
 _NOT = object()
 
 
 def _plain(value: Any, made: dict[int, Any]) -> Any:
-    """A value for a plain pickle, or _NOT; what stands in two places still does."""
+    """A value for a plain pickle, or _NOT; an object in two places stays one object."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -153,7 +153,7 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
 
 
 def dumps_plainly(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None] | None:
-    """As dumps() of (f, args, kwargs), where plain pickle does it right, as for most calls; else None."""
+    """As dumps() of (f, args, kwargs) if plain pickle is enough, as for most calls; else None."""
     if _other is not None:
         return None
     if not kwargs and _PLAIN.issuperset(map(type, args)):
@@ -185,7 +185,7 @@ def _is_live(memory: Any) -> bool:
 
 
 class _Buffers:
-    """What a pickler does with out-of-band buffers."""
+    """The buffer_callback of a pickler: decides which buffers stay out of the stream."""
 
     def __init__(self, in_band: bool) -> None:
         self.found: list = []
@@ -202,7 +202,7 @@ class _Buffers:
 
 
 def _reduce(obj: Any) -> Any:
-    """What both picklers do differently from pickle; NotImplemented for all else."""
+    """Reductions of both picklers that differ from pickle's; NotImplemented for all else."""
     kind = type(obj)
     if kind is types.FunctionType:
         return NotImplemented if importable(obj) else reduce_function(obj)
@@ -244,7 +244,7 @@ def _reduce_array(array: Any) -> Any:
 
 
 def _writable(memory: Any, shape: tuple, dtype: Any, order: Any) -> Any:
-    """An array over what pickle made read-only, though it is nobody else's."""
+    """A writable array over memory that pickle made read-only, although nobody else uses it."""
     import numpy
 
     while type(memory) is memoryview:
@@ -317,7 +317,7 @@ _WIDE = 64  #: longer containers are not searched for large bytes
 
 
 def _wrap(obj: Any, made: dict[int, Any]) -> Any:
-    """Puts large bytes aside, within containers too; what stood in two places still does."""
+    """Replaces large bytes by `_Bytes`, in containers too; an object in two places stays one object."""
     if id(obj) in made:
         return made[id(obj)]
     kind = type(obj)
@@ -338,7 +338,7 @@ def _wrap(obj: Any, made: dict[int, Any]) -> Any:
 
 
 def _holds_bytes(obj: Any, seen: set[int]) -> bool:
-    """Whether _wrap() has something to do."""
+    """Whether _wrap() would replace something."""
     kind = type(obj)
     if kind is bytes or kind is bytearray:
         return len(obj) >= BYTES_OUT_OF_BAND
@@ -356,13 +356,13 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
     obj : object
         Anything that pickle or cloudpickle can take.
     in_band : bool
-        Whether all is to be in the stream; then there are no buffers.
+        Whether to put everything into the stream; then there are no buffers.
 
     Returns
     -------
     body : bytes
     buffers : list of pickle.PickleBuffer, or None
-        They lend the memory of what was pickled.
+        They refer to the memory of the objects that were pickled.
 
     Raises
     ------
@@ -383,19 +383,19 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
     try:
         _Fast(stream, 5, buffer_callback=buffers).dump(obj)
     except (NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
-        # pickle itself says only that it can't; cloudpickle either can or says why
+        # pickle only says that it cannot; cloudpickle either can, or says why not
         stream = io.BytesIO()
         buffers = _Buffers(in_band)
         _thorough_pickler()(stream, 5, buffer_callback=buffers).dump(obj)
     return stream.getvalue(), buffers.found or None
 
 
-#: Whether what is pickled is a result: of live arrays a result is a copy.
+#: Whether a result is being pickled: live arrays in results are copied.
 _returning = False
 
 
 def dumps_result(obj: Any) -> tuple[bytes, list | None]:
-    """As dumps(), of what an engine returns."""
+    """As dumps(), for what an engine returns."""
     global _returning
     _returning = True
     try:

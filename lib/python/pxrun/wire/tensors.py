@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""torch's tensors, sent as numpy's arrays are: torch itself would copy them into the pickle, several times."""
+"""torch's tensors, sent like numpy arrays: torch itself would copy them into the pickle, several times."""
 from __future__ import annotations
 
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def reduce(tensor: Any) -> Any:
-    """A dense tensor of the CPU as an array over its memory; NotImplemented for others, which torch pickles."""
+    """Reduces a dense CPU tensor to an array over its memory; NotImplemented for others, which torch pickles."""
     torch = sys.modules["torch"]
     if tensor.device.type != "cpu" or tensor.layout is not torch.strided or tensor.__dict__ or tensor._backward_hooks:
         return NotImplemented

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""RemoteErrors that are also what the engine raised.
+"""RemoteErrors that are also instances of what the engine raised.
 
 A twin is a class with two bases, RemoteError and the class of the engine's exception, so
-that either catches it. Where the two cannot be one, a plain RemoteError it is.
+that either catches it. Where the two classes cannot be combined, a plain RemoteError is made.
 """
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 
 from . import failure, pickling
 
-#: Weak: classes that came by value go when their last exception goes.
+#: Weak, so that classes that were sent by value are freed with their last exception.
 _twins: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-#: An engine's SystemExit must not end the client's process, nor its Ctrl-C be taken for the user's.
+#: No twins: an engine's SystemExit must not end the client, nor its KeyboardInterrupt pass for the user's Ctrl-C.
 _LEFT_ALONE = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
 def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
-    """A bare instance of base, or of its twin with the class of what an engine raised."""
+    """A bare instance of base, or of its twin with the class that the engine raised."""
     cls, original = _class_of(ename, pickled)
     error = None
     if cls is not None and _can_be_two(base, cls):
         try:
             error = _bare(_twin(base, cls), ename, evalue, original)
-            # a class may refuse to be one with another, and does so in ways of its own
+            # the combination may fail in many ways, depending on the class
             base.__init__(error, ename, evalue, "", {})  # type: ignore[misc]
             str(error)
         except BaseException as e:
@@ -43,12 +43,12 @@ def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
 def _can_be_two(base: type, cls: type) -> bool:
     if issubclass(cls, _LEFT_ALONE) or issubclass(base, cls):
         return False
-    # a group that is no Exception cannot be in a group that is one
+    # a BaseExceptionGroup that is no ExceptionGroup cannot be combined with one
     return issubclass(cls, Exception) or not issubclass(cls, BaseExceptionGroup)
 
 
 def _class_of(ename: str, pickled: bytes) -> tuple[type | None, Any]:
-    """The class that the engine raised, and its exception, as far as they can be had."""
+    """The class that the engine raised and its exception, each None if this process cannot have it."""
     if pickled:
         try:
             exception = pickling.loads(pickled)
@@ -57,7 +57,7 @@ def _class_of(ename: str, pickled: bytes) -> tuple[type | None, Any]:
         except BaseException as e:
             if failure.may_be_ctrl_c(e):
                 raise
-            # its module is not here, or its constructor fails: the name may do
+            # its module is not here, or its constructor fails: try the name
     cls = getattr(builtins, ename, None)
     if not isinstance(cls, type):
         from .. import error
@@ -73,7 +73,7 @@ def _twin(base: type, cls: type) -> type:
     if found is None:
         names: dict[str, Any] = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
         if issubclass(cls, BaseExceptionGroup):
-            # who takes such a group apart gets groups of what the engine's consisted of
+            # splitting such a group gives groups of the engine's kind
             names["derive"] = cls.derive if cls.derive is not BaseExceptionGroup.derive else _derive
         found = _twins[base, cls] = type(base)(base.__name__, (base, cls), names)
     return found
@@ -84,7 +84,7 @@ def _derive(self: Any, excs: Any) -> BaseExceptionGroup:
 
 
 def _bare(cls: Any, ename: str, evalue: str, original: Any) -> Any:
-    """An instance made past the class's own constructor, which wants we do not know what."""
+    """An instance made without the class's own constructor, whose arguments are not known."""
     if isinstance(original, BaseExceptionGroup):
         return BaseExceptionGroup.__new__(cls, original.message, original.exceptions)
     kinds: tuple[Any, ...] = (BaseException, OSError, MemoryError)
@@ -97,7 +97,7 @@ def _bare(cls: Any, ename: str, evalue: str, original: Any) -> Any:
 
 
 def _copy_attributes(original: BaseException, error: Any) -> None:
-    """What the engine's exception knew: errno, filename, name, value, and the user's own."""
+    """Copies the exception's attributes: errno, filename, name, value, and the user's own."""
     for cls in type(original).__mro__:
         if cls is BaseException or cls is Exception:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The neutral encoding of lib/link/message.h, for the few kinds that errors are made of."""
+"""The neutral encoding of lib/link/message.h, for the few kinds that errors and replies to code consist of."""
 from __future__ import annotations
 
 import struct
