@@ -45,7 +45,8 @@ def test_RemoteError_renders_the_engines_traceback(pool, capsys):
     lines = e.render_traceback()
     assert isinstance(lines, list) and e._render_traceback_() == lines
     assert lines[0].startswith("Traceback") and lines[-1] == "ZeroDivisionError: division by zero"
-    assert any("in f" in line for line in lines) and not any("engine.py" in line for line in lines)
+    assert any("in f" in line for line in lines)
+    assert not any(os.path.dirname(pxrun.__file__) in line for line in lines)  # no frames of ours
     assert "    1/0" in lines and lines[lines.index("    1/0") + 1] == "    ~^~"
     e.print_traceback()
     assert capsys.readouterr().out.rstrip("\n").split("\n") == lines

@@ -14,7 +14,8 @@ from typing import Iterator
 
 from . import pickling
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+#: The package's folder: tracebacks leave its frames out.
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 #: Characters; longer texts are cut in the middle.
 _SHOWN = 64 * 1024
 
@@ -75,7 +76,7 @@ def _format(error: BaseException) -> Iterator[str]:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        one.stack[:] = [f for f in one.stack if not f.filename.startswith(_HERE)]
+        one.stack[:] = [f for f in one.stack if not f.filename.startswith(_PACKAGE)]
         todo += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
     return trace.format()
 
