@@ -590,17 +590,18 @@ def needs_nothing_known():
 )
 @pytest.mark.parametrize("way", ["apply_sync", "one", "async", "map"])
 def test_NameError_says_that_the_client_has_the_name(pool, f, name, advice, way):
+    one, view = (pool.direct_view(targets, send_globals=False) for targets in (0, "all"))
     with pytest.raises(NameError) as caught:
         if way == "one":
-            pool[0].apply_sync(f)
+            one.apply_sync(f)
         elif way == "async":
-            pool[0].apply_async(f).get()
+            one.apply_async(f).get()
         else:
             try:
                 if way == "map":
-                    pool[:].map_sync(_taking_one(f), range(4))
+                    view.map_sync(_taking_one(f), range(4))
                 else:
-                    pool[:].apply_sync(f)
+                    view.apply_sync(f)
             except error.CompositeError as e:
                 assert str(e).count("defined here") == 1 and advice in str(e)
                 assert advice in "\n".join(e.render_traceback()) and advice in str(pickle.loads(pickle.dumps(e)))

@@ -13,5 +13,6 @@ int px_add_client(PyObject *module);
 int px_add_pool(PyObject *module);
 int px_add_engine(PyObject *module);
 int px_add_file(PyObject *module);
+int px_add_same(PyObject *module);
 
 #endif

@@ -41,7 +41,7 @@ class _Signature:
 
         n = inspect.Parameter("n", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
         others = [row["keyword"] for row in _pxrun.settings() if row["keyword"] not in (None, "n")]
-        return inspect.Signature([n, *map(parameter, [*others, "profile"])])
+        return inspect.Signature([n, *map(parameter, [*others, "profile", "send_globals"])])
 
 
 class Cluster:
@@ -53,6 +53,8 @@ class Cluster:
     profile : str, optional
         A name by which others can attach. Without one the pool is private to this client, and ends
         with this process, however that ends.
+    send_globals : bool, optional
+        Whether functions of a script bring along the names that they refer to; see `DirectView`.
 
     Examples
     --------
@@ -62,9 +64,10 @@ class Cluster:
 
     __signature__ = _Signature()
 
-    def __init__(self, n: int | None = None, *, profile: str | None = None, **settings: Any) -> None:
+    def __init__(self, n: int | None = None, *, profile: str | None = None, send_globals: bool = True, **settings: Any) -> None:
         self.n = n
         self.profile = profile
+        self.send_globals = send_globals
         self._client: Client | None = None
         self._settings = _checked(n, settings)
         self._connection_file = ""
@@ -94,7 +97,7 @@ class Cluster:
 
     def _attach_again(self) -> Client:
         """Another client, since the first is closed; NoPoolError if the pool has ended with it, as private pools do."""
-        client = _client_class()(self._connection_file, timeout=0.0)
+        client = _client_class()(self._connection_file, timeout=0.0, send_globals=self.send_globals)
         client.cluster = self
         return client
 

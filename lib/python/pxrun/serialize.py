@@ -42,7 +42,7 @@ class PrePickled:
     def __init__(self, obj: Any) -> None:
         from .wire import pickling
 
-        self._pickle = pickling.dumps(obj, in_band=True)[0]
+        self._pickle = pickling.dumps(obj, in_band=True, bring=True)[0]
         self._name = getattr(obj, "__name__", type(obj).__name__)
 
     def __reduce__(self) -> tuple:

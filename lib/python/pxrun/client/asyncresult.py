@@ -15,7 +15,7 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import Any, Callable, Generator, Iterable, Iterator, Sequence
 
 from .. import error
-from . import completion, metadata, outcome
+from . import advice, completion, metadata, outcome
 from .cancel import Cancellable
 from .history import message_id
 from .joined import Joined
@@ -74,7 +74,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         self._single = single
         self._label = label
         self._code = code
-        self._known = None if function is None else outcome.names_seen_by(function)
+        self._known = None if function is None else advice.names_seen_by(function)
         self._lenders = lenders
         self._count = result.count
         self._first_number = next(_numbers)

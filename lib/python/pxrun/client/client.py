@@ -39,13 +39,15 @@ class Client:
         The pool's name; default ``$PXRUN_PROFILE``, else "default".
     timeout : float
         Seconds to wait for a pool that is not there yet; prints a line if it has to wait.
+    send_globals : bool
+        Whether functions of a script bring along the names that they refer to; see `DirectView`.
 
     Attributes
     ----------
     block : bool
         The `block` of views that are made from now on.
-    signal_on_interrupt : bool
-        The same of what Ctrl-C does in blocking calls, see `DirectView`.
+    signal_on_interrupt, send_globals : bool
+        The same attributes of these views, see `DirectView`.
     cluster : Cluster or None
         The cluster that started the pool, if this process did.
 
@@ -63,9 +65,15 @@ class Client:
     """
 
     def __init__(
-        self, connection_info: str | dict | None = None, *, profile: str | None = None, timeout: float = 10.0
+        self,
+        connection_info: str | dict | None = None,
+        *,
+        profile: str | None = None,
+        timeout: float = 10.0,
+        send_globals: bool = True,
     ) -> None:
         self._set_up(_attach(_where(connection_info, profile), timeout), None)
+        self.send_globals = send_globals
 
     @classmethod
     def _of(cls, core: Any, cluster: Any = None) -> "Client":
@@ -77,6 +85,7 @@ class Client:
     def _set_up(self, core: Any, cluster: Any) -> None:
         self.block = False
         self.signal_on_interrupt = True
+        self.send_globals = True if cluster is None else cluster.send_globals
         self.cluster = cluster
         self._sent = History(self)
         self._core = core

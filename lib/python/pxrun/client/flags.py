@@ -24,7 +24,7 @@ def _flag(name: str, kind: Any, words: str) -> Any:
     return property(get, put)
 
 
-_FLAGS = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt")
+_FLAGS = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt", "send_globals")
 
 
 class Flags:
@@ -38,6 +38,7 @@ class Flags:
         self._label: str | None = None
         self._timeout: float | None = None
         self._signal_on_interrupt: bool = self.client.signal_on_interrupt
+        self._send_globals: bool = self.client.send_globals
         self._set_targets(targets)
         self.set_flags(**flags)
 
@@ -66,6 +67,7 @@ class Flags:
     label = _flag("label", (str, type(None)), "a str, or None")
     timeout = _flag("timeout", (int, float, type(None)), "a number of seconds, or None")
     signal_on_interrupt = _flag("signal_on_interrupt", bool, "True or False")
+    send_globals = _flag("send_globals", bool, "True or False")
 
     def set_flags(self, **flags: Any) -> Any:
         """Sets attributes; KeyError for one that is no flag. Returns the view."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import pickle
-import re
-import types
 from typing import Any, Callable
 
 from .. import _pxrun
-from ..wire import failure, functions, pickling, values
+from ..wire import failure, pickling, values
+from . import advice
 
 #: (value, None) or (None, exception).
 Outcome = tuple[Any, "BaseException | None"]
@@ -46,7 +45,7 @@ def outcome_of(
     decode : callable
         Makes a value of a body and its buffers.
     known : dict, optional
-        The globals of the function that was sent, see `names_seen_by`.
+        The globals of the function that was sent, see `advice.names_seen_by`.
     """
     if code == 0:
         try:
@@ -65,49 +64,8 @@ def outcome_of(
         return None, error.from_words(code, body, info)
     ename, evalue, traceback, pickled, info["method"] = values.decode(body)
     made = error.remote_error(ename, evalue, traceback, info, pickled)
-    if known is not None and ename == "NameError":
-        made.hint = _missing_name(evalue, known)
+    made.hint = advice.on(ename, evalue, known)
     return None, made
-
-
-# --- advice for NameErrors ---------------------------------------------------
-
-
-def names_seen_by(f: Any) -> dict | None:
-    """The globals of a function that is sent by value; None for what the engine imports itself."""
-    for _ in range(10):  # partials of methods of …
-        if type(f) is types.FunctionType:
-            break
-        f = next((getattr(f, name) for name in ("func", "__func__", "__wrapped__", "f") if hasattr(f, name)), None)
-    else:
-        return None
-    if f is None or functions.importable(f):
-        return None
-    return f.__globals__
-
-
-def _missing_name(evalue: str, known: dict) -> str:
-    """What to do about "name 'x' is not defined"; empty if the client does not have it either."""
-    found = re.match(r"(?:global |free )?(?:name|variable) '([^']+)' is not defined", evalue)
-    if found is None:
-        return ""
-    name = found[1]
-    if name not in known:
-        return ""
-    return f"({name!r} is defined here, but a function that is sent sees the engine's names. {_how_to_send(name, known[name])})"
-
-
-def _how_to_send(name: str, value: Any) -> str:
-    if isinstance(value, types.ModuleType):
-        if value.__name__ == name:
-            return f"Import it there: `with view.sync_imports(): import {name}`, or put @pxrun.require({name!r}) before the function"
-        return f"Import it there: view.execute('import {value.__name__} as {name}'), or import it inside the function"
-    home = getattr(value, "__module__", None)
-    if callable(value) and home not in (None, "__main__") and getattr(value, "__name__", None) == name:
-        return f"Import it there: `with view.sync_imports(): from {home} import {name}`, or send it: view.push({{{name!r}: {name}}})"
-    if callable(value) and getattr(value, "__name__", None) == name:
-        return f"Send it: view.push({{{name!r}: {name}}}), or put @pxrun.require({name}) before the function"
-    return f"Send it: view.push({{{name!r}: {name}}})"
 
 
 # --- execute() ---------------------------------------------------------------

@@ -54,6 +54,10 @@ class DirectView(Flags, Parts):
     signal_on_interrupt : bool
         Whether Ctrl-C in a blocking call also interrupts what the call began on the engines, and
         raises KeyboardInterrupt. Else it ends the wait alone: the call returns its AsyncResult.
+    send_globals : bool
+        Whether functions of a script or a prompt bring along the names that they refer to and an engine
+        lacks: modules (imported there), functions and classes, and plain constants of at most
+        1000 elements and 16 KiB. Names that were assigned on the engine go first.
     """
 
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
@@ -99,7 +103,7 @@ class DirectView(Flags, Parts):
     # --- sending
 
     def _submit_call(self, f: Any, args: tuple, kwargs: dict, engines: list[int], flags: int = 0) -> Any:
-        body, buffers = calls.dumps(f, args, kwargs)
+        body, buffers = calls.dumps(f, args, kwargs, self._send_globals)
         return self.client._core.submit(_APPLY, flags, engines, body, buffers)
 
     def _track_flag(self, track: bool | None = None) -> int:
@@ -140,7 +144,7 @@ class DirectView(Flags, Parts):
         ids, single = self._targets(targets)
         if self._track if track is None else track:
             flags |= _pxrun.TRACK
-        body, buffers = calls.dumps(f, args, kwargs)
+        body, buffers = calls.dumps(f, args, kwargs, self._send_globals)
         if block and not flags and self._timeout is None:
             return self._call_at_once(f, body, buffers, ids, single)
         result = self.client._core.submit(_APPLY, flags, ids, body, buffers)

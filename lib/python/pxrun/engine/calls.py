@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from .. import _pxrun
+from ..wire import brought
 
 #: Seconds between two reports of a map's progress.
 _COUNT_EVERY = 0.01
@@ -77,6 +78,7 @@ def clear() -> None:
     kept = {name: user[name] for name in ("__name__", "__builtins__", "__doc__") if name in user}
     user.clear()
     user.update(kept)
+    brought.forget()
 
 
 # --- gathering into one array ------------------------------------------------

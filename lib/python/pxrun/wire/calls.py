@@ -12,17 +12,17 @@ def name_of(f: Any) -> str:
     return getattr(f, "__name__", None) or type(f).__name__
 
 
-def dumps(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
-    """The pickle of a call and its buffers; TypeError, naming the part, if it cannot be sent."""
+def dumps(f: Any, args: tuple, kwargs: dict, bring: bool) -> tuple[bytes, list | None]:
+    """The pickle of a call and its buffers; TypeError, naming the part, if it cannot be sent. bring: see pickling.dumps()."""
     if not callable(f) and type(f) not in (serialize.Reference, serialize.PrePickled):
         raise TypeError(f"f must be callable, and {f!r} is not")
     try:
-        plain = pickling.dumps_plainly(f, args, kwargs)
+        plain = pickling.dumps_plainly(f, args, kwargs, bring)
         if plain is not None:
             return plain
         if type(f) is serialize.Reference or serialize.holds(args, kwargs):
-            return pickling.dumps((serialize.call_resolved, (f, args, kwargs), {}))
-        return pickling.dumps((f, args, kwargs))
+            return pickling.dumps((serialize.call_resolved, (f, args, kwargs), {}), bring=bring)
+        return pickling.dumps((f, args, kwargs), bring=bring)
     except Exception as e:
         culprit = _culprit(f, args, kwargs)
         if culprit is None:

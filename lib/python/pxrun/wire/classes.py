@@ -2,10 +2,13 @@
 """Classes by value: what cloudpickle does not do, or does differently."""
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import weakref
-from typing import Any
+from typing import Any, ContextManager, Iterator
+
+from .modules import MAIN, can_be_imported
 
 # Classes that were sent by value, by their id(): those defined in this process, and those received.
 _own: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
@@ -28,6 +31,28 @@ def _class_state(cls: type, state: tuple) -> None:
         _foreign[id(cls)] = cls
         set_state, attributes = state
         set_state(cls, attributes)
+
+
+def by_value(obj: Any) -> ContextManager:
+    """While cloudpickle looks at a class or function whose module cannot be imported elsewhere: has it taken for what it is."""
+    name = getattr(obj, "__module__", None)
+    if not callable(obj) or not isinstance(name, str) or name in MAIN or name not in sys.modules or can_be_imported(name):
+        return contextlib.nullcontext()
+    return _registered(name)
+
+
+@contextlib.contextmanager
+def _registered(name: str) -> Iterator[None]:
+    import cloudpickle
+
+    before = name in cloudpickle.list_registry_pickle_by_value()
+    if not before:
+        cloudpickle.register_pickle_by_value(sys.modules[name])
+    try:
+        yield
+    finally:
+        if not before:
+            cloudpickle.unregister_pickle_by_value(sys.modules[name])
 
 
 CACHED = type(functools.lru_cache(len))

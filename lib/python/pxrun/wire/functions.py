@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Functions by value: their code and what belongs to it, without their globals."""
+"""Functions by value: their code and what belongs to it, without their globals.
+
+The globals of a script's functions are, on the engine, the engine's namespace; what they need
+there and it lacks goes along as the names of `names`. Those of a module's functions are the module's.
+"""
 from __future__ import annotations
 
 import importlib
 import marshal
 import sys
 import types
-from typing import Any
+from typing import Any, Callable
+
+from . import brought
+from .modules import MAIN, can_be_imported
+
+#: Gives what a function of the script brings along; None: nothing.
+Along = Callable[[types.FunctionType], "bytes | None"]
 
 
 class NeedsCloudpickle(Exception):
@@ -40,17 +50,14 @@ def _code(data: bytes) -> types.CodeType:
     return code
 
 
-_MAIN = {"__main__", "__mp_main__"}
-
-
 def _home(function: types.FunctionType) -> str | None:
     """The module whose globals a function uses; None: the script's, for which the engine's namespace is used there."""
     name = function.__globals__.get("__name__")
     # a wrapper has the __module__ of what it wraps, and globals of its own
-    if name in _MAIN or (function.__module__ in _MAIN and "__wrapped__" not in function.__dict__):
+    if name in MAIN or (function.__module__ in MAIN and "__wrapped__" not in function.__dict__):
         return None
     module = sys.modules.get(name) if isinstance(name, str) else None
-    if module is None or module.__dict__ is not function.__globals__:
+    if module is None or module.__dict__ is not function.__globals__ or not can_be_imported(str(name)):
         raise NeedsCloudpickle  # it has globals of its own, like methods of a namedtuple, and they have to be sent
     return name
 
@@ -68,8 +75,10 @@ def _globals(home: str | None) -> dict:
     return sys.modules["__main__"].__dict__
 
 
-def _function(data: bytes, free: int, home: str | None) -> types.FunctionType:
+def _function(data: bytes, free: int, home: str | None, along: bytes | None = None) -> types.FunctionType:
     """A function without its state, which _function_state() sets."""
+    if along is not None:
+        brought.take(along)
     closure = tuple(types.CellType() for _ in range(free)) or None
     return types.FunctionType(_code(data), _globals(home), None, None, closure)
 
@@ -92,8 +101,10 @@ def _function_state(function: types.FunctionType, state: tuple) -> None:
             cell.cell_contents = content[0]
 
 
-def plain_function(data: bytes, name: str, home: str | None) -> types.FunctionType:
+def plain_function(data: bytes, name: str, home: str | None, along: bytes | None = None) -> types.FunctionType:
     """A function that has only code and a name, like most lambdas."""
+    if along is not None:
+        brought.take(along)
     return types.FunctionType(_code(data), _globals(home), name)
 
 
@@ -104,8 +115,11 @@ def _cell(cell: types.CellType) -> tuple:
         return ()
 
 
-def reduce_function(function: types.FunctionType) -> tuple:
+def reduce_function(function: types.FunctionType, along: Along | None = None) -> tuple:
+    """What pickle is to make of a function; along says what it brings, if it is one of the script's."""
     data = _code_bytes(function.__code__)
+    home = _home(function)
+    brings = along(function) if along is not None and home is None else None
     closure = function.__closure__
     if (
         closure is None
@@ -116,7 +130,7 @@ def reduce_function(function: types.FunctionType) -> tuple:
         and not function.__annotations__
         and function.__qualname__ == function.__code__.co_qualname
     ):
-        return plain_function, (data, function.__name__, _home(function))
+        return plain_function, (data, function.__name__, home, brings) if brings else (data, function.__name__, home)
     state = (
         function.__module__,
         function.__name__,
@@ -128,17 +142,16 @@ def reduce_function(function: types.FunctionType) -> tuple:
         function.__dict__,
         [_cell(cell) for cell in closure or ()],
     )
-    return _function, (data, len(closure or ()), _home(function)), state, None, None, _function_state
+    made_of = (data, len(closure or ()), home, brings) if brings else (data, len(closure or ()), home)
+    return _function, made_of, state, None, None, _function_state
 
 
 def importable(obj: Any) -> bool:
     """Whether importing the object's module and looking its name up gives this very object."""
     module = getattr(obj, "__module__", None)
-    if module is None or module in _MAIN:
+    if module is None or not can_be_imported(module):
         return False
-    found = sys.modules.get(module)
-    if found is None:
-        return False
+    found = sys.modules[module]
     try:
         for part in obj.__qualname__.split("."):
             found = getattr(found, part)

@@ -16,11 +16,13 @@ import io
 import pickle
 import sys
 import types
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from .._pxrun import BUFFERS_MAX, Buffer, Region
-from .classes import CACHED, cached, dataclass_words, sent_class
-from .functions import NeedsCloudpickle, importable, plain_function, reduce_function
+from . import names
+from .classes import CACHED, by_value, cached, dataclass_words, sent_class
+from .functions import Along, NeedsCloudpickle, importable, plain_function, reduce_function
+from .modules import can_be_imported
 
 #: Shorter buffers are copied into the stream, which costs less than a lease.
 OUT_OF_BAND = 16 * 1024
@@ -48,15 +50,15 @@ class _ByValue:
         return plain_function, self.made_of
 
 
-def _sendable(f: Any) -> Any:
+def _sendable(f: Any, bring: bool) -> Any:
     """A function as plain pickle can take it: itself or a `_ByValue`; None if neither is possible."""
     home, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
     module = sys.modules.get(home) if home and name else None
-    if module is not None and module.__name__ != "__main__" and module.__dict__.get(str(name)) is f:
+    if module is not None and module.__dict__.get(str(name)) is f and module.__name__ != "__main__" and can_be_imported(str(home)):
         return f
     if type(f) is types.FunctionType and not importable(f):
         try:
-            reduced = reduce_function(f)
+            reduced = reduce_function(f, names.along if bring else None)
         except NeedsCloudpickle:
             return None
         if reduced[0] is plain_function:
@@ -152,19 +154,19 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
     return _NOT
 
 
-def dumps_plainly(f: Any, args: tuple, kwargs: dict) -> tuple[bytes, list | None] | None:
+def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tuple[bytes, list | None] | None:
     """As dumps() of (f, args, kwargs) if plain pickle is enough, as for most calls; else None."""
     if _other is not None:
         return None
     if not kwargs and _PLAIN.issuperset(map(type, args)):
-        sent = _sendable(f)
+        sent = _sendable(f, bring)
         return None if sent is None else (pickle.dumps((sent, args, kwargs), 5), None)
     made: dict[int, Any] = {}
     plain_args = [_plain(arg, made) for arg in args]
     plain_kwargs = _plain(kwargs, made) if kwargs else kwargs
     if _NOT in plain_args or plain_kwargs is _NOT:
         return None
-    sent = _sendable(f)
+    sent = _sendable(f, bring)
     if sent is None:
         return None
     call = sent, tuple(plain_args), plain_kwargs
@@ -201,11 +203,11 @@ class _Buffers:
         return False
 
 
-def _reduce(obj: Any) -> Any:
+def _reduce(obj: Any, along: Along | None) -> Any:
     """Reductions of both picklers that differ from pickle's; NotImplemented for all else."""
     kind = type(obj)
     if kind is types.FunctionType:
-        return NotImplemented if importable(obj) else reduce_function(obj)
+        return NotImplemented if importable(obj) else reduce_function(obj, along)
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         return _reduce_array(obj)
     if kind is CACHED:
@@ -259,17 +261,19 @@ def _of_dtype(array: Any, dtype: Any) -> Any:
 
 
 class _Fast(pickle.Pickler):
+    along: Along | None = None
+
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is types.FunctionType:
-            return NotImplemented if importable(obj) else reduce_function(obj)
+            return NotImplemented if importable(obj) else reduce_function(obj, self.along)
         if issubclass(kind, type):
             if importable(obj) or obj.__module__ == "builtins":
                 return NotImplemented
             raise NeedsCloudpickle
         if kind is types.ModuleType or kind is types.CellType or kind is types.CodeType:
             raise NeedsCloudpickle
-        return _reduce(obj)
+        return _reduce(obj, self.along)
 
 
 _thorough: Any = None
@@ -285,15 +289,21 @@ def _thorough_pickler() -> Any:
             raise TypeError("to send classes, modules or cells by value the package cloudpickle is needed") from None
 
         class Thorough(cloudpickle.CloudPickler):
+            along: Along | None = None
+            on_class: Callable[[type], Any] | None = None
+
             def reducer_override(self, obj: Any) -> Any:
                 try:
-                    reduced = _reduce(obj)
+                    reduced = _reduce(obj, self.along)
                 except NeedsCloudpickle:
                     reduced = NotImplemented
                 if reduced is not NotImplemented:
                     return reduced
-                reduced = super().reducer_override(obj)
+                with by_value(obj):
+                    reduced = super().reducer_override(obj)
                 if isinstance(obj, type) and type(reduced) is tuple and len(reduced) == 6:
+                    if self.on_class is not None:
+                        self.on_class(obj)
                     return sent_class(obj, reduced)
                 return reduced
 
@@ -348,7 +358,7 @@ def _holds_bytes(obj: Any, seen: set[int]) -> bool:
     return any([_holds_bytes(item, seen) for item in (obj.values() if kind is dict else obj)])
 
 
-def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
+def dumps(obj: Any, in_band: bool = False, bring: bool = False) -> tuple[bytes, list | None]:
     """An object as a pickle and the buffers that belong to it.
 
     Parameters
@@ -357,6 +367,8 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
         Anything that pickle or cloudpickle can take.
     in_band : bool
         Whether to put everything into the stream; then there are no buffers.
+    bring : bool
+        Whether functions of the script bring along the names that they refer to, see `names`.
 
     Returns
     -------
@@ -381,13 +393,53 @@ def dumps(obj: Any, in_band: bool = False) -> tuple[bytes, list | None]:
     buffers = _Buffers(in_band)
     stream = io.BytesIO()
     try:
-        _Fast(stream, 5, buffer_callback=buffers).dump(obj)
+        fast = _Fast(stream, 5, buffer_callback=buffers)
+        fast.along = names.Along() if bring else None
+        fast.dump(obj)
     except (NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
         # pickle only says that it cannot; cloudpickle either can, or says why not
         stream = io.BytesIO()
         buffers = _Buffers(in_band)
-        _thorough_pickler()(stream, 5, buffer_callback=buffers).dump(obj)
+        thorough = _thorough_pickler()(stream, 5, buffer_callback=buffers)
+        thorough.along = names.Along() if bring else None
+        thorough.dump(obj)
     return stream.getvalue(), buffers.found or None
+
+
+class TooLarge(Exception):
+    """A definition takes more bytes than it may."""
+
+
+class _Bounded(io.BytesIO):
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def write(self, data: Any) -> int:
+        if self.tell() + memoryview(data).nbytes > self.limit:
+            raise TooLarge
+        return super().write(data)
+
+    def buffer(self, buffer: pickle.PickleBuffer) -> bool:
+        """A buffer_callback: everything stays in the stream."""
+        if buffer.raw().nbytes > self.limit:
+            raise TooLarge
+        return True
+
+
+def dumps_definition(obj: Any, limit: int, on_function: Callable, on_class: Callable) -> bytes:
+    """A pickle of at most so many bytes, else `TooLarge`. Tells of each function and class that goes by value in it."""
+    try:
+        stream = _Bounded(limit)
+        fast = _Fast(stream, 5, buffer_callback=stream.buffer)
+        fast.along = on_function
+        fast.dump(obj)
+    except (NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
+        stream = _Bounded(limit)
+        thorough = _thorough_pickler()(stream, 5, buffer_callback=stream.buffer)
+        thorough.along, thorough.on_class = on_function, on_class
+        thorough.dump(obj)
+    return stream.getvalue()
 
 
 #: Whether a result is being pickled: live arrays in results are copied.

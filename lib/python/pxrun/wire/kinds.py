@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What of a script's values goes along with its functions: definitions, and small plain constants."""
+from __future__ import annotations
+
+import marshal
+import sys
+import types
+from typing import Any
+
+from .modules import can_be_imported
+
+#: Callables that are like functions: they have no state that changes. By the name of their class.
+_LIKE_FUNCTIONS = {
+    "functools": {"_lru_cache_wrapper"},
+    "numpy": {"ufunc", "vectorize"},
+    "operator": {"attrgetter", "itemgetter", "methodcaller"},
+    "pxrun.client.dependency": {"dependent"},
+    "types": {"GenericAlias", "UnionType"},
+}
+
+
+def is_definition(value: Any) -> bool:
+    """Whether a value is a function, a class, or like them."""
+    kind = type(value)
+    if isinstance(value, (type, types.FunctionType)):
+        return True
+    if kind is types.BuiltinFunctionType:
+        return isinstance(value.__self__, (types.ModuleType, type, types.NoneType))
+    if kind is types.MethodType:
+        return isinstance(value.__self__, type)
+    if kind.__module__ == "functools" and kind.__name__ == "partial":
+        return is_definition(value.func) and is_small((value.args, value.keywords))
+    if kind.__module__ == "typing" or kind.__name__ in _LIKE_FUNCTIONS.get(kind.__module__, ()):
+        return True
+    # numba's functions and the like say what they were made of
+    return callable(value) and isinstance(getattr(value, "__dict__", {}).get("__wrapped__"), types.FunctionType)
+
+
+def why_not(value: Any) -> str:
+    """Why a value does not go along with a function; empty if it does."""
+    if isinstance(value, types.ModuleType):
+        return "" if can_be_imported(value.__name__) else "is a module that engines cannot import"
+    if is_definition(value):
+        return ""
+    if type(value) in _CONTAINERS or type(value) in (str, bytes):
+        if is_small(value):
+            return ""
+        return f"is no plain constant of at most {ELEMENTS_MAX} elements and {BYTES_MAX // 1024} KiB, as go along with a function"
+    if _is_leaf(value) or is_small(value):
+        return ""
+    return f"is of type {type(value).__name__}: only modules, functions, classes and small constants go along with a function"
+
+
+# --- constants --------------------------------------------------------------
+
+#: More elements, or more bytes when pickled, are not small.
+ELEMENTS_MAX, BYTES_MAX = 1000, 16 * 1024
+
+_LEAVES = {int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice}
+#: By the name of their class, whose module need not be imported. None of them can be changed.
+_NAMED_LEAVES = {
+    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "decimal": {"Decimal"},
+    "fractions": {"Fraction"},
+    "logging": {"Logger", "RootLogger"},  # by their name
+    "pathlib": {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
+    "re": {"Pattern"},
+    "uuid": {"UUID"},
+    "zoneinfo": {"ZoneInfo"},
+}
+_CONTAINERS = {list, tuple, dict, set, frozenset}
+_NAMED_CONTAINERS = {"Counter", "OrderedDict", "defaultdict", "deque"}
+
+
+def is_small(value: Any) -> bool:
+    """Whether a value is a plain constant of at most `ELEMENTS_MAX` elements. Their bytes are counted when it is pickled."""
+    return _count(value, ELEMENTS_MAX, set()) >= 0
+
+
+def _count(value: Any, room: int, within: set[int]) -> int:
+    """What is left of the room; below 0 if the value does not fit, or is none of those."""
+    room -= 1
+    if room < 0 or _is_leaf(value):
+        return room
+    if id(value) in within or (hasattr(value, "__len__") and len(value) > room):
+        return -1
+    items = _items(value)
+    if items is None:
+        return -1
+    within.add(id(value))
+    for item in items:
+        room = _count(item, room, within)
+        if room < 0:
+            return room
+    within.discard(id(value))
+    return room
+
+
+def _is_leaf(value: Any) -> bool:
+    kind = type(value)
+    if kind in (str, bytes):
+        return len(value) <= BYTES_MAX
+    if kind in _LEAVES or kind.__qualname__ in _NAMED_LEAVES.get(kind.__module__, ()):
+        return True
+    if kind.__module__ == "numpy" and isinstance(value, sys.modules["numpy"].generic):
+        return value.nbytes <= BYTES_MAX and not value.dtype.hasobject
+    enum = sys.modules.get("enum")
+    return (enum is not None and isinstance(value, enum.Enum)) or is_definition(value)
+
+
+def _items(value: Any) -> list | None:
+    """What a container consists of; None for what is none."""
+    kind = type(value)
+    if kind is dict or (kind.__module__ == "collections" and kind.__name__ in _NAMED_CONTAINERS and isinstance(value, dict)):
+        return [item for pair in value.items() for item in pair] + [getattr(value, "default_factory", None)]
+    if kind in _CONTAINERS or (kind.__module__ == "collections" and kind.__name__ in _NAMED_CONTAINERS):
+        return list(value)
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return list(value)
+    if "__dataclass_fields__" in vars(kind):
+        return [getattr(value, name) for name in kind.__dataclass_fields__ if hasattr(value, name)]
+    return None
+
+
+def can_change(value: Any) -> bool:
+    """Whether a plain constant may become another one while it stays the same object."""
+    kind = type(value)
+    if kind is tuple or (isinstance(value, tuple) and hasattr(kind, "_fields")):
+        return any(map(can_change, value))
+    return kind not in _LEAVES and kind is not frozenset and _items(value) is not None
+
+
+def content(value: Any) -> Any:
+    """Of a small constant something that tells whether it is still what it was."""
+    try:
+        return marshal.dumps(value, 2)  # that version says nothing of who else holds the parts
+    except ValueError:
+        return _form(value)
+
+
+def _form(value: Any) -> Any:
+    """Containers in containers; all else as it is: what cannot be changed is the same object."""
+    items = None if _is_leaf(value) else _items(value)
+    return value if items is None else (type(value), [_form(item) for item in items])

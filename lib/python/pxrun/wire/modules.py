@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which modules another process can import by name."""
+from __future__ import annotations
+
+import os
+import sys
+import types
+from typing import Any
+
+#: What the module of a script or a prompt calls itself.
+MAIN = {"__main__", "__mp_main__"}
+
+# What was found out about a module, beside the module that it is true of.
+_known: dict[str, tuple[types.ModuleType, bool]] = {}
+
+
+def can_be_imported(name: str) -> bool:
+    """Whether a process with the same sys.path gets the module of that name by importing it.
+
+    Not so: what a script has loaded from a path of its own, and what the user has told
+    cloudpickle to send by value.
+    """
+    module = sys.modules.get(name)
+    if module is None or name in MAIN:
+        return False
+    known = _known.get(name)
+    if known is None or known[0] is not module:
+        known = _known[name] = module, _is_found(name, module)
+    return known[1] and not _registered(name)
+
+
+def _registered(name: str) -> bool:
+    cloudpickle = sys.modules.get("cloudpickle")
+    names = cloudpickle.list_registry_pickle_by_value() if cloudpickle is not None else ()
+    if not names:
+        return False
+    parts = name.split(".")
+    return any(".".join(parts[: i + 1]) in names for i in range(len(parts)))
+
+
+def _is_found(name: str, module: types.ModuleType) -> bool:
+    parent = name.rpartition(".")[0]
+    if not parent:
+        return _finds(name, None, module)
+    if parent in sys.modules:
+        # what has no file is made by its parent, as six.moves is
+        found = _is_found(parent, sys.modules[parent])
+        has_file = bool(getattr(module, "__file__", None))
+        return found and (not has_file or _finds(name, getattr(sys.modules[parent], "__path__", None), module))
+    return False
+
+
+def _finds(name: str, path: Any, module: types.ModuleType) -> bool:
+    """Whether an import would come upon this very module."""
+    file = getattr(module, "__file__", None)
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, path)
+        except Exception:
+            continue  # a finder of the user's
+        if spec is not None:
+            same = file and spec.origin and os.path.realpath(file) == os.path.realpath(spec.origin)
+            return bool(same or not file or not spec.has_location)
+    return False
