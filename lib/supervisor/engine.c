@@ -16,13 +16,13 @@
 #include "shm/error.h"
 #include "shm/killpoint.h"
 #include "shm/os.h"
-#include "supervisor/last_words.h"
 #include "supervisor/memory_requests.h"
 #include "supervisor/supervision.h"
+#include "supervisor/supervisor.h"
 
 /* --- what others see --- */
 
-static void publish(struct px_engine *e, enum px_engine_state state)
+void px_engine_publish(struct px_engine *e, enum px_engine_state state)
 {
 	struct px_engine_shm *shown = &e->supervisor->segment->rw.engines[e->id];
 
@@ -38,161 +38,69 @@ static void publish(struct px_engine *e, enum px_engine_state state)
 
 static void show(struct px_engine *e, enum px_engine_state state)
 {
-	publish(e, state);
+	px_engine_publish(e, state);
 	px_member_announce(e->supervisor->segment);
 }
 
-static void close_ours(struct px_engine *e)
+/* --- without a process --- */
+
+void px_engine_wait(struct px_engine *e)
+{
+	e->life = PX_LIFE_WAITING;
+	e->served = e->told = e->keep = false;
+	e->process = (struct px_process){ .pidfd = -1 };
+	e->supervisor->turn.start = true;
+}
+
+static void back_off_over(void *ctx)
+{
+	px_engine_wait(ctx);
+}
+
+void px_engine_back_off(struct px_engine *e, uint64_t delay_ns)
+{
+	e->life = PX_LIFE_BACKOFF;
+	px_loop_timer_set(e->supervisor->loop, &e->timer, delay_ns, back_off_over, e);
+}
+
+static void settled(struct px_engine *e)
+{
+	e->settled = true;
+	e->supervisor->turn.answer = true;
+}
+
+void px_engine_give_up(struct px_engine *e, const char *why)
+{
+	e->life = PX_LIFE_GONE;
+	snprintf(e->why, sizeof(e->why), "%.*s", (int)sizeof(e->why) - 1, why);
+	show(e, PX_ENGINE_GONE);
+	settled(e);
+}
+
+/* --- the end of a process --- */
+
+void px_engine_close(struct px_engine *e)
 {
 	px_loop_unwatch(e->supervisor->loop, &e->control_watch);
 	px_loop_unwatch(e->supervisor->loop, &e->death_watch);
 	px_channels_close(&e->ours);
 }
 
-/* --- the end of a process --- */
-
-static void waiting(struct px_engine *e);
-
-static void back_off_over(void *ctx)
+void px_engine_ended(struct px_engine *e)
 {
-	struct px_engine *e = ctx;
-
-	waiting(e);
-	px_engines_pump(e->supervisor);
+	px_loop_unwatch(e->supervisor->loop, &e->death_watch);
+	e->ended = true;
+	e->supervisor->turn.reap = true;
 }
 
-/* Whether another process follows one that ended so. */
-static bool heir(const struct px_engine *e, const struct px_exit *how)
-{
-	const struct px_supervisor *s = e->supervisor;
-
-	if (s->closing)
-		return false;
-	if (e->told)
-		return e->keep;
-	if (s->restart == PX_RESTART_NEVER)
-		return false;
-	if (!e->served)
-		return e->starts_failed < PX_STARTS_MAX;
-	return s->restart == PX_RESTART_ALWAYS || how->signal || how->code;
-}
-
-/* Members first: whoever waits for the dead is to know it before anything else is done. */
-static void bury(struct px_engine *e, const struct px_exit *how, bool oom_killed, bool follows)
-{
-	struct px_segment *segment = e->supervisor->segment;
-	struct px_death death = {
-		.exit_signal = how->signal,
-		.exit_code = how->code,
-		.oom_killed = oom_killed,
-		.expected = e->told,
-	};
-
-	if (e->member.epoch)
-		px_member_bury(segment, e->member, &death);
-	publish(e, follows ? PX_ENGINE_STARTING : PX_ENGINE_GONE);
-	px_member_announce(segment);
-	PX_KILLPOINT("supervisor.engine.buried"); /* dead here: so is the pool */
-}
-
-/* What faulthandler has left in the engine's block: to the log. */
-static void log_crash(struct px_engine *e, const struct px_exit *how)
-{
-	struct px_segment *segment = e->supervisor->segment;
-	char text[8192];
-	ssize_t got;
-
-	if (!how->signal || !e->member.epoch)
-		return;
-	/* By pread(2), which does not make pages of a hole as a look through the map does. */
-	got = pread(segment->fd, text, sizeof(text),
-		    (off_t)(px_segment_block_offset(segment, e->member.slot) +
-			    offsetof(struct px_block_shm, crash)));
-	if (got > 0)
-		px_log_bytes(&e->supervisor->log, text, strnlen(text, (size_t)got));
-}
-
-/* "engine 3 (process 123) died before it served: exit code 1: ImportError: …" */
-static void explain(struct px_engine *e, pid_t pid, const struct px_exit *how, bool oom_killed,
-		    struct px_last_words *words)
-{
-	const char *line = e->served || e->told ? "" : px_last_words_line(words);
-	const char *join = oom_killed ? ", by the kernel's OOM killer" : *line ? ": " : "";
-	char process[32] = "", end[64];
-
-	/* What it said itself is better than what can be seen from here. */
-	if (e->why[0])
-		return;
-	if (pid)
-		snprintf(process, sizeof(process), " (process %d)", (int)pid);
-	snprintf(e->why, sizeof(e->why), "engine %u%s %s%s%s%s%s%.300s", e->id, process,
-		 e->told ? "ended" : "died", e->served || e->told ? "" : " before it served",
-		 pid ? ": " : "", pid ? px_exit_words(how, end, sizeof(end)) : "", join, line);
-}
-
-/* The process is gone; pid 0: and nobody knows which it was. */
-static void ended(struct px_engine *e, pid_t pid, const struct px_exit *how)
-{
-	struct px_supervisor *s = e->supervisor;
-	bool oom_killed = how->signal == SIGKILL && !e->told && px_oom_charge(&s->oom);
-	struct px_last_words words = { .used = 0 };
-	char why[sizeof(e->why)];
-	uint64_t delay = 0;
-	bool follows;
-
-	if (!e->served && !e->told)
-		e->starts_failed++;
-	follows = heir(e, how);
-	bury(e, how, oom_killed, follows);
-	px_loop_timer_stop(s->loop, &e->timer);
-	px_last_words_drain(e->ours.out, &s->log, NULL);
-	px_last_words_drain(e->ours.err, &s->log, &words);
-	log_crash(e, how);
-	close_ours(e);
-	explain(e, pid, how, oom_killed, &words);
-	memcpy(why, e->why, sizeof(why));
-	e->member = (struct px_member_id){ 0 };
-	if (!follows) {
-		px_log(&s->log, "%s", why);
-		px_engine_give_up(e, why);
-	} else {
-		if (!e->told) {
-			delay = px_supervisor_backoff_ns(&e->failures, e->started_ns);
-			e->restarts++;
-		}
-		px_log(&s->log, "%s; the next one starts in %u ms", why,
-		       (unsigned)(delay / 1000000));
-		e->generation++;
-		if (delay) {
-			e->life = PX_LIFE_BACKOFF;
-			px_loop_timer_set(s->loop, &e->timer, delay, back_off_over, e);
-		} else {
-			waiting(e);
-			px_engines_pump(s);
-		}
-	}
-	px_sweep_now(s);
-}
-
-static const struct px_exit unknown_end = { .signal = 0, .code = 0 };
-
-/* Its pidfd is readable. */
 static void died(void *ctx)
 {
-	px_engine_died(ctx);
+	px_engine_ended(ctx);
 }
 
-void px_engine_died(struct px_engine *e)
+int px_engine_watch_death(struct px_engine *e)
 {
-	struct px_loop *loop = e->supervisor->loop;
-	pid_t pid = e->process.pid;
-	struct px_exit how;
-
-	px_loop_unwatch(loop, &e->death_watch);
-	if (px_process_reap(&e->process, &how))
-		ended(e, pid, &how);
-	else if (px_loop_watch(loop, &e->death_watch, e->process.pidfd, died, e) < 0)
-		px_log(&e->supervisor->log, "engine %u: %s", e->id, px_last_error());
+	return px_loop_watch(e->supervisor->loop, &e->death_watch, e->process.pidfd, died, e);
 }
 
 /* To wait any longer is no use. */
@@ -209,7 +117,7 @@ static void too_late(void *ctx)
 		px_process_kill(&e->process);
 	} else {
 		/* Hung up on, it leaves as soon as it looks; at the latest, with us. */
-		ended(e, 0, &unknown_end);
+		px_engine_ended(e);
 	}
 }
 
@@ -223,7 +131,7 @@ static void hung_up(struct px_engine *e)
 {
 	px_loop_unwatch(e->supervisor->loop, &e->control_watch);
 	if (!e->process.pid) /* it was never forked, or died in the next instant */
-		ended(e, 0, &unknown_end);
+		px_engine_ended(e);
 	else if (e->life != PX_LIFE_DYING) /* it ends; if not, it is made to */
 		dying(e);
 }
@@ -237,27 +145,27 @@ static void violated(struct px_engine *e, const char *what)
 	if (e->process.pid)
 		px_process_kill(&e->process);
 	else
-		ended(e, 0, &unknown_end);
+		px_engine_ended(e);
 }
 
 /* --- the life of a process --- */
 
 static int adopt(struct px_engine *e, pid_t pid)
 {
-	struct px_supervisor *s = e->supervisor;
-	struct px_process process;
-	int rc = px_process_adopt(pid, &process);
+	int rc = px_process_adopt(pid, &e->process);
 
 	if (rc < 0)
 		return rc;
-	rc = px_loop_watch(s->loop, &e->death_watch, process.pidfd, died, e);
+	rc = px_engine_watch_death(e);
 	if (rc < 0) {
-		close(process.pidfd);
+		close(e->process.pidfd);
+		e->process = (struct px_process){ .pidfd = -1 };
 		return rc;
 	}
-	e->process = process;
+	/* Until now any child of ours could have been this one. */
+	e->supervisor->turn.reap = true;
 	if (e->life == PX_LIFE_DYING && e->told)
-		(void)px_process_signal(&process, SIGTERM);
+		(void)px_process_signal(&e->process, SIGTERM);
 	return 0;
 }
 
@@ -292,8 +200,8 @@ static void up(struct px_engine *e)
 	e->why[0] = '\0';
 	px_member_live(s->segment, e->member, e->process.pid);
 	show(e, PX_ENGINE_UP);
-	px_engines_pump(s);
-	px_supervisor_settled(s, e);
+	settled(e);
+	s->turn.start = true; /* as there is one less under way */
 }
 
 /* It is born, or ready. */
@@ -349,30 +257,27 @@ static void control_ready(void *ctx)
 
 /* --- starting --- */
 
-static void waiting(struct px_engine *e)
-{
-	e->life = PX_LIFE_WAITING;
-	e->served = e->told = e->keep = false;
-	e->process = (struct px_process){ .pidfd = -1 };
-}
-
 static int ask(struct px_engine *e)
 {
 	struct px_supervisor *s = e->supervisor;
-	int theirs[5];
-	int rc = px_channels_open(&e->ours, theirs);
+	struct px_template_order order = {
+		.id = e->id,
+		.member = e->member,
+		.generation = e->generation,
+	};
+	int rc = px_channels_open(&e->ours, order.fds);
 
 	if (rc < 0)
 		return rc;
 	rc = px_loop_watch(s->loop, &e->control_watch, e->ours.control, control_ready, e);
 	if (rc == 0)
-		rc = px_template_fork(s, e, theirs, &e->process);
+		rc = px_template_fork(s, &order, &e->process);
 	if (rc == 0 && e->process.pid) /* it was executed, not forked */
-		rc = px_loop_watch(s->loop, &e->death_watch, e->process.pidfd, died, e);
-	px_channels_close_theirs(theirs);
+		rc = px_engine_watch_death(e);
+	px_channels_close_theirs(order.fds);
 	if (rc < 0) {
 		px_process_end(&e->process);
-		close_ours(e);
+		px_engine_close(e);
 	}
 	return rc;
 }
@@ -386,35 +291,27 @@ int px_engine_start(struct px_engine *e)
 	e->started_ns = px_os.now_ns();
 	if (rc == 0)
 		rc = ask(e);
-	if (rc == 0) {
-		PX_KILLPOINT("supervisor.engine.asked"); /* dead here: so is the pool */
-		e->life = PX_LIFE_STARTING;
-		px_loop_timer_set(s->loop, &e->timer, s->start_limit_ns, too_late, e);
-		return 0;
-	}
 	if (rc == PX_EAGAIN || rc == PX_EPOOL) { /* full, or dead: its successor is asked */
 		struct px_death never = { .expected = true };
 
 		px_member_bury(s->segment, e->member, &never);
 		e->member = (struct px_member_id){ 0 };
-		px_sweep_now(s);
+		px_sweep_mark(s);
 		return PX_EAGAIN;
 	}
-	snprintf(e->why, sizeof(e->why), "engine %u cannot be started: %.400s", e->id,
-		 px_last_error());
-	ended(e, 0, &unknown_end);
+	e->life = PX_LIFE_STARTING;
+	if (rc < 0) {
+		snprintf(e->why, sizeof(e->why), "engine %u cannot be started: %.400s", e->id,
+			 px_last_error());
+		px_engine_ended(e);
+		return 0;
+	}
+	PX_KILLPOINT("supervisor.engine.asked"); /* dead here: so is the pool */
+	px_loop_timer_set(s->loop, &e->timer, s->start_limit_ns, too_late, e);
 	return 0;
 }
 
 /* --- ids --- */
-
-void px_engine_give_up(struct px_engine *e, const char *why)
-{
-	e->life = PX_LIFE_GONE;
-	snprintf(e->why, sizeof(e->why), "%.*s", (int)sizeof(e->why) - 1, why);
-	show(e, PX_ENGINE_GONE);
-	px_supervisor_settled(e->supervisor, e);
-}
 
 int px_engine_new(struct px_supervisor *s, struct px_engine **out)
 {
@@ -429,9 +326,9 @@ int px_engine_new(struct px_supervisor *s, struct px_engine **out)
 	e->supervisor = s;
 	e->id = s->engines_count;
 	e->ours = PX_CHANNELS_NONE;
-	waiting(e);
+	px_engine_wait(e);
 	s->engines[s->engines_count++] = e;
-	publish(e, PX_ENGINE_STARTING);
+	px_engine_publish(e, PX_ENGINE_STARTING);
 	/* SYNC engine.state: release of its first state; partner: the acquire in client.c. */
 	atomic_store_explicit(&s->segment->rw.header->engines_count, s->engines_count,
 			      memory_order_release);
@@ -442,7 +339,7 @@ int px_engine_new(struct px_supervisor *s, struct px_engine **out)
 void px_engine_free(struct px_engine *e)
 {
 	px_loop_timer_stop(e->supervisor->loop, &e->timer);
-	close_ours(e);
+	px_engine_close(e);
 	px_process_end(&e->process);
 	free(e);
 }
@@ -463,7 +360,7 @@ void px_engine_stop(struct px_engine *e, bool keep)
 	case PX_LIFE_BACKOFF:
 		px_loop_timer_stop(s->loop, &e->timer);
 		if (keep)
-			back_off_over(e);
+			px_engine_wait(e);
 		else
 			px_engine_give_up(e, "it was told to go");
 		return;
@@ -487,5 +384,5 @@ void px_engine_kill(struct px_engine *e)
 	if (e->process.pid)
 		px_process_kill(&e->process);
 	else if (e->life == PX_LIFE_DYING)
-		ended(e, 0, &unknown_end);
+		px_engine_ended(e);
 }

@@ -5,7 +5,7 @@
  * Who:     the supervisor.
  * Where:   private memory; what others must know is published in the segment's engine table.
  * Blocks:  never.
- * Death:   of an engine: its member is buried and announced first, everything else comes after.
+ * Death:   seen by its pidfd, and dealt with in the turn's phase for it (engine_end.h).
  */
 #ifndef PX_ENGINE_H
 #define PX_ENGINE_H
@@ -49,36 +49,43 @@ struct px_engine {
 	uint32_t failures;      /* deaths in a row, each soon after its start */
 	uint32_t starts_failed; /* in a row */
 	uint64_t started_ns;
-	bool served;   /* the present process was up */
-	bool told;     /* … was told to go */
-	bool keep;     /* … and another is to follow */
-	char why[512]; /* the last failure */
+	bool served;    /* the present process was up */
+	bool told;      /* … was told to go */
+	bool keep;      /* … and another is to follow */
+	bool ended;     /* … is gone, or never came: to be reaped */
+	bool settled;   /* it came up, or is gone, and nobody has been answered yet */
+	char why[1024]; /* the last failure */
 };
 
-/* A new id, which starts. PX_EINVAL: no id is left, PX_ENOMEM. */
+/* A new id, which waits. PX_EINVAL: no id is left, PX_ENOMEM. */
 int px_engine_new(struct px_supervisor *s, struct px_engine **out);
 /* Frees what is left of an id that is gone, or of a pool that gives up. */
 void px_engine_free(struct px_engine *engine);
-/* Asks for a process; only for one that waits. PX_EAGAIN: the template takes no more now. */
+/*
+ * Asks for a process; only for one that waits. PX_EAGAIN: the template takes no more now.
+ * All other failures are the engine's: 0.
+ */
 int px_engine_start(struct px_engine *engine);
-/* Its pidfd is readable, or its zombie was seen. */
-void px_engine_died(struct px_engine *engine);
-/* It has no process, and will have none any more. */
-void px_engine_give_up(struct px_engine *engine, const char *why);
+/* Its process is gone, or it has none that we could wait for: it is to be reaped. */
+void px_engine_ended(struct px_engine *engine);
 /* Ends the process, politely for 2 s; with keep another follows. Nothing if it is gone. */
 void px_engine_stop(struct px_engine *engine, bool keep);
 /* Kills the process and its group. */
 void px_engine_kill(struct px_engine *engine);
 
-/* --- all of them (engine_ids.c) --- */
+/* --- for engine_end.c and engines.c --- */
 
-/* Starts those that wait, as many as the template may have at once. */
-void px_engines_pump(struct px_supervisor *s);
-/* Every id that waits is given up, for this reason. */
-void px_engines_give_up(struct px_supervisor *s, const char *why);
-/* If the pid is that of an engine that has died, deals with it. */
-bool px_engines_died(struct px_supervisor *s, pid_t pid);
-/* Whether a process may exist whose pid is not known yet. */
-bool px_engines_unknown(const struct px_supervisor *s);
+/* It has no process, and waits for one. */
+void px_engine_wait(struct px_engine *engine);
+/* … after this time. */
+void px_engine_back_off(struct px_engine *engine, uint64_t delay_ns);
+/* … and will have none any more. */
+void px_engine_give_up(struct px_engine *engine, const char *why);
+/* Writes the engine table; whoever is to see it at once must be told: px_member_announce(). */
+void px_engine_publish(struct px_engine *engine, enum px_engine_state state);
+/* Its pidfd is watched. PX_ENOMEM, PX_ESYSTEM. */
+int px_engine_watch_death(struct px_engine *engine);
+/* Our ends of its channels. */
+void px_engine_close(struct px_engine *engine);
 
 #endif

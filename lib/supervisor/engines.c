@@ -1,24 +1,52 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * engines.c - what concerns all ids at once.
+ * engines.c - the phases of a turn that go through all engines.
  */
+#include "supervisor/engines.h"
+
+#include "supervisor/engine.h"
+#include "supervisor/engine_end.h"
 #include "supervisor/supervision.h"
 
 /* More requests would only wait in the template's socket, five descriptors each. */
 #define STARTING_MAX 64
 
-static void pump_once(struct px_supervisor *s)
+void px_engines_reap(struct px_supervisor *s)
 {
-	uint32_t starting = 0, wait = 0;
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		px_engine_reap(s->engines[i]);
+}
 
-	for (uint32_t i = 0; i < s->engines_count; i++) {
-		starting += s->engines[i]->life == PX_LIFE_STARTING;
-		wait += s->engines[i]->life == PX_LIFE_WAITING;
-	}
-	if (wait && !px_template_ready(s))
+static uint32_t count(const struct px_supervisor *s, enum px_life life)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		found += s->engines[i]->life == life;
+	return found;
+}
+
+static void give_up(struct px_supervisor *s, const char *why)
+{
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		if (s->engines[i]->life == PX_LIFE_WAITING)
+			px_engine_give_up(s->engines[i], why);
+}
+
+void px_engines_start(struct px_supervisor *s)
+{
+	uint32_t starting = count(s, PX_LIFE_STARTING);
+	const char *why;
+
+	if (s->closing)
+		return;
+	if (px_template_given_up(s, &why))
+		give_up(s, why);
+	if (count(s, PX_LIFE_WAITING))
 		px_template_want(s);
+	px_template_start(s);
 	for (uint32_t i = 0; i < s->engines_count && starting < STARTING_MAX; i++) {
-		if (!px_template_ready(s) || s->closing)
+		if (!px_template_ready(s))
 			return;
 		if (s->engines[i]->life != PX_LIFE_WAITING)
 			continue;
@@ -28,32 +56,11 @@ static void pump_once(struct px_supervisor *s)
 	}
 }
 
-/* A start that fails pumps again, and 512 of them are too many for the stack. */
-void px_engines_pump(struct px_supervisor *s)
-{
-	s->pump = true;
-	if (s->pumping)
-		return;
-	s->pumping = true;
-	while (s->pump) {
-		s->pump = false;
-		pump_once(s);
-	}
-	s->pumping = false;
-}
-
-void px_engines_give_up(struct px_supervisor *s, const char *why)
-{
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->life == PX_LIFE_WAITING)
-			px_engine_give_up(s->engines[i], why);
-}
-
-bool px_engines_died(struct px_supervisor *s, pid_t pid)
+bool px_engines_ended(struct px_supervisor *s, pid_t pid)
 {
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		if (s->engines[i]->process.pid == pid) {
-			px_engine_died(s->engines[i]);
+			px_engine_ended(s->engines[i]);
 			return true;
 		}
 	return false;

@@ -189,10 +189,11 @@ static void run_timers(struct px_loop *loop)
 	}
 }
 
-int px_loop_step(struct px_loop *loop)
+int px_loop_step(struct px_loop *loop, bool wait)
 {
 	uint64_t tokens[PX_LOOP_BATCH];
-	int count = loop->backend->wait(loop->state, until_timer(loop), tokens, PX_LOOP_BATCH);
+	int count = loop->backend->wait(loop->state, wait ? until_timer(loop) : 0, tokens,
+					PX_LOOP_BATCH);
 	struct px_watch *watch;
 	int rc = 0;
 

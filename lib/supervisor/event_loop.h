@@ -4,7 +4,7 @@
  *
  * Who:     the supervisor's one thread.
  * Where:   private memory; io_uring where the kernel gives it, else epoll.
- * Blocks:  px_loop_step() only. Nothing set and nothing ready: no wake-up ever.
+ * Blocks:  px_loop_step() only, if told so. Nothing set and nothing ready: no wake-up ever.
  * Death:   the kernel forgets it with the process.
  *
  * Level-triggered under both: a callback may read one packet and leave, the
@@ -57,7 +57,7 @@ void px_loop_timer_set(struct px_loop *loop, struct px_timer *timer, uint64_t de
 		       void (*expired)(void *ctx), void *ctx);
 void px_loop_timer_stop(struct px_loop *loop, struct px_timer *timer);
 
-/* Waits for the next thing and does what is due. PX_ESYSTEM. */
-int px_loop_step(struct px_loop *loop);
+/* Does what is due; with wait, waits for it if there is nothing. PX_ESYSTEM. */
+int px_loop_step(struct px_loop *loop, bool wait);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "shm/error.h"
 #include "supervisor/supervision.h"
+#include "supervisor/supervisor.h"
 
 bool px_memory_request_is(uint16_t type)
 {
@@ -57,7 +58,7 @@ int px_memory_request_serve(struct px_supervisor *s, int socket, struct px_membe
 		rc = px_extents_put(&s->extents, member.slot, head->a, head->b);
 		return rc < 0 ? refuse(s, socket, what, head, rc) : 0;
 	default:
-		px_sweep_now(s);
+		px_sweep_mark(s);
 		return 0;
 	}
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "shm/error.h"
+#include "supervisor/connection.h"
+#include "supervisor/engine.h"
 #include "supervisor/supervision.h"
 
 void px_pending_forget(struct px_supervisor *s, const struct px_connection *c)
@@ -40,6 +42,15 @@ static bool all_settled(const struct px_supervisor *s, const struct px_pending *
 	return true;
 }
 
+/* Whoever did not wish it is to hear why an engine is gone. */
+static void note_failures(const struct px_supervisor *s, struct px_pending *w)
+{
+	for (uint32_t i = 0; i < s->engines_count && !w->failure[0]; i++)
+		if (s->engines[i]->settled && s->engines[i]->life == PX_LIFE_GONE &&
+		    w->type != PX_CONTROL_REMOVE && covers(w, i))
+			snprintf(w->failure, sizeof(w->failure), "%s", s->engines[i]->why);
+}
+
 void px_pending_answer(struct px_supervisor *s)
 {
 	struct px_pending **where = &s->pending;
@@ -48,6 +59,7 @@ void px_pending_answer(struct px_supervisor *s)
 		struct px_pending *w = *where;
 		struct px_control head = { .serial = w->serial };
 
+		note_failures(s, w);
 		if (!all_settled(s, w)) {
 			where = &w->next;
 			continue;
@@ -57,15 +69,6 @@ void px_pending_answer(struct px_supervisor *s)
 				    w->failure[0] ? w->failure : NULL, w->first, w->count);
 		free(w);
 	}
-}
-
-void px_pending_settled(struct px_supervisor *s, const struct px_engine *engine)
-{
-	for (struct px_pending *w = s->pending; w; w = w->next)
-		if (engine->life == PX_LIFE_GONE && w->type != PX_CONTROL_REMOVE &&
-		    covers(w, engine->id) && !w->failure[0])
-			snprintf(w->failure, sizeof(w->failure), "%s", engine->why);
-	px_pending_answer(s);
 }
 
 bool px_pending_add(struct px_connection *c, const struct px_control *head, uint32_t first,
@@ -87,5 +90,6 @@ bool px_pending_add(struct px_connection *c, const struct px_control *head, uint
 		.count = count,
 	};
 	c->supervisor->pending = w;
+	c->supervisor->turn.answer = true;
 	return true;
 }

@@ -3,7 +3,8 @@
  * pending.h - clients that have asked for engines to be started or ended, and wait.
  *
  * Who:     the supervisor.
- * Blocks:  never: an answer is sent when the last engine of the request has settled.
+ * Blocks:  never: an answer is sent at the end of the turn in which the last engine of the
+ *          request has settled.
  * Death:   of the client: its pending are forgotten with its connection.
  */
 #ifndef PX_PENDING_H
@@ -15,7 +16,6 @@
 struct px_supervisor;
 struct px_connection;
 struct px_control;
-struct px_engine;
 
 struct px_pending {
 	struct px_pending *next;
@@ -23,16 +23,18 @@ struct px_pending {
 	uint32_t serial;
 	uint16_t type;
 	uint32_t first, count; /* engine ids */
-	char failure[512];     /* "": none so far */
+	char failure[1024];    /* "": none so far */
 };
 
 /* Waits for these ids. False, and it is answered, if there is no memory. */
 bool px_pending_add(struct px_connection *connection, const struct px_control *head, uint32_t first,
 		    uint32_t count);
-/* Answers those whose engines are all up or gone. */
+/*
+ * Answers those whose engines are all up or gone; that one is gone is a failure for
+ * whoever did not wish it. Before the engines' `settled` is taken away.
+ */
 void px_pending_answer(struct px_supervisor *s);
-/* An engine came up, or is gone: which is a failure for whoever did not wish it. */
-void px_pending_settled(struct px_supervisor *s, const struct px_engine *engine);
+/* Its connection is dropped. */
 void px_pending_forget(struct px_supervisor *s, const struct px_connection *connection);
 
 #endif

@@ -16,12 +16,15 @@
 #include "pool/json_text.h"
 #include "shm/error.h"
 #include "shm/os.h"
+#include "supervisor/connection.h"
+#include "supervisor/engine.h"
 #include "supervisor/supervision.h"
+#include "supervisor/supervisor.h"
 
 /* What is needed to close all brackets and to say that something is missing. */
 #define END_BYTES 64
 
-static const char *const template_words[] = { "absent", "starting", "ready", "backoff" };
+static const char *const template_words[] = { "absent", "starting", "ready", "backoff", "absent" };
 static const char *const life_words[] = {
 	"starting", "starting", "up", "dying", "backoff", "gone"
 };

@@ -6,14 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,27 +20,14 @@
 #include "shm/error.h"
 #include "shm/killpoint.h"
 #include "shm/os.h"
+#include "supervisor/engine.h"
+#include "supervisor/engines.h"
 #include "supervisor/environment.h"
+#include "supervisor/pending.h"
 #include "supervisor/status.h"
 #include "supervisor/supervision.h"
 
 #define START_SECONDS 120
-#define BACKOFF_MIN_NS UINT64_C(50000000)
-#define BACKOFF_MAX_NS UINT64_C(5000000000)
-#define SOON_NS UINT64_C(10000000000)
-
-uint64_t px_supervisor_backoff_ns(uint32_t *failures, uint64_t started_ns)
-{
-	uint64_t delay = BACKOFF_MIN_NS;
-
-	if (px_os.now_ns() - started_ns >= SOON_NS)
-		*failures = 0;
-	if (++*failures == 1)
-		return 0;
-	for (uint32_t i = 2; i < *failures && delay < BACKOFF_MAX_NS; i++)
-		delay *= 2;
-	return delay < BACKOFF_MAX_NS ? delay : BACKOFF_MAX_NS;
-}
 
 /* --- ready, or not --- */
 
@@ -66,14 +51,12 @@ static void report(struct px_supervisor *s)
 	s->ready_fd = -1;
 }
 
-void px_supervisor_fail(struct px_supervisor *s, int code, const char *why)
+static void fail(struct px_supervisor *s, int code, const char *why)
 {
-	if (s->failure || s->ready)
-		return;
 	s->failure = code;
 	snprintf(s->failure_words, sizeof(s->failure_words), "%.*s",
 		 (int)sizeof(s->failure_words) - 1, why);
-	px_supervisor_stop(s, "it could not be started");
+	px_turn_stop(&s->turn, "it could not be started");
 }
 
 static void set_pool_state(struct px_supervisor *s, enum px_pool_state state)
@@ -82,13 +65,10 @@ static void set_pool_state(struct px_supervisor *s, enum px_pool_state state)
 	px_member_announce(s->segment);
 }
 
-static void look_whether_ready(struct px_supervisor *s)
+static void publish(struct px_supervisor *s)
 {
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->life != PX_LIFE_UP)
-			return;
 	if (px_status_publish(s) < 0) {
-		px_supervisor_fail(s, PX_ESYSTEM, px_last_error());
+		fail(s, PX_ESYSTEM, px_last_error());
 		return;
 	}
 	s->ready = true;
@@ -99,38 +79,20 @@ static void look_whether_ready(struct px_supervisor *s)
 	report(s);
 }
 
-static void look_whether_done(struct px_supervisor *s)
+/* --- the phases of a turn --- */
+
+/* The first time politely. */
+static void stop(struct px_supervisor *s)
 {
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->life != PX_LIFE_GONE)
-			return;
-	s->done = true;
-}
-
-void px_supervisor_settled(struct px_supervisor *s, const struct px_engine *engine)
-{
-	px_pending_settled(s, engine);
-	if (s->closing)
-		look_whether_done(s);
-	else if (!s->ready && engine->life == PX_LIFE_GONE)
-		px_supervisor_fail(s, PX_EENGINE, engine->why);
-	else if (!s->ready)
-		look_whether_ready(s);
-}
-
-/* --- stopping --- */
-
-void px_supervisor_stop(struct px_supervisor *s, const char *why)
-{
-	bool again = s->closing;
-
-	px_log(&s->log, again ? "the pool is killed: %s" : "the pool stops: %s", why);
-	if (again) {
+	px_log(&s->log, s->closing ? "the pool is killed: %s" : "the pool stops: %s",
+	       s->turn.stop_why);
+	if (s->closing) {
 		for (uint32_t i = 0; i < s->engines_count; i++)
 			px_engine_kill(s->engines[i]);
 		return;
 	}
 	s->closing = true;
+	s->turn.answer = true;
 	px_connections_refuse(s);
 	set_pool_state(s, PX_POOL_CLOSING);
 	PX_KILLPOINT("supervisor.pool.closing"); /* dead here: as if it were killed before */
@@ -138,50 +100,109 @@ void px_supervisor_stop(struct px_supervisor *s, const char *why)
 	px_template_end(s);
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		px_engine_stop(s->engines[i], false);
-	look_whether_done(s);
-}
-
-/* --- signals, children, the owner --- */
-
-static void signals_ready(void *ctx)
-{
-	struct px_supervisor *s = ctx;
-	struct signalfd_siginfo info;
-	char why[64];
-
-	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
-		return;
-	if (info.ssi_signo == SIGCHLD) {
-		s->reap = true;
-		return;
-	}
-	snprintf(why, sizeof(why), "SIG%s from process %d", sigabbrev_np((int)info.ssi_signo),
-		 (int)info.ssi_pid);
-	px_supervisor_stop(s, why);
 }
 
 /*
- * Reaps what engines and template have left to us. As long as an engine is on its
- * way whose pid is not known, nobody is taken for a stranger.
+ * Orphans of engines become our children. As long as an engine is on its way whose
+ * pid is not known, nobody is taken for a stranger; it marks when it is known.
  */
-static void reap(struct px_supervisor *s)
+static void reap_strangers(struct px_supervisor *s)
 {
 	siginfo_t info = { 0 };
 
-	if (!s->reap || px_engines_unknown(s))
+	if (px_engines_unknown(s))
 		return;
-	s->reap = false;
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-		/* Those that have a pidfd are reaped by it. */
+		/* Those that have a pidfd are reaped by it. They stand in the way of others. */
 		if (info.si_pid == s->template.process.pid) {
-			s->reap = true;
+			px_template_ended(s);
 			return;
 		}
-		if (!px_engines_died(s, info.si_pid))
-			(void)waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+		if (px_engines_ended(s, info.si_pid))
+			return;
+		(void)waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
 		info.si_pid = 0;
 	}
 }
+
+static void reap(struct px_supervisor *s)
+{
+	px_engines_reap(s);
+	px_template_reap(s);
+	px_connections_reap(s);
+	reap_strangers(s);
+}
+
+/* To the starter of the pool: all engines serve, or one of them never will. */
+static void answer_starter(struct px_supervisor *s)
+{
+	uint32_t serve = 0;
+
+	for (uint32_t i = 0; i < s->engines_count; i++) {
+		if (s->engines[i]->life == PX_LIFE_GONE) {
+			fail(s, PX_EENGINE, s->engines[i]->why);
+			return;
+		}
+		serve += s->engines[i]->life == PX_LIFE_UP;
+	}
+	if (serve == s->engines_count)
+		publish(s);
+}
+
+static void answer(struct px_supervisor *s)
+{
+	uint32_t gone = 0;
+
+	px_pending_answer(s);
+	for (uint32_t i = 0; i < s->engines_count; i++) {
+		s->engines[i]->settled = false;
+		gone += s->engines[i]->life == PX_LIFE_GONE;
+	}
+	if (s->closing)
+		s->done = gone == s->engines_count;
+	else if (!s->ready && !s->failure)
+		answer_starter(s);
+}
+
+static bool take(bool *mark)
+{
+	bool was = *mark;
+
+	*mark = false;
+	return was;
+}
+
+/*
+ * What the events of a step have marked, each thing once, whatever the number of events:
+ *
+ * stop    first, so that nothing more is begun for a pool that ends.
+ * reap    the dead before all else: their peers wait to hear of it, and it decides what is to be
+ *         started, whom to answer, and what can be swept.
+ * admit   after the dead have left their descriptors and places.
+ * start   an heir is asked for in the same turn.
+ * answer  then everything is as it will be until the next event: engines are up, gone or on their
+ *         way, and whoever waited for that is told: clients, the starter of the pool, the loop.
+ * sweep   last: it takes longest, and nobody waits for it.
+ *
+ * A phase may mark one that is over: a start that fails is a death, a failure of the pool a stop.
+ */
+static void settle(struct px_supervisor *s)
+{
+	if (take(&s->turn.stop))
+		stop(s);
+	if (take(&s->turn.reap))
+		reap(s);
+	if (take(&s->turn.admit))
+		px_connections_admit(s);
+	if (take(&s->turn.start))
+		px_engines_start(s);
+	if (take(&s->turn.answer))
+		answer(s);
+	if (take(&s->turn.sweep))
+		px_sweep(s);
+}
+
+/* --- the owner --- */
 
 static void owner_ready(void *ctx)
 {
@@ -193,7 +214,7 @@ static void owner_ready(void *ctx)
 		return;
 	px_loop_unwatch(s->loop, &s->owner_watch);
 	if (!s->closing)
-		px_supervisor_stop(s, "its owner is gone");
+		px_turn_stop(&s->turn, "its owner is gone");
 }
 
 /* --- starting --- */
@@ -226,22 +247,6 @@ static void set_up_process(struct px_supervisor *s)
 		close_on_exec(s->log.fd);
 }
 
-static int take_signals(struct px_supervisor *s)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signals < 0)
-		return px_fail_errno("making a descriptor for signals");
-	return px_loop_watch(s->loop, &s->signals_watch, s->signals, signals_ready, s);
-}
-
 static int make_segment(struct px_supervisor *s)
 {
 	const struct px_settings *settings = s->options->settings;
@@ -271,7 +276,7 @@ static int begin(struct px_supervisor *s)
 	if (!engines)
 		engines = processors;
 	if (rc == 0)
-		rc = take_signals(s);
+		rc = px_signals_take(s);
 	if (rc == 0 && options->owner_fd >= 0)
 		rc = px_loop_watch(s->loop, &s->owner_watch, options->owner_fd, owner_ready, s);
 	if (rc == 0)
@@ -287,8 +292,6 @@ static int begin(struct px_supervisor *s)
 
 		rc = px_engine_new(s, &engine);
 	}
-	if (rc == 0)
-		px_engines_pump(s);
 	return rc;
 }
 
@@ -306,10 +309,9 @@ static void end(struct px_supervisor *s)
 		;
 	if (s->loop) {
 		px_loop_timer_stop(s->loop, &s->sweep.timer);
+		px_signals_close(s);
 		px_loop_free(s->loop);
 	}
-	if (s->signals >= 0)
-		close(s->signals);
 	if (s->options->owner_fd >= 0)
 		close(s->options->owner_fd);
 	px_segment_detach(s->segment);
@@ -332,7 +334,7 @@ static struct px_supervisor *supervisor_new(const struct px_supervisor_options *
 			    UINT64_C(1000000000);
 	s->log.fd = options->log_fd;
 	s->ready_fd = options->ready_fd;
-	s->signals = -1;
+	s->signals.fd = -1;
 	s->extents.root = root;
 	s->template = (struct px_template){ .socket = -1, .output = -1, .process.pidfd = -1 };
 	s->connections.listener = s->connections.spare = -1;
@@ -356,9 +358,10 @@ int px_supervisor_run(const struct px_supervisor_options *options)
 		snprintf(s->failure_words, sizeof(s->failure_words), "%.1000s", px_last_error());
 		px_log(&s->log, "the pool cannot be started: %s", s->failure_words);
 	}
+	/* Nobody calls from one part of the supervisor into another: a turn of this loop settles all. */
 	while (rc == 0 && !s->done) {
-		rc = px_loop_step(s->loop);
-		reap(s);
+		rc = px_loop_step(s->loop, !px_turn_marked(&s->turn));
+		settle(s);
 	}
 	if (rc < 0 && !s->failure)
 		px_log(&s->log, "the pool ends: %s", px_last_error());

@@ -4,6 +4,7 @@
  */
 #include "supervisor/sweep.h"
 
+#include "shm/member.h"
 #include "supervisor/supervision.h"
 
 #define DELAY_MIN_NS UINT64_C(100000000)
@@ -31,8 +32,24 @@ static bool sweep(struct px_supervisor *s)
 static void again(void *ctx)
 {
 	struct px_supervisor *s = ctx;
+
+	s->turn.sweep = true;
+}
+
+void px_sweep_mark(struct px_supervisor *s)
+{
+	s->sweep.delay_ns = 0;
+	s->turn.sweep = true;
+}
+
+void px_sweep(struct px_supervisor *s)
+{
 	struct px_sweep *state = &s->sweep;
 
+	px_loop_timer_stop(s->loop, &state->timer);
+	/* Clients may look at arrays for long after; the memory goes with the last of them. */
+	if (s->closing)
+		return;
 	if (sweep(s) || !state->delay_ns)
 		state->delay_ns = DELAY_MIN_NS;
 	else if (state->delay_ns < DELAY_MAX_NS)
@@ -41,15 +58,4 @@ static void again(void *ctx)
 		state->delay_ns = DELAY_MAX_NS;
 	if (state->lingering)
 		px_loop_timer_set(s->loop, &state->timer, state->delay_ns, again, s);
-	else
-		px_loop_timer_stop(s->loop, &state->timer);
-}
-
-void px_sweep_now(struct px_supervisor *s)
-{
-	/* Clients may look at arrays for long after; the memory goes with the last of them. */
-	if (s->closing)
-		return;
-	s->sweep.delay_ns = 0;
-	again(s);
 }

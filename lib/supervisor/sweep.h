@@ -20,6 +20,9 @@ struct px_sweep {
 	uint32_t lingering; /* dead members that could not be freed yet */
 };
 
-void px_sweep_now(struct px_supervisor *s);
+/* Marks a sweep: somebody has died, or a link to a dead member was closed. */
+void px_sweep_mark(struct px_supervisor *s);
+/* The phase of the turn. */
+void px_sweep(struct px_supervisor *s);
 
 #endif

@@ -15,31 +15,37 @@
 #include "shm/error.h"
 #include "shm/killpoint.h"
 #include "shm/os.h"
+#include "supervisor/backoff.h"
 #include "supervisor/command_line.h"
 #include "supervisor/supervision.h"
-
-static void set_state(struct px_supervisor *s, enum px_template_state state)
-{
-	s->template.state = state;
-}
 
 bool px_template_ready(const struct px_supervisor *s)
 {
 	return s->template.state == PX_TEMPLATE_READY;
 }
 
+bool px_template_given_up(struct px_supervisor *s, const char **why)
+{
+	if (s->template.state != PX_TEMPLATE_GIVEN_UP)
+		return false;
+	s->template.state = PX_TEMPLATE_ABSENT;
+	*why = s->template.failure;
+	return true;
+}
+
 /* --- engines that are not forked --- */
 
-static int execute(struct px_supervisor *s, const struct px_engine *engine, const int *fds,
+static int execute(struct px_supervisor *s, const struct px_template_order *order,
 		   struct px_process *process)
 {
+	const int *fds = order->fds;
 	struct px_command_line command;
 
 	px_command_line_begin(&command, s->options, "--engine");
-	px_command_line_number(&command, "--id", engine->id);
-	px_command_line_number(&command, "--slot", engine->member.slot);
-	px_command_line_number(&command, "--epoch", engine->member.epoch);
-	px_command_line_number(&command, "--generation", engine->generation);
+	px_command_line_number(&command, "--id", order->id);
+	px_command_line_number(&command, "--slot", order->member.slot);
+	px_command_line_number(&command, "--epoch", order->member.epoch);
+	px_command_line_number(&command, "--generation", order->generation);
 	struct px_spawn spawn = {
 		.argv = command.argv,
 		.environment = s->environment,
@@ -87,20 +93,23 @@ static void kill_process(struct px_supervisor *s)
 {
 	px_loop_unwatch(s->loop, &s->template.death_watch);
 	px_process_end(&s->template.process);
+	s->template.ended = false;
 }
 
 void px_template_end(struct px_supervisor *s)
 {
 	kill_process(s);
 	let_go(s);
-	set_state(s, PX_TEMPLATE_ABSENT);
+	s->template.state = PX_TEMPLATE_ABSENT;
 }
-
-static void start(struct px_supervisor *s);
 
 static void back_off_over(void *ctx)
 {
-	start(ctx);
+	struct px_supervisor *s = ctx;
+
+	s->template.state = PX_TEMPLATE_ABSENT;
+	s->template.wanted = true;
+	s->turn.start = true;
 }
 
 /* It has ended, or never began. why is logged, and handed to those who wait if it is final. */
@@ -108,29 +117,24 @@ static void failed(struct px_supervisor *s, const char *why)
 {
 	struct px_template *t = &s->template;
 	bool served = t->state == PX_TEMPLATE_READY;
-	uint64_t delay;
 
 	let_go(s);
 	px_log(&s->log, "%s", why);
 	if (s->closing) {
-		set_state(s, PX_TEMPLATE_ABSENT);
-		return;
-	}
-	if (!served && !s->ready) {
-		set_state(s, PX_TEMPLATE_ABSENT);
-		px_supervisor_fail(s, PX_EENGINE, why);
+		t->state = PX_TEMPLATE_ABSENT;
 		return;
 	}
 	t->starts_failed = served ? 0 : t->starts_failed + 1;
-	if (t->starts_failed >= PX_STARTS_MAX) {
+	if (t->starts_failed >= PX_STARTS_MAX || (!served && !s->ready)) {
 		t->starts_failed = 0;
-		set_state(s, PX_TEMPLATE_ABSENT);
-		px_engines_give_up(s, why);
+		t->state = PX_TEMPLATE_GIVEN_UP;
+		snprintf(t->failure, sizeof(t->failure), "%s", why);
+		s->turn.start = true;
 		return;
 	}
-	delay = px_supervisor_backoff_ns(&t->failures, t->started_ns);
-	set_state(s, PX_TEMPLATE_BACKOFF);
-	px_loop_timer_set(s->loop, &t->timer, delay, back_off_over, s);
+	t->state = PX_TEMPLATE_BACKOFF;
+	px_loop_timer_set(s->loop, &t->timer, px_backoff_ns(&t->failures, t->started_ns),
+			  back_off_over, s);
 }
 
 /* --- what it says --- */
@@ -159,8 +163,8 @@ static void ready(struct px_supervisor *s)
 		kill_process(s);
 		let_go(s);
 	}
-	set_state(s, PX_TEMPLATE_READY);
-	px_engines_pump(s);
+	t->state = PX_TEMPLATE_READY;
+	s->turn.start = true;
 }
 
 /* One packet; false if there is no more. */
@@ -199,20 +203,41 @@ static void socket_ready(void *ctx)
 
 /* --- deaths --- */
 
+void px_template_ended(struct px_supervisor *s)
+{
+	px_loop_unwatch(s->loop, &s->template.death_watch);
+	s->template.ended = true;
+	s->turn.reap = true;
+}
+
 static void died(void *ctx)
 {
-	struct px_supervisor *s = ctx;
+	px_template_ended(ctx);
+}
+
+static int watch_death(struct px_supervisor *s)
+{
+	return px_loop_watch(s->loop, &s->template.death_watch, s->template.process.pidfd, died, s);
+}
+
+void px_template_reap(struct px_supervisor *s)
+{
 	struct px_template *t = &s->template;
 	pid_t pid = t->process.pid;
 	char how[64], why[1400];
 	struct px_exit end;
 
+	if (!t->ended)
+		return;
+	t->ended = false;
 	/* It may have said why. */
 	while (read_one(s))
 		;
-	px_loop_unwatch(s->loop, &t->death_watch);
-	if (!px_process_reap(&t->process, &end))
+	if (!px_process_reap(&t->process, &end)) {
+		if (t->process.pid && watch_death(s) < 0)
+			px_log(&s->log, "the template: %s", px_last_error());
 		return;
+	}
 	px_last_words_drain(t->output, &s->log, &t->words);
 	px_exit_words(&end, how, sizeof(how));
 	if (t->state == PX_TEMPLATE_READY)
@@ -283,21 +308,24 @@ static int launch(struct px_supervisor *s)
 	if (rc == 0)
 		rc = px_loop_watch(s->loop, &t->output_watch, t->output, output_ready, s);
 	if (rc == 0)
-		rc = px_loop_watch(s->loop, &t->death_watch, t->process.pidfd, died, s);
+		rc = watch_death(s);
 	if (rc < 0)
 		px_process_end(&t->process);
 	return rc;
 }
 
-static void start(struct px_supervisor *s)
+void px_template_start(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
 	char why[1400];
 
+	if (t->state != PX_TEMPLATE_ABSENT || !t->wanted)
+		return;
+	t->wanted = false;
 	t->started_ns = px_os.now_ns();
 	t->words.used = 0;
 	t->words.text[0] = '\0';
-	set_state(s, PX_TEMPLATE_STARTING);
+	t->state = PX_TEMPLATE_STARTING;
 	px_loop_timer_set(s->loop, &t->timer, s->start_limit_ns, took_too_long, s);
 	if (launch(s) < 0) {
 		snprintf(why, sizeof(why), "the template cannot be started: %.1300s",
@@ -308,24 +336,24 @@ static void start(struct px_supervisor *s)
 
 void px_template_want(struct px_supervisor *s)
 {
-	if (s->template.state == PX_TEMPLATE_ABSENT && !s->closing)
-		start(s);
+	if (s->template.state == PX_TEMPLATE_ABSENT)
+		s->template.wanted = true;
 }
 
 /* --- engines --- */
 
-int px_template_fork(struct px_supervisor *s, const struct px_engine *engine, const int *fds,
+int px_template_fork(struct px_supervisor *s, const struct px_template_order *order,
 		     struct px_process *process)
 {
 	struct px_control call = {
 		.type = PX_CONTROL_FORK,
-		.a = engine->id,
-		.b = engine->member.slot,
-		.c = engine->member.epoch,
-		.d = engine->generation,
+		.a = order->id,
+		.b = order->member.slot,
+		.c = order->member.epoch,
+		.d = order->generation,
 	};
 
 	if (s->template.by_exec)
-		return execute(s, engine, fds, process);
-	return px_control_send(s->template.socket, &call, NULL, fds, 5);
+		return execute(s, order, process);
+	return px_control_send(s->template.socket, &call, NULL, order->fds, 5);
 }

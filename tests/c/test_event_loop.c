@@ -62,7 +62,7 @@ static void count_and_read(void *ctx)
 static void steps(struct px_loop *loop, int *calls, int wanted)
 {
 	for (int i = 0; i < 200 && *calls < wanted; i++)
-		assert_int_equal(px_loop_step(loop), 0);
+		assert_int_equal(px_loop_step(loop, true), 0);
 	assert_int_equal(*calls, wanted);
 }
 
@@ -153,7 +153,7 @@ static void unwatch_inside_callback_silences_both(void **state)
 	assert_int_equal(write(second[1], "x", 1), 1);
 	for (int i = 0; i < 3; i++) {
 		px_loop_timer_set(loop, &a.timer, MS, count, &(struct seen){ 0 });
-		assert_int_equal(px_loop_step(loop), 0);
+		assert_int_equal(px_loop_step(loop, true), 0);
 	}
 	assert_int_equal(a.calls + b.calls, 1);
 	px_loop_timer_stop(loop, &a.timer);
@@ -220,7 +220,7 @@ static void watch_1000_calls_each(void **state)
 	for (int i = 0; i < MANY; i++)
 		assert_int_equal(write(pairs[i][1], "x", 1), 1);
 	for (int round = 0; round < MANY && calls < MANY; round++) {
-		assert_int_equal(px_loop_step(loop), 0);
+		assert_int_equal(px_loop_step(loop, true), 0);
 		calls = 0;
 		for (int i = 0; i < MANY; i++)
 			calls += all[i].calls;
@@ -278,7 +278,7 @@ static void timers_expire_in_order_and_not_early(void **state)
 	px_loop_timer_stop(loop, &never);
 	px_loop_timer_set(loop, &a, 3 * MS, note_a, NULL); /* moved forward */
 	while (strlen(order.text) < 3)
-		assert_int_equal(px_loop_step(loop), 0);
+		assert_int_equal(px_loop_step(loop, true), 0);
 	assert_string_equal(order.text, "abc");
 	assert_true(px_os.now_ns() - begin >= 9 * MS);
 	assert_int_equal(a.deadline_ns, 0);
@@ -301,6 +301,34 @@ static void timer_set_inside_callback_is_for_the_next_step(void **state)
 	(void)state;
 	px_loop_timer_set(loop, &seen.timer, 0, set_again, &seen);
 	steps(loop, &seen.calls, 3);
+	px_loop_free(loop);
+}
+
+static void step_that_may_not_wait_does_what_is_due(void **state)
+{
+	struct px_loop *loop = make_loop();
+	struct seen due = { 0 }, later = { 0 }, ready = { 0 };
+	int pair[2];
+
+	(void)state;
+	make_pair(pair);
+	ready.fd = pair[0];
+	assert_int_equal(px_loop_watch(loop, &ready.watch, pair[0], count_and_read, &ready), 0);
+	px_loop_timer_set(loop, &due.timer, 0, count, &due);
+	px_loop_timer_set(loop, &later.timer, 3600 * 1000 * MS, count, &later);
+	/* Would it wait, it were for an hour: the test's time limit. */
+	assert_int_equal(px_loop_step(loop, false), 0);
+	assert_int_equal(px_loop_step(loop, false), 0);
+	assert_int_equal(due.calls, 1);
+	assert_int_equal(later.calls, 0);
+	assert_int_equal(ready.calls, 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	while (!ready.calls)
+		assert_int_equal(px_loop_step(loop, false), 0);
+	px_loop_timer_stop(loop, &later.timer);
+	px_loop_unwatch(loop, &ready.watch);
+	close(pair[0]);
+	close(pair[1]);
 	px_loop_free(loop);
 }
 
@@ -338,6 +366,7 @@ int main(void)
 		cmocka_unit_test(watch_1000_calls_each),
 		cmocka_unit_test(timers_expire_in_order_and_not_early),
 		cmocka_unit_test(timer_set_inside_callback_is_for_the_next_step),
+		cmocka_unit_test(step_that_may_not_wait_does_what_is_due),
 		cmocka_unit_test(idle_takes_no_processor_time),
 	};
 	struct px_loop *probe;

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * client_requests.c - status, signals, engines more or less, hello, stop.
+ */
+#include "supervisor/client_requests.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "supervisor/connection.h"
+#include "supervisor/engine.h"
+#include "supervisor/memory_requests.h"
+#include "supervisor/pending.h"
+#include "supervisor/status.h"
+#include "supervisor/supervision.h"
+
+static struct px_engine *engine_of(struct px_connection *c, const struct px_control *head)
+{
+	struct px_supervisor *s = c->supervisor;
+	struct px_engine *e = head->a < s->engines_count ? s->engines[head->a] : NULL;
+
+	if (!e)
+		(void)px_fail(PX_EENGINE, "there is no engine %" PRIu64, head->a);
+	else if (e->life == PX_LIFE_GONE)
+		(void)px_fail(PX_EENGINE, "there is no longer an engine %" PRIu64, head->a);
+	else
+		return e;
+	px_connection_refuse(c, head, PX_EENGINE);
+	return NULL;
+}
+
+static void status(struct px_connection *c, const struct px_control *head)
+{
+	static char text[PX_CONTROL_TEXT_MAX];
+
+	px_status_write(c->supervisor, text, sizeof(text));
+	px_connection_reply(c, head, 0, text, 0, 0);
+}
+
+static void signal_engine(struct px_connection *c, const struct px_control *head)
+{
+	struct px_engine *e = engine_of(c, head);
+
+	if (!e)
+		return;
+	if (head->b == 0 || head->b > (uint64_t)SIGRTMAX)
+		px_connection_reply(c, head, PX_EINVAL, "there is no such signal", 0, 0);
+	else if (!px_process_signal(&e->process, (int)head->b))
+		px_connection_reply(c, head, PX_EENGINE, "the engine has no process at the moment",
+				    0, 0);
+	else
+		px_connection_reply(c, head, 0, NULL, 0, 0);
+}
+
+static void restart(struct px_connection *c, const struct px_control *head)
+{
+	struct px_supervisor *s = c->supervisor;
+	bool all = head->a == UINT64_MAX;
+	struct px_engine *e = all ? NULL : engine_of(c, head);
+
+	if ((!all && !e) || !px_pending_add(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
+		return;
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		if (all || s->engines[i] == e)
+			px_engine_stop(s->engines[i], true);
+}
+
+static void remove_engine(struct px_connection *c, const struct px_control *head)
+{
+	struct px_engine *e = engine_of(c, head);
+
+	if (!e || !px_pending_add(c, head, e->id, 1))
+		return;
+	px_engine_stop(e, false);
+}
+
+static void add_engines(struct px_connection *c, const struct px_control *head)
+{
+	struct px_supervisor *s = c->supervisor;
+	uint32_t first = s->engines_count;
+	struct px_engine *e;
+
+	if (head->a == 0 || head->a > PX_ENGINES_MAX - s->engines_count) {
+		(void)px_fail(PX_EINVAL,
+			      "%" PRIu64 " more engines: this pool has given %u of its %d ids, and "
+			      "an id is not used again",
+			      head->a, s->engines_count, PX_ENGINES_MAX);
+		px_connection_refuse(c, head, PX_EINVAL);
+		return;
+	}
+	if (!px_pending_add(c, head, first, (uint32_t)head->a))
+		return;
+	for (uint64_t i = 0; i < head->a; i++)
+		if (px_engine_new(s, &e) < 0) {
+			px_log(&s->log, "%s", px_last_error());
+			break;
+		}
+}
+
+static void hello(struct px_connection *c, const struct px_control *head)
+{
+	struct px_supervisor *s = c->supervisor;
+	struct px_control answer = { .type = PX_CONTROL_REPLY, .serial = head->serial };
+	int rc;
+
+	if (c->member.epoch) {
+		px_connection_reply(c, head, PX_EINVAL, "this connection has said hello already", 0,
+				    0);
+		return;
+	}
+	if (head->a != PX_SEGMENT_VERSION) {
+		(void)px_fail(PX_EVERSION,
+			      "this client's pxrun speaks version %" PRIu64 " of the segment, the "
+			      "pool's version %d: use the same pxrun for both",
+			      head->a, PX_SEGMENT_VERSION);
+		px_connection_refuse(c, head, PX_EVERSION);
+		return;
+	}
+	rc = px_member_join(s->segment, PX_MEMBER_CLIENT, -1, &c->member);
+	if (rc < 0) {
+		px_log(&s->log, "no room for another client: %s", px_last_error());
+		px_connection_refuse(c, head, rc);
+		return;
+	}
+	px_member_live(s->segment, c->member, c->pid);
+	px_member_announce(s->segment);
+	PX_KILLPOINT("supervisor.client.joined"); /* dead here: so is the pool */
+	answer.a = c->member.slot;
+	answer.b = c->member.epoch;
+	if (px_control_send(c->socket, &answer, NULL, &s->segment->fd, 1) < 0)
+		px_connection_cut(c);
+}
+
+static void stop(struct px_connection *c, const struct px_control *head)
+{
+	char why[64], name[48];
+
+	px_connection_reply(c, head, 0, NULL, 0, 0);
+	if (c->supervisor->closing)
+		return;
+	snprintf(why, sizeof(why), "a %s said so", px_connection_name(c, name, sizeof(name)));
+	px_turn_stop(&c->supervisor->turn, why);
+}
+
+void px_client_request_serve(struct px_connection *c, const struct px_control *head)
+{
+	struct px_supervisor *s = c->supervisor;
+	char name[48];
+
+	if (head->type == PX_CONTROL_STATUS) {
+		status(c, head);
+	} else if (head->type == PX_CONTROL_STOP) {
+		stop(c, head);
+	} else if (px_memory_request_is(head->type)) {
+		if (!c->member.epoch)
+			px_connection_reply(c, head, PX_EINVAL,
+					    "only members may ask that: say hello", 0, 0);
+		else if (px_memory_request_serve(s, c->socket, c->member,
+						 px_connection_name(c, name, sizeof(name)),
+						 head) < 0)
+			px_connection_cut(c);
+	} else if (s->closing) {
+		px_connection_reply(c, head, PX_EPOOL, "the pool is being stopped", 0, 0);
+	} else if (head->type == PX_CONTROL_HELLO) {
+		hello(c, head);
+	} else if (head->type == PX_CONTROL_SIGNAL) {
+		signal_engine(c, head);
+	} else if (head->type == PX_CONTROL_RESTART) {
+		restart(c, head);
+	} else if (head->type == PX_CONTROL_ADD) {
+		add_engines(c, head);
+	} else if (head->type == PX_CONTROL_REMOVE) {
+		remove_engine(c, head);
+	} else {
+		px_connection_reply(c, head, PX_EINVAL, "the supervisor knows no such request", 0,
+				    0);
+	}
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * engine_end.c - buries an engine, and decides what follows.
+ */
+#include "supervisor/engine_end.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shm/error.h"
+#include "shm/killpoint.h"
+#include "supervisor/backoff.h"
+#include "supervisor/engine.h"
+#include "supervisor/last_words.h"
+#include "supervisor/supervision.h"
+
+/* Whether another process follows one that ended so. */
+static bool heir(const struct px_engine *e, const struct px_exit *how)
+{
+	const struct px_supervisor *s = e->supervisor;
+
+	if (s->closing)
+		return false;
+	if (e->told)
+		return e->keep;
+	if (s->restart == PX_RESTART_NEVER)
+		return false;
+	if (!e->served)
+		return e->starts_failed < PX_STARTS_MAX;
+	return s->restart == PX_RESTART_ALWAYS || how->signal || how->code;
+}
+
+/* Members first: whoever waits for the dead is to know it before anything else is done. */
+static void bury(struct px_engine *e, const struct px_exit *how, bool oom_killed, bool follows)
+{
+	struct px_segment *segment = e->supervisor->segment;
+	struct px_death death = {
+		.exit_signal = how->signal,
+		.exit_code = how->code,
+		.oom_killed = oom_killed,
+		.expected = e->told,
+	};
+
+	if (e->member.epoch)
+		px_member_bury(segment, e->member, &death);
+	px_engine_publish(e, follows ? PX_ENGINE_STARTING : PX_ENGINE_GONE);
+	px_member_announce(segment);
+	PX_KILLPOINT("supervisor.engine.buried"); /* dead here: so is the pool */
+}
+
+/* What faulthandler has left in the engine's block: to the log. */
+static void log_crash(struct px_engine *e, const struct px_exit *how)
+{
+	struct px_segment *segment = e->supervisor->segment;
+	char text[8192];
+	ssize_t got;
+
+	if (!how->signal || !e->member.epoch)
+		return;
+	/* By pread(2), which does not make pages of a hole as a look through the map does. */
+	got = pread(segment->fd, text, sizeof(text),
+		    (off_t)(px_segment_block_offset(segment, e->member.slot) +
+			    offsetof(struct px_block_shm, crash)));
+	if (got > 0)
+		px_log_bytes(&e->supervisor->log, text, strnlen(text, (size_t)got));
+}
+
+/* "engine 3 (process 123) died before it served: exit code 1: ImportError: …" */
+static void explain(struct px_engine *e, pid_t pid, const struct px_exit *how, bool oom_killed,
+		    struct px_last_words *words)
+{
+	const char *line = e->served || e->told ? "" : px_last_words_line(words);
+	const char *join = oom_killed ? ", by the kernel's OOM killer" : *line ? ": " : "";
+	char process[32] = "", end[64];
+
+	/* What it said itself is better than what can be seen from here. */
+	if (e->why[0])
+		return;
+	if (pid)
+		snprintf(process, sizeof(process), " (process %d)", (int)pid);
+	snprintf(e->why, sizeof(e->why), "engine %u%s %s%s%s%s%s%.300s", e->id, process,
+		 e->told ? "ended" : "died", e->served || e->told ? "" : " before it served",
+		 pid ? ": " : "", pid ? px_exit_words(how, end, sizeof(end)) : "", join, line);
+}
+
+/* Another process follows: at once, or after a while if they die one after another. */
+static void follow(struct px_engine *e)
+{
+	uint64_t delay = 0;
+
+	if (!e->told) {
+		delay = px_backoff_ns(&e->failures, e->started_ns);
+		e->restarts++;
+	}
+	px_log(&e->supervisor->log, "%s; the next one starts in %u ms", e->why,
+	       (unsigned)(delay / 1000000));
+	e->generation++;
+	if (delay)
+		px_engine_back_off(e, delay);
+	else
+		px_engine_wait(e);
+}
+
+/* The process is gone; pid 0: and nobody knows which it was. */
+static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
+{
+	struct px_supervisor *s = e->supervisor;
+	bool oom_killed = how->signal == SIGKILL && !e->told && px_oom_charge(&s->oom);
+	struct px_last_words words = { .used = 0 };
+	char why[sizeof(e->why)];
+	bool follows;
+
+	if (!e->served && !e->told)
+		e->starts_failed++;
+	follows = heir(e, how);
+	bury(e, how, oom_killed, follows);
+	px_loop_timer_stop(s->loop, &e->timer);
+	px_last_words_drain(e->ours.out, &s->log, NULL);
+	px_last_words_drain(e->ours.err, &s->log, &words);
+	log_crash(e, how);
+	px_engine_close(e);
+	explain(e, pid, how, oom_killed, &words);
+	e->member = (struct px_member_id){ 0 };
+	if (follows) {
+		follow(e);
+	} else {
+		memcpy(why, e->why, sizeof(why));
+		px_log(&s->log, "%s", why);
+		px_engine_give_up(e, why);
+	}
+	px_sweep_mark(s);
+}
+
+void px_engine_reap(struct px_engine *e)
+{
+	struct px_exit how = { .signal = 0, .code = 0 };
+	pid_t pid = e->process.pid;
+
+	if (!e->ended)
+		return;
+	e->ended = false;
+	if (!pid || px_process_reap(&e->process, &how))
+		deal_with(e, pid, &how);
+	else if (px_engine_watch_death(e) < 0)
+		px_log(&e->supervisor->log, "engine %u: %s", e->id, px_last_error());
+}
