@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define PX_SEGMENT_MAGIC UINT64_C(0x31304e5552585001) /* "\1PXRUN01" */
-#define PX_SEGMENT_VERSION 1
+#define PX_SEGMENT_VERSION 2
 #define PX_LINE_BYTES 64
 #define PX_PAGE_BYTES 4096
 
@@ -35,18 +35,22 @@
 #ifdef PX_TINY /* small tests reach every boundary */
 #define PX_FIRST_CHUNK_BYTES 256
 #define PX_CHUNK_MAX_BYTES 1024
-#define PX_LEASES_MAX 8
+#define PX_LEASES_MAX 16
+#define PX_LEASES_BRIEF 10
 #define PX_UNIT_BYTES (64 * 1024)
 #define PX_SEQ_START (UINT64_MAX - 5)
 #else
 #define PX_FIRST_CHUNK_BYTES 1984 /* 31 lines: a pair of rings costs 12 KiB */
 #define PX_CHUNK_MAX_BYTES (256 * 1024)
 #define PX_LEASES_MAX 1024
+#define PX_LEASES_BRIEF 352
 #define PX_UNIT_BYTES (2 * 1024 * 1024) /* a huge page */
 #define PX_SEQ_START UINT64_C(0)
 #endif
 /* The longest frame with its header; longer payloads ride in a region. */
 #define PX_FRAME_MAX_BYTES (PX_CHUNK_MAX_BYTES < 16384 ? 512 : 16384)
+/* The longest that fits the first chunks: it gets room when its reader has read on. */
+#define PX_FRAME_SURE_BYTES (PX_FIRST_CHUNK_BYTES - PX_LINE_BYTES)
 
 enum px_member_kind { PX_MEMBER_NONE, PX_MEMBER_CLIENT, PX_MEMBER_ENGINE };
 
@@ -135,7 +139,8 @@ struct px_link_shm {
 	/* A line of its own: it changes with each frame, and the peer seldom looks. */
 	_Atomic uint64_t begun_id; /* of the peer's frame last begun; urgent ones do not count */
 	_Atomic uint64_t progress; /* of the work on it, in units that the work itself defines */
-	uint8_t reserved4[PX_LINE_BYTES - 16];
+	_Atomic uint64_t read_seq; /* frames of the peer's ring that are read */
+	uint8_t reserved4[PX_LINE_BYTES - 24];
 	_Atomic uint16_t released[PX_LEASES_MAX]; /* [lease] = its generation, when let go */
 #ifdef PX_TINY
 	uint8_t reserved3[PX_LINE_BYTES - 2 * PX_LEASES_MAX];

@@ -11,6 +11,7 @@
 #include "shm/killpoint.h"
 
 #define NO_ROW UINT16_MAX
+#define LASTING_MAX (PX_LEASES_MAX - PX_LEASES_BRIEF)
 _Static_assert(PX_LEASES_MAX < NO_ROW, "a row's number fits");
 
 /* --- trackers --- */
@@ -82,17 +83,20 @@ static int make_rows(struct px_leases *leases)
 }
 
 int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px_tracker *tracker,
-		   uint16_t *lease, uint16_t *generation)
+		   struct px_lease *out)
 {
-	struct px_lease_row *row;
+	bool brief = leases->lasting == LASTING_MAX;
 	uint16_t index;
+	struct px_lease_row *row;
+	int rc = leases->rows ? 0 : make_rows(leases);
 
-	if (!leases->rows) {
-		int rc = make_rows(leases);
-
-		if (rc < 0)
-			return rc;
-	}
+	if (rc < 0)
+		return rc;
+	if (brief && region->live)
+		return px_fail(PX_ENOMEM,
+			       "member %u holds %d arrays of ours, and one that is live cannot be "
+			       "sent as a copy: let go of some",
+			       leases->holder.slot, LASTING_MAX);
 	index = leases->free_head;
 	if (index == NO_ROW)
 		return px_fail(PX_EAGAIN, "all %d leases to member %u are out", PX_LEASES_MAX,
@@ -103,14 +107,15 @@ int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px
 	leases->used_head = index;
 	row->region = region;
 	row->tracker = tracker;
+	row->brief = brief;
 	tracker_begin(tracker);
 	/* 0 means never released, so that a new table of the holder, all zero, releases nothing. */
 	if (++row->generation == 0)
 		row->generation = 1;
 	px_region_hold(region);
 	leases->count++;
-	*lease = index;
-	*generation = row->generation;
+	leases->lasting += !brief;
+	*out = (struct px_lease){ index, row->generation, brief };
 	return 0;
 }
 
@@ -126,6 +131,7 @@ static void end(struct px_leases *leases, uint16_t *place)
 	leases->free_head = index;
 	row->region = NULL;
 	leases->count--;
+	leases->lasting -= !row->brief;
 	tracker_end(row->tracker);
 	px_region_release(region);
 }

@@ -11,6 +11,14 @@
  * Death:   a lease is over when released equals granted or the holder is dead.
  *          A dead owner's extents stay while a live member has a link open
  *          to it, and a holder closes its link after its last release.
+ *
+ * A full table: a holder may keep a lasting lease as long as it likes, and it may be waiting for
+ * the very message that finds no free row, so nobody may wait for a lasting lease to end.
+ * Therefore PX_LEASES_BRIEF rows are used for brief leases only. The holder of a brief lease
+ * copies the region when it reads the message, and releases it before it reads on. If up to
+ * PX_LEASES_BRIEF rows are wanted and not free, then some brief lease is out, and so its message
+ * is unread: the holder frees the row by reading on, for which it needs nothing from the owner.
+ * A live region, which both sides write, cannot be copied: it gets lasting leases only.
  */
 #ifndef PX_LEASE_H
 #define PX_LEASE_H
@@ -30,6 +38,12 @@ void px_tracker_release(struct px_tracker *tracker);
 /* Whether all are over: the owner may write there again. px_leases_collect() finds out. */
 bool px_tracker_over(const struct px_tracker *tracker);
 
+/* As it is named in the frame. */
+struct px_lease {
+	uint16_t row, generation;
+	bool brief;
+};
+
 /* Owner's private table for one peer. */
 struct px_leases {
 	const struct px_segment *segment;
@@ -37,14 +51,16 @@ struct px_leases {
 	const struct px_link_shm *theirs; /* the holder's link to us */
 	uint32_t own_epoch;
 	uint64_t seen_seq; /* theirs->released_seq when last collected */
-	uint32_t count;    /* outstanding */
+	uint32_t count;    /* outstanding … */
+	uint32_t lasting;  /* … and of them, those that are not brief */
 	uint16_t free_head;
 	struct px_lease_row {
 		struct px_region *region;   /* NULL: free */
 		struct px_tracker *tracker; /* NULL: nobody asks when it is over */
 		uint16_t generation;
 		uint16_t next; /* in the list of free or outstanding rows */
-	} * rows;              /* [PX_LEASES_MAX], allocated with the first grant */
+		bool brief;
+	} * rows; /* [PX_LEASES_MAX], allocated with the first grant */
 	uint16_t used_head;
 };
 
@@ -55,10 +71,11 @@ void px_leases_open(struct px_leases *leases, const struct px_segment *segment,
 void px_leases_close(struct px_leases *leases);
 /*
  * Lends the region: holds it, and the tracker (or NULL), until the lease is over. Grant before
- * publishing the frame. PX_EAGAIN: all PX_LEASES_MAX are out, collect and try again later.
+ * publishing the frame. PX_EAGAIN: no row is free until the holder has read what waits for it.
+ * PX_ENOMEM: the region is live, and all lasting leases are out.
  */
 int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px_tracker *tracker,
-		   uint16_t *lease, uint16_t *generation);
+		   struct px_lease *out);
 /* Takes back a grant that was never published. */
 void px_lease_revoke(struct px_leases *leases, uint16_t lease);
 /* Ends the leases that are over. Returns how many. One load if nothing changed. */

@@ -92,6 +92,7 @@ bool px_member_link_open(struct px_segment *segment, struct px_link_shm *own,
 	STORE(own->consumed_seq, PX_SEQ_START);
 	STORE(own->released_seq, 0);
 	STORE(own->begun_id, 0);
+	STORE(own->read_seq, PX_SEQ_START);
 	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
 		STORE(own->released[i], 0);
 	/* SYNC link.epoch: release of all that the link holds; partner: the acquires in ring.c. */

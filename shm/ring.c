@@ -79,6 +79,7 @@ int px_producer_open(struct px_producer *ring, struct px_link_shm *own, uint64_t
 	}
 	*ring = (struct px_producer){
 		.consumed = &theirs->consumed_seq,
+		.read = &theirs->read_seq,
 		.consumer_open = &theirs->epoch,
 		.own_epoch = own_epoch,
 		.source = source,
@@ -162,6 +163,7 @@ static int array_grow(struct px_producer *ring)
 static int chunk_take(struct px_producer *ring, uint32_t frame_bytes, struct px_ring_chunk *out)
 {
 	uint64_t need = frame_bytes + PX_LINE_BYTES;
+	uint64_t least = need > GOT_MIN_BYTES ? need : GOT_MIN_BYTES;
 	struct px_ring_chunk chunk;
 	void *at;
 	int rc;
@@ -172,8 +174,18 @@ static int chunk_take(struct px_producer *ring, uint32_t frame_bytes, struct px_
 		ring->idle_count--;
 		return 0;
 	}
-	chunk.bytes = ring->next_bytes > need ? ring->next_bytes : need;
+	chunk.bytes = ring->next_bytes > least ? ring->next_bytes : least;
 	rc = ring->source.get(ring->source.ctx, chunk.bytes, &chunk.offset, &at);
+	if (rc == PX_ENOMEM && chunk.bytes > least) {
+		chunk.bytes = least;
+		rc = ring->source.get(ring->source.ctx, chunk.bytes, &chunk.offset, &at);
+	}
+	/*
+	 * Both first chunks are in use, and at least one of them is not the newest chunk. That one is
+	 * idle again once the consumer has come to the newest chunk, which takes only reading on.
+	 */
+	if (rc == PX_ENOMEM && need <= PX_FIRST_CHUNK_BYTES)
+		return PX_EAGAIN;
 	if (rc)
 		return rc;
 	PX_KILLPOINT("ring.chunk.got"); /* dead here: the chunk is freed with our extents */
@@ -229,6 +241,15 @@ __attribute__((noinline, cold)) static int reserve_elsewhere(struct px_producer 
 		return rc;
 	*payload = frame_at(ring, 0) + 1;
 	return 0;
+}
+
+bool px_producer_drained(const struct px_producer *ring)
+{
+	/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
+	if (atomic_load_explicit(ring->consumer_open, memory_order_acquire) != ring->own_epoch)
+		return false;
+	/* SYNC ring.read: acquire; partner: the release in px_consumer_advance(). */
+	return atomic_load_explicit(ring->read, memory_order_acquire) == ring->frames_seq;
 }
 
 int px_producer_reserve(struct px_producer *ring, uint32_t payload_bytes, void **payload)
@@ -288,10 +309,12 @@ void px_consumer_open(struct px_consumer *ring, const struct px_segment *segment
 		.own_epoch = atomic_load_explicit(&segment->members[own_slot].epoch,
 						  memory_order_relaxed),
 		.consumed = &own->consumed_seq,
+		.read = &own->read_seq,
 		.seq = PX_SEQ_START,
 		.frames_seq = PX_SEQ_START,
 	};
 	atomic_store_explicit(ring->consumed, PX_SEQ_START, memory_order_relaxed);
+	atomic_store_explicit(ring->read, PX_SEQ_START, memory_order_relaxed);
 }
 
 /* Until the producer has opened its link to us, its chunks are those of an earlier occupant. */
@@ -415,4 +438,10 @@ void px_consumer_advance(struct px_consumer *ring)
 	ring->position += ring->frame_bytes;
 	ring->frame_bytes = 0;
 	ring->frames_seq++;
+	/*
+	 * SYNC ring.read: release, after what was given back while reading; partner: the acquire in
+	 * px_producer_drained().
+	 */
+	atomic_store_explicit(ring->read, ring->frames_seq, memory_order_release);
+	PX_KILLPOINT("ring.read.counted"); /* dead here: read, and what was asked is not done */
 }

@@ -6,7 +6,8 @@
  * Where:   a chain of chunks. The first two lie in the producer's link to the
  *          consumer, further ones in the producer's extents. The consumer's
  *          progress, a count of chunks, lies in its link to the producer.
- * Blocks:  never: a full ring grows by a chunk.
+ * Blocks:  never: a full ring grows by a chunk. If there is no memory for one, a short frame
+ *          still gets room in the first two chunks, as soon as the consumer has read on.
  * Death:   a frame is there once its length is stored, and not before. A
  *          producer killed at any instruction leaves a ring that ends after the
  *          last published frame; a consumer killed leaves chunks that die with
@@ -41,6 +42,7 @@ struct px_ring_chunk {
 /* Producer's private handle. */
 struct px_producer {
 	const _Atomic uint64_t *consumed;      /* the consumer's link.consumed_seq */
+	const _Atomic uint64_t *read;          /* the consumer's link.read_seq */
 	const _Atomic uint32_t *consumer_open; /* the consumer's link.epoch … */
 	uint32_t own_epoch;                    /* … counts once it is this */
 	struct px_chunk_source source;
@@ -65,6 +67,7 @@ struct px_consumer {
 	const struct px_link_shm *theirs; /* the producer's link to us … */
 	uint32_t own_epoch;               /* … counts once its epoch is this */
 	_Atomic uint64_t *consumed;       /* our link.consumed_seq */
+	_Atomic uint64_t *read;           /* our link.read_seq */
 	uint64_t seq;                     /* of the chunk being read */
 	const uint8_t *at;                /* NULL: the producer's link is not open yet */
 	uint64_t bytes;
@@ -95,9 +98,13 @@ void px_producer_close(struct px_producer *ring);
 /*
  * Finds room for a frame with payload_bytes behind its header; *payload is where
  * to write them. Nothing is visible yet; reserving again replaces it.
- * PX_ENOMEM: the source has no chunk. PX_EINVAL: longer than PX_FRAME_MAX_BYTES.
+ * If the source has no chunk: PX_EAGAIN for a frame of up to PX_FRAME_SURE_BYTES, which gets
+ * room once the consumer has read what waits for it; PX_ENOMEM for a longer one.
+ * PX_EINVAL: longer than PX_FRAME_MAX_BYTES.
  */
 int px_producer_reserve(struct px_producer *ring, uint32_t payload_bytes, void **payload);
+/* Whether the consumer has read all that was published: it is not about to give anything back. */
+bool px_producer_drained(const struct px_producer *ring);
 /* Makes the reserved frame visible. Ring the consumer's bell afterwards. */
 void px_producer_publish(struct px_producer *ring, uint16_t kind, uint16_t flags, uint64_t id,
 			 uint32_t payload_bytes);

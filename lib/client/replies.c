@@ -111,6 +111,8 @@ static void queue_drop(struct px_client *client, struct px_queue *queue)
 
 static int output_append(struct px_request *request, const struct px_incoming *in)
 {
+	if (in->lost)
+		return px_fail(PX_ENOMEM, "no private memory for an engine's output");
 	if (in->flags >= PX_STREAMS)
 		return px_fail(PX_ECORRUPT, "engine %u sent output of no known kind (%u)",
 			       request->engine, in->flags);
@@ -127,6 +129,8 @@ static int reply_take(struct px_request *request, struct px_incoming *in)
 {
 	void *body = (void *)(uintptr_t)in->body;
 
+	if (in->lost)
+		return px_fail(PX_ENOMEM, "no private memory for what came with a reply");
 	if (!in->body_loan) {
 		body = in->body_bytes <= sizeof(request->small) ? request->small :
 								  malloc(in->body_bytes);

@@ -109,24 +109,28 @@ struct progress {
 	uint32_t engine;
 	const struct px_queue *queue;
 	const struct px_request *head;
-	uint32_t leases;
+	uint64_t room_seq;
 };
 
-/* A reply came or a lease ended: there may be room now. Or the engine died. */
+/* The engine has answered or given something back: there may be room now. Or it died. */
 static int progressed(void *ctx)
 {
 	const struct progress *p = ctx;
-	struct px_link *link = p->client->engine_links[p->engine];
+	const struct px_link *link = p->client->engine_links[p->engine];
 
-	if (!link || link->user != p->queue)
-		return 1;
-	px_link_collect(link);
-	return p->queue->head != p->head || link->leases.count < p->leases;
+	return !link || link->user != p->queue || p->queue->head != p->head ||
+	       px_link_room_seq(link) != p->room_seq;
 }
 
 /*
- * Publishes; where the ring cannot grow or all leases are out, waits until the
- * engine has got further. With the lock, which waiting leaves and retakes.
+ * Publishes; if there is no room, waits until the engine has got further. With the lock, which
+ * waiting leaves and retakes.
+ *
+ * This never waits for something that only this client can do. It waits while the engine has a
+ * request of ours to answer, and reads the replies meanwhile. So no reply is kept back for lack of
+ * room (see send_reply() in engine/loop.c), and the engine comes to the next request, and
+ * by reading it gives back chunks and brief leases. If all requests are answered and there is
+ * still no room, there may never be any: the call fails.
  */
 static int send_request(struct px_client *client, uint32_t engine, struct px_request *request,
 			const struct px_outgoing *message)
@@ -143,18 +147,18 @@ static int send_request(struct px_client *client, uint32_t engine, struct px_req
 			return rc;
 		assert(queue); /* a link of a client always has one */
 		request->member = queue->link->peer;
+		struct progress progress = { client, engine, queue, queue->head,
+					     px_link_room_seq(queue->link) };
 		rc = px_link_send(queue->link, message);
 		if (rc == 0) {
 			/* The reply may be there already; nobody reads it without the lock. */
 			px_queue_push(client, queue, request);
 			return 0;
 		}
-		struct progress progress = { client, engine, queue, queue->head,
-					     queue->link->leases.count };
-		if (rc != PX_EAGAIN && (rc != PX_ENOMEM || !queue->head))
+		if ((rc != PX_EAGAIN && rc != PX_ENOMEM) || !queue->head)
 			return rc;
 		rc = px_client_wait_locked(client, progressed, &progress, PX_FOREVER,
-					   PX_BELL_FRAME | PX_BELL_RELEASE);
+					   PX_BELL_FRAME | PX_BELL_RELEASE | PX_BELL_ROOM);
 		if (rc < 0)
 			return rc;
 	}

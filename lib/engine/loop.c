@@ -24,13 +24,13 @@ struct client {
 	struct px_member_id id;
 	const _Atomic uint32_t *open; /* of its link to us: our epoch, once the link is open */
 	struct px_link *link;         /* NULL until then */
-	bool owed;                    /* a reply waits to be sent: outbox and waiting are set */
+	bool owed;                    /* a reply waits for room: outbox and waiting are set */
 	struct px_outgoing outbox;
 	struct px_reply waiting;
 	bool urgent;        /* there may be an urgent request in its ring */
 	uint64_t urgent_id; /* of the last urgent request that was run */
 	uint64_t stop_id;   /* EXECUTE requests up to this id are aborted: an earlier one failed */
-	uint64_t released_seq; /* of its link, before the last attempt to send that reply */
+	uint64_t room_seq;  /* px_link_room_seq() before the last attempt to send that reply */
 };
 
 struct loop {
@@ -118,36 +118,60 @@ static void look_at_members(struct loop *loop)
 
 /* --- replies --- */
 
-/*
- * PX_EAGAIN: no lease is free, or there is no memory for a frame; the client has to release
- * something first. A result for which there is no memory is replaced by the words of that error,
- * which need less.
- */
-static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply *reply)
-{
-	int rc;
-
-	c->released_seq = px_link_released_seq(c->link);
-	rc = px_link_send(c->link, out);
-	if (rc == 0 || rc == PX_EAGAIN)
-		return rc;
-	reply_free(reply);
-	out->code = rc;
-	out->body = px_last_error();
-	out->body_bytes = strlen(out->body);
-	out->buffers = NULL;
-	out->buffers_count = 0;
-	rc = px_link_send(c->link, out);
-	/* Without a supervisor there is no memory either; the next nap notices that it is gone. */
-	return rc == PX_ENOMEM || rc == PX_EPOOL ? PX_EAGAIN : rc;
-}
-
 static void free_owner(struct px_reply *reply)
 {
 	free(reply->owner);
 }
 
-/* Copies a body that would not last: one in the request's frame, or the words of an error. */
+/* Replaces a reply by this thread's last error, cut to what is sure to get room. */
+static void only_words(struct px_outgoing *out, struct px_reply *reply, int code)
+{
+	reply_free(reply);
+	reply->owner = strndup(px_last_error(), PX_MESSAGE_SURE_BYTES);
+	reply->release = free_owner;
+	out->code = code;
+	out->body = reply->owner ? reply->owner : px_strerror(code);
+	out->body_bytes = strlen(out->body);
+	out->buffers = NULL;
+	out->buffers_count = 0;
+}
+
+/*
+ * PX_EAGAIN: the reply waits for the client, and the client's other requests wait behind it.
+ *
+ * A reply may only wait for what the client does anyway. That is reading: a client that waits for
+ * anything reads its rings, and needs no memory of the arena to do so. It need not let go of arrays
+ * that it holds, for its code may be waiting for this very reply. Hence:
+ *  - Reading gives back chunks and brief leases. A reply that needs nothing else (PX_EAGAIN from
+ *    px_link_send()) waits, for as long as it takes.
+ *  - A reply that needs memory of the arena (PX_ENOMEM) waits while the client has messages to read,
+ *    for reading them may give some back. When it has read all and there is still no
+ *    memory, there may never be any: the client gets an error instead, in so few words that they
+ *    need nothing but reading.
+ */
+static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply *reply)
+{
+	bool drained;
+	int rc;
+
+	c->room_seq = px_link_room_seq(c->link);
+	rc = px_link_send(c->link, out);
+	if (rc == PX_ENOMEM) {
+		/* Asked before the second attempt, which finds whatever reading has given back. */
+		drained = px_link_drained(c->link);
+		rc = px_link_send(c->link, out);
+		if (rc == PX_ENOMEM && !drained)
+			return PX_EAGAIN;
+	}
+	if (rc == 0 || rc == PX_EAGAIN)
+		return rc;
+	only_words(out, reply, rc);
+	rc = px_link_send(c->link, out);
+	/* Without a supervisor there is no memory; the engine is about to see that it has to go. */
+	return rc == PX_EPOOL ? PX_EAGAIN : rc;
+}
+
+/* What is lent by the request goes with its frame: copied to stay. */
 static void own_body(struct px_outgoing *out, struct px_reply *reply)
 {
 	if (reply->release || !out->body_bytes)
@@ -224,7 +248,11 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 
 	activity(loop, c, in->id, out.started_ns);
 	PX_KILLPOINT("loop.request.taken"); /* dead here: the client sees the request fail */
-	if (!begun || (in->kind == PX_REQUEST_EXECUTE && in->id <= c->stop_id)) {
+	if (in->lost) {
+		reply.code = PX_ENOMEM;
+		reply.body = "the engine has no private memory for what came with the request";
+		reply.body_bytes = strlen(reply.body);
+	} else if (!begun || (in->kind == PX_REQUEST_EXECUTE && in->id <= c->stop_id)) {
 		reply.code = PX_EABORTED;
 		reply.body =
 			begun ? "aborted: code sent before it failed" : "aborted before it ran";
@@ -345,7 +373,7 @@ static bool needs_service(const struct client *c, uint32_t own_epoch)
 	if (!c->link)
 		return atomic_load_explicit(c->open, memory_order_acquire) == own_epoch;
 	if (c->owed)
-		return px_link_released_seq(c->link) != c->released_seq;
+		return px_link_room_seq(c->link) != c->room_seq;
 	return px_link_ready(c->link);
 }
 
@@ -397,14 +425,14 @@ static int take_nap(void *ctx)
 		return px_fail(PX_EPOOL, "the supervisor is gone");
 	if (++loop->naps == NAPS_TO_GIVE_BACK)
 		give_back(loop);
-	/* A reply that found no memory is tried again: no bell is rung when there is some. */
+	/* A reply that needs memory of the arena is tried again: no bell is rung when there is some. */
 	return loop->outboxes ? 1 : 0;
 }
 
 static int wait_for_work(struct loop *loop)
 {
 	struct px_engine_process *engine = loop->engine;
-	uint32_t why = PX_BELL_FRAME | (loop->outboxes ? PX_BELL_RELEASE : 0);
+	uint32_t why = PX_BELL_FRAME | (loop->outboxes ? PX_BELL_RELEASE | PX_BELL_ROOM : 0);
 	int rc;
 
 	loop->naps = 0;

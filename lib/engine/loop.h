@@ -4,8 +4,8 @@
  *
  * Who:     the engine's main thread.
  * Blocks:  on its bell while there is no request; never on a client. A reply for which there is no
- *          lease or memory waits in an outbox. Meanwhile its client's requests wait, those of other
- *          clients are served.
+ *          room waits in an outbox. Meanwhile its client's requests wait, those of other clients
+ *          are served.
  * Death:   a request that was taken and not answered fails: the client sees the engine's death.
  *
  * What a request means is up to the handler (python/ext/engine.c): the loop knows no Python.

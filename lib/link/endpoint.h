@@ -74,8 +74,9 @@ struct px_link {
 
 /* Memory of a peer that was lent to us with a message. Counted; released to its owner at 0. */
 struct px_loan {
-	struct px_link *link;
-	const uint8_t *shared; /* read-only, in place */
+	struct px_link *link;  /* NULL if it is a copy */
+	void *copy;            /* from malloc: what came with a brief lease; else NULL */
+	const uint8_t *shared; /* read-only, in place, or the copy */
 	uint64_t offset, bytes;
 	bool live;    /* mapped shared: all see what is written */
 	void *mapped; /* writable view, made by px_loan_map() */
@@ -124,6 +125,7 @@ struct px_incoming {
 	struct px_loan **buffers;
 	uint32_t buffers_count;
 	const _Atomic uint32_t *aborted; /* in the frame */
+	bool lost; /* there was no private memory for body or buffers: it has neither */
 };
 
 /*
@@ -152,14 +154,19 @@ int px_endpoint_link(struct px_endpoint *endpoint, struct px_member_id peer, str
 void px_link_finish(struct px_link *link);
 
 /*
- * Publishes and rings. Grants leases on the buffers first; collects ended ones when they run
- * short. PX_EAGAIN: all leases are out; PX_ENOMEM: no memory for a body or a chunk. After an
- * error nothing was sent and nothing is held.
+ * Publishes and rings. Grants leases on the buffers first. PX_EAGAIN: there is room once the peer
+ * has read what waits for it. PX_ENOMEM: no memory for a body or a chunk, or no lasting lease for live
+ * memory; there may be some once the peer has read all (px_link_drained()), and there may not.
+ * In both cases nothing was sent and nothing is held.
  */
 int px_link_send(struct px_link *link, const struct px_outgoing *message);
+/* Whether the peer has read all that was sent. */
+bool px_link_drained(struct px_link *link);
+/* Changes when the peer has given back leases or chunks of ours. No lock. */
+uint64_t px_link_room_seq(const struct px_link *link);
 /*
  * The oldest message: 1 and *in, 0 if none, PX_ECORRUPT (words name the member; finish
- * the link), PX_ENOMEM. Every offset and length was checked. Then px_link_next().
+ * the link). Every offset and length was checked. Then px_link_next().
  */
 int px_link_receive(struct px_link *link, struct px_incoming *in);
 /* Goes past the message that was received: its body is no longer valid, unless it is a loan. */
@@ -168,12 +175,6 @@ void px_link_next(struct px_link *link);
 static inline bool px_link_ready(const struct px_link *link)
 {
 	return px_consumer_ready(&link->rx);
-}
-/* Counts the peer's releases: while it does not change, no lease becomes free. No lock. */
-static inline uint64_t px_link_released_seq(const struct px_link *link)
-{
-	/* SYNC lease.seq: acquire; partner: the release in px_lease_release(). */
-	return atomic_load_explicit(&link->leases.theirs->released_seq, memory_order_acquire);
 }
 /* Ends leases that are over, takes back consumed chunks. */
 void px_link_collect(struct px_link *link);

@@ -65,8 +65,43 @@ void px_maps_free(struct px_maps *maps)
 
 /* --- loans --- */
 
+int px_loan_new(struct px_link *link, const struct px_region_shm *lent, struct px_loan **out)
+{
+	const uint8_t *shared = link->endpoint->segment->base + lent->offset;
+	struct px_loan *loan = calloc(1, sizeof(*loan));
+
+	if (loan && lent->brief)
+		loan->copy = malloc(lent->bytes);
+	if (!loan || (lent->brief && !loan->copy)) {
+		free(loan);
+		return PX_ENOMEM;
+	}
+	loan->offset = lent->offset;
+	loan->bytes = lent->bytes;
+	loan->shared = shared;
+	atomic_init(&loan->holds, 1);
+	*out = loan;
+	if (lent->brief) {
+		px_copy(loan->copy, shared, lent->bytes);
+		loan->shared = loan->copy;
+		(void)px_lease_release(link->own, lent->lease, lent->generation, link->bell);
+		return 0;
+	}
+	loan->link = link;
+	loan->lease = lent->lease;
+	loan->generation = lent->generation;
+	loan->live = lent->live;
+	atomic_fetch_add_explicit(&link->held, 1, memory_order_relaxed);
+	px_endpoint_hold(link->endpoint);
+	return 0;
+}
+
 int px_loan_map(struct px_loan *loan, void **out)
 {
+	if (loan->copy) {
+		*out = loan->copy;
+		return 0;
+	}
 	if (!loan->mapped) {
 		uint64_t skip = loan->offset % PX_PAGE_BYTES;
 		uint64_t bytes =
@@ -109,6 +144,11 @@ void px_loan_release(struct px_loan *loan)
 
 	if (!loan || atomic_fetch_sub_explicit(&loan->holds, 1, memory_order_acq_rel) != 1)
 		return;
+	if (loan->copy) {
+		free(loan->copy);
+		free(loan);
+		return;
+	}
 	link = loan->link;
 	endpoint = link->endpoint;
 	unmap(loan);

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "link/endpoint.h"
+#include "link/internal.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
+
+/* A message needs so many rows at once; see lease.h. */
+_Static_assert(PX_BUFFERS_MAX + 1 <= PX_LEASES_BRIEF, "any message finds leases in the end");
 
 /* --- sending --- */
 
@@ -16,6 +19,7 @@ static int lend(struct px_link *link, const struct px_part *part, struct px_trac
 		struct px_region_shm *out)
 {
 	struct px_region *region = part->region;
+	struct px_lease lease;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -23,14 +27,17 @@ static int lend(struct px_link *link, const struct px_part *part, struct px_trac
 		return 0;
 	if (!atomic_load_explicit(&region->shown, memory_order_relaxed))
 		tracker = NULL; /* a private copy: nobody waits to write to it again */
-	rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
-	if (rc == PX_EAGAIN && px_leases_collect(&link->leases) > 0)
-		rc = px_lease_grant(&link->leases, region, tracker, &out->lease, &out->generation);
+	rc = px_lease_grant(&link->leases, region, tracker, &lease);
 	if (rc < 0)
 		return rc;
-	out->offset = region->offset + part->skip;
-	out->bytes = part->bytes;
-	out->live = region->live;
+	*out = (struct px_region_shm){
+		.offset = region->offset + part->skip,
+		.bytes = part->bytes,
+		.lease = lease.row,
+		.generation = lease.generation,
+		.live = region->live,
+		.brief = lease.brief,
+	};
 	return 0;
 }
 
@@ -130,6 +137,25 @@ int px_link_send(struct px_link *link, const struct px_outgoing *message)
 	return rc;
 }
 
+bool px_link_drained(struct px_link *link)
+{
+	bool drained;
+
+	pthread_mutex_lock(&link->endpoint->lock);
+	drained = px_producer_drained(&link->tx);
+	pthread_mutex_unlock(&link->endpoint->lock);
+	return drained;
+}
+
+uint64_t px_link_room_seq(const struct px_link *link)
+{
+	const struct px_link_shm *theirs = link->leases.theirs;
+
+	/* Relaxed: px_link_send() looks for itself. */
+	return atomic_load_explicit(&theirs->released_seq, memory_order_relaxed) +
+	       atomic_load_explicit(&theirs->consumed_seq, memory_order_relaxed);
+}
+
 /* --- receiving --- */
 
 static int corrupt(const struct px_link *link, const char *what)
@@ -141,55 +167,63 @@ static int corrupt(const struct px_link *link, const char *what)
 		       what);
 }
 
-/* A loan for a descriptor that was copied out of shared memory. NULL in *out for an empty one. */
-static int borrow(struct px_link *link, const struct px_region_shm *lent, struct px_loan **out)
+/* lent is a private copy: what was checked cannot change. */
+static int check(const struct px_link *link, const struct px_region_shm *lent)
 {
-	struct px_loan *loan;
-
-	*out = NULL;
-	if (lent->bytes == 0)
-		return 0;
 	if (!px_segment_owned(link->endpoint->segment, lent->offset, lent->bytes, link->peer.slot))
 		return corrupt(link, "its region lies outside of that member's memory");
 	if (lent->lease >= PX_LEASES_MAX)
 		return corrupt(link, "its lease is out of range");
-	loan = calloc(1, sizeof(*loan));
-	if (!loan)
-		return px_fail(PX_ENOMEM, "no private memory for a loan");
-	loan->link = link;
-	loan->offset = lent->offset;
-	loan->bytes = lent->bytes;
-	loan->shared = link->endpoint->segment->base + lent->offset;
-	loan->lease = lent->lease;
-	loan->generation = lent->generation;
-	loan->live = lent->live;
-	atomic_init(&loan->holds, 1);
-	atomic_fetch_add_explicit(&link->held, 1, memory_order_relaxed);
-	px_endpoint_hold(link->endpoint);
-	*out = loan;
 	return 0;
 }
 
-static int receive_loans(struct px_link *link, const struct px_region_shm *lent, uint32_t regions,
-			 bool body_lent, struct px_incoming *in)
+/* Borrows each region, up to the first that fails; *taken says how many. NULL for an empty one. */
+static int borrow(struct px_link *link, const struct px_region_shm *lent, uint32_t regions,
+		  bool body_lent, struct px_incoming *in, uint32_t *taken)
 {
 	uint32_t buffers = regions - (body_lent ? 1 : 0);
-	int rc = 0;
+	int rc;
 
 	if (buffers) {
 		in->buffers = calloc(buffers, sizeof(struct px_loan *));
 		if (!in->buffers)
-			return px_fail(PX_ENOMEM, "no private memory for %u buffers", buffers);
+			return PX_ENOMEM;
 		in->buffers_count = buffers;
 	}
-	for (uint32_t i = 0; i < regions && rc == 0; i++) {
+	for (; *taken < regions; ++*taken) {
+		struct px_region_shm copy = lent[*taken];
+		struct px_loan **out = body_lent && *taken == 0 ?
+					       &in->body_loan :
+					       &in->buffers[*taken - (body_lent ? 1 : 0)];
+
+		if (copy.bytes == 0)
+			continue;
+		rc = check(link, &copy);
+		if (rc == 0)
+			rc = px_loan_new(link, &copy, out);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/*
+ * There is no private memory for what was lent. All of it is released, for the sender counts on
+ * that, and the message is marked.
+ */
+static void lose(struct px_link *link, const struct px_region_shm *lent, uint32_t regions,
+		 struct px_incoming *in)
+{
+	px_incoming_free(in);
+	for (uint32_t i = 0; i < regions; i++) {
 		struct px_region_shm copy = lent[i];
 
-		rc = borrow(link, &copy,
-			    body_lent && i == 0 ? &in->body_loan :
-						  &in->buffers[i - (body_lent ? 1 : 0)]);
+		if (copy.bytes && check(link, &copy) == 0)
+			(void)px_lease_release(link->own, copy.lease, copy.generation, link->bell);
 	}
-	return rc;
+	in->body = NULL;
+	in->body_bytes = 0;
+	in->lost = true;
 }
 
 int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in)
@@ -197,6 +231,7 @@ int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px
 	struct px_message_shm head;
 	const struct px_region_shm *lent;
 	bool body_lent = frame->flags & PX_MESSAGE_BODY_REGION;
+	uint32_t taken = 0;
 	uint64_t fixed;
 	int rc;
 
@@ -222,7 +257,11 @@ int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px
 	};
 	lent = (const void *)((const uint8_t *)frame->payload + sizeof(head));
 	if (head.regions) {
-		rc = receive_loans(link, lent, head.regions, body_lent, in);
+		rc = borrow(link, lent, head.regions, body_lent, in, &taken);
+		if (rc == PX_ENOMEM) {
+			lose(link, lent + taken, head.regions - taken, in);
+			return 1;
+		}
 		if (rc < 0)
 			goto fail;
 	}
@@ -241,11 +280,21 @@ fail:
 	return rc;
 }
 
+int px_link_peek(struct px_link *link, struct px_frame *frame)
+{
+	uint64_t chunk = link->rx.seq;
+	/* Only one thread reads a link; the lock is for what readers share with senders. */
+	int rc = px_consumer_peek(&link->rx, frame);
+
+	if (link->rx.seq != chunk)
+		px_doorbell_ring(link->bell, PX_BELL_ROOM);
+	return rc;
+}
+
 int px_link_receive(struct px_link *link, struct px_incoming *in)
 {
 	struct px_frame frame;
-	/* Only one thread reads a link; the lock is for what readers share with senders. */
-	int rc = px_consumer_peek(&link->rx, &frame);
+	int rc = px_link_peek(link, &frame);
 
 	return rc > 0 ? px_link_decode(link, &frame, in) : rc;
 }
@@ -253,5 +302,4 @@ int px_link_receive(struct px_link *link, struct px_incoming *in)
 void px_link_next(struct px_link *link)
 {
 	px_consumer_advance(&link->rx);
-	PX_KILLPOINT("endpoint.receive.advanced"); /* dead here: read, but not done */
 }

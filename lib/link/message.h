@@ -15,6 +15,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "shm/layout.h"
+
 /* Frame kinds. A request is answered by any number of STREAM frames and one REPLY, with its id. */
 enum px_message_kind {
 	PX_REQUEST_NOOP = 1, /* answered by the engine's loop without Python; body is echoed */
@@ -68,8 +70,14 @@ struct px_region_shm {
 	uint64_t offset, bytes; /* bytes 0: an empty buffer, nothing is lent */
 	uint16_t lease, generation;
 	/* 1: the receiver writes into this very memory, 0: it gets a private view. */
-	uint32_t live;
+	uint16_t live;
+	uint16_t
+		brief; /* 1: the receiver makes a copy, and releases the lease, before it reads on */
 };
+
+/* A body so short, without regions, gets room when its receiver has read on, even in a full arena. */
+#define PX_MESSAGE_SURE_BYTES                                                                      \
+	(PX_FRAME_SURE_BYTES - sizeof(struct px_frame_shm) - sizeof(struct px_message_shm))
 
 /*
  * Values, the neutral encoding for C and for errors; little-endian, no padding:

@@ -8,7 +8,7 @@
  * other's. Urgent messages lie in the ring like all others; the receiver looks for them ahead of
  * their turn, and skips them when their turn comes.
  */
-#include "link/endpoint.h"
+#include "link/internal.h"
 
 /*
  * What the peer has begun of ours. Until it has opened its direction of the link, what stands there
@@ -93,7 +93,7 @@ static struct px_consumer look_ahead(const struct px_link *link, _Atomic uint64_
 {
 	struct px_consumer ahead = link->rx;
 
-	ahead.consumed = nowhere;
+	ahead.consumed = ahead.read = nowhere;
 	return ahead;
 }
 
@@ -117,9 +117,9 @@ int px_link_skip_urgent(struct px_link *link, uint64_t done_id)
 	struct px_frame frame;
 	int rc;
 
-	while ((rc = px_consumer_peek(&link->rx, &frame)) > 0 && frame.flags & PX_MESSAGE_URGENT &&
+	while ((rc = px_link_peek(link, &frame)) > 0 && frame.flags & PX_MESSAGE_URGENT &&
 	       frame.id <= done_id)
-		px_consumer_advance(&link->rx);
+		px_link_next(link);
 	return rc;
 }
 

@@ -216,30 +216,154 @@ static void loan_is_private_and_writable(void **state)
 	px_region_release(regions[2]);
 }
 
-static void leases_run_out_and_come_back(void **state)
+#define LASTING_MAX (PX_LEASES_MAX - PX_LEASES_BRIEF)
+#define HELD 3000 /* arrays, more than there are leases */
+
+/* Sends a region of its own that is filled with that number. */
+static int send_number(struct side *from, uint32_t number)
 {
-	struct px_region *region = region_of(client.endpoint, 4096, 'c');
-	struct px_part part = { region, 0, 4096 };
+	struct px_region *region = region_of(from->endpoint, 64, 0);
+	struct px_part part = { region, 0, 64 };
 	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
-	struct px_incoming held[PX_LEASES_MAX];
+	int rc;
+
+	memcpy(region->at, &number, sizeof(number));
+	rc = px_link_send(from->link, &out);
+	px_region_release(region);
+	return rc;
+}
+
+static uint32_t number_of(const struct px_loan *loan)
+{
+	uint32_t number;
+	void *view;
+
+	assert_int_equal(px_loan_map((struct px_loan *)loan, &view), 0);
+	assert_memory_equal(view, loan->shared, loan->bytes);
+	memcpy(&number, view, sizeof(number));
+	return number;
+}
+
+/* What is held beyond the table is a copy, and the sender never waits. */
+static void held_beyond_the_table(struct side *from, struct side *to)
+{
+	struct px_incoming *held = calloc(HELD, sizeof(*held));
+	struct px_arena_usage usage;
+
+	for (uint32_t i = 0; i < HELD; i++) {
+		assert_int_equal(send_number(from, i), 0);
+		held[i] = receive(to->link);
+		px_link_next(to->link);
+	}
+	px_link_collect(from->link);
+	assert_int_equal(from->link->leases.count, LASTING_MAX);
+	assert_int_equal(atomic_load(&to->link->held), LASTING_MAX);
+	for (uint32_t i = 0; i < HELD; i++)
+		assert_int_equal(number_of(held[i].buffers[0]), i);
+	for (uint32_t i = HELD; i-- > 0;)
+		px_incoming_free(&held[i]);
+	px_link_collect(from->link);
+	px_arena_usage(from->endpoint->arena, &usage);
+	assert_int_equal(usage.regions, 0);
+	free(held);
+}
+
+static void held_beyond_the_table_are_copies(void **state)
+{
+	(void)state;
+	held_beyond_the_table(&client, &engine);
+	held_beyond_the_table(&engine, &client);
+}
+
+/* As many as there are leases wait to be read; the next has room when one of them has been. */
+static void unread_beyond_the_table_waits_for_the_reader(void **state)
+{
+	struct px_incoming in;
 
 	(void)state;
-	for (int i = 0; i < PX_LEASES_MAX; i++) {
-		assert_int_equal(px_link_send(client.link, &out), 0);
+	for (uint32_t i = 0; i < PX_LEASES_MAX; i++)
+		assert_int_equal(send_number(&client, i), 0);
+	assert_int_equal(send_number(&client, 0), PX_EAGAIN);
+	for (uint32_t i = 0; i < PX_LEASES_MAX; i++) {
+		uint64_t room = px_link_room_seq(client.link);
+
+		assert_false(px_link_drained(client.link));
+		in = receive(engine.link);
+		px_link_next(engine.link);
+		assert_int_equal(number_of(in.buffers[0]), i);
+		if (i >= LASTING_MAX) {
+			assert_true(px_link_room_seq(client.link) != room);
+			assert_int_equal(send_number(&client, i), 0);
+		}
+		px_incoming_free(&in);
+	}
+	for (uint32_t i = LASTING_MAX; i < PX_LEASES_MAX; i++) {
+		in = receive(engine.link);
+		px_link_next(engine.link);
+		assert_int_equal(number_of(in.buffers[0]), i);
+		px_incoming_free(&in);
+	}
+	assert_true(px_link_drained(client.link));
+}
+
+/* As many buffers as can be, when all that may be held is held: sure to go when all is read. */
+static void largest_message_finds_brief_leases(void **state)
+{
+	struct px_incoming held[LASTING_MAX], in;
+	struct px_region *region = region_of(client.endpoint, 4096, 'z');
+	struct px_part parts[PX_BUFFERS_MAX];
+	struct px_outgoing out = { .kind = PX_REPLY,
+				   .body_region = region,
+				   .body_bytes = 4096,
+				   .buffers = parts,
+				   .buffers_count = PX_BUFFERS_MAX };
+
+	(void)state;
+	for (uint32_t i = 0; i < LASTING_MAX; i++) {
+		assert_int_equal(send_number(&client, i), 0);
 		held[i] = receive(engine.link);
 		px_link_next(engine.link);
 	}
-	assert_int_equal(px_link_send(client.link, &out), PX_EAGAIN);
-	assert_int_equal(atomic_load(&region->holds), 1 + PX_LEASES_MAX);
-	px_incoming_free(&held[3]);
-	assert_int_equal(px_link_send(client.link, &out), 0);
-	held[3] = receive(engine.link);
-	px_link_next(engine.link);
-	for (int i = 0; i < PX_LEASES_MAX; i++)
+	for (uint32_t i = 0; i < PX_BUFFERS_MAX; i++)
+		parts[i] = (struct px_part){ region, i, 1 };
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(px_link_send(client.link, &out), 0);
+		in = receive(engine.link);
+		px_link_next(engine.link);
+		assert_int_equal(((const char *)in.body)[4095], 'z');
+		assert_int_equal(in.buffers[PX_BUFFERS_MAX - 1]->shared[0], 'z');
+		px_incoming_free(&in);
+	}
+	for (uint32_t i = 0; i < LASTING_MAX; i++)
 		px_incoming_free(&held[i]);
-	px_link_collect(client.link);
-	assert_int_equal(atomic_load(&region->holds), 1);
 	px_region_release(region);
+}
+
+static void dead_holder_of_many_releases_all(void **state)
+{
+	struct px_death death = { .exit_signal = 9 };
+	struct px_arena_usage usage;
+
+	(void)state;
+	for (uint32_t i = 0; i < HELD; i++) {
+		struct px_incoming in;
+
+		assert_int_equal(send_number(&client, i), 0);
+		in = receive(engine.link);
+		px_link_next(engine.link);
+		/* The engine's own memory goes with its process. */
+		if (in.buffers[0]->copy)
+			px_loan_release(in.buffers[0]);
+		else
+			free(in.buffers[0]);
+		free(in.buffers);
+	}
+	px_member_bury(segment, engine.endpoint->self, &death);
+	px_link_collect(client.link);
+	px_arena_usage(client.endpoint->arena, &usage);
+	assert_int_equal(usage.regions, 0);
+	atomic_store(&engine.link->held, 0);
+	atomic_store(&engine.endpoint->holds, 1);
 }
 
 static void arena_full_is_enomem_and_sends_nothing(void **state)
@@ -385,6 +509,32 @@ static void tracker_counts_what_is_shown(void **state)
 	px_incoming_free(&in);
 	px_tracker_release(out.tracker);
 	px_region_release(copy);
+	px_endpoint_hide(client.endpoint, region);
+}
+
+/* It cannot be copied: there is an end, in words, and everything else goes on. */
+static void live_beyond_the_table_says_no_memory(void **state)
+{
+	struct px_region *region = shown(PX_REGION_LARGE_BYTES, 'n');
+	struct px_part part = { region, 0, 20 };
+	struct px_outgoing out = { .kind = PX_REPLY, .buffers = &part, .buffers_count = 1 };
+	struct px_incoming held[LASTING_MAX], in;
+
+	(void)state;
+	region->live = true;
+	for (uint32_t i = 0; i < LASTING_MAX; i++)
+		(void)send_part(&part, &held[i]);
+	assert_int_equal(px_link_send(client.link, &out), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "let go of some"));
+	assert_int_equal(send_number(&client, 5), 0);
+	in = receive(engine.link);
+	px_link_next(engine.link);
+	assert_int_equal(number_of(in.buffers[0]), 5);
+	px_incoming_free(&in);
+	px_incoming_free(&held[0]);
+	(void)send_part(&part, &held[0]);
+	for (uint32_t i = 0; i < LASTING_MAX; i++)
+		px_incoming_free(&held[i]);
 	px_endpoint_hide(client.endpoint, region);
 }
 
@@ -566,12 +716,16 @@ int main(void)
 		CASE(send_inline_body_arrives),
 		CASE(send_each_size_arrives),
 		CASE(loan_is_private_and_writable),
-		CASE(leases_run_out_and_come_back),
+		CASE(held_beyond_the_table_are_copies),
+		CASE(unread_beyond_the_table_waits_for_the_reader),
+		CASE(largest_message_finds_brief_leases),
+		CASE(dead_holder_of_many_releases_all),
 		CASE(arena_full_is_enomem_and_sends_nothing),
 		CASE(dead_peer_is_freed_after_the_last_loan),
 		CASE(port_closed_before_loan_is_released),
 		CASE(shown_memory_is_packed_as_it_is),
 		CASE(live_memory_is_written_by_both),
+		CASE(live_beyond_the_table_says_no_memory),
 		CASE(tracker_counts_what_is_shown),
 		CASE(maps_are_kept_and_clean),
 		CASE(port_closed_before_region_is_hidden),

@@ -118,10 +118,6 @@ static int teardown(void **state)
 	return rc;
 }
 
-struct grant {
-	uint16_t lease, generation;
-};
-
 static uint64_t regions(void)
 {
 	struct px_arena_usage usage;
@@ -131,22 +127,22 @@ static uint64_t regions(void)
 }
 
 /* Lends a new region, which is held by its lease alone. */
-static struct grant grant(void)
+static struct px_lease grant(void)
 {
 	struct px_region *region;
-	struct grant g;
+	struct px_lease g;
 
 	assert_int_equal(px_region_new(world.arena, 1000, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease, &g.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g), 0);
 	px_region_release(region);
-	assert_true(g.lease < PX_LEASES_MAX);
+	assert_true(g.row < PX_LEASES_MAX);
 	assert_int_not_equal(g.generation, 0);
 	return g;
 }
 
-static void release(struct grant g)
+static void release(struct px_lease g)
 {
-	assert_int_equal(px_lease_release(world.holder_link, g.lease, g.generation,
+	assert_int_equal(px_lease_release(world.holder_link, g.row, g.generation,
 					  &world.segment->bells[world.owner.slot]),
 			 0);
 }
@@ -156,9 +152,9 @@ static uint32_t collect(void)
 	return px_leases_collect(&world.leases);
 }
 
-static bool over(struct grant g)
+static bool over(struct px_lease g)
 {
-	return px_lease_over(&world.leases, g.lease, g.generation);
+	return px_lease_over(&world.leases, g.row, g.generation);
 }
 
 static void kill_holder(void)
@@ -185,7 +181,7 @@ static void replace_holder(void)
 
 static void collect_released_ends_lease(void **state)
 {
-	struct grant g = grant();
+	struct px_lease g = grant();
 
 	(void)state;
 	assert_int_equal(world.leases.count, 1);
@@ -201,7 +197,7 @@ static void collect_released_ends_lease(void **state)
 
 static void collect_not_released_ends_nothing(void **state)
 {
-	struct grant g = grant(), other = grant();
+	struct px_lease g = grant(), other = grant();
 
 	(void)state;
 	assert_int_equal(collect(), 0);
@@ -216,13 +212,13 @@ static void collect_not_released_ends_nothing(void **state)
 static void grant_twice_holds_region_for_both(void **state)
 {
 	struct px_region *region;
-	struct grant a, b;
+	struct px_lease a, b;
 
 	(void)state;
 	assert_int_equal(px_region_new(world.arena, 64, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &a.lease, &a.generation), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &b.lease, &b.generation), 0);
-	assert_int_not_equal(a.lease, b.lease);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &a), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &b), 0);
+	assert_int_not_equal(a.row, b.row);
 	release(b);
 	assert_int_equal(collect(), 1);
 	px_region_release(region);
@@ -232,25 +228,62 @@ static void grant_twice_holds_region_for_both(void **state)
 	assert_int_equal(regions(), 0);
 }
 
+#define LASTING_MAX (PX_LEASES_MAX - PX_LEASES_BRIEF)
+
+static struct px_region *new_region(void)
+{
+	struct px_region *region;
+
+	assert_int_equal(px_region_new(world.arena, 64, &region), 0);
+	return region;
+}
+
+static void grant_many_out_makes_brief_ones(void **state)
+{
+	struct px_lease all[PX_LEASES_MAX];
+
+	(void)state;
+	for (unsigned i = 0; i < PX_LEASES_MAX; i++) {
+		all[i] = grant();
+		assert_int_equal(all[i].brief, i >= LASTING_MAX);
+	}
+	release(all[LASTING_MAX + 1]);
+	assert_int_equal(collect(), 1);
+	all[LASTING_MAX + 1] = grant();
+	assert_true(all[LASTING_MAX + 1].brief);
+	release(all[1]);
+	release(all[LASTING_MAX + 1]);
+	assert_int_equal(collect(), 2);
+	all[1] = grant(), all[LASTING_MAX + 1] = grant();
+	assert_false(all[1].brief);
+	assert_true(all[LASTING_MAX + 1].brief);
+	/* What is revoked was not lent: it may be again. */
+	px_lease_revoke(&world.leases, all[1].row);
+	px_lease_revoke(&world.leases, all[LASTING_MAX + 1].row);
+	all[1] = grant(), all[LASTING_MAX + 1] = grant();
+	assert_false(all[1].brief);
+	assert_true(all[LASTING_MAX + 1].brief);
+	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
+		release(all[i]);
+	assert_int_equal(collect(), PX_LEASES_MAX);
+	assert_int_equal(world.leases.lasting, 0);
+}
+
 static void grant_all_out_says_again(void **state)
 {
-	struct grant all[PX_LEASES_MAX], more;
-	struct px_region *region;
+	struct px_lease all[PX_LEASES_MAX], more;
+	struct px_region *region = new_region();
 
 	(void)state;
 	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
 		all[i] = grant();
-	assert_int_equal(px_region_new(world.arena, 64, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation),
-			 PX_EAGAIN);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more), PX_EAGAIN);
 	assert_int_equal(atomic_load(&region->holds), 1);
 	release(all[PX_LEASES_MAX / 2]);
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation),
-			 PX_EAGAIN);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more), PX_EAGAIN);
 	assert_int_equal(collect(), 1);
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more.lease, &more.generation),
-			 0);
-	assert_int_equal(more.lease, all[PX_LEASES_MAX / 2].lease);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more), 0);
+	assert_int_equal(more.row, all[PX_LEASES_MAX / 2].row);
 	px_region_release(region);
 	all[PX_LEASES_MAX / 2] = more;
 	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
@@ -258,16 +291,40 @@ static void grant_all_out_says_again(void **state)
 	assert_int_equal(collect(), PX_LEASES_MAX);
 }
 
+/* It cannot be copied. */
+static void grant_live_region_is_never_brief(void **state)
+{
+	struct px_lease all[LASTING_MAX], more;
+	struct px_region *region = new_region();
+
+	(void)state;
+	region->live = true;
+	for (unsigned i = 0; i < LASTING_MAX; i++) {
+		assert_int_equal(px_lease_grant(&world.leases, region, NULL, &all[i]), 0);
+		assert_false(all[i].brief);
+	}
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &more), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "let go of some"));
+	assert_int_equal(atomic_load(&region->holds), 1 + LASTING_MAX);
+	release(all[0]);
+	assert_int_equal(collect(), 1);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &all[0]), 0);
+	for (unsigned i = 0; i < LASTING_MAX; i++)
+		release(all[i]);
+	assert_int_equal(collect(), LASTING_MAX);
+	px_region_release(region);
+}
+
 static void release_twice_ends_one_lease(void **state)
 {
-	struct grant first = grant(), second;
+	struct px_lease first = grant(), second;
 
 	(void)state;
 	release(first);
 	release(first);
 	assert_int_equal(collect(), 1);
 	second = grant();
-	assert_int_equal(second.lease, first.lease);
+	assert_int_equal(second.row, first.row);
 	assert_true(over(first));
 	release(first);
 	assert_int_equal(collect(), 0);
@@ -278,7 +335,7 @@ static void release_twice_ends_one_lease(void **state)
 
 static void release_wrong_generation_ends_nothing(void **state)
 {
-	struct grant g = grant(), wrong = g;
+	struct px_lease g = grant(), wrong = g;
 
 	(void)state;
 	for (unsigned i = 1; i < 100; i++) {
@@ -312,7 +369,7 @@ static void release_out_of_range_says_corrupt(void **state)
 /* The holder is broken: it says that it has released what it was never lent. */
 static void collect_mad_holder_ends_no_more_than_was_lent(void **state)
 {
-	struct grant g = grant();
+	struct px_lease g = grant();
 
 	(void)state;
 	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
@@ -328,9 +385,9 @@ static void generation_wraps_and_is_never_zero(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2 * 65536 + 10; i++) {
-		struct grant g = grant();
+		struct px_lease g = grant();
 
-		assert_int_equal(g.lease, 0);
+		assert_int_equal(g.row, 0);
 		assert_int_not_equal(g.generation, last);
 		assert_false(over(g));
 		assert_int_equal(collect(), 0);
@@ -346,7 +403,7 @@ static void released_seq_wraps(void **state)
 	atomic_store(&world.holder_link->released_seq, UINT64_MAX - 3);
 	world.leases.seen_seq = UINT64_MAX - 3;
 	for (unsigned i = 0; i < 8; i++) {
-		struct grant g = grant();
+		struct px_lease g = grant();
 
 		assert_int_equal(collect(), 0);
 		release(g);
@@ -358,34 +415,34 @@ static void released_seq_wraps(void **state)
 
 static void revoke_gives_region_and_lease_back(void **state)
 {
-	struct grant a = grant(), b = grant(), c = grant();
+	struct px_lease a = grant(), b = grant(), c = grant();
 
 	(void)state;
-	px_lease_revoke(&world.leases, b.lease);
+	px_lease_revoke(&world.leases, b.row);
 	assert_int_equal(world.leases.count, 2);
 	assert_int_equal(regions(), 2);
-	assert_int_equal(grant().lease, b.lease);
-	px_lease_revoke(&world.leases, c.lease);
-	px_lease_revoke(&world.leases, c.lease);
-	px_lease_revoke(&world.leases, b.lease);
-	px_lease_revoke(&world.leases, a.lease);
+	assert_int_equal(grant().row, b.row);
+	px_lease_revoke(&world.leases, c.row);
+	px_lease_revoke(&world.leases, c.row);
+	px_lease_revoke(&world.leases, b.row);
+	px_lease_revoke(&world.leases, a.row);
 	assert_int_equal(regions(), 0);
 }
 
 /* However often: the generation that the holder released last does not come round. */
 static void revoke_often_is_not_taken_for_released(void **state)
 {
-	struct grant g = grant();
+	struct px_lease g = grant();
 
 	(void)state;
 	release(g);
 	assert_int_equal(collect(), 1);
 	for (unsigned i = 0; i < 65536 + 10; i++) {
-		struct grant again = grant();
+		struct px_lease again = grant();
 
-		assert_int_equal(again.lease, g.lease);
+		assert_int_equal(again.row, g.row);
 		assert_false(over(again));
-		px_lease_revoke(&world.leases, again.lease);
+		px_lease_revoke(&world.leases, again.row);
 	}
 }
 
@@ -404,7 +461,7 @@ static void close_lets_go_of_everything(void **state)
 
 static void collect_dead_holder_ends_all(void **state)
 {
-	struct grant a = grant(), b = grant();
+	struct px_lease a = grant(), b = grant();
 
 	(void)state;
 	grant();
@@ -417,7 +474,7 @@ static void collect_dead_holder_ends_all(void **state)
 
 static void collect_holder_that_never_looked_ends_nothing(void **state)
 {
-	struct grant g = grant();
+	struct px_lease g = grant();
 
 	(void)state;
 	assert_int_equal(collect(), 0);
@@ -428,7 +485,7 @@ static void collect_holder_that_never_looked_ends_nothing(void **state)
 
 static void collect_slot_has_another_holder_ends_all(void **state)
 {
-	struct grant g = grant(), old = g;
+	struct px_lease g = grant(), old = g;
 
 	(void)state;
 	grant();
@@ -441,7 +498,7 @@ static void collect_slot_has_another_holder_ends_all(void **state)
 	open_leases();
 	assert_true(open_holder_link());
 	g = grant();
-	assert_int_equal(g.lease, old.lease);
+	assert_int_equal(g.row, old.row);
 	assert_int_equal(g.generation, old.generation);
 	assert_int_equal(collect(), 0);
 	assert_false(over(g));
@@ -452,7 +509,7 @@ static void collect_slot_has_another_holder_ends_all(void **state)
 /* We are the second in our slot, and the holder has not said yet that it knows. */
 static void release_to_dead_owner_is_ignored(void **state)
 {
-	struct grant before[3] = { grant(), grant(), grant() }, g;
+	struct px_lease before[3] = { grant(), grant(), grant() }, g;
 
 	(void)state;
 	assert_int_equal(world.leases.count, 3);
@@ -460,7 +517,7 @@ static void release_to_dead_owner_is_ignored(void **state)
 	world.owner.epoch++;
 	open_leases();
 	g = grant();
-	assert_int_equal(g.lease, before[0].lease);
+	assert_int_equal(g.row, before[0].row);
 	assert_int_equal(g.generation, before[0].generation);
 	for (unsigned i = 0; i < 3; i++)
 		release(before[i]);
@@ -481,7 +538,7 @@ static void release_to_dead_owner_is_ignored(void **state)
 #define PASSED_MAX 64
 
 struct passed_item {
-	struct grant grant;
+	struct px_lease grant;
 	const uint64_t *at;
 	uint64_t value;
 };
@@ -548,7 +605,7 @@ static void threads_never_see_a_region_used_again(void **state)
 		assert_int_equal(pthread_create(&holders[i], NULL, hold, (void *)(i + 1)), 0);
 	while (sent < 20000) {
 		struct px_region *region;
-		struct grant g;
+		struct px_lease g;
 		uint64_t *words;
 
 		while (world.leases.count >= PX_LEASES_MAX || world.leases.count >= PASSED_MAX / 2)
@@ -560,9 +617,7 @@ static void threads_never_see_a_region_used_again(void **state)
 		words = region->at;
 		for (unsigned i = 0; i < 16; i++)
 			words[i] = sent * 100 + i;
-		assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease,
-						&g.generation),
-				 0);
+		assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g), 0);
 		px_region_release(region);
 		passed.items[sent % PASSED_MAX] = (struct passed_item){ g, words, sent * 100 };
 		atomic_store(&passed.published, ++sent);
@@ -584,11 +639,11 @@ static void *release_late(void *arg)
 	struct timespec while_it_sleeps = { .tv_nsec = 20000000 };
 
 	nanosleep(&while_it_sleeps, NULL);
-	release(*(struct grant *)arg);
+	release(*(struct px_lease *)arg);
 	return NULL;
 }
 
-static struct grant tracked;
+static struct px_lease tracked;
 
 static int tracked_over(void *ctx)
 {
@@ -623,7 +678,7 @@ struct mailbox {
 	_Atomic uint64_t published, done, wrong;
 	struct {
 		uint64_t offset, value;
-		struct grant grant;
+		struct px_lease grant;
 	} items[PASSED_MAX];
 };
 
@@ -652,7 +707,7 @@ static _Noreturn void be_holder(struct mailbox *box, int fd)
 		for (unsigned i = 0; i < WORDS; i++)
 			if (words[i] != box->items[next % PASSED_MAX].value + i)
 				atomic_fetch_add(&box->wrong, 1);
-		if (px_lease_release(own, box->items[next % PASSED_MAX].grant.lease,
+		if (px_lease_release(own, box->items[next % PASSED_MAX].grant.row,
 				     box->items[next % PASSED_MAX].grant.generation,
 				     &segment->bells[world.owner.slot]))
 			_exit(3);
@@ -664,14 +719,14 @@ static void lend_one(struct mailbox *box)
 {
 	uint64_t sent = atomic_load(&box->published);
 	struct px_region *region;
-	struct grant g;
+	struct px_lease g;
 	uint64_t *words;
 
 	assert_int_equal(px_region_new(world.arena, WORDS * 8, &region), 0);
 	words = region->at;
 	for (unsigned i = 0; i < WORDS; i++)
 		words[i] = sent * 1000 + i;
-	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g.lease, &g.generation), 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, NULL, &g), 0);
 	box->items[sent % PASSED_MAX].offset = region->offset;
 	box->items[sent % PASSED_MAX].value = sent * 1000;
 	box->items[sent % PASSED_MAX].grant = g;
@@ -737,14 +792,13 @@ static void holder_killed_any_time_leaks_nothing(void **state)
 /* --- trackers --- */
 
 /* Lends to one tracker; the region is held by its leases alone. */
-static struct grant grant_tracked(struct px_tracker *tracker)
+static struct px_lease grant_tracked(struct px_tracker *tracker)
 {
 	struct px_region *region;
-	struct grant g;
+	struct px_lease g;
 
 	assert_int_equal(px_region_new(world.arena, 1000, &region), 0);
-	assert_int_equal(px_lease_grant(&world.leases, region, tracker, &g.lease, &g.generation),
-			 0);
+	assert_int_equal(px_lease_grant(&world.leases, region, tracker, &g), 0);
 	px_region_release(region);
 	return g;
 }
@@ -752,7 +806,7 @@ static struct grant grant_tracked(struct px_tracker *tracker)
 static void tracker_is_over_with_its_last_lease(void **state)
 {
 	struct px_tracker *tracker = px_tracker_new(), *other = px_tracker_new();
-	struct grant a, b, c;
+	struct px_lease a, b, c;
 
 	(void)state;
 	assert_true(px_tracker_over(tracker));
@@ -775,7 +829,7 @@ static void tracker_is_over_with_its_last_lease(void **state)
 static void tracker_outlived_by_its_leases(void **state)
 {
 	struct px_tracker *tracker = px_tracker_new();
-	struct grant a = grant_tracked(tracker);
+	struct px_lease a = grant_tracked(tracker);
 
 	(void)state;
 	px_tracker_release(tracker); /* who asked has lost interest */
@@ -786,10 +840,10 @@ static void tracker_outlived_by_its_leases(void **state)
 static void tracker_is_over_when_leases_are_revoked_or_closed(void **state)
 {
 	struct px_tracker *tracker = px_tracker_new();
-	struct grant a = grant_tracked(tracker);
+	struct px_lease a = grant_tracked(tracker);
 
 	(void)state;
-	px_lease_revoke(&world.leases, a.lease);
+	px_lease_revoke(&world.leases, a.row);
 	assert_true(px_tracker_over(tracker));
 	(void)grant_tracked(tracker), (void)grant_tracked(tracker);
 	assert_false(px_tracker_over(tracker));
@@ -807,7 +861,9 @@ int main(void)
 		CASE(collect_released_ends_lease),
 		CASE(collect_not_released_ends_nothing),
 		CASE(grant_twice_holds_region_for_both),
+		CASE(grant_many_out_makes_brief_ones),
 		CASE(grant_all_out_says_again),
+		CASE(grant_live_region_is_never_brief),
 		CASE(release_twice_ends_one_lease),
 		CASE(release_wrong_generation_ends_nothing),
 		CASE(release_out_of_range_says_corrupt),

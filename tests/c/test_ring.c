@@ -45,6 +45,7 @@ static struct world {
 	bool taken[CHUNKS_MAX];
 	uint32_t taken_count, gets;
 	uint32_t taken_max;             /* the source says no beyond */
+	uint64_t get_max;               /* and to more bytes at once; 0: does not */
 	uint64_t got_bytes[CHUNKS_MAX]; /* of the first gets */
 } world;
 
@@ -55,7 +56,7 @@ static int source_get(void *ctx, uint64_t bytes, uint64_t *offset, void **at)
 	(void)ctx;
 	assert_in_range(bytes, 2 * PX_LINE_BYTES, PX_CHUNK_MAX_BYTES);
 	assert_int_equal(bytes % PX_LINE_BYTES, 0);
-	if (world.taken_count == world.taken_max)
+	if (world.taken_count == world.taken_max || (world.get_max && bytes > world.get_max))
 		return px_fail(PX_ENOMEM, "no chunk left");
 	while (world.taken[i])
 		i++;
@@ -427,7 +428,7 @@ static void reclaim_unread_keeps_everything(void **state)
 	expect_nothing();
 }
 
-static void reserve_source_empty_says_no_memory(void **state)
+static void reserve_source_empty_says_again(void **state)
 {
 	uint64_t sent = 0, read = 0;
 	int rc;
@@ -437,7 +438,7 @@ static void reserve_source_empty_says_no_memory(void **state)
 	for (int round = 0; round < 50; round++) {
 		while (!(rc = try_publish(sent, 64)))
 			sent++;
-		assert_int_equal(rc, PX_ENOMEM);
+		assert_int_equal(rc, PX_EAGAIN);
 		assert_string_equal(px_last_error(), "no chunk left");
 		for (int i = 0; i < 37 && read < sent; i++)
 			expect(read++, 64);
@@ -445,6 +446,72 @@ static void reserve_source_empty_says_no_memory(void **state)
 	while (read < sent)
 		expect(read++, 64);
 	expect_nothing();
+}
+
+#define SURE_PAYLOAD (PX_FRAME_SURE_BYTES - sizeof(struct px_frame_shm))
+
+/* Whatever was sent and read before: who reads on makes room. */
+static void reserve_sure_frames_need_no_source(void **state)
+{
+	uint64_t sent = 0, read = 0;
+
+	(void)state;
+	world.taken_max = 0;
+	while (read < 3000) {
+		uint32_t bytes = (uint32_t)(mix(sent) % (SURE_PAYLOAD + 1));
+		int rc = try_publish(sent, sent % 3 ? bytes : SURE_PAYLOAD);
+
+		if (!rc) {
+			sent++;
+			continue;
+		}
+		assert_int_equal(rc, PX_EAGAIN);
+		assert_true(read < sent);
+		for (uint64_t n = 1 + mix(sent) % (sent - read); n; n--, read++)
+			expect(read, read % 3 ? (uint32_t)(mix(read) % (SURE_PAYLOAD + 1)) :
+						SURE_PAYLOAD);
+		if (read == sent)
+			expect_nothing();
+	}
+}
+
+static void reserve_long_frame_says_no_memory(void **state)
+{
+	(void)state;
+	world.taken_max = 0;
+	assert_int_equal(try_publish(0, SURE_PAYLOAD + 1), PX_ENOMEM);
+	assert_int_equal(try_publish(0, PAYLOAD_MAX), PX_ENOMEM);
+	publish(0, SURE_PAYLOAD);
+	expect(0, SURE_PAYLOAD);
+}
+
+/* Chunks grow with the backlog; a source that has no large one left may have a small one. */
+static void reserve_source_short_takes_a_smaller_chunk(void **state)
+{
+	uint64_t sent = 0;
+
+	(void)state;
+	while (world.producer.next_bytes < PX_CHUNK_MAX_BYTES)
+		publish(sent++, 100);
+	world.get_max = PX_CHUNK_MAX_BYTES / 2;
+	for (int i = 0; i < 300; i++)
+		publish(sent++, 100);
+	world.get_max = 0;
+	for (uint64_t i = 0; i < sent; i++)
+		expect(i, 100);
+}
+
+static void drained_when_all_is_read(void **state)
+{
+	(void)state;
+	assert_true(px_producer_drained(&world.producer));
+	for (uint64_t id = 0; id < 200; id++)
+		publish(id, 50);
+	for (uint64_t id = 0; id < 200; id++) {
+		assert_false(px_producer_drained(&world.producer));
+		expect(id, 50);
+	}
+	assert_true(px_producer_drained(&world.producer));
 }
 
 static void publish_across_wrap_of_counters_arrives(void **state)
@@ -1105,7 +1172,11 @@ int main(void)
 		CASE(publish_backlog_doubles_chunks),
 		CASE(reclaim_drained_gives_all_back),
 		CASE(reclaim_unread_keeps_everything),
-		CASE(reserve_source_empty_says_no_memory),
+		CASE(reserve_source_empty_says_again),
+		CASE(reserve_sure_frames_need_no_source),
+		CASE(reserve_long_frame_says_no_memory),
+		CASE(reserve_source_short_takes_a_smaller_chunk),
+		CASE(drained_when_all_is_read),
 		CASE(publish_across_wrap_of_counters_arrives),
 		CASE(close_gives_everything_back),
 		CASE_CLOSED(peek_producer_not_open_sees_nothing),

@@ -33,7 +33,11 @@ static struct px_segment segment = {
 	.units = units,
 };
 static struct px_endpoint endpoint = { .segment = &segment };
-static struct px_link peer = { .endpoint = &endpoint, .peer = { .slot = PEER, .epoch = 1 } };
+static struct px_link_shm own;
+static struct px_doorbell_shm bell;
+static struct px_link peer = {
+	.endpoint = &endpoint, .peer = { .slot = PEER, .epoch = 1 }, .own = &own, .bell = &bell
+};
 
 static void check(int holds)
 {
@@ -48,7 +52,8 @@ static void check_loan(const struct px_loan *loan)
 	check(loan->bytes > 0 && loan->bytes <= PX_UNIT_BYTES);
 	check(loan->offset >= ARENA_OFFSET &&
 	      loan->offset + loan->bytes <= ARENA_OFFSET + PX_UNIT_BYTES);
-	check(loan->shared == base + loan->offset);
+	check(loan->shared == (loan->copy ? loan->copy : base + loan->offset));
+	check(!loan->copy || memcmp(loan->copy, base + loan->offset, loan->bytes) == 0);
 }
 
 static void check_body(const struct px_incoming *in, const struct px_frame *frame)
@@ -58,8 +63,7 @@ static void check_body(const struct px_incoming *in, const struct px_frame *fram
 	if (in->body_loan)
 		check(body == in->body_loan->shared && in->body_bytes <= in->body_loan->bytes);
 	else
-		check(body >= payload &&
-		      body + in->body_bytes <= payload + frame->payload_bytes);
+		check(body >= payload && body + in->body_bytes <= payload + frame->payload_bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

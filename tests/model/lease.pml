@@ -8,15 +8,26 @@
  * living holder was lent does not change under its hands, be the owner alive or dead; every
  * lease ends, and the owner, which sleeps on its bell until it has, is woken.
  *
+ * With BRIEF rows for brief leases, a holder may also keep what it has a lasting lease on until the
+ * owner has sent all that it wanted to send: the owner must come to that end all the same.
+ *
+ * spin: -DBRIEF=1
+ * spin: -DBRIEF=0
+ *
  * Generations are 1 and 2 only: two grants of a lease that follow each other must
  * differ, nothing more is asked of them. How bell and ring work is looked at in
  * doorbell.pml and ring.pml, how a link is opened to one who dies in sweep.pml. Spin's
  * memory is sequentially consistent: that the orders in the C code suffice for
  * what is looked at here is left to ThreadSanitizer.
  *
- * BROKEN 1 to 10 are ways to get it wrong, each of which must be found.
+ * BROKEN 1 to 13 are ways to get it wrong, each of which must be found.
  */
 #define LEASES 2
+#if BROKEN == 11
+#define LASTING LEASES
+#else
+#define LASTING (LEASES - BRIEF)
+#endif
 #define REGIONS 2 /* for two leases: each its own, or both the same one */
 #define GENERATIONS 2
 #define GRANTS 3 /* by each owner */
@@ -28,7 +39,8 @@
 byte owner_epoch = 1, owner_dead, holder_epoch = 1, holder_dead; /* member table */
 byte link_epoch, released[LEASES], seq;                          /* the holder's block */
 byte open_epoch;                                                 /* the owner's block … */
-chan ring = [LEASES] of { byte, byte, byte, bit };               /* … lease, generation, region, content */
+/* … lease, generation, region, content, whether it is brief */
+chan ring = [LEASES] of { byte, byte, byte, bit, bit };
 bit content[REGIONS];                                            /* the owner's extents */
 bit rung;                                                        /* the owner's bell */
 
@@ -38,6 +50,8 @@ byte deaths;
 bit owner_freed;             /* the last owner's slot and extents */
 bit owner_done;              /* an owner has ended its work in peace */
 bit out[LEASES];             /* lent, and not yet released by the holder */
+bit all_sent;                /* the owner has nothing more to send to its holder */
+bit keeps;                   /* the holder lets go of nothing before that */
 
 #define OWNER_ALIVE(e) (owner_epoch == e && owner_dead != e)
 #define HOLDER_ALIVE(e) (holder_epoch == e && holder_dead != e)
@@ -50,6 +64,7 @@ inline end_lease()
 {
 	early = early || (out[i] && HOLDER_ALIVE(peer));
 	count--;
+	lasting = lasting - !brief_of[i];
 	region_of[i] = 0
 }
 
@@ -107,6 +122,8 @@ inline grant()
 		fi;
 		generation[i] = generation[i] % GENERATIONS + 1;
 		region_of[i] = region + 1;
+		brief_of[i] = lasting == LASTING;
+		lasting = lasting + !brief_of[i];
 		count++;
 		grants++
 	}
@@ -115,7 +132,8 @@ inline grant()
 proctype owner(byte me)
 {
 	byte peer, region_of[LEASES], generation[LEASES];
-	byte count, seen, grants, revokes, region, i, now;
+	byte count, lasting, seen, grants, revokes, region, i, now;
+	bit brief_of[LEASES];
 	bit is_dead, is_known, early;
 
 connect:
@@ -125,11 +143,12 @@ connect:
 		holder_epoch != peer && holder_dead != holder_epoch ->
 		peer = holder_epoch;
 		do
-		:: ring?_, _, _, _
+		:: ring?_, _, _, _, _
 		:: empty(ring) -> break
 		od;
 		open_epoch = peer;
 		seen = 0;
+		all_sent = 0;
 		generation[0] = 0;
 		generation[1] = 0
 	}
@@ -140,7 +159,12 @@ connect:
 	:: grants < GRANTS && count < LEASES ->
 		grant();
 		if
-		:: atomic { nfull(ring) -> ring!i, generation[i], region, content[region]; out[i] = 1 }
+		:: atomic {
+			nfull(ring) ->
+			ring!i, generation[i], region, content[region], brief_of[i];
+			out[i] = 1;
+			all_sent = grants == GRANTS
+		}
 		:: full(ring) -> assert(!HOLDER_ALIVE(peer)) /* nobody will read it */
 		:: revokes < REVOKES ->
 			atomic {
@@ -150,6 +174,7 @@ connect:
 #if BROKEN != 7
 				generation[i]--;
 #endif
+				lasting = lasting - !brief_of[i];
 				region_of[i] = 0
 			}
 		fi;
@@ -186,7 +211,10 @@ finished:
 		region_of[1] = 0;
 		generation[0] = 0;
 		generation[1] = 0;
+		brief_of[0] = 0;
+		brief_of[1] = 0;
 		count = 0;
+		lasting = 0;
 		seen = 0;
 		grants = 0;
 		revokes = 0
@@ -202,7 +230,9 @@ inline check(n)
 
 inline release(n)
 {
+#if BROKEN != 13
 	check(n);
+#endif
 #if BROKEN == 3
 	seq++;
 	MAY_DIE;
@@ -216,18 +246,37 @@ inline release(n)
 #if BROKEN != 10
 	rung = 1;
 #endif
+#if BROKEN == 13
+	check(n);
+#endif
 	d_step {
 		lent[n].generation = 0;
 		lent[n].lease = 0;
 		lent[n].region = 0;
-		lent[n].content = 0
+		lent[n].content = 0;
+		lent[n].brief = 0
 	}
+}
+
+/* What is brief is copied and let go of before anything else is read. */
+inline read_on(n)
+{
+#if BRIEF && BROKEN != 12
+	if
+	:: lent[n].brief -> release(n)
+	:: else
+	fi
+#else
+	skip
+#endif
 }
 
 typedef loan {
 	byte lease, generation, region;
-	bit content
+	bit content, brief
 }
+
+#define MAY_LET_GO (!keeps || all_sent || !OWNER_ALIVE(peer))
 
 proctype holder(byte me)
 {
@@ -249,6 +298,12 @@ connect:
 	released[1] = 0;
 	seq = 0;
 	link_epoch = peer;
+#if BRIEF
+	if
+	:: keeps = 0
+	:: keeps = 1
+	fi;
+#endif
 	if
 	:: OWNER_ALIVE(peer)
 	:: else -> link_epoch = 0; goto connect
@@ -256,17 +311,21 @@ connect:
 	do
 	:: atomic {
 		open_epoch == me && nempty(ring) && !lent[0].generation ->
-		ring?lent[0].lease, lent[0].generation, lent[0].region, lent[0].content;
+		ring?lent[0].lease, lent[0].generation, lent[0].region, lent[0].content, lent[0].brief;
 		check(0)
-	}
+	};
+		read_on(0)
 	:: atomic {
 		open_epoch == me && nempty(ring) && lent[0].generation &&
 		!lent[1].generation ->
-		ring?lent[1].lease, lent[1].generation, lent[1].region, lent[1].content;
+		ring?lent[1].lease, lent[1].generation, lent[1].region, lent[1].content, lent[1].brief;
 		check(1)
-	}
-	:: lent[0].generation -> release(0)
-	:: lent[1].generation -> release(1)
+	};
+		read_on(1)
+	:: lent[0].generation && MAY_LET_GO -> release(0)
+#if LASTING > 1 || BROKEN == 12
+	:: lent[1].generation && MAY_LET_GO -> release(1)
+#endif
 #if BROKEN == 6
 	:: !OWNER_ALIVE(peer) ->
 #else
@@ -294,10 +353,12 @@ dead:
 		lent[0].generation = 0;
 		lent[0].region = 0;
 		lent[0].content = 0;
+		lent[0].brief = 0;
 		lent[1].lease = 0;
 		lent[1].generation = 0;
 		lent[1].region = 0;
-		lent[1].content = 0
+		lent[1].content = 0;
+		lent[1].brief = 0
 	}
 finished:
 	peer = 0
