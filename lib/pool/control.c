@@ -88,7 +88,7 @@ static uint16_t take_fds(struct msghdr *message, int *fds)
 	return count;
 }
 
-/* Closes what came with a packet that cannot be used, and says why it cannot. */
+/* Closes the descriptors of a packet that cannot be used; the error says why. */
 static int refuse(const struct px_packet *packet, uint16_t fds, ssize_t got, int flags)
 {
 	/* Fewer came than there is room for: the kernel could not give them all to this process. */
@@ -121,7 +121,10 @@ int px_control_receive(int socket, struct px_packet *packet)
 	bool reset = false;
 	ssize_t got;
 
-	/* Who hung up without reading our last packet has reset the socket: what it said still waits behind that. */
+	/*
+	 * If the peer closed without reading our last packet, the socket is reset; its own
+	 * packets can still be read after that.
+	 */
 	do {
 		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
 		if (got < 0 && errno == ECONNRESET && !reset) {
@@ -160,14 +163,14 @@ int px_control_call(int socket, struct px_control *head, const char *text, struc
 		head->serial = ++serial;
 	while (!head->serial);
 	rc = px_control_send(socket, head, text, NULL, 0);
-	/* Who has hung up may have said why. */
+	/* A peer that has hung up may have sent the reason before. */
 	if (rc < 0 && (rc != PX_EPOOL || !readable(socket)))
 		return rc;
 	do {
 		rc = px_control_receive(socket, packet);
 		if (rc < 0)
 			return rc;
-		/* An answer to a call that was given up before stands in front of ours. */
+		/* An earlier call that was given up may have its reply before ours. */
 	} while (packet->head.type != PX_CONTROL_REPLY ||
 		 (packet->head.serial != head->serial &&
 		  (packet->head.serial || packet->head.code >= 0)));

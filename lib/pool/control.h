@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * control.h - the supervisor's socket: who comes and goes, and memory.
+ * control.h - the protocol on the supervisor's sockets: members, processes, memory.
  *
- * SOCK_SEQPACKET; one struct px_control a packet, text behind it, descriptors by
- * SCM_RIGHTS. A request is answered by one packet of type PX_CONTROL_REPLY with the
- * same serial, code 0 or a negative PX_E… with words as text. Nothing of a
- * request's data path goes here.
+ * Who:     the supervisor at one end; clients, engines and the template at the other.
+ * Where:   SOCK_SEQPACKET: each packet is one struct px_control, then text; descriptors come by
+ *          SCM_RIGHTS.
+ * Blocks:  px_control_call() until the reply comes; the others only if the socket blocks.
+ * Death:   of the other end: PX_EPOOL.
+ *
+ * A call is answered by one packet of type PX_CONTROL_REPLY with the same serial, and code 0 or a
+ * negative PX_E… with words as text. Requests to engines do not pass here.
  */
 #ifndef PX_CONTROL_H
 #define PX_CONTROL_H
@@ -31,7 +35,7 @@ enum px_control_type {
 	PX_CONTROL_EXTENT_GET, /* a = bytes; reply: a = offset, b = bytes */
 	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */
 	PX_CONTROL_SWEEP,      /* a link to a dead member was closed. No reply */
-	/* supervisor -> template; no reply: the engine speaks, or its control socket hangs up */
+	/* supervisor -> template; no reply: the engine says BORN, or its control socket hangs up */
 	PX_CONTROL_FORK, /* a = engine id, b = slot, c = epoch, d = generation; text: "" ;
 	                    fds: control socket, stdout (write), stderr (write), stdout (read), stderr (read) */
 	/* template -> supervisor */
@@ -70,7 +74,8 @@ int px_control_receive(int socket, struct px_packet *packet);
 /*
  * Sends a request and waits for its reply (other packets do not come on a
  * client's socket). Returns the reply's code, with its words. *packet on
- * success. A failure with serial 0, which no request has, answers any. Not thread-safe: hold the endpoint's control lock.
+ * success. A failure with serial 0, which no request has, answers any. Not thread-safe: hold the
+ * endpoint's control lock.
  */
 int px_control_call(int socket, struct px_control *head, const char *text,
 		    struct px_packet *packet);

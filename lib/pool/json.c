@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A connection file is another process's word: it must not exhaust the stack. */
+/* A connection file may have been written by anything: it must not exhaust the stack. */
 #define DEPTH_MAX 32
 
 static const char *skip_space(const char *at)
@@ -68,7 +68,7 @@ static const char *skip_members(const char *at, unsigned depth)
 	}
 }
 
-/* Behind the value, NULL if it is not one. */
+/* The end of the value, NULL if it is not one. */
 static const char *skip_value(const char *at, unsigned depth)
 {
 	if (depth > DEPTH_MAX)

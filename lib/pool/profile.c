@@ -63,7 +63,7 @@ static const char *text_of(const yaml_node_t *node)
 	return strlen(text) == node->data.scalar.length ? text : NULL;
 }
 
-/* Unquoted and not empty or one of YAML's words for nothing. */
+/* Whether a scalar is null: unquoted, and empty or one of YAML's words for it. */
 static bool is_null(const yaml_node_t *node)
 {
 	const char *text = text_of(node);
@@ -122,7 +122,7 @@ static int read_scalar(struct reader *r, const yaml_node_t *node, enum px_settin
 		return refuse(r, node, id, found(node));
 	if (!plain && (type == PX_TYPE_COUNT || type == PX_TYPE_FLAG))
 		return refuse(r, node, id, "a text in quotes");
-	/* There is no folder from which another path could begin. */
+	/* A relative path would have no folder to begin at. */
 	if (type == PX_TYPE_PROGRAM && text[0] != '/' && strncmp(text, "~/", 2)) {
 		snprintf(quoted, sizeof(quoted), "'%.80s'", text);
 		return refuse(r, node, id, quoted);
@@ -152,7 +152,7 @@ static int read_list(struct reader *r, const yaml_node_t *list, enum px_setting_
 		else
 			rc = px_setting_parse(&px_settings_table[id], place(r, node, key, what),
 					      text, &number);
-		/* Aliases may repeat an item more often than the file is long. */
+		/* By aliases a short file may repeat an item very often. */
 		if (rc == 0 && used + strlen(text) + 2 > PX_PROFILE_FILE_BYTES_MAX)
 			rc = fail_at(r, node, "%s: is too long", key);
 		if (rc == 0)
@@ -171,7 +171,7 @@ static bool variable_valid(const char *name)
 		       strlen(name);
 }
 
-/* Puts NAME=value behind those that are there. */
+/* Appends NAME=value. */
 static int read_variable(struct reader *r, const yaml_node_pair_t *pair, const char *key,
 			 char **list)
 {
@@ -271,7 +271,7 @@ static int syntax_error(const char *file, const yaml_parser_t *parser)
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
-	/* The reader, below characters, knows no place of a problem but how far it was read. */
+	/* For problems below the level of characters libyaml has no line, only an offset. */
 	if (parser->error == YAML_READER_ERROR)
 		return px_fail(PX_EINVAL, "%s:%zu:%zu: not UTF-8 text: %s", file,
 			       parser->mark.line + 1, parser->mark.column + 1, parser->problem);
@@ -280,7 +280,7 @@ static int syntax_error(const char *file, const yaml_parser_t *parser)
 		       parser->context ? ", " : "", parser->problem);
 }
 
-/* One document, and nothing behind it. */
+/* There must be one document, and nothing after it. */
 static int load(const char *file, yaml_parser_t *parser, struct px_settings *settings)
 {
 	yaml_document_t document, second;
@@ -341,7 +341,7 @@ static int read_file(const char *path, char *text, ssize_t *bytes)
 {
 	ssize_t got = 0;
 	size_t used = 0;
-	/* Not to hang on a pipe that lies there by mistake. */
+	/* O_NONBLOCK, lest it hang if the path is a FIFO. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	*bytes = -1;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * profile.h - what a user has written down about how a pool shall start.
+ * profile.h - reads the settings in a profile's file.
  *
- * $XDG_CONFIG_HOME/pxrun/NAME.yaml, else ~/.config/pxrun/NAME.yaml; pxrun.yaml(5)
- * describes the keys. A file that is not there is a profile with nothing set. An
- * error names file, line, column and key, and says what is allowed.
+ * Who:     `pxrun start`, before it becomes the supervisor.
+ * Where:   $XDG_CONFIG_HOME/pxrun/NAME.yaml, else ~/.config/pxrun/NAME.yaml; pxrun.yaml(5) describes
+ *          the keys.
+ * Blocks:  while it reads the file.
+ *
+ * Without a file nothing is set. An error names file, line, column and key, and says what is
+ * allowed.
  */
 #ifndef PX_PROFILE_H
 #define PX_PROFILE_H
@@ -18,8 +22,8 @@
 /* Path of a profile's file. PX_EINVAL: too long; PX_ESYSTEM: no home folder. */
 int px_profile_path(const char *name, char *out, size_t out_bytes);
 /*
- * Reads the file of a profile, whose name px_runtime_find() has accepted, into settings, where
- * what is set by environment or options stays. On failure some of the profile may be there.
+ * Reads the file of a profile, whose name px_runtime_find() has accepted, into settings; what
+ * options or the environment have set stays. After a failure some of the profile may be set.
  * PX_EINVAL, PX_ENOMEM, PX_ESYSTEM.
  */
 int px_profile_load(const char *name, struct px_settings *settings);

@@ -43,21 +43,21 @@ static int check_name(const char *name)
 		       name);
 }
 
-/* The folder that holds those of all profiles. */
+/* The folder that has the folders of all profiles. */
 static void find_root(char *out, size_t out_bytes)
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
 
-	/* The XDG specification: what is not absolute is to be ignored. */
+	/* By the XDG specification a path that is not absolute is ignored. */
 	if (base && base[0] == '/')
 		snprintf(out, out_bytes, "%s/pxrun", base);
 	else
 		snprintf(out, out_bytes, "/tmp/pxrun-%u", (unsigned)getuid());
 }
 
-/* --- folders that are ours --- */
+/* --- folders, whose owner and mode are checked --- */
 
-/* PX_EPERM if the folder is there and not ours; *there says whether it is. */
+/* PX_EPERM if the folder exists and is not ours; *there says whether it exists. */
 static int check_folder(const char *path, bool *there)
 {
 	struct stat st;
@@ -126,7 +126,7 @@ int px_runtime_find(const char *profile, bool create, struct px_runtime *out)
 
 	if (!profile) {
 		profile = getenv("PXRUN_PROFILE");
-		/* An empty name is refused only where somebody has given it. */
+		/* An empty name is refused only if it was given, not if $PXRUN_PROFILE is empty. */
 		if (!profile || !profile[0])
 			profile = "default";
 	}
@@ -172,7 +172,7 @@ static int already_runs(const struct px_runtime *runtime, int lock_fd)
 		       usual ? "" : runtime->profile);
 }
 
-/* Whether the locked file is still the one with that name: a cleaner may have removed it. */
+/* Whether the locked file still has its name: `pxrun list`, or a stop, may have removed it. */
 static bool same_file(int fd, const char *path)
 {
 	struct stat mine, named;
@@ -199,7 +199,7 @@ static int write_pid(int fd, const char *path)
 	return 0;
 }
 
-/* A lock of the open file, as flock(2)'s, but one that F_OFD_GETLK can look at. */
+/* A lock of the open file description, as by flock(2), but one that F_OFD_GETLK can query. */
 static struct flock whole_file(void)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -215,7 +215,7 @@ int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd)
 
 	px_runtime_path(runtime, "lock", path, sizeof(path));
 	for (;;) {
-		/* A cleaner may also have removed the folder. */
+		/* The folder may have been removed as well. */
 		rc = make_folder(runtime->folder);
 		if (rc < 0)
 			return rc;
@@ -254,7 +254,10 @@ bool px_runtime_alive(const struct px_runtime *runtime)
 
 	if (fd < 0)
 		return false;
-	/* Only looks: to take the lock, be it for a moment, would refuse a pool that starts. */
+	/*
+	 * Only a query: taking the lock, even for a moment, could make a pool fail that is just
+	 * starting.
+	 */
 	alive = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 	close(fd);
 	return alive;
@@ -262,7 +265,7 @@ bool px_runtime_alive(const struct px_runtime *runtime)
 
 /* --- cleaning --- */
 
-/* Whether nothing but files of a pool is in the folder. */
+/* Whether the folder has only files of a pool. */
 static bool only_ours(const char *folder)
 {
 	DIR *dir = opendir(folder);
@@ -286,7 +289,7 @@ void px_runtime_clean(const struct px_runtime *runtime)
 	char path[128];
 
 	for (size_t i = 0; i < POOL_FILES; i++) {
-		/* The log goes with the folder or stays with it. */
+		/* The log is removed only if the folder is. */
 		if (!only && !strcmp(pool_files[i], "log"))
 			continue;
 		(void)unlink(px_runtime_path(runtime, pool_files[i], path, sizeof(path)));
@@ -324,7 +327,7 @@ int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), vo
 	for (int i = 0; i < count; i++) {
 		struct px_runtime runtime;
 
-		/* What is not a folder of ours is no pool, and no reason to hide the others. */
+		/* A folder that is not ours is no pool; the others are still listed. */
 		if (rc == 0 && name_folder(root, entries[i]->d_name, &runtime) == 0 &&
 		    check_folder(runtime.folder, &there) == 0 && there)
 			rc = each(ctx, &runtime);
@@ -334,7 +337,7 @@ int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), vo
 	return rc;
 }
 
-/* Reads a short file whole. */
+/* Reads all of a short file. */
 static int read_file(const char *path, char *out, size_t out_bytes)
 {
 	size_t used = 0;

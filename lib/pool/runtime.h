@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * runtime.h - the only names a pool has: files in a folder that is ours.
+ * runtime.h - the files of a running pool, by which others find it.
+ *
+ * Who:     `pxrun start` makes and locks them; clients and the command read them.
+ * Blocks:  never.
+ * Death:   of the supervisor: the lock is free, and the next start or `pxrun list` removes the files.
  *
  *   $XDG_RUNTIME_DIR/pxrun/PROFILE/   else /tmp/pxrun-UID/PROFILE/, all 0700
- *       lock              the supervisor's pid; locked (F_OFD_SETLK) while the pool lives,
- *                         which is the one truth about that
+ *       lock              the supervisor's pid; locked (F_OFD_SETLK) while the pool lives:
+ *                         this decides whether it does
  *       control           the supervisor's socket
  *       connection.json   {"pxrun": VERSION, "profile", "pid", "socket", "engines",
  *                          "python": [major, minor], "started": ISO 8601}

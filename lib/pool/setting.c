@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * setting.c - reads values of settings, and says what they may be.
+ * setting.c - parses values of settings, and says what is allowed.
  */
 #include "pool/setting.h"
 
@@ -129,7 +129,7 @@ static uint64_t size_factor(const char *suffix)
 	return UINT64_C(1) << (10 * (letter - letters + 1));
 }
 
-/* What stands behind the point, in millionths; further digits are passed over. */
+/* The digits after the point, in millionths; more digits are ignored. */
 static uint64_t read_fraction(char **at)
 {
 	uint64_t millionths = 0, unit = MILLION / 10;
@@ -159,7 +159,7 @@ static int parse_size(const struct px_setting *setting, const char *what, const 
 	uint64_t whole = 0, fraction = 0, factor = 0, bytes;
 
 	errno = 0;
-	/* Not strtod(3): what it takes for the point depends on the program's locale. */
+	/* Not strtod(3), whose decimal point depends on the program's locale. */
 	if (text[0] >= '0' && text[0] <= '9') {
 		whole = strtoull(text, &end, 10);
 		fraction = read_fraction(&end);

@@ -35,20 +35,20 @@ enum px_setting_who {
 #define PX_SETTING_WORDS_MAX 4
 #define PX_SETTING_NAME_BYTES 32
 
-/* What is not there is NULL or 0. */
+/* Fields without a value are NULL or 0. */
 struct px_setting {
 	const char *name;     /* of the key; of the option, with '-' for '_' */
-	const char *keyword;  /* of Cluster(), if that is another */
+	const char *keyword;  /* of Cluster(), if it differs */
 	const char *variable; /* of the environment */
-	const char *argument; /* what stands behind the option in its help */
-	char letter;          /* of the option, besides */
+	const char *argument; /* the option's argument in its help */
+	char letter;          /* a short form of the option */
 	enum px_setting_type type;
 	unsigned who;
 	size_t offset;                           /* in struct px_pool_options */
 	uint64_t min, max;                       /* of PX_TYPE_COUNT and PX_TYPE_SIZE */
-	const char *words[PX_SETTING_WORDS_MAX]; /* of PX_TYPE_WORD; behind the last is NULL */
+	const char *words[PX_SETTING_WORDS_MAX]; /* of PX_TYPE_WORD, ending with NULL */
 	const char *preset;       /* the value where it is not set; NULL: found at the start */
-	const char *preset_words; /* that in words, if they are not the value itself */
+	const char *preset_words; /* the default in words, if these are not the value itself */
 	const char *help;         /* one line; NULL: not for people */
 };
 
@@ -56,15 +56,15 @@ struct px_setting {
 const char *px_setting_option(const struct px_setting *setting, char *out);
 /* What Cluster() calls it. */
 const char *px_setting_keyword(const struct px_setting *setting);
-/* What it is where it is not set, for people. */
+/* The default, for people to read. */
 const char *px_setting_preset(const struct px_setting *setting);
 /*
- * Reads a value. *number is written on success, and 0 for types that are texts. PX_EINVAL: words that
- * begin with `what`, the setting's name where the value stands, and say what is allowed.
+ * Reads a value. *number is written on success, and 0 for types that are texts. PX_EINVAL: the
+ * words begin with `what`, the setting's name at that place, and say what is allowed.
  */
 int px_setting_parse(const struct px_setting *setting, const char *what, const char *text,
 		     uint64_t *number);
-/* PX_EINVAL: the same words for what is no text at all, such as "a list". */
+/* PX_EINVAL: the same words for a value that is no text, such as "a list". */
 int px_setting_refuse(const struct px_setting *setting, const char *what, const char *found);
 
 #endif

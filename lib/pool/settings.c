@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * settings.c - the table of settings, and what walks it.
+ * settings.c - the table of settings, and the functions that use all of it.
  */
 #include "pool/settings.h"
 
@@ -14,7 +14,7 @@
 #include "shm/error.h"
 #include "shm/layout.h"
 
-#define OPTIONS_BYTES_MAX 4096 /* what is read of a struct whose size may be garbage */
+#define OPTIONS_BYTES_MAX 4096 /* the most that is read of a struct whose size may be garbage */
 #define EVERYBODY (PX_OF_PROFILE | PX_OF_START | PX_OF_RUN | PX_OF_LIBRARY | PX_OF_PYTHON)
 #define IN_OPTIONS(field) .offset = offsetof(struct px_pool_options, field)
 
@@ -95,7 +95,10 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.type = PX_TYPE_MODULES,
 		.who = EVERYBODY,
 		IN_OPTIONS(preload),
-		/* Neither is missed if it is not there. cloudpickle is what calls need, and nobody's business. */
+		/*
+		 * Neither is an error if it is not installed. cloudpickle is for calls, and not
+		 * mentioned to users.
+		 */
 		.preset = "numpy,cloudpickle",
 		.preset_words = "numpy, if it can be imported",
 		.help = "modules that engines have imported when they start",
@@ -110,7 +113,7 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.help = "the interpreter whose environment the engines run in",
 	},
 	[PX_SETTING_SYS_PATH] = {
-		/* Its option is the way from px_pool_start() to the supervisor. */
+		/* The option is how px_pool_start() passes it to the supervisor. */
 		.name = "sys_path",
 		.type = PX_TYPE_FOLDERS,
 		.who = PX_OF_START | PX_OF_LIBRARY,
@@ -160,8 +163,8 @@ static unsigned least_of(unsigned a, unsigned b)
 }
 
 /*
- * How many letters have to be put in, left out, changed, or swapped with the next. Both are shorter
- * than PX_SETTING_NAME_BYTES.
+ * The edit distance: how many letters have to be inserted, left out, changed, or swapped with the
+ * next. Both names are shorter than PX_SETTING_NAME_BYTES.
  */
 static unsigned distance(const char *a, const char *b)
 {
@@ -184,7 +187,7 @@ static unsigned distance(const char *a, const char *b)
 	return rows[as][bs];
 }
 
-/* The setting that somebody may have meant who wrote this name; NULL. */
+/* The setting that may have been meant by this name; NULL: none. */
 static const struct px_setting *nearest(const char *name, enum px_setting_who who)
 {
 	const struct px_setting *found = NULL;
@@ -265,7 +268,7 @@ void px_settings_clear(struct px_settings *settings)
 	px_settings_init(settings);
 }
 
-/* A copy of the text in *out, in which the home folder has taken the place of "~". */
+/* A copy of the text in *out, with the home folder in place of "~". */
 static int copy_text(const struct px_setting *row, const char *text, char **out)
 {
 	char path[4096];
@@ -352,15 +355,15 @@ const char *px_settings_where(const struct px_settings *settings, enum px_settin
 	return out;
 }
 
-/* --- of programs --- */
+/* --- struct px_pool_options --- */
 
-/* Copies what the caller's header and ours both have; what is not in the caller's is not set. */
+/* Copies the fields that the caller's header and ours both have; others are not set. */
 static int read_options(const struct px_pool_options *options, struct px_pool_options *out)
 {
 	const unsigned char *bytes = (const unsigned char *)options;
 	size_t size = options ? options->size : 0;
 
-	/* Every version ends behind a whole field, and none is nearly as long as a page. */
+	/* In every version the struct ends after a whole field and is much shorter than a page. */
 	if (size < offsetof(struct px_pool_options, engines) || size > OPTIONS_BYTES_MAX ||
 	    size % _Alignof(struct px_pool_options))
 		return px_fail(PX_EINVAL, "struct px_pool_options was not made by PX_POOL_OPTIONS");
@@ -376,7 +379,7 @@ static int read_options(const struct px_pool_options *options, struct px_pool_op
 	return 0;
 }
 
-/* The field of a setting as a text, in number if it is not one; NULL if it is not set. */
+/* A setting's field as a text, which is written to `number` if the field is none; NULL: not set. */
 static const char *field_text(const struct px_setting *row, const struct px_pool_options *options,
 			      char *number)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * settings.h - all settings of a pool in one table, and the values that they have.
+ * settings.h - the table of all settings of a pool, and their values.
  *
- * Whoever reads or shows settings walks the table: the reader of profiles, the command line and
- * its help, struct px_pool_options, Cluster() in Python, the test of the manual pages. To add one:
- * its id here, its row in settings.c, and then its use, most often in lib/supervisor.
+ * Everything that reads or shows settings uses the table: profiles, the command line and its help,
+ * struct px_pool_options, Cluster() in Python, the test of the manual pages. To add a setting: its
+ * id here, its row in settings.c, and then its use, most often in lib/supervisor.
  *
  * Who:     the process that starts a pool, and the supervisor.
  * Where:   private memory.
@@ -39,7 +39,7 @@ enum px_loop_kind { PX_LOOP_AUTO, PX_LOOP_URING, PX_LOOP_EPOLL };
 
 extern const struct px_setting px_settings_table[PX_SETTINGS];
 
-/* What is behind goes before: an option counts although the profile says something else. */
+/* A later one takes precedence: an option over the profile. */
 enum px_setting_source {
 	PX_FROM_DEFAULT,
 	PX_FROM_PROFILE,
@@ -60,14 +60,14 @@ struct px_settings {
 	char *profile; /* path of the file; ours, NULL if there is none */
 };
 
-/* All defaults. To be freed by px_settings_clear(). */
+/* All defaults. Free by px_settings_clear(). */
 void px_settings_init(struct px_settings *settings);
 void px_settings_clear(struct px_settings *settings);
 
 /*
- * Sets one, unless it is set by what goes before `source`; the value must be allowed in any case.
- * `what` is its name where it stands, for the words of PX_EINVAL. PX_ENOMEM; PX_ESYSTEM: there is no
- * home folder for a "~/".
+ * Sets one, unless a source that takes precedence has set it; the value must be valid even so.
+ * `what` is the setting's name at that place, for the words of PX_EINVAL. PX_ENOMEM; PX_ESYSTEM:
+ * there is no home folder for a "~/".
  */
 int px_settings_set(struct px_settings *settings, enum px_setting_id id,
 		    enum px_setting_source source, const char *what, const char *text);
@@ -75,25 +75,30 @@ int px_settings_set(struct px_settings *settings, enum px_setting_id id,
 int px_settings_set_environment(struct px_settings *settings);
 struct px_pool_options;
 /*
- * Sets what is set there, as by options. The caller may have been compiled with an older header,
- * which has less, or with a newer one, if it sets nothing of what is new; *known is the same as our
- * header has it. PX_EINVAL, PX_ENOMEM.
+ * Sets the fields that are set, as options. The caller may have been compiled with an older
+ * header, which has fewer fields, or with a newer one, if the new fields are not set; *known is
+ * the struct as our header has it. PX_EINVAL, PX_ENOMEM.
  */
 int px_settings_set_options(struct px_settings *settings, const struct px_pool_options *options,
 			    struct px_pool_options *known);
 
-/* A count, bytes, the number of a word, a flag; 0 if it is to be found at the start. */
+/* A count, bytes, the number of a word, or a flag; 0 if it is determined at the start. */
 uint64_t px_settings_number(const struct px_settings *settings, enum px_setting_id id);
-/* Any value but variables as a text, lent by settings; NULL if it is to be found at the start. */
+/* Any value but variables as a text, lent by settings; NULL if it is determined at the start. */
 const char *px_settings_text(const struct px_settings *settings, enum px_setting_id id);
-/* Where a value is from, for people: "--arena", "PXRUN_ENGINES", "/path/default.yaml:3:8", "the
- * default". Returns out. */
+/*
+ * Where a value comes from, for people: "--arena", "PXRUN_ENGINES", "/path/default.yaml:3:8",
+ * "the default". Returns out.
+ */
 const char *px_settings_where(const struct px_settings *settings, enum px_setting_id id, char *out,
 			      size_t out_bytes);
 
 /* The setting of that name (`who` is PX_OF_PYTHON: of that keyword), PX_SETTINGS if there is none. */
 enum px_setting_id px_settings_find(const char *name, enum px_setting_who who);
-/* PX_EINVAL, with words for a name that is none: the one that may be meant, and all. kind: "key". */
+/*
+ * PX_EINVAL for an unknown name: the words suggest the one that may be meant, and list all. kind:
+ * "key".
+ */
 int px_settings_unknown(const char *what, const char *kind, const char *name,
 			enum px_setting_who who);
 
