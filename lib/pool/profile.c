@@ -372,6 +372,9 @@ int px_profile_load(const char *name, struct px_settings *settings)
 	char *text = NULL;
 	int rc = px_profile_path(name, path, sizeof(path));
 
+	/* Users without a home folder, as in many containers, have no profiles either. */
+	if (rc == PX_ESYSTEM)
+		return 0;
 	if (rc < 0)
 		return rc;
 	text = malloc(PX_PROFILE_FILE_BYTES_MAX + 1);

@@ -91,3 +91,27 @@ def test_descriptors_of_client(pool, spare):
 def test_descriptors_of_command():
     code, words = shell("ulimit -n 4", sys.executable, "-c", "import pxrun; pxrun.Cluster(n=1).start_cluster_sync()")
     assert code != 0 and "open files" in words
+
+
+# --- an account
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody whom nobody knows")
+def test_no_home_and_no_passwd_entry(tmp_path):
+    """As in a container that is started with a number for a user."""
+    pxrun_command = os.path.join(os.environ["PXRUN_BUILDDIR"], "bin", "pxrun")
+    stranger = {"user": 12345, "group": 12345, "extra_groups": [], "cwd": "/",
+                "env": {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.environ["PYTHONPATH"]},
+                "text": True, "capture_output": True, "timeout": 60}
+    try:
+        subprocess.run([pxrun_command, "--version"], check=True, **stranger)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("others may not read the build folder")
+    profile = f"stranger-{os.getpid()}"
+    done = subprocess.run([pxrun_command, "start", "--daemonize", "-n", "1", "--profile", profile], **stranger)
+    assert done.returncode == 0, done.stderr
+    try:
+        done = subprocess.run([pxrun_command, "exec", "--profile", profile, "import os; os.getuid()"], **stranger)
+        assert done.returncode == 0 and "12345" in done.stdout, done.stderr
+    finally:
+        subprocess.run([pxrun_command, "stop", "--profile", profile], check=True, **stranger)
