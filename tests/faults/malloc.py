@@ -53,7 +53,7 @@ def try_one(role, n):
                 for verb in (["exec", "1 + 1"], ["status"], ["list"]):
                     in_words(pool.run(PXRUN, *verb, *(["--profile", pool.profile] if verb[0] != "list" else []), env=bad), verb[0])
             work(pool, bad if role == "client" else good)
-            if not work(pool, good):
+            if not work(pool, good) and not work(pool, good):  # it may hit the first of them
                 raise Failure("the pool does not serve afterwards")
             # the failure may be yet to come
             stop = [PXRUN, "stop", "--profile", pool.profile]
@@ -91,7 +91,9 @@ def main():
             n += options.step
             if n > ENOUGH:
                 raise Failure(f"{role}: more than {ENOUGH} allocations")
-        print(f"{role}: {n - 1} allocations", flush=True)
+        if n == options.first:
+            raise Failure(f"{role}: no allocation has failed")
+        print(f"{role}: allocations {options.first} to {n - options.step}", flush=True)
     print(f"{passed} passed, 0 failed")
 
 
