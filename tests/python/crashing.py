@@ -2,9 +2,13 @@
 """Objects that go wrong when they are pickled, or when they are made again: engines import this module."""
 from __future__ import annotations
 
+import asyncio
+import builtins
 import os
 import signal
 import sys
+
+import pxrun.error
 
 
 class NoWords(Exception):
@@ -25,7 +29,11 @@ def end(how):
         signal.pause()  # not a step further
     if how == "NoWords":
         raise NoWords
-    raise getattr(__import__("builtins"), how)("the words")
+    if how == "CancelledError":
+        raise asyncio.CancelledError("the words")
+    if how in pxrun.error.__all__:
+        raise getattr(pxrun, how)("the words")
+    raise getattr(builtins, how)("the words")
 
 
 class _Made:
@@ -78,3 +86,15 @@ def give(how, when):
 def fail(how, when):
     """Fails."""
     raise Failure(how, when)
+
+
+def at_three(how, x, y=None):
+    """x; of 3 its end."""
+    if x == 3:
+        end(how)
+    return x
+
+
+def each(how, part):
+    """The same of each element."""
+    return [at_three(how, x) for x in part]

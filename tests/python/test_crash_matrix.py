@@ -6,11 +6,14 @@ how it ends, and what the client gets.
 """
 from __future__ import annotations
 
+import asyncio
+import functools
 import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -134,3 +137,78 @@ def test_crash_of_the_client(many, stage, how):
     ended = subprocess.run([sys.executable, "-c", code, str(victim), stage, how], env=env, timeout=60, capture_output=True, text=True)
     assert ended.returncode == (7 if how == "os._exit" else -getattr(signal, how)), ended.stderr
     assert_serves(rc, victim)
+
+
+# --- exceptions that Python, or pxrun itself, gives a meaning of their own --------------------------
+
+WITH_A_MEANING = ["StopIteration", "StopAsyncIteration", "GeneratorExit", "KeyboardInterrupt", "SystemExit", "CancelledError"]
+WITH_A_MEANING += ["AttributeError", "KeyError", "IndexError", "TypeError", "TimeoutError", "ConnectionError", "ImportError"]
+OF_PXRUN = ["TaskAborted", "TaskTimeout", "EngineError", "PoolError", "UnmetDependency"]
+
+
+async def awaited(ar):
+    async def waits():
+        return await ar
+
+    task = asyncio.ensure_future(waits())
+    await asyncio.wait([task])
+    assert not task.cancelled()
+    return task.result()
+
+
+def called_back(ar):
+    done = threading.Event()
+    ar.add_done_callback(lambda ar: done.set())
+    assert done.wait(60)
+    raise ar.exception()
+
+
+def end_of(how):
+    return functools.partial(crashing.at_three, how)
+
+
+#: What a client does with a function that raises for one of the elements.
+WAYS = {
+    "apply": lambda rc, how: rc[0].apply_sync(crashing.end, how),
+    "apply on all": lambda rc, how: rc[:].apply_sync(crashing.end, how),
+    "execute": lambda rc, how: rc[0].execute(f"import crashing; crashing.end({how!r})", block=True),
+    "execute with a value": lambda rc, how: rc[0].execute(f"import crashing; crashing.end({how!r})", silent=False, block=True),
+    "pull": lambda rc, how: rc[0].pull(f"__import__('crashing').end({how!r})", block=True),
+    "gather": lambda rc, how: rc[:].gather(f"__import__('crashing').end({how!r})", block=True),
+    "Reference": lambda rc, how: rc[0].apply_sync(len, pxrun.Reference(f"__import__('crashing').end({how!r})")),
+    "Reference in a list": lambda rc, how: rc[0].apply_sync(len, [pxrun.Reference(f"__import__('crashing').end({how!r})")]),
+    "map": lambda rc, how: rc[:].map_sync(end_of(how), range(8)),
+    "map on one": lambda rc, how: rc[0].map_sync(end_of(how), range(8)),
+    "map of two": lambda rc, how: rc[:].map_sync(end_of(how), range(8), range(8)),
+    "map with a Reference": lambda rc, how: rc[:].map_sync(end_of(how), [pxrun.Reference("3"), 4]),
+    "imap": lambda rc, how: list(rc[:].imap(end_of(how), range(8))),
+    "executor.map": lambda rc, how: list(rc[:].executor.map(end_of(how), range(8))),
+    "executor.submit": lambda rc, how: rc[0].executor.submit(crashing.end, how).result(),
+    "parallel": lambda rc, how: rc[:].parallel(block=True)(functools.partial(crashing.each, how))(range(8)),
+    "parallel.map": lambda rc, how: rc[:].parallel(dist="r", block=True)(end_of(how)).map(range(8)),
+    "remote": lambda rc, how: rc[0].remote(block=True)(crashing.end)(how),
+    "iteration": lambda rc, how: list(rc[:].apply_async(crashing.end, how)),
+    "r": lambda rc, how: rc[0].apply_async(crashing.end, how).r,
+    "result_dict": lambda rc, how: rc[:].apply_async(crashing.end, how).result_dict,
+    "await": lambda rc, how: asyncio.run(awaited(rc[0].apply_async(crashing.end, how))),
+    "await of a map": lambda rc, how: asyncio.run(awaited(rc[:].map_async(end_of(how), range(8)))),
+    "callback": lambda rc, how: called_back(rc[0].apply_async(crashing.end, how)),
+}
+
+
+@pytest.mark.parametrize("how", WITH_A_MEANING + OF_PXRUN)
+@pytest.mark.parametrize("way", WAYS)
+def test_exception_that_means_something_elsewhere_is_told(pool, way, how):
+    with pytest.raises(pxrun.RemoteError) as caught:
+        WAYS[way](pool, how)
+    names = {e[0] for e in caught.value.elist} if isinstance(caught.value, pxrun.CompositeError) else {caught.value.ename}
+    assert names == {how}
+    assert pool[:].apply_sync(len, "ab") == [2] * len(pool)
+
+
+@pytest.mark.parametrize("how", OF_PXRUN)
+def test_exception_that_a_request_raised_is_no_state_of_the_request(pool, how):
+    for ar in (pool[0].apply_async(crashing.end, how), pool[:].apply_async(crashing.end, how)):
+        assert ar.wait(60) and not ar.successful() and not ar.cancelled()
+        status = ar.metadata.status if ar._single else ar.metadata[0].status
+        assert status == "error"

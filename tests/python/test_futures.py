@@ -112,6 +112,18 @@ def test_as_completed_of_many(pool):
     assert sorted(f.result() for f in concurrent.futures.as_completed(ars, timeout=60)) == [i * i for i in range(2000)]
 
 
+def test_callback_that_exits_does_not_end_the_thread_that_others_need(pool, hold, capfd):
+    for way_out in (lambda f: sys.exit(1), None):
+        gate, called = hold(0), threading.Event()
+        ar = pool[0].apply_async(square, 2)
+        if way_out is not None:
+            ar.add_done_callback(way_out)
+        pool[0].apply_async(square, 3).add_done_callback(lambda f: called.set())
+        gate.open()
+        assert called.wait(30)
+    assert "SystemExit: 1" in capfd.readouterr().err
+
+
 def test_await(pool):
     async def several():
         one = await pool[0].apply_async(square, 6)

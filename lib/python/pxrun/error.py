@@ -357,6 +357,20 @@ def unwrap_exception(content: dict) -> RemoteError:
     )
 
 
+def is_own(exception: BaseException | None, *kinds: type) -> bool:
+    """Whether an exception of these kinds is about the request itself, and not what the request raised."""
+    return isinstance(exception, kinds) and not isinstance(exception, RemoteError)
+
+
+def without_end(exception: BaseException) -> BaseException:
+    """As an iterator or a coroutine can raise it: a StopIteration would be its end, and nothing would be said."""
+    if not (isinstance(exception, RemoteError) and isinstance(exception, StopIteration)):
+        return exception
+    plain = RemoteError(exception.ename, exception.evalue, exception.traceback, exception.engine_info)
+    plain.hint, plain._pickled, plain.__cause__ = exception.hint, exception._pickled, exception.__cause__
+    return plain
+
+
 # --- codes ------------------------------------------------------------------
 
 _pxrun.set_errors(

@@ -70,7 +70,7 @@ def _resolve(arg: Any, namespace: dict) -> Any:
     if kind is Reference:
         return eval(arg.name, namespace)
     if kind in (list, tuple, set):
-        return kind(eval(i.name, namespace) if type(i) is Reference else i for i in arg)
+        return kind([eval(i.name, namespace) if type(i) is Reference else i for i in arg])
     if kind is dict:
         return {k: eval(v.name, namespace) if type(v) is Reference else v for k, v in arg.items()}
     return arg
@@ -80,4 +80,5 @@ def call_resolved(f: Any, args: tuple, kwargs: dict) -> Any:
     """Runs on the engine: f(*args, **kwargs) with every Reference replaced by its value."""
     namespace = sys.modules["__main__"].__dict__
     f = _resolve(f, namespace)
-    return f(*(_resolve(a, namespace) for a in args), **{k: _resolve(v, namespace) for k, v in kwargs.items()})
+    # lists: a generator would make a RuntimeError of StopIteration
+    return f(*[_resolve(a, namespace) for a in args], **{k: _resolve(v, namespace) for k, v in kwargs.items()})

@@ -296,7 +296,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
             return None
         if self._single:
             return failed[0].with_traceback(None)
-        if all(isinstance(e, (error.TaskAborted, error.TaskTimeout, error.PoolError)) for e in failed):
+        if all(error.is_own(e, error.TaskAborted, error.TaskTimeout, error.PoolError) for e in failed):
             return self._one_for_all(failed)
         return error.CompositeError(f"one or more exceptions raised in: {self._fname}", failed)
 
@@ -327,7 +327,8 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         """The exception that get() would raise, or None; TimeoutError if not ready in time."""
         if not self._result.wait(timeout):
             raise TimeoutError("Result not ready.")
-        return self._failure()
+        failure = self._failure()
+        return None if failure is None else error.without_end(failure)
 
     def get_dict(self, timeout: float | None = -1) -> dict:
         """{engine id: value}; ValueError if an engine has more than one of the entries."""
@@ -351,7 +352,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
             self._wait_until(functools.partial(self._result.done, i))
             value, exception = self._outcome(i)
             if exception is not None:
-                raise exception.with_traceback(None)
+                raise error.without_end(exception).with_traceback(None)
             yield value
 
     def __getitem__(self, key: Any) -> Any:
@@ -438,6 +439,9 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         if name in _FUTURE:
             self._become_future()
             return self.__dict__[name]
+        found = getattr(type(self), name, None)
+        if isinstance(found, property):
+            return found.__get__(self)  # an engine raised AttributeError, and Python takes it for the property's own
         if name not in metadata.KEYS:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self._metadata_value(name)
@@ -521,7 +525,7 @@ class AsyncMapResult(AsyncResult):
             self._wait_until(functools.partial(self._result.done, i))
             value, exception = self._outcome(i)
             if exception is not None and not self._return_exceptions:
-                raise exception.with_traceback(None)
+                raise error.without_end(exception).with_traceback(None)
             yield from _elements(value, exception)
 
     def _as_they_finish(self) -> Iterator[int]:
@@ -537,7 +541,6 @@ def _elements(value: Any, exception: BaseException | None) -> Iterable:
     """The elements that iteration yields for a part."""
     if exception is not None:
         return (exception,)
-    try:
-        return iter(value)
-    except TypeError:  # gather() of what is no sequence
-        return (value,)
+    if hasattr(type(value), "__iter__") or hasattr(type(value), "__getitem__"):
+        return value
+    return (value,)  # gather() of what is no sequence

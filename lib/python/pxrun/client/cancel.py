@@ -67,7 +67,7 @@ class Cancellable:
 
     def cancelled(self: Any) -> bool:
         """Whether cancel() has ended it."""
-        return self.ready() and isinstance(self._failure(), TaskCancelled)
+        return self.ready() and error.is_own(self._failure(), TaskCancelled)
 
     def _interrupt(self: Any) -> None:
         """Stops the request, and waits a moment until it has ended; KeyboardInterrupt if another Ctrl-C comes."""

@@ -119,7 +119,10 @@ class Completion:
             watched = list(self._watched)
         ready = [ar for ar in watched if ar.ready()]
         for ar in ready:
-            self._finish(ar)
+            try:
+                self._finish(ar)
+            except BaseException:  # a callback's sys.exit(): others wait for this thread as well
+                sys.excepthook(*sys.exc_info())
         return bool(ready)
 
     def _finish(self, ar: Any) -> None:

@@ -106,7 +106,7 @@ class Described:
         found = read(self._result, i, self._about(i))
         if self._result.done(i):
             value, exception = self._outcome(i)
-            aborted = isinstance(exception, error.TaskAborted)
+            aborted = error.is_own(exception, error.TaskAborted)
             found["status"] = "ok" if exception is None else "aborted" if aborted else "error"
             found["error"] = exception
             if self._code is not None:

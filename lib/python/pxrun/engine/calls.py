@@ -46,14 +46,23 @@ def pull(names: Any) -> Any:
     return [eval(name, user) for name in names]
 
 
+def _applied(f: Any, sequences: tuple) -> Any:
+    """A function that gives the next n results; not map(), for which a StopIteration that f raises is the end."""
+    if len(sequences) == 1:  # twice as fast
+        elements = iter(sequences[0])
+        return lambda n: [f(element) for element in itertools.islice(elements, n)]
+    tuples = zip(*sequences)
+    return lambda n: [f(*each) for each in itertools.islice(tuples, n)]
+
+
 def map_chunk(f: Any, *sequences: Any) -> list:
     """An engine's part of a map. Reports progress after each element, or after many if they are quick."""
-    elements = map(f, *sequences)
+    some = _applied(f, sequences)
     done: list = []
     size = 1
     while True:
         before, counted = time.perf_counter(), len(done)
-        done += itertools.islice(elements, size)
+        done += some(size)
         if len(done) < counted + size:
             return done
         _pxrun.progress(size)
@@ -69,7 +78,7 @@ def map_resolved(f: Any, *sequences: Any) -> list:
     def value(item: Any) -> Any:
         return eval(item.name, user) if type(item) is Reference else item
 
-    return map_chunk(value(f), *([value(item) for item in sequence] for sequence in sequences))
+    return map_chunk(value(f), *[[value(item) for item in sequence] for sequence in sequences])
 
 
 def clear() -> None:

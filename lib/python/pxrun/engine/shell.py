@@ -179,7 +179,8 @@ def rich(value: Any) -> bytes | None:
     if _shell is None and not any(name.startswith("_repr_") for name in dir(type(value))):
         return None
     try:
-        data, metadata = get().display_formatter.format(value)
+        formatter = get().display_formatter
     except ImportError:
         return None
+    data, metadata = formatter.format(value)
     return pickle.dumps((data, metadata), 5)

@@ -15,8 +15,6 @@ from . import failure, pickling
 
 #: Weak, so that classes that were sent by value are freed with their last exception.
 _twins: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-#: No twins: an engine's SystemExit must not end the client, nor its KeyboardInterrupt pass for the user's Ctrl-C.
-_LEFT_ALONE = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
 def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
@@ -41,10 +39,8 @@ def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
 
 
 def _can_be_two(base: type, cls: type) -> bool:
-    if issubclass(cls, _LEFT_ALONE) or issubclass(base, cls):
-        return False
-    # a BaseExceptionGroup that is no ExceptionGroup cannot be combined with one
-    return issubclass(cls, Exception) or not issubclass(cls, BaseExceptionGroup)
+    # what is no Exception ends the process, the task or the generator that raised it: an engine's must not end ours
+    return issubclass(cls, Exception) and not issubclass(base, cls)
 
 
 def _class_of(ename: str, pickled: bytes) -> tuple[type | None, Any]:
