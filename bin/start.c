@@ -46,7 +46,7 @@ static int refuse(const struct request *request, int rc)
 
 /* --- settings: options before the environment before the profile --- */
 
-static int settle(struct request *request, struct px_supervisor_options *out)
+static int decide_settings(struct request *request, struct px_supervisor_options *out)
 {
 	bool private;
 	int rc = px_runtime_find(request->profile, false, &out->runtime);
@@ -236,7 +236,7 @@ static int start(struct request *request)
 
 	if (request->daemonize && request->ready_fd < 0)
 		return start_in_background(request);
-	rc = settle(request, &options);
+	rc = decide_settings(request, &options);
 	if (rc < 0)
 		return refuse(request, rc);
 	if (request->daemonize)

@@ -79,7 +79,7 @@ bool px_member_alive(const struct px_segment *segment, struct px_member_id id)
 {
 	const struct px_member_shm *m = &segment->members[id.slot];
 
-	/* SYNC member.dead: acquire; partner: the release in px_member_bury(). */
+	/* SYNC member.dead: acquire; partner: the release in px_member_mark_dead(). */
 	return atomic_load_explicit(&m->dead_epoch, memory_order_acquire) != id.epoch &&
 	       atomic_load_explicit(&m->epoch, memory_order_acquire) == id.epoch;
 }
@@ -275,8 +275,8 @@ void px_member_live(struct px_segment *segment, struct px_member_id id, int32_t 
 	PX_KILLPOINT("member.live.visible"); /* dead here: the pool ends */
 }
 
-void px_member_bury(struct px_segment *segment, struct px_member_id id,
-		    const struct px_death *death)
+void px_member_mark_dead(struct px_segment *segment, struct px_member_id id,
+			 const struct px_death *death)
 {
 	struct px_member_shm *m = &segment->rw.members[id.slot];
 
@@ -290,11 +290,11 @@ void px_member_bury(struct px_segment *segment, struct px_member_id id,
 		STORE(m->died_ns, px_os.now_ns());
 		/* SYNC member.dead: release of why; partner: the acquire in px_member_alive(). */
 		atomic_store_explicit(&m->dead_epoch, id.epoch, memory_order_release);
-		PX_KILLPOINT("member.bury.dead"); /* dead here: the pool ends */
+		PX_KILLPOINT("member.dead.stored"); /* dead here: the pool ends */
 	}
 	/* SYNC member.state: release; partner: the acquire in px_member_read(). */
 	atomic_store_explicit(&m->state, PX_SLOT_DEAD, memory_order_release);
-	PX_KILLPOINT("member.bury.visible"); /* dead here: the pool ends */
+	PX_KILLPOINT("member.dead.visible"); /* dead here: the pool ends */
 }
 
 /*

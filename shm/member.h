@@ -2,10 +2,10 @@
 /*
  * member.h - the table of who is on the segment.
  *
- * Who:     the supervisor writes (join, live, bury, free); every member reads.
+ * Who:     the supervisor writes (join, live, mark_dead, sweep); every member reads.
  * Blocks:  never.
- * Death:   bury is one word, dead_epoch; sweeping afterwards is idempotent: a
- *          supervisor loop may do it any number of times.
+ * Death:   of a member: one word, dead_epoch, says so; the sweep that frees what it left is
+ *          idempotent.
  */
 #ifndef PX_MEMBER_H
 #define PX_MEMBER_H
@@ -62,8 +62,8 @@ struct px_death {
 	int32_t exit_signal, exit_code;
 	bool oom_killed, expected;
 };
-void px_member_bury(struct px_segment *segment, struct px_member_id id,
-		    const struct px_death *death);
+void px_member_mark_dead(struct px_segment *segment, struct px_member_id id,
+			 const struct px_death *death);
 /*
  * Frees every DEAD slot that no live or joining member has a link open to: its units are unowned
  * and punched, its block is punched, state FREE. Returns the number of slots that stay DEAD.

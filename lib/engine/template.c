@@ -38,7 +38,7 @@ static void prefer_for_oom_killer(void)
  * ended. PR_SET_PDEATHSIG is about the parent of the moment, so it has to wait for the
  * supervisor.
  */
-int px_engine_settle(int supervisor_pid)
+int px_engine_set_up_process(int supervisor_pid)
 {
 	for (int i = 0; getppid() != supervisor_pid; i++) {
 		if (i > 1000000)
@@ -76,7 +76,7 @@ static int become_engine(int control, int supervisor_pid, const struct px_packet
 	if (rc == 0)
 		rc = move_fd(packet->fds[2], STDERR_FILENO);
 	if (rc == 0)
-		rc = px_engine_settle(supervisor_pid);
+		rc = px_engine_set_up_process(supervisor_pid);
 	if (rc == 0)
 		rc = px_control_send(packet->fds[0], &born, NULL, NULL, 0);
 	/* Dead here: the supervisor sees it, and starts another. */

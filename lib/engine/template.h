@@ -29,6 +29,6 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
  * supervisor's child, asks to die with it, and makes its own process group. PX_EPOOL: the
  * supervisor is gone.
  */
-int px_engine_settle(int supervisor_pid);
+int px_engine_set_up_process(int supervisor_pid);
 
 #endif

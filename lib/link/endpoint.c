@@ -157,7 +157,7 @@ static void link_free(struct px_link *link)
 	free(link);
 }
 
-bool px_link_settle(struct px_link *link)
+bool px_link_close_finished(struct px_link *link)
 {
 	struct px_endpoint *endpoint = link->endpoint;
 
@@ -210,7 +210,7 @@ void px_endpoint_close(struct px_endpoint *endpoint)
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		if (endpoint->links[slot]) {
 			endpoint->links[slot]->finished = true;
-			px_link_settle(endpoint->links[slot]);
+			px_link_close_finished(endpoint->links[slot]);
 		}
 	endpoint->closed = true;
 	pthread_mutex_unlock(&endpoint->lock);
@@ -321,7 +321,7 @@ void px_link_finish(struct px_link *link)
 	/* Leases of a dead peer are over; a live peer may still read what it was lent. */
 	if (!px_member_alive(endpoint->segment, link->peer))
 		px_leases_close(&link->leases);
-	bool closed = px_link_settle(link);
+	bool closed = px_link_close_finished(link);
 	pthread_mutex_unlock(&endpoint->lock);
 	if (closed)
 		px_endpoint_tell(endpoint, PX_CONTROL_SWEEP, 0, 0);

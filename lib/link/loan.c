@@ -157,7 +157,7 @@ void px_loan_release(struct px_loan *loan)
 		PX_KILLPOINT("endpoint.loan.released"); /* dead here: the lease is over anyway */
 		pthread_mutex_lock(&endpoint->lock);
 		if (atomic_fetch_sub_explicit(&link->held, 1, memory_order_acq_rel) == 1)
-			tell = px_link_settle(link) && !endpoint->closed;
+			tell = px_link_close_finished(link) && !endpoint->closed;
 		pthread_mutex_unlock(&endpoint->lock);
 		if (tell)
 			px_endpoint_tell(endpoint, PX_CONTROL_SWEEP, 0, 0);

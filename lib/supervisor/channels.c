@@ -34,7 +34,7 @@ int px_channels_open(struct px_channels *ours, int theirs[5])
 		close_fd(&out[1]);
 		return rc;
 	}
-	/* Of the pipes the flags stay: their read ends are the engine's as well. */
+	/* The pipes keep their flags, which the engine shares: it has their read ends as well. */
 	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	*ours = (struct px_channels){ pair[0], out[0], err[0] };
 	theirs[0] = pair[1];

@@ -2,8 +2,10 @@
 /*
  * channels.h - the socket and the pipes between the supervisor and an engine.
  *
- * The read ends of the pipes are shared: while the engine lives it reads its own output
- * and passes it on to whoever asked; what is left when it dies is for the log.
+ * Who:     the supervisor.
+ * Blocks:  never.
+ * Death:   of the engine: both have the read ends of the pipes. While it lives the engine reads its
+ *          own output and sends it to the client; what is left at its death goes to the log.
  */
 #ifndef PX_CHANNELS_H
 #define PX_CHANNELS_H
@@ -18,7 +20,7 @@ struct px_channels {
  * both to read; the last two are ours as well. PX_ESYSTEM.
  */
 int px_channels_open(struct px_channels *ours, int theirs[5]);
-/* Once they have been passed on. */
+/* After they have been passed on. */
 void px_channels_close_theirs(int theirs[5]);
 void px_channels_close(struct px_channels *ours);
 

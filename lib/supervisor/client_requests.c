@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client_requests.c - status, signals, engines more or less, hello, stop.
+ * client_requests.c - hello, status, signal, restart, add, remove, stop.
  */
 #include "supervisor/client_requests.h"
 
@@ -127,7 +127,7 @@ static void hello(struct px_connection *c, const struct px_control *head)
 	}
 	px_member_live(s->segment, c->member, c->pid);
 	px_member_announce(s->segment);
-	PX_KILLPOINT("supervisor.client.joined"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.client.joined"); /* dead here: the pool ends */
 	answer.a = c->member.slot;
 	answer.b = c->member.epoch;
 	if (px_control_send(c->socket, &answer, NULL, &s->segment->fd, 1) < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client_requests.h - what clients may ask of the supervisor.
+ * client_requests.h - handles what clients ask of the supervisor.
  *
- * Who:     whoever is connected; memory and sweeps are for members only.
+ * Who:     the supervisor, for any connection; memory and sweeps only for members.
  * Blocks:  never: what takes time is answered later (pending.h).
  */
 #ifndef PX_CLIENT_REQUESTS_H
@@ -11,7 +11,7 @@
 struct px_connection;
 struct px_control;
 
-/* Does what the head says, or begins to, and answers or sees to it that it is answered. */
+/* Does what the packet asks, or starts doing it, and answers now or later. */
 void px_client_request_serve(struct px_connection *connection, const struct px_control *head);
 
 #endif

@@ -20,7 +20,7 @@ static void add_option(struct px_command_line *command, const char *option, cons
 	add(command, value);
 }
 
-/* pxrun-engine beside our own program, as it is in a build tree; else the installed one. */
+/* pxrun-engine in the folder of our own program, as in a build tree; else the installed one. */
 static void find_program(char *out, size_t out_bytes)
 {
 	ssize_t length = readlink("/proc/self/exe", out, out_bytes - sizeof("pxrun-engine"));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * command_line.h - which program is the template or an engine, and its arguments.
+ * command_line.h - program and arguments of the template, and of engines started by exec.
  *
  * `pxrun-engine`, or `PYTHON -m pxrun.engine`, and then
  *   --template|--engine --control 3 --preload MODULES [--sys-path FOLDERS]
@@ -13,7 +13,7 @@
 
 #include "supervisor/supervisor.h"
 
-/* Points into itself and into the options. */
+/* argv points into the struct itself and into the options: do not copy it. */
 struct px_command_line {
 	char *argv[24];
 	uint32_t count, numbers_count;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * connection.c - answers a client, or has done with it.
+ * connection.c - answers a client, or cuts it off.
  */
 #include "supervisor/connection.h"
 

@@ -31,10 +31,10 @@ const char *px_connection_name(const struct px_connection *connection, char *out
 /* Answers. A connection that does not take its answers is cut off. */
 void px_connection_reply(struct px_connection *connection, const struct px_control *head, int code,
 			 const char *words, uint64_t a, uint64_t b);
-/* As well, with the words of the last failure. */
+/* The same, with the words of the last failure. */
 void px_connection_refuse(struct px_connection *connection, const struct px_control *head,
 			  int code);
-/* It is heard no more, and dropped when the dead are dealt with. */
+/* Nothing more is read from it; it is dropped in the next reap phase. */
 void px_connection_cut(struct px_connection *connection);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * connections.c - who is connected: lets clients in, hears them, and drops them.
+ * connections.c - accepts clients, reads what they ask, and drops them.
  */
 #include "supervisor/connections.h"
 
@@ -43,12 +43,12 @@ static void drop(struct px_connection *c)
 		where = &(*where)->next;
 	*where = c->next;
 	if (member) {
-		/* How a process that is no child of ours ended is not to be known. */
+		/* How it ended is not known: it is no child of ours. */
 		struct px_death death = { .expected = !process_dead(c) };
 
-		px_member_bury(s->segment, c->member, &death);
+		px_member_mark_dead(s->segment, c->member, &death);
 		px_member_announce(s->segment);
-		PX_KILLPOINT("supervisor.client.buried"); /* dead here: so is the pool */
+		PX_KILLPOINT("supervisor.client.dead"); /* dead here: the pool ends */
 	}
 	px_pending_forget(s, c);
 	px_loop_unwatch(s->loop, &c->socket_watch);
@@ -72,14 +72,14 @@ void px_connections_reap(struct px_supervisor *s)
 	}
 }
 
-/* --- what they say --- */
+/* --- reading packets --- */
 
 static void died(void *ctx)
 {
 	px_connection_cut(ctx);
 }
 
-/* One packet: the others have their turn before the next. */
+/* Reads one packet, so that other connections get their turn before the next. */
 static void socket_ready(void *ctx)
 {
 	struct px_connection *c = ctx;
@@ -124,7 +124,7 @@ static int admit(struct px_supervisor *s, int socket)
 	c->supervisor = s;
 	c->socket = socket;
 	c->pid = peer.pid;
-	/* pid 0: it lives in another pid namespace, and its socket must do. */
+	/* pid 0: it is in another pid namespace; then only its socket tells of its end. */
 	c->pidfd = peer.pid > 0 ? px_pidfd_open(peer.pid) : -1;
 	rc = px_loop_watch(s->loop, &c->socket_watch, socket, socket_ready, c);
 	if (rc == 0 && c->pidfd >= 0)
@@ -142,8 +142,8 @@ static int admit(struct px_supervisor *s, int socket)
 }
 
 /*
- * No descriptor is left for a client that connects. The listener would stay readable for ever, so
- * the client is accepted on the spare one, told, and cut off.
+ * No descriptor is left for a client that connects, and the listener would stay readable for
+ * ever. So the client is accepted with the spare descriptor, told, and cut off.
  */
 static void turn_away(struct px_supervisor *s)
 {
@@ -203,7 +203,7 @@ int px_connections_open(struct px_supervisor *s)
 	all->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (all->listener < 0)
 		return px_fail_errno("making the control socket");
-	/* We have the lock: what lies there is a dead supervisor's. */
+	/* We have the lock, so an existing file is a dead supervisor's. */
 	(void)unlink(address.sun_path);
 	if (bind(all->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    chmod(address.sun_path, 0600) < 0 || listen(all->listener, 128) < 0)

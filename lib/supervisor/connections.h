@@ -2,11 +2,11 @@
 /*
  * connections.h - the supervisor's side of the control sockets of clients.
  *
- * Who:     whoever has our uid may connect; who says hello becomes a member.
+ * Who:     the supervisor. Processes of our uid may connect; by HELLO they become members.
  * Where:   `control` in the runtime folder.
  * Blocks:  never.
- * Death:   of a client: seen by its socket and by its pidfd (a child of it may hold the
- *          socket), whichever is first; its member is buried and swept.
+ * Death:   of a client: seen by its socket or its pidfd, whichever is first (a child of it may
+ *          keep the socket open); its member is marked dead and swept.
  */
 #ifndef PX_CONNECTIONS_H
 #define PX_CONNECTIONS_H
@@ -24,12 +24,12 @@ struct px_connections {
 
 /* Listens. PX_ESYSTEM. */
 int px_connections_open(struct px_supervisor *s);
-/* Phases of the turn: drops those that are gone; lets one in that knocks. */
+/* Phases of the turn: drops those that are gone; accepts one that wants to connect. */
 void px_connections_reap(struct px_supervisor *s);
 void px_connections_admit(struct px_supervisor *s);
-/* Nobody new is let in. */
+/* Accepts no more connections. */
 void px_connections_refuse(struct px_supervisor *s);
-/* Hangs up on everyone. */
+/* Closes all connections. */
 void px_connections_close(struct px_supervisor *s);
 
 #endif

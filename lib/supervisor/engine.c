@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * engine.c - starts, watches and ends the processes that have an id.
+ * engine.c - starts, watches and stops the processes of an engine id.
  */
 #include "supervisor/engine.h"
 
@@ -20,7 +20,7 @@
 #include "supervisor/supervision.h"
 #include "supervisor/supervisor.h"
 
-/* --- what others see --- */
+/* --- the engine table, which all can read --- */
 
 void px_engine_publish(struct px_engine *e, enum px_engine_state state)
 {
@@ -33,7 +33,7 @@ void px_engine_publish(struct px_engine *e, enum px_engine_state state)
 	atomic_store_explicit(&shown->generation, e->generation, memory_order_relaxed);
 	/* SYNC engine.state: release of slot and epoch; partner: the acquire in client.c. */
 	atomic_store_explicit(&shown->state, state, memory_order_release);
-	PX_KILLPOINT("supervisor.engine.published"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.engine.published"); /* dead here: the pool ends */
 }
 
 static void show(struct px_engine *e, enum px_engine_state state)
@@ -103,7 +103,7 @@ int px_engine_watch_death(struct px_engine *e)
 	return px_loop_watch(e->supervisor->loop, &e->death_watch, e->process.pidfd, died, e);
 }
 
-/* To wait any longer is no use. */
+/* The time is over: to be ready, or to end. */
 static void too_late(void *ctx)
 {
 	struct px_engine *e = ctx;
@@ -116,7 +116,10 @@ static void too_late(void *ctx)
 		px_log(&s->log, "engine %u (process %d) is killed", e->id, (int)e->process.pid);
 		px_process_kill(&e->process);
 	} else {
-		/* Hung up on, it leaves as soon as it looks; at the latest, with us. */
+		/*
+		 * Its process is not known. It ends when it sees its socket closed; at the
+		 * latest, when we end.
+		 */
 		px_engine_ended(e);
 	}
 }
@@ -130,13 +133,13 @@ static void dying(struct px_engine *e)
 static void hung_up(struct px_engine *e)
 {
 	px_loop_unwatch(e->supervisor->loop, &e->control_watch);
-	if (!e->process.pid) /* it was never forked, or died in the next instant */
+	if (!e->process.pid) /* it was never forked, or died at once */
 		px_engine_ended(e);
-	else if (e->life != PX_LIFE_DYING) /* it ends; if not, it is made to */
+	else if (e->life != PX_LIFE_DYING) /* it should end by itself; if not, it is killed */
 		dying(e);
 }
 
-/* It broke the protocol, be it by damage: what it says next is worth nothing. */
+/* It broke the protocol, so nothing that it says can be trusted: kills it. */
 static void violated(struct px_engine *e, const char *what)
 {
 	px_log(&e->supervisor->log, "engine %u (process %d) is killed: %s", e->id,
@@ -162,14 +165,14 @@ static int adopt(struct px_engine *e, pid_t pid)
 		e->process = (struct px_process){ .pidfd = -1 };
 		return rc;
 	}
-	/* Until now any child of ours could have been this one. */
+	/* Now that its pid is known, other children can be told from it. */
 	e->supervisor->turn.reap = true;
 	if (e->life == PX_LIFE_DYING && e->told)
 		(void)px_process_signal(&e->process, SIGTERM);
 	return 0;
 }
 
-/* The id-th of the processors that we may use. */
+/* Pins it to the processor number id (modulo their number) of those that we may use. */
 static void pin(const struct px_engine *e)
 {
 	cpu_set_t allowed, one;
@@ -201,14 +204,14 @@ static void up(struct px_engine *e)
 	px_member_live(s->segment, e->member, e->process.pid);
 	show(e, PX_ENGINE_UP);
 	settled(e);
-	s->turn.start = true; /* as there is one less under way */
+	s->turn.start = true; /* one less is starting, so another may start */
 }
 
-/* It is born, or ready. */
+/* It has said BORN or READY. */
 static void introduced(struct px_engine *e, const struct px_packet *packet)
 {
 	if (packet->head.code < 0) {
-		/* It leaves by itself; its words are kept for the report. */
+		/* It ends by itself; its words are kept for the report. */
 		snprintf(e->why, sizeof(e->why), "engine %u cannot serve: %.400s", e->id,
 			 packet->text);
 		return;
@@ -272,7 +275,7 @@ static int ask(struct px_engine *e)
 	rc = px_loop_watch(s->loop, &e->control_watch, e->ours.control, control_ready, e);
 	if (rc == 0)
 		rc = px_template_fork(s, &order, &e->process);
-	if (rc == 0 && e->process.pid) /* it was executed, not forked */
+	if (rc == 0 && e->process.pid) /* it was started by exec */
 		rc = px_engine_watch_death(e);
 	px_channels_close_theirs(order.fds);
 	if (rc < 0) {
@@ -291,10 +294,10 @@ int px_engine_start(struct px_engine *e)
 	e->started_ns = px_os.now_ns();
 	if (rc == 0)
 		rc = ask(e);
-	if (rc == PX_EAGAIN || rc == PX_EPOOL) { /* full, or dead: its successor is asked */
+	if (rc == PX_EAGAIN || rc == PX_EPOOL) { /* the template is full, or dead: later */
 		struct px_death never = { .expected = true };
 
-		px_member_bury(s->segment, e->member, &never);
+		px_member_mark_dead(s->segment, e->member, &never);
 		e->member = (struct px_member_id){ 0 };
 		px_sweep_mark(s);
 		return PX_EAGAIN;
@@ -306,7 +309,7 @@ int px_engine_start(struct px_engine *e)
 		px_engine_ended(e);
 		return 0;
 	}
-	PX_KILLPOINT("supervisor.engine.asked"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.engine.asked"); /* dead here: the pool ends */
 	px_loop_timer_set(s->loop, &e->timer, s->start_limit_ns, too_late, e);
 	return 0;
 }
@@ -352,7 +355,10 @@ void px_engine_stop(struct px_engine *e, bool keep)
 	case PX_LIFE_GONE:
 		return;
 	case PX_LIFE_DYING:
-		/* Who was to restart may still be told to go, but not the other way round. */
+		/*
+		 * An engine that is to restart may still be told to stop for good, but not the
+		 * other way round.
+		 */
 		e->keep = e->told ? e->keep && keep : keep;
 		e->told = true;
 		break;
@@ -365,7 +371,7 @@ void px_engine_stop(struct px_engine *e, bool keep)
 			px_engine_give_up(e, "it was told to go");
 		return;
 	case PX_LIFE_STARTING:
-		if (keep) /* as it is wished */
+		if (keep) /* it is starting anyway */
 			return;
 		/* fall through */
 	case PX_LIFE_UP:
@@ -376,7 +382,7 @@ void px_engine_stop(struct px_engine *e, bool keep)
 	}
 	show(e, e->keep ? PX_ENGINE_STARTING : PX_ENGINE_GONE);
 	(void)px_process_signal(&e->process, SIGTERM);
-	PX_KILLPOINT("supervisor.engine.told"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.engine.told"); /* dead here: the pool ends */
 }
 
 void px_engine_kill(struct px_engine *e)

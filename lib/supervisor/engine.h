@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * engine.h - an engine's number, and the processes that have it one after another.
+ * engine.h - an engine id, and the processes that have it one after another.
  *
  * Who:     the supervisor.
  * Where:   private memory; what others must know is published in the segment's engine table.
  * Blocks:  never.
- * Death:   seen by its pidfd, and dealt with in the turn's phase for it (engine_end.h).
+ * Death:   of its process: seen by the pidfd, handled in the reap phase (engine_end.h).
  */
 #ifndef PX_ENGINE_H
 #define PX_ENGINE_H
@@ -22,10 +22,10 @@ struct px_supervisor;
  *   STARTING -> UP                          it says that it serves
  *   STARTING -> WAITING | BACKOFF | GONE    it died, or took too long: again, at most 3 times
  *   UP       -> WAITING | BACKOFF | GONE    it died: by policy
- *   STARTING, UP -> DYING                   told to go, or hung up
+ *   STARTING, UP -> DYING                   told to stop, or it closed its socket
  *   DYING    -> WAITING | BACKOFF | GONE    it died
- *   WAITING, BACKOFF -> GONE                told to go
- *   BACKOFF  -> WAITING                     its time is over, or told to restart
+ *   WAITING, BACKOFF -> GONE                told to stop
+ *   BACKOFF  -> WAITING                     the delay is over, or told to restart
  */
 enum px_life {
 	PX_LIFE_WAITING,
@@ -50,25 +50,25 @@ struct px_engine {
 	uint32_t starts_failed; /* in a row */
 	uint64_t started_ns;
 	bool served;    /* the present process was up */
-	bool told;      /* … was told to go */
-	bool keep;      /* … and another is to follow */
-	bool ended;     /* … is gone, or never came: to be reaped */
-	bool settled;   /* it came up, or is gone, and nobody has been answered yet */
+	bool told;      /* … was told to stop */
+	bool keep;      /* … and another is to replace it */
+	bool ended;     /* … has ended, or never appeared: to be reaped */
+	bool settled;   /* it came up or is gone; who waits for that is yet to be answered */
 	char why[1024]; /* the last failure */
 };
 
 /* A new id, which waits. PX_EINVAL: no id is left, PX_ENOMEM. */
 int px_engine_new(struct px_supervisor *s, struct px_engine **out);
-/* Frees what is left of an id that is gone, or of a pool that gives up. */
+/* Frees an engine; its process, if any, is killed. */
 void px_engine_free(struct px_engine *engine);
 /*
  * Asks for a process; only for one that waits. PX_EAGAIN: the template takes no more now.
  * All other failures are the engine's: 0.
  */
 int px_engine_start(struct px_engine *engine);
-/* Its process is gone, or it has none that we could wait for: it is to be reaped. */
+/* Marks that its process has ended, or that it has none that we could wait for. */
 void px_engine_ended(struct px_engine *engine);
-/* Ends the process, politely for 2 s; with keep another follows. Nothing if it is gone. */
+/* Stops the process: SIGTERM, after 2 s SIGKILL; with keep another one replaces it. */
 void px_engine_stop(struct px_engine *engine, bool keep);
 /* Kills the process and its group. */
 void px_engine_kill(struct px_engine *engine);
@@ -81,7 +81,7 @@ void px_engine_wait(struct px_engine *engine);
 void px_engine_back_off(struct px_engine *engine, uint64_t delay_ns);
 /* … and will have none any more. */
 void px_engine_give_up(struct px_engine *engine, const char *why);
-/* Writes the engine table; whoever is to see it at once must be told: px_member_announce(). */
+/* Writes the engine table; px_member_announce() then makes everyone look. */
 void px_engine_publish(struct px_engine *engine, enum px_engine_state state);
 /* Its pidfd is watched. PX_ENOMEM, PX_ESYSTEM. */
 int px_engine_watch_death(struct px_engine *engine);

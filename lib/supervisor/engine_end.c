@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * engine_end.c - buries an engine, and decides what follows.
+ * engine_end.c - marks a dead engine, reports its end, and decides whether it is replaced.
  */
 #include "supervisor/engine_end.h"
 
@@ -16,8 +16,8 @@
 #include "supervisor/last_words.h"
 #include "supervisor/supervision.h"
 
-/* Whether another process follows one that ended so. */
-static bool heir(const struct px_engine *e, const struct px_exit *how)
+/* Whether another process replaces one that ended like this. */
+static bool is_replaced(const struct px_engine *e, const struct px_exit *how)
 {
 	const struct px_supervisor *s = e->supervisor;
 
@@ -32,8 +32,8 @@ static bool heir(const struct px_engine *e, const struct px_exit *how)
 	return s->restart == PX_RESTART_ALWAYS || how->signal || how->code;
 }
 
-/* Members first: whoever waits for the dead is to know it before anything else is done. */
-static void bury(struct px_engine *e, const struct px_exit *how, bool oom_killed, bool follows)
+/* Comes first: clients that wait for the dead engine learn of it before anything else is done. */
+static void mark_dead(struct px_engine *e, const struct px_exit *how, bool oom_killed, bool follows)
 {
 	struct px_segment *segment = e->supervisor->segment;
 	struct px_death death = {
@@ -44,13 +44,13 @@ static void bury(struct px_engine *e, const struct px_exit *how, bool oom_killed
 	};
 
 	if (e->member.epoch)
-		px_member_bury(segment, e->member, &death);
+		px_member_mark_dead(segment, e->member, &death);
 	px_engine_publish(e, follows ? PX_ENGINE_STARTING : PX_ENGINE_GONE);
 	px_member_announce(segment);
-	PX_KILLPOINT("supervisor.engine.buried"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.engine.dead"); /* dead here: the pool ends */
 }
 
-/* What faulthandler has left in the engine's block: to the log. */
+/* Copies the crash text that faulthandler has left in the engine's block to the log. */
 static void log_crash(struct px_engine *e, const struct px_exit *how)
 {
 	struct px_segment *segment = e->supervisor->segment;
@@ -59,7 +59,7 @@ static void log_crash(struct px_engine *e, const struct px_exit *how)
 
 	if (!how->signal || !e->member.epoch)
 		return;
-	/* By pread(2), which does not make pages of a hole as a look through the map does. */
+	/* By pread(2): reading a hole through the map would allocate pages. */
 	got = pread(segment->fd, text, sizeof(text),
 		    (off_t)(px_segment_block_offset(segment, e->member.slot) +
 			    offsetof(struct px_block_shm, crash)));
@@ -75,7 +75,7 @@ static void explain(struct px_engine *e, pid_t pid, const struct px_exit *how, b
 	const char *join = oom_killed ? ", by the kernel's OOM killer" : *line ? ": " : "";
 	char process[32] = "", end[64];
 
-	/* What it said itself is better than what can be seen from here. */
+	/* If it has said the reason itself, that is better. */
 	if (e->why[0])
 		return;
 	if (pid)
@@ -85,7 +85,7 @@ static void explain(struct px_engine *e, pid_t pid, const struct px_exit *how, b
 		 pid ? ": " : "", pid ? px_exit_words(how, end, sizeof(end)) : "", join, line);
 }
 
-/* Another process follows: at once, or after a while if they die one after another. */
+/* Starts the replacement: at once, or after a delay if they die one after another. */
 static void follow(struct px_engine *e)
 {
 	uint64_t delay = 0;
@@ -103,7 +103,7 @@ static void follow(struct px_engine *e)
 		px_engine_wait(e);
 }
 
-/* The process is gone; pid 0: and nobody knows which it was. */
+/* The process has ended; pid 0: its pid was never known. */
 static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 {
 	struct px_supervisor *s = e->supervisor;
@@ -114,8 +114,8 @@ static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 
 	if (!e->served && !e->told)
 		e->starts_failed++;
-	follows = heir(e, how);
-	bury(e, how, oom_killed, follows);
+	follows = is_replaced(e, how);
+	mark_dead(e, how, oom_killed, follows);
 	px_loop_timer_stop(s->loop, &e->timer);
 	px_last_words_drain(e->ours.out, &s->log, NULL);
 	px_last_words_drain(e->ours.err, &s->log, &words);

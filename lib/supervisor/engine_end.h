@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * engine_end.h - what is done when an engine's process is gone.
+ * engine_end.h - what is done when an engine's process has ended.
  *
  * Who:     the supervisor.
  * Blocks:  never.
- * Death:   this is it: the member is buried and announced first, everything else comes after.
+ * Death:   of the engine: its member is marked dead and announced before all else.
  */
 #ifndef PX_ENGINE_END_H
 #define PX_ENGINE_END_H
 
 struct px_engine;
 
-/* If it has ended: buries it, tells the log how, and decides whether another follows. */
+/* If it has ended: marks its member dead, logs how it ended, and decides whether it is replaced. */
 void px_engine_reap(struct px_engine *engine);
 
 #endif

@@ -8,7 +8,7 @@
 #include "supervisor/engine_end.h"
 #include "supervisor/supervision.h"
 
-/* More requests would only wait in the template's socket, five descriptors each. */
+/* More requests would only wait in the template's socket, with five descriptors each. */
 #define STARTING_MAX 64
 
 void px_engines_reap(struct px_supervisor *s)

@@ -62,7 +62,7 @@ int px_environment_new(char *const *own, char *const *profile, uint32_t threads,
 	bool done = environment != NULL;
 	char setting[64];
 
-	/* Straight copies of our own: it may have the same name twice, and that is not our business. */
+	/* Copies of our own, as they are: even if a name is there twice. */
 	for (size_t i = 0; done && own && own[i]; i++)
 		done = (environment[i] = strdup(own[i])) != NULL;
 	for (size_t i = 0; done && profile && profile[i]; i++)

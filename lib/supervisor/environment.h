@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * environment.h - what template and engines find in their environment.
+ * environment.h - the environment of template and engines.
  *
- * The supervisor's own, the profile's on top of it, and numbers of threads for the
- * numerical libraries, so that N engines do not start N times all processors' threads.
+ * Who:     the supervisor, at its start.
+ * Where:   private memory.
+ *
+ * It is the supervisor's own environment, the profile's variables, and numbers of threads for
+ * numerical libraries, lest each of N engines start a thread for each processor.
  */
 #ifndef PX_ENVIRONMENT_H
 #define PX_ENVIRONMENT_H

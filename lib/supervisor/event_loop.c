@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * event_loop.c - the half of the loop that is the same on io_uring and on epoll.
+ * event_loop.c - the part of the loop that io_uring and epoll have in common.
  */
 #include "supervisor/event_loop.h"
 
@@ -11,9 +11,8 @@
 #include "supervisor/event_loop_backend.h"
 
 /*
- * A watch is known to the kernel by a token: its place in this table and the
- * count of the place's users. So a report of what is no longer watched, be it
- * freed, is recognised.
+ * The kernel knows a watch by a token: the watch's place in this table, and how many watches have
+ * had the place. So late reports for watches that are gone are recognised.
  */
 struct place {
 	struct px_watch *watch; /* NULL: free */
@@ -175,7 +174,7 @@ static uint64_t until_timer(const struct px_loop *loop)
 	return loop->timers->deadline_ns > now ? loop->timers->deadline_ns - now : 0;
 }
 
-/* Those that a callback sets now are for the next step, however soon they are. */
+/* Timers that a callback sets now are for the next step, even if they are due. */
 static void run_timers(struct px_loop *loop)
 {
 	uint64_t now = loop->timers ? px_os.now_ns() : 0;

@@ -38,8 +38,8 @@ struct px_timer {
 struct px_loop;
 
 /*
- * AUTO takes io_uring if it is to be had. PX_ESYSTEM: what was asked for is not, in words
- * that say why; PX_ENOMEM.
+ * AUTO takes io_uring if it is available. PX_ESYSTEM: the kind that was asked for is not, the
+ * words say why; PX_ENOMEM.
  */
 int px_loop_new(enum px_loop_kind kind, struct px_loop **out);
 void px_loop_free(struct px_loop *loop);
@@ -57,7 +57,7 @@ void px_loop_timer_set(struct px_loop *loop, struct px_timer *timer, uint64_t de
 		       void (*expired)(void *ctx), void *ctx);
 void px_loop_timer_stop(struct px_loop *loop, struct px_timer *timer);
 
-/* Does what is due; with wait, waits for it if there is nothing. PX_ESYSTEM. */
+/* Calls back what is due; with wait, waits until something is. PX_ESYSTEM. */
 int px_loop_step(struct px_loop *loop, bool wait);
 
 #endif

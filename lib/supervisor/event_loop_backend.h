@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * event_loop_backend.h - what a kernel interface must do to carry the loop.
+ * event_loop_backend.h - what the loop needs from a kernel interface.
  */
 #ifndef PX_EVENT_LOOP_BACKEND_H
 #define PX_EVENT_LOOP_BACKEND_H
@@ -20,7 +20,7 @@ struct px_loop_backend {
 	int (*add)(void *state, int fd, uint64_t token);
 	/* The kernel holds no reference to fd afterwards. A token in flight may still be reported. */
 	void (*remove)(void *state, int fd, uint64_t token);
-	/* After a report was dealt with: look again. NULL where reports repeat by themselves. */
+	/* After a report was handled: watch again. NULL if reports repeat by themselves. */
 	int (*again)(void *state, int fd, uint64_t token);
 	/* Fills tokens that are ready; timeout_ns UINT64_MAX: for ever. Returns their number. */
 	int (*wait)(void *state, uint64_t timeout_ns, uint64_t *tokens, size_t max);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * event_loop_epoll.c - the loop on epoll(7), for machines that forbid io_uring.
+ * event_loop_epoll.c - the loop on epoll(7), for machines that do not permit io_uring.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static int milliseconds(uint64_t timeout_ns)
 {
 	if (timeout_ns == UINT64_MAX)
 		return -1;
-	/* Rounded up: to wake early would be to wake twice. */
+	/* Rounded up: waking too early would mean waking twice. */
 	return timeout_ns > UINT64_C(3600000000000) ? 3600000 :
 						      (int)((timeout_ns + 999999) / 1000000);
 }

@@ -33,7 +33,7 @@ static int uring_open(void **out)
 						    "forbids it" :
 						    "the kernel may lack it");
 	}
-	/* Without it a wait with a time limit needs a request of its own. Linux 5.11. */
+	/* Without this feature (Linux 5.11) a wait with a time limit needs a request of its own. */
 	if (!(ring->features & IORING_FEAT_EXT_ARG)) {
 		io_uring_queue_exit(ring);
 		free(ring);
@@ -83,7 +83,7 @@ static void uring_remove(void *ring, int fd, uint64_t token)
 		sqe->addr = token;
 		sqe->user_data = 0;
 	}
-	/* At once: a poll that is armed keeps the file open after close(2). */
+	/* Cancelled at once: an armed poll keeps the file open after close(2). */
 	(void)io_uring_submit(ring);
 }
 

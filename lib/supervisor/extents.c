@@ -46,15 +46,15 @@ uint64_t px_extents_default_bytes(const char *root)
 
 	px_budget_begin(&budget, UINT64_MAX, UINT64_MAX);
 	px_budget_memory(&budget, root, 0);
-	/* Where the kernel does not say: as much as a small machine has. */
+	/* If the kernel does not say: assume a small machine. */
 	if (budget.have == UINT64_MAX)
 		return UINT64_C(1) << 30;
 	return budget.have / 2 > UNIT ? budget.have / 2 : UNIT;
 }
 
 /*
- * What was granted and whose pages are not reserved yet, seen from what the file has.
- * The head and the blocks are counted there too, so this errs by their few MiB.
+ * Bytes that were granted but not reserved yet, by comparison with what the file occupies. That
+ * includes the head and the blocks, so this is wrong by their few MiB.
  */
 static uint64_t promised(const struct px_extents *extents, uint64_t used)
 {
@@ -75,7 +75,7 @@ void px_extents_budget(const struct px_extents *extents, struct px_budget *out)
 
 	px_budget_begin(out, extents->segment->arena_bytes - used, extents->segment->arena_bytes);
 	px_budget_memory(out, extents->root, owed);
-	/* A memfd lies on the kernel's own mount, which has no size. */
+	/* A memfd is on the kernel's own mount, which has no size limit. */
 	if (!extents->segment->memfd && fstatvfs(extents->segment->fd, &fs) == 0 && fs.f_blocks) {
 		uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
 
@@ -84,7 +84,7 @@ void px_extents_budget(const struct px_extents *extents, struct px_budget *out)
 	}
 }
 
-/* The lowest free run of `want` units; *longest is the longest that was met. */
+/* The lowest free run of `want` units; *longest is the longest that was seen. */
 static bool find_run(const struct px_extents *extents, uint64_t want, uint64_t *first,
 		     uint64_t *longest)
 {
@@ -133,7 +133,7 @@ int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, u
 			(unsigned long long)(need >> 20), (unsigned long long)(budget.have >> 20),
 			(unsigned long long)(longest * UNIT >> 20));
 	set_owner(extents, first, want, owner + 1);
-	PX_KILLPOINT("supervisor.extent.granted"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.extent.granted"); /* dead here: the pool ends */
 	*offset = extents->segment->arena_offset + first * UNIT;
 	*got = need;
 	return 0;
@@ -167,6 +167,6 @@ int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, 
 			       "%llu bytes at offset %llu are not whole units of this member's",
 			       (unsigned long long)bytes, (unsigned long long)offset);
 	set_owner(extents, from / UNIT, bytes / UNIT, 0);
-	PX_KILLPOINT("supervisor.extent.returned"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.extent.returned"); /* dead here: the pool ends */
 	return 0;
 }

@@ -3,8 +3,8 @@
  * extents.h - which unit of the arena belongs to whom.
  *
  * Who:     the supervisor writes, at a member's request; all read.
- * Where:   one word a unit in the segment's extent map; there is no other ledger,
- *          so nothing can disagree with it.
+ * Where:   one word a unit in the segment's extent map. Nothing else records it, so nothing can
+ *          disagree.
  * Blocks:  never.
  * Death:   a member's units are freed by px_member_sweep().
  */
@@ -19,8 +19,7 @@ struct px_extents {
 };
 
 /*
- * The bytes of address space for an arena whose size nobody chose: half of what is
- * available now, at least one unit.
+ * The default size of the arena: half of the memory that is available now, at least one unit.
  */
 uint64_t px_extents_default_bytes(const char *root);
 /*

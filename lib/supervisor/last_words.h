@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * last_words.h - the end of what a process printed, for the report of its death.
+ * last_words.h - the end of a process's output, for the report of its death.
+ *
+ * Who:     the supervisor.
+ * Where:   private memory.
+ * Blocks:  never.
  */
 #ifndef PX_LAST_WORDS_H
 #define PX_LAST_WORDS_H
@@ -18,9 +22,9 @@ void px_last_words_add(struct px_last_words *words, const char *bytes, size_t co
 /* The last line that is not blank; "" if none. Lends: cuts the text off behind it. */
 const char *px_last_words_line(struct px_last_words *words);
 /*
- * Moves what waits in a pipe to the log, and to words unless NULL. Never waits, nor changes
- * the descriptor's flags, which its other holders share. At most a pipe's worth: a
- * child of the dead may go on writing.
+ * Moves what is in a pipe to the log, and to words unless NULL. Does not wait, and does not
+ * change the descriptor's flags, which other processes share. At most one pipe's worth, since a
+ * child of the dead process may go on writing.
  */
 void px_last_words_drain(int pipe, struct px_log *log, struct px_last_words *words);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log.h - what the supervisor has to say, and the last output of processes that died.
+ * log.h - the supervisor's log, with the last output of processes that died.
  *
  * Who:     the supervisor; engines append to the same file by themselves.
- * Where:   a descriptor of the caller's: a file opened for appending, or a terminal.
- * Blocks:  never: what a full pipe does not take is dropped and counted.
+ * Where:   a descriptor of the caller: a file opened for appending, or a terminal.
+ * Blocks:  never: if it is a pipe and full, output is dropped and counted.
  * Death:   lines are written one by one; none is buffered.
  */
 #ifndef PX_LOG_H

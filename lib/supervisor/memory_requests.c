@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memory_requests.c - memory, and the sweep.
+ * memory_requests.c - grants extents, takes them back, marks sweeps.
  */
 #include "supervisor/memory_requests.h"
 
@@ -26,7 +26,7 @@ int px_memory_request_reply(int socket, const struct px_control *head, int code,
 	};
 	int rc = px_control_send(socket, &reply, words, NULL, 0);
 
-	/* Who has hung up does not miss it. */
+	/* If the member has hung up, it needs no answer. */
 	return rc == PX_EPOOL ? 0 : rc;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pending.c - answers a request when the engines that it is about are up or gone.
+ * pending.c - answers clients when the engines that they asked for are up or gone.
  */
 #include "supervisor/pending.h"
 
@@ -42,7 +42,7 @@ static bool all_settled(const struct px_supervisor *s, const struct px_pending *
 	return true;
 }
 
-/* Whoever did not wish it is to hear why an engine is gone. */
+/* That an engine is gone is a failure, unless its removal was asked for. */
 static void note_failures(const struct px_supervisor *s, struct px_pending *w)
 {
 	for (uint32_t i = 0; i < s->engines_count && !w->failure[0]; i++)

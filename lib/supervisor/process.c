@@ -28,9 +28,9 @@ static int pidfd_signal(int pidfd, int signal_number)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0);
 }
 
-/* --- starting; between fork and exec only what is async-signal-safe --- */
+/* --- starting; between fork and exec only async-signal-safe functions --- */
 
-/* Descriptors are first moved out of the way of each other's places. */
+/* First moves descriptors away from the numbers that others of them shall get. */
 static bool place_fds(const int *fds)
 {
 	int moved[PX_SPAWN_FDS];
@@ -58,7 +58,7 @@ static void run(const struct px_spawn *spawn, pid_t parent, int report)
 	sigset_t none;
 	int failure;
 
-	/* Descriptor 3 and those behind it are about to be overwritten: report moves as well. */
+	/* Descriptors from 3 on are about to be overwritten, so `report` is moved, too. */
 	report = fcntl(report, F_DUPFD_CLOEXEC, PX_SPAWN_FDS + 64);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -74,7 +74,7 @@ static void run(const struct px_spawn *spawn, pid_t parent, int report)
 	_exit(127);
 }
 
-/* What the child could not do; 0 once its program runs. */
+/* The errno of what the child could not do; 0 once its program runs. */
 static int wait_for_exec(int report)
 {
 	int failure = 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * process.h - a child of the supervisor, named by its pidfd so that it cannot be mistaken.
+ * process.h - a child of the supervisor, held by its pidfd, so that its pid cannot be another's.
  *
  * Who:     the supervisor, which is the parent (or became it as subreaper).
- * Blocks:  px_process_spawn() until the child has executed its program;
- *          px_process_end() until the child, killed, is gone.
- * Death:   of the supervisor: children that were spawned here die with it
- *          (PR_SET_PDEATHSIG); those that were forked by the template see to that themselves.
+ * Blocks:  px_process_spawn() until the child has executed its program; px_process_end() until
+ *          the killed child is gone.
+ * Death:   of the supervisor: children that were spawned here die with it (PR_SET_PDEATHSIG);
+ *          those that the template forked ask for that themselves.
  */
 #ifndef PX_PROCESS_H
 #define PX_PROCESS_H
@@ -26,12 +26,12 @@ struct px_process {
 struct px_spawn {
 	char *const *argv; /* argv[0] is the program: a path, or a name to be found on PATH */
 	char *const *environment;
-	int fds[PX_SPAWN_FDS]; /* [i] becomes the child's descriptor i; -1: /dev/null for 0 to 2, else closed */
+	int fds[PX_SPAWN_FDS]; /* [i] becomes descriptor i; -1: /dev/null for 0 to 2, else closed */
 };
 
 /*
- * Starts a program in a process group of its own, with the default signal mask.
- * PX_ESYSTEM: it could not be run, in words that name it.
+ * Starts a program in a process group of its own, with the default signal mask. PX_ESYSTEM: it
+ * could not be run; the words name it.
  */
 int px_process_spawn(const struct px_spawn *spawn, struct px_process *out);
 /* Takes a process that became our child. PX_EINVAL: pid is no child of ours. PX_ESYSTEM. */
@@ -46,8 +46,9 @@ struct px_exit {
 };
 
 /*
- * If it has ended: true, *out says how, its process group is killed, and *process is
- * none. The group goes first: as long as the leader is not reaped its number is its own.
+ * If it has ended: true, *out says how, its process group is killed, and *process is none. The
+ * group is killed first: its number cannot be another group's as long as the leader is not
+ * reaped.
  */
 bool px_process_reap(struct px_process *process, struct px_exit *out);
 /* Kills and reaps. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * signals.h - what the supervisor does when it is sent a signal.
+ * signals.h - the supervisor's signals.
  *
- * Who:     the supervisor. SIGCHLD marks that the dead are to be dealt with; SIGTERM, SIGINT
- *          and SIGHUP that the pool is to stop, a second one that it is killed.
+ * Who:     the supervisor. SIGCHLD marks the reap phase; SIGTERM, SIGINT and SIGHUP that the pool is
+ *          to stop, a second one that it is to be killed.
  * Where:   a signalfd(2): no code runs in a handler.
  * Blocks:  never.
  */

@@ -21,7 +21,7 @@
 #include "supervisor/supervision.h"
 #include "supervisor/supervisor.h"
 
-/* What is needed to close all brackets and to say that something is missing. */
+/* Room to close all brackets and to say that something is missing. */
 #define END_BYTES 64
 
 static const char *const template_words[] = { "absent", "starting", "ready", "backoff", "absent" };
@@ -88,7 +88,7 @@ static void put_arena(struct px_json_text *json, const struct px_supervisor *s, 
 		    s->sweep.lingering);
 }
 
-/* What it does at the moment, from its own block: it is only shown. */
+/* What the engine is doing, read from its own block: only for display. */
 static void put_activity(struct px_json_text *json, const struct px_supervisor *s,
 			 const struct px_engine *e)
 {
@@ -110,7 +110,7 @@ static void put_activity(struct px_json_text *json, const struct px_supervisor *
 		    atomic_load_explicit(&activity->requests_done, memory_order_relaxed));
 }
 
-/* The extents that a member has, what of them it uses, and what it has given back. */
+/* The bytes of a member's extents, how much of them it uses, and how much it has given back. */
 static void put_holdings(struct px_json_text *json, const struct px_supervisor *s,
 			 struct px_member_id member, const uint64_t *by_slot)
 {
@@ -141,7 +141,7 @@ static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
 	px_json_put(json, "}");
 }
 
-/* Takes an entry back that has no room. Returns whether it had. */
+/* Takes an entry back if there was no room for it. Returns whether there was. */
 static bool whole(struct px_json_text *json, size_t before)
 {
 	if (!json->full)

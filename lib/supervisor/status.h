@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * status.h - what the supervisor says about the pool.
+ * status.h - writes the state of the pool as JSON, and the connection file.
+ *
+ * Who:     the supervisor.
+ * Blocks:  px_status_publish() while it writes a small file.
  */
 #ifndef PX_STATUS_H
 #define PX_STATUS_H
@@ -10,7 +13,7 @@
 struct px_supervisor;
 
 /*
- * Writes the pool's state as JSON; what has no room is left out, and "truncated" says so.
+ * Writes the pool's state as JSON; without enough room some is left out, and "truncated" says so.
  *
  *   profile, pid, version, python [major, minor] or null, event_loop, restart, uptime (s),
  *   state, template {pid, state, forks, why}, spin_ns,
@@ -20,7 +23,7 @@ struct px_supervisor;
  *   clients [{slot, pid, arena}], connections, truncated
  */
 void px_status_write(const struct px_supervisor *s, char *out, size_t out_bytes);
-/* Puts connection.json into the runtime folder, whole or not at all. PX_ESYSTEM. */
+/* Writes connection.json into the runtime folder, completely or not at all. PX_ESYSTEM. */
 int px_status_publish(const struct px_supervisor *s);
 
 #endif

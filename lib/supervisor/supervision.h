@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * supervision.h - everything that the supervisor knows, for its own files.
+ * supervision.h - the supervisor's state, for the files of this folder.
  *
- * Who calls whom, from the top: supervisor; connections; client_requests; pending, status;
- * engines; engine_end; engine; template, connection; memory_requests; sweep, signals; and
- * below them what knows nothing of this struct. Nobody calls upwards: what is to be done
- * there is marked in the turn.
+ * Files call downwards only, in this order: supervisor; connections; client_requests; pending,
+ * status; engines; engine_end; engine; template, connection; memory_requests; sweep, signals; and
+ * below them those that do not use this struct. What a file further up is to do is marked in the
+ * turn.
  */
 #ifndef PX_SUPERVISION_H
 #define PX_SUPERVISION_H
@@ -50,9 +50,9 @@ struct px_supervisor {
 	bool ready;   /* all engines that the pool began with have served */
 	bool closing; /* told to stop */
 	bool done;    /* no engine is left */
-	int failure;  /* why the pool could not start: the code; the words are in failure_words */
+	int failure;  /* the code of why the pool could not start; the words are in failure_words */
 	char failure_words[1024];
-	struct px_packet packet; /* the one that was received last */
+	struct px_packet packet; /* the last one received */
 };
 
 #endif

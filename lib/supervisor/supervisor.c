@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * supervisor.c - the order in which a pool begins and ends.
+ * supervisor.c - the pool's start, its loop, and its end.
  */
 #include "supervisor/supervisor.h"
 
@@ -31,7 +31,7 @@
 
 /* --- ready, or not --- */
 
-/* The one word to whoever waits for the pool: '\0', or "CODE words". */
+/* Reports to the process that waits for the pool, once: '\0', or "CODE words". */
 static void report(struct px_supervisor *s)
 {
 	char text[sizeof(s->failure_words) + 16] = "";
@@ -81,7 +81,7 @@ static void publish(struct px_supervisor *s)
 
 /* --- the phases of a turn --- */
 
-/* The first time politely. */
+/* The first time with time to end, the second time by killing. */
 static void stop(struct px_supervisor *s)
 {
 	px_log(&s->log, s->closing ? "the pool is killed: %s" : "the pool stops: %s",
@@ -95,25 +95,26 @@ static void stop(struct px_supervisor *s)
 	s->turn.answer = true;
 	px_connections_refuse(s);
 	set_pool_state(s, PX_POOL_CLOSING);
-	PX_KILLPOINT("supervisor.pool.closing"); /* dead here: as if it were killed before */
-	/* After it nobody comes. What it has forked speaks for itself. */
+	PX_KILLPOINT("supervisor.pool.closing"); /* dead here: as if killed before */
+	/* Without it no engine is started any more; those already forked are stopped below. */
 	px_template_end(s);
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		px_engine_stop(s->engines[i], false);
 }
 
 /*
- * Orphans of engines become our children. As long as an engine is on its way whose
- * pid is not known, nobody is taken for a stranger; it marks when it is known.
+ * Reaps children: engines, and orphans of engines, which become our children. As long as the pid
+ * of some engine is not known yet, no child can be taken for an orphan; the engine marks this
+ * phase when its pid is known.
  */
-static void reap_strangers(struct px_supervisor *s)
+static void reap_orphans(struct px_supervisor *s)
 {
 	siginfo_t info = { 0 };
 
 	if (px_engines_unknown(s))
 		return;
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-		/* Those that have a pidfd are reaped by it. They stand in the way of others. */
+		/* A child with a pidfd is reaped by that; until then waitid() may hide others. */
 		if (info.si_pid == s->template.process.pid) {
 			px_template_ended(s);
 			return;
@@ -130,10 +131,10 @@ static void reap(struct px_supervisor *s)
 	px_engines_reap(s);
 	px_template_reap(s);
 	px_connections_reap(s);
-	reap_strangers(s);
+	reap_orphans(s);
 }
 
-/* To the starter of the pool: all engines serve, or one of them never will. */
+/* Reports to the starter of the pool, if all engines serve, or one of them never will. */
 static void answer_starter(struct px_supervisor *s)
 {
 	uint32_t serve = 0;
@@ -173,20 +174,20 @@ static bool take(bool *mark)
 }
 
 /*
- * What the events of a step have marked, each thing once, whatever the number of events:
+ * Does what the events of a step have marked, each phase once, whatever the number of events:
  *
- * stop    first, so that nothing more is begun for a pool that ends.
- * reap    the dead before all else: their peers wait to hear of it, and it decides what is to be
- *         started, whom to answer, and what can be swept.
- * admit   after the dead have left their descriptors and places.
- * start   an heir is asked for in the same turn.
- * answer  then everything is as it will be until the next event: engines are up, gone or on their
- *         way, and whoever waited for that is told: clients, the starter of the pool, the loop.
- * sweep   last: it takes longest, and nobody waits for it.
+ * stop    first, so that nothing more is begun for a pool that ends
+ * reap    handles deaths before all else: peers wait to learn of them, and they decide what is
+ *         to be started, who to answer, and what can be swept
+ * admit   after dead clients have left their descriptors and places
+ * start   replaces dead engines in the same turn
+ * answer  everything is now as it will be until the next event: engines are up, gone or
+ *         starting. Who waits for that is told: clients, the starter of the pool, the loop
+ * sweep   last: it takes longest, and nobody waits for it
  *
- * A phase may mark one that is over: a start that fails is a death, a failure of the pool a stop.
+ * A phase may mark an earlier one: a start that fails is a death, a failure of the pool a stop.
  */
-static void settle(struct px_supervisor *s)
+static void run_phases(struct px_supervisor *s)
 {
 	if (take(&s->turn.stop))
 		stop(s);
@@ -219,7 +220,7 @@ static void owner_ready(void *ctx)
 
 /* --- starting --- */
 
-/* Who inherits our descriptors must not: a lock that lives on is a pool that lives on. */
+/* No child may inherit these: as long as the lock is held, the pool counts as running. */
 static void close_on_exec(int fd)
 {
 	if (fd >= 0)
@@ -234,7 +235,7 @@ static void set_up_process(struct px_supervisor *s)
 	px_killpoint_role("supervisor");
 	snprintf(title, sizeof(title), "pxrun: %.8s", s->options->runtime.profile);
 	(void)prctl(PR_SET_NAME, title);
-	/* Engines are the template's grandchildren: orphaned on purpose, they become our children. */
+	/* The template orphans engines on purpose: as subreaper we become their parent. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -358,10 +359,10 @@ int px_supervisor_run(const struct px_supervisor_options *options)
 		snprintf(s->failure_words, sizeof(s->failure_words), "%.1000s", px_last_error());
 		px_log(&s->log, "the pool cannot be started: %s", s->failure_words);
 	}
-	/* Nobody calls from one part of the supervisor into another: a turn of this loop settles all. */
+	/* Events only mark what is to be done; each turn of this loop then does it. */
 	while (rc == 0 && !s->done) {
 		rc = px_loop_step(s->loop, !px_turn_marked(&s->turn));
-		settle(s);
+		run_phases(s);
 	}
 	if (rc < 0 && !s->failure)
 		px_log(&s->log, "the pool ends: %s", px_last_error());

@@ -6,9 +6,8 @@
  * Where:   the runtime folder's `control` and `connection.json`; everything else is
  *          descriptors and private memory.
  * Blocks:  px_supervisor_run() for the life of the pool.
- * Death:   engines and template have the supervisor's death as their own
- *          (PR_SET_PDEATHSIG); clients see their sockets hang up; the lock is free, and
- *          the next start removes the files.
+ * Death:   of the supervisor: engines and template die with it (PR_SET_PDEATHSIG); clients see
+ *          their sockets hang up; the lock is free, and the next start removes the files.
  */
 #ifndef PX_SUPERVISOR_H
 #define PX_SUPERVISOR_H
@@ -19,15 +18,15 @@
 #include "pool/settings.h"
 
 struct px_supervisor_options {
-	/* The caller has made its folder, and holds its lock to the end. */
+	/* The caller has made its folder, and holds its lock until the pool has ended. */
 	struct px_runtime runtime;
-	/* Stay as they are to the end. */
+	/* Not to be changed while the pool runs. */
 	const struct px_settings *settings;
-	const char *engine_program; /* to run instead of pxrun-engine or `PYTHON -m pxrun.engine` */
+	const char *engine_program; /* for tests: run instead of pxrun-engine */
 	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' once all engines serve, else "CODE words"; is closed. -1: none */
-	int owner_fd; /* its hang-up stops the pool. -1: none */
-	int log_fd;   /* what is to be logged. -1: nowhere */
+	int owner_fd; /* a pipe; when its other end is closed the pool stops. -1: none */
+	int log_fd;   /* the log. -1: none */
 	const char *root; /* stands before /proc and /sys paths (cgroup.h); NULL: "" */
 };
 /* clang-format off */
@@ -36,11 +35,11 @@ struct px_supervisor_options {
 
 /*
  * Runs the pool in this process and its working directory until it is told to stop
- * (PX_CONTROL_STOP, SIGTERM, SIGINT, SIGHUP, the owner's end). Then all its processes are gone and
- * the runtime folder is clean. Takes ready_fd and owner_fd. Returns an exit code: 0; 1
- * if the pool could not be started, with the words in px_last_error(), in ready_fd and in the log.
- * The process should be single-threaded and end soon after: the signal mask, the limit of
- * descriptors and the child subreaper stay changed.
+ * (PX_CONTROL_STOP, SIGTERM, SIGINT, SIGHUP, or owner_fd). Then all its processes are gone and
+ * the runtime folder is clean. Takes ready_fd and owner_fd. Returns an exit code: 0; 1 if the
+ * pool could not be started, with the words in px_last_error(), in ready_fd and in the log. The
+ * process should be single-threaded and end soon after: the signal mask, the limit of descriptors
+ * and the child subreaper stay changed.
  */
 int px_supervisor_run(const struct px_supervisor_options *options);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sweep.c - frees slots and memory of dead members, now and later.
+ * sweep.c - frees slots and memory of dead members, and tries again if they are still in use.
  */
 #include "supervisor/sweep.h"
 
@@ -47,7 +47,10 @@ void px_sweep(struct px_supervisor *s)
 	struct px_sweep *state = &s->sweep;
 
 	px_loop_timer_stop(s->loop, &state->timer);
-	/* Clients may look at arrays for long after; the memory goes with the last of them. */
+	/*
+	 * Clients may use arrays after the pool's end; the kernel frees the memory with the last
+	 * of them.
+	 */
 	if (s->closing)
 		return;
 	if (sweep(s) || !state->delay_ns)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sweep.h - frees what the dead have left.
+ * sweep.h - frees slots and memory of dead members.
  *
- * A slot stays while a living member has a link open to it; that member says
- * PX_CONTROL_SWEEP when it closes the link. In case that it died before it
- * could say so, the sweep is tried again, more and more rarely, as long as
- * something lingers.
+ * Who:     the supervisor.
+ * Blocks:  never.
+ * Death:   px_member_sweep() may be repeated at any time.
+ *
+ * A slot stays while a living member has a link open to it; that member sends PX_CONTROL_SWEEP when
+ * it closes the link. In case it dies before it can, the sweep is repeated, with growing delays, as
+ * long as there are dead members that could not be freed.
  */
 #ifndef PX_SWEEP_H
 #define PX_SWEEP_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * template.c - starts and talks to the template.
+ * template.c - starts the template, asks it for engines, and handles its end.
  */
 #include "supervisor/template.h"
 
@@ -54,7 +54,7 @@ static int execute(struct px_supervisor *s, const struct px_template_order *orde
 	return px_process_spawn(&spawn, process);
 }
 
-/* --- its output, until it has engines --- */
+/* --- its output --- */
 
 static void output_ready(void *ctx)
 {
@@ -112,7 +112,7 @@ static void back_off_over(void *ctx)
 	s->turn.start = true;
 }
 
-/* It has ended, or never began. why is logged, and handed to those who wait if it is final. */
+/* It has ended, or could not be started, for the reason why. */
 static void failed(struct px_supervisor *s, const char *why)
 {
 	struct px_template *t = &s->template;
@@ -137,7 +137,7 @@ static void failed(struct px_supervisor *s, const char *why)
 			  back_off_over, s);
 }
 
-/* --- what it says --- */
+/* --- its packets --- */
 
 static void ready(struct px_supervisor *s)
 {
@@ -167,7 +167,7 @@ static void ready(struct px_supervisor *s)
 	s->turn.start = true;
 }
 
-/* One packet; false if there is no more. */
+/* Reads one packet; false if there is no more. */
 static bool read_one(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
@@ -180,7 +180,7 @@ static bool read_one(struct px_supervisor *s)
 	if (rc == PX_EAGAIN)
 		return false;
 	if (rc < 0) {
-		/* It hung up, and dies next; or it talks rubbish, and is made to. */
+		/* It closed its socket, or sent an invalid packet: it is of no use any more. */
 		px_loop_unwatch(s->loop, &t->socket_watch);
 		if (rc != PX_EPOOL)
 			px_log(&s->log, "the template is killed: %s", px_last_error());
@@ -230,7 +230,7 @@ void px_template_reap(struct px_supervisor *s)
 	if (!t->ended)
 		return;
 	t->ended = false;
-	/* It may have said why. */
+	/* It may have sent the reason before. */
 	while (read_one(s))
 		;
 	if (!px_process_reap(&t->process, &end)) {
@@ -262,7 +262,7 @@ static void took_too_long(void *ctx)
 
 /* --- its start --- */
 
-/* Makes its two channels; *theirs are the ends that it gets. */
+/* Makes its two channels; *socket and *output are the ends that it gets. */
 static int open_channels(struct px_template *t, int *socket, int *output)
 {
 	int pair[2], pipe_ends[2];
@@ -303,7 +303,7 @@ static int launch(struct px_supervisor *s)
 	close(output);
 	if (rc < 0)
 		return rc;
-	PX_KILLPOINT("supervisor.template.started"); /* dead here: so is the pool */
+	PX_KILLPOINT("supervisor.template.started"); /* dead here: the pool ends */
 	rc = px_loop_watch(s->loop, &t->socket_watch, t->socket, socket_ready, s);
 	if (rc == 0)
 		rc = px_loop_watch(s->loop, &t->output_watch, t->output, output_ready, s);

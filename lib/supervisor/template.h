@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * template.h - the warm process that engines are forked from.
+ * template.h - the template as the supervisor sees it: the process that engines are forked from.
  *
  * Who:     the supervisor starts it, asks it for engines, and starts another if it dies.
  * Where:   descriptors 3 (control), 4 (segment), 5 (log) of the program
  *          `pxrun-engine --template --control 3 …`.
- * Blocks:  never, but until the program is executed.
- * Death:   engines that are forked live on. The socket of one whose request it had
- *          not read hangs up with it: that counts as a failed start of the engine.
+ * Blocks:  never, except until its program has been executed.
+ * Death:   of the template: engines that it has forked live on. If it dies before it has read the
+ *          request for an engine, that engine's socket hangs up, which counts as a failed start.
  */
 #ifndef PX_TEMPLATE_PROCESS_H
 #define PX_TEMPLATE_PROCESS_H
@@ -24,7 +24,7 @@ struct px_supervisor;
  *   STARTING -> READY | BACKOFF      it said so | it died, or said that it cannot
  *   STARTING -> GIVEN_UP             … for the third time, or before the pool was ready
  *   READY    -> BACKOFF              it died
- *   BACKOFF  -> ABSENT               its time is over, and it is wanted
+ *   BACKOFF  -> ABSENT               the delay is over, and it is wanted
  *   GIVEN_UP -> ABSENT               engines that wait have been told
  */
 enum px_template_state {
@@ -42,7 +42,7 @@ struct px_template {
 	struct px_watch socket_watch, output_watch, death_watch;
 	struct px_timer timer; /* time to be ready, or back-off */
 	bool wanted;           /* to be started if it is absent */
-	bool ended;            /* its process is gone: to be reaped */
+	bool ended;            /* its process has ended: to be reaped */
 	uint32_t failures;     /* deaths in a row, each soon after its start */
 	uint32_t starts_failed;
 	uint64_t started_ns;
@@ -60,25 +60,25 @@ struct px_template_order {
 	int fds[5]; /* as for PX_CONTROL_FORK */
 };
 
-/* If it is absent it is to be started. */
+/* Marks that it is wanted: if it is absent, it will be started. */
 void px_template_want(struct px_supervisor *s);
-/* Does that. A failure is dealt with inside. */
+/* Starts it if it is wanted and absent. A failure is handled inside. */
 void px_template_start(struct px_supervisor *s);
 bool px_template_ready(const struct px_supervisor *s);
 /*
- * Whether there will be none for those who wait, and why. Once: who asks tells them, and for who
- * comes later it is tried again. Lends *why.
+ * Whether it was given up, and why. True only once: the caller tells the engines that wait; for
+ * later ones it is tried again. Lends *why.
  */
 bool px_template_given_up(struct px_supervisor *s, const char **why);
 /*
- * Asks for an engine. PX_EAGAIN: later; PX_EPOOL: it is dead. Where it cannot fork: the engine is
- * started here, and its process is in *process.
+ * Asks for an engine. PX_EAGAIN: try later; PX_EPOOL: the template is dead. If it cannot fork,
+ * the engine is started by exec here, and its process is in *process.
  */
 int px_template_fork(struct px_supervisor *s, const struct px_template_order *order,
 		     struct px_process *process);
-/* The end of its process was seen: it is to be reaped. */
+/* Marks that its process has ended. */
 void px_template_ended(struct px_supervisor *s);
-/* Deals with that. */
+/* The phase of the turn: handles its end. */
 void px_template_reap(struct px_supervisor *s);
 /* Ends it for good. */
 void px_template_end(struct px_supervisor *s);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * turn.h - what is to be done in this turn of the supervisor's loop, and by which phase.
+ * turn.h - the phases of a turn of the supervisor's loop, and what is marked for each.
  *
- * Who:     events mark; the phase takes its mark away and does the work, once. What a phase
- *          marks for one that is over is done in the next turn, which does not wait.
+ * Who:     the supervisor. Events set marks; each phase takes its mark away and does its work once.
+ *          A mark for a phase that is over is for the next turn, which does not wait.
  * Blocks:  never.
  */
 #ifndef PX_TURN_H
@@ -12,13 +12,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* In the order of the phases; settle() in supervisor.c says why. */
+/* In the order of the phases; run_phases() in supervisor.c explains it. */
 struct px_turn {
 	bool stop;   /* the pool is told to stop, for stop_why */
-	bool reap;   /* a process or a client is gone */
-	bool admit;  /* a client wants to be let in */
+	bool reap;   /* a process or a client has ended */
+	bool admit;  /* a client wants to connect */
 	bool start;  /* an engine waits, and may be started now */
-	bool answer; /* an engine came up or is gone; somebody asks for one that is */
+	bool answer; /* an engine came up or is gone, or a client asks for one that is */
 	bool sweep;  /* a dead member may be freed */
 	char stop_why[80];
 };
@@ -29,7 +29,7 @@ static inline bool px_turn_marked(const struct px_turn *turn)
 	       turn->sweep;
 }
 
-/* The first reason is the one that is told. */
+/* Of several reasons the first is reported. */
 static inline void px_turn_stop(struct px_turn *turn, const char *why)
 {
 	if (!turn->stop)

@@ -358,7 +358,7 @@ static void dead_holder_of_many_releases_all(void **state)
 			free(in.buffers[0]);
 		free(in.buffers);
 	}
-	px_member_bury(segment, engine.endpoint->self, &death);
+	px_member_mark_dead(segment, engine.endpoint->self, &death);
 	px_link_collect(client.link);
 	px_arena_usage(client.endpoint->arena, &usage);
 	assert_int_equal(usage.regions, 0);
@@ -394,7 +394,7 @@ static void dead_peer_is_freed_after_the_last_loan(void **state)
 	assert_int_equal(px_link_send(client.link, &out), 0);
 	struct px_incoming in = receive(engine.link);
 	px_link_next(engine.link);
-	px_member_bury(segment, client.endpoint->self, &death);
+	px_member_mark_dead(segment, client.endpoint->self, &death);
 	px_link_finish(engine.link);
 	assert_int_equal(px_member_sweep(segment, NULL, NULL), 1);
 	assert_int_equal(in.buffers[0]->shared[199999], 'd');

@@ -161,7 +161,7 @@ static void kill_holder(void)
 {
 	static const struct px_death death = { .exit_signal = SIGKILL };
 
-	px_member_bury(world.segment, world.holder, &death);
+	px_member_mark_dead(world.segment, world.holder, &death);
 }
 
 /* Another process takes the dead holder's slot. */
@@ -777,7 +777,7 @@ static void holder_killed_any_time_leaks_nothing(void **state)
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		assert_int_equal(box->wrong, 0);
 		released += box->done;
-		/* It holds until it is buried: what it had read last is not used again before. */
+		/* It holds until it is marked dead: what it had read last is not used again before. */
 		replace_holder();
 		collect();
 		assert_int_equal(world.leases.count, 0);

@@ -116,9 +116,9 @@ static void give_units(uint32_t slot, unsigned first, unsigned count)
 			 0);
 }
 
-/* --- join, live, bury --- */
+/* --- join, live, mark_dead --- */
 
-static void join_live_bury_sweep_tell_the_story(void **state)
+static void join_live_mark_dead_sweep_change_the_state(void **state)
 {
 	struct px_member_id id = join(PX_MEMBER_ENGINE);
 	struct px_member m = read_slot(id.slot);
@@ -141,7 +141,7 @@ static void join_live_bury_sweep_tell_the_story(void **state)
 	assert_int_equal(m.start_time, px_member_start_time(getpid()));
 	assert_true(m.start_time > 0);
 
-	px_member_bury(segment, id, &by_signal);
+	px_member_mark_dead(segment, id, &by_signal);
 	m = read_slot(id.slot);
 	assert_int_equal(m.state, PX_SLOT_DEAD);
 	assert_int_equal(m.exit_signal, SIGSEGV);
@@ -208,7 +208,7 @@ static void join_all_slots_taken_says_nomem(void **state)
 	assert_non_null(strstr(px_last_error(), "1024"));
 	assert_int_equal(id.slot, PX_MEMBERS_MAX - 1); /* untouched */
 	assert_int_equal(reserved_bytes(), full);
-	px_member_bury(segment, middle, &by_signal);
+	px_member_mark_dead(segment, middle, &by_signal);
 	assert_int_equal(px_member_join(segment, PX_MEMBER_CLIENT, -1, &id), PX_ENOMEM);
 	assert_int_equal(sweep(), 0);
 	id = join(PX_MEMBER_CLIENT);
@@ -265,7 +265,7 @@ static void live_dead_member_stays_dead(void **state)
 	struct px_member_id id = join(PX_MEMBER_ENGINE), heir;
 
 	(void)state;
-	px_member_bury(segment, id, &by_signal);
+	px_member_mark_dead(segment, id, &by_signal);
 	px_member_live(segment, id, getpid()); /* its hello was on the way */
 	assert_state(id.slot, PX_SLOT_DEAD);
 	assert_int_equal(sweep(), 0);
@@ -282,15 +282,15 @@ static void bury_again_keeps_the_first_reason(void **state)
 	struct px_member_id id = join_live(PX_MEMBER_ENGINE), heir;
 
 	(void)state;
-	px_member_bury(segment, id, &by_signal);
-	px_member_bury(segment, id, &other);
+	px_member_mark_dead(segment, id, &by_signal);
+	px_member_mark_dead(segment, id, &other);
 	assert_int_equal(read_slot(id.slot).exit_signal, SIGSEGV);
 	assert_int_equal(read_slot(id.slot).exit_code, 0);
 	assert_int_equal(sweep(), 0);
-	px_member_bury(segment, id, &other);
+	px_member_mark_dead(segment, id, &other);
 	assert_state(id.slot, PX_SLOT_FREE);
 	heir = join_live(PX_MEMBER_ENGINE);
-	px_member_bury(segment, id, &other);
+	px_member_mark_dead(segment, id, &other);
 	assert_true(px_member_alive(segment, heir));
 	assert_state(heir.slot, PX_SLOT_LIVE);
 }
@@ -303,7 +303,7 @@ static void bury_half_done_is_finished(void **state)
 	/* Given up between dead_epoch and the state. */
 	atomic_store(&segment->rw.members[id.slot].exit_signal, SIGBUS);
 	atomic_store(&segment->rw.members[id.slot].dead_epoch, id.epoch);
-	px_member_bury(segment, id, &by_signal);
+	px_member_mark_dead(segment, id, &by_signal);
 	assert_state(id.slot, PX_SLOT_DEAD);
 	assert_int_equal(read_slot(id.slot).exit_signal, SIGBUS);
 	assert_int_equal(sweep(), 0);
@@ -391,7 +391,7 @@ static void join_failing_in_a_used_slot_is_bounded(void **state)
 	(void)state;
 	client = join_live(PX_MEMBER_CLIENT);
 	most = reserved_bytes();
-	px_member_bury(segment, client, &by_signal);
+	px_member_mark_dead(segment, client, &by_signal);
 	assert_int_equal(sweep(), 0);
 	for (int at = 0; at < 3; at++) {
 		start_script(at, -ENOSPC);
@@ -432,7 +432,7 @@ static void sweep_nobody_linked_frees_all(void **state)
 	give_units(id.slot, 0, 3);
 	give_units(id.slot, 5, 1);
 	give_units(id.slot, UNITS - 1, 1);
-	px_member_bury(segment, id, &by_signal);
+	px_member_mark_dead(segment, id, &by_signal);
 	assert_int_equal(px_member_sweep(segment, note_freed, &freed), 0);
 	assert_int_equal(freed.calls, 1);
 	assert_int_equal(freed.slot, id.slot);
@@ -475,7 +475,7 @@ static void sweep_link_open_keeps_slot_dead(void **state)
 	left->crash[100] = 42;
 	unmap_block(left);
 	before = reserved_bytes();
-	px_member_bury(segment, pair.engine, &by_signal);
+	px_member_mark_dead(segment, pair.engine, &by_signal);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(sweep(), 1);
 	assert_state(pair.engine.slot, PX_SLOT_DEAD);
@@ -496,8 +496,8 @@ static void sweep_link_of_the_dead_counts_for_nothing(void **state)
 {
 	(void)state;
 	make_pair();
-	px_member_bury(segment, pair.engine, &by_signal);
-	px_member_bury(segment, pair.client, &by_signal);
+	px_member_mark_dead(segment, pair.engine, &by_signal);
+	px_member_mark_dead(segment, pair.client, &by_signal);
 	assert_int_equal(sweep(), 0);
 	assert_state(pair.engine.slot, PX_SLOT_FREE);
 	assert_state(pair.client.slot, PX_SLOT_FREE);
@@ -510,7 +510,7 @@ static void sweep_link_to_an_earlier_occupant_counts_for_nothing(void **state)
 	make_pair();
 	/* As a mad client would leave it. */
 	atomic_store(&pair.link->epoch, pair.engine.epoch + 1);
-	px_member_bury(segment, pair.engine, &by_signal);
+	px_member_mark_dead(segment, pair.engine, &by_signal);
 	assert_int_equal(sweep(), 0);
 	unmap_block(pair.block);
 }
@@ -529,7 +529,7 @@ static void sweep_makes_no_pages(void **state)
 	for (int i = 0; i < 4; i++)
 		join_live(PX_MEMBER_ENGINE);
 	before = reserved_bytes();
-	px_member_bury(segment, pair.engine, &by_signal);
+	px_member_mark_dead(segment, pair.engine, &by_signal);
 	assert_int_equal(sweep(), 1);
 	assert_int_equal(reserved_bytes(), before);
 	late[0] = join_live(PX_MEMBER_CLIENT);
@@ -537,8 +537,8 @@ static void sweep_makes_no_pages(void **state)
 	before = reserved_bytes();
 	assert_int_equal(sweep(), 1);
 	assert_int_equal(reserved_bytes(), before);
-	px_member_bury(segment, late[0], &by_signal);
-	px_member_bury(segment, late[1], &by_signal);
+	px_member_mark_dead(segment, late[0], &by_signal);
+	px_member_mark_dead(segment, late[1], &by_signal);
 	before = reserved_bytes();
 	assert_int_equal(sweep(), 1);
 	assert_in_range(reserved_bytes(), 0, before - 1);
@@ -559,7 +559,7 @@ static void sweep_punch_failing_keeps_slot_dead(void **state)
 	id = join_live(PX_MEMBER_ENGINE);
 	give_units(id.slot, 0, 1);
 	give_units(id.slot, 3, 2);
-	px_member_bury(segment, id, &by_signal);
+	px_member_mark_dead(segment, id, &by_signal);
 	for (at = 0; at < 3; at++) { /* two runs of units and the block */
 		start_script(at, -EIO);
 		assert_int_equal(px_member_sweep(segment, note_freed, &freed), 1);
@@ -587,7 +587,7 @@ static void sweep_begun_again_after_any_step_ends_the_same(void **state)
 
 		give_units(id.slot, 0, 2);
 		give_units(id.slot, 7, 1);
-		px_member_bury(segment, id, &by_signal);
+		px_member_mark_dead(segment, id, &by_signal);
 		start_script(step / 2, 0);
 		script.after = step % 2;
 		if (setjmp(script.out) == 0) {
@@ -609,7 +609,7 @@ static void sweep_begun_again_after_any_step_ends_the_same(void **state)
 		assert_int_equal(px_segment_punch(segment, segment->arena_offset,
 						  segment->arena_bytes),
 				 0);
-		px_member_bury(segment, id, &by_signal);
+		px_member_mark_dead(segment, id, &by_signal);
 		assert_int_equal(px_segment_punch(segment,
 						  px_segment_block_offset(segment, id.slot),
 						  sizeof(struct px_block_shm)),
@@ -642,7 +642,7 @@ static void reuse_10000_times_takes_no_more_memory(void **state)
 			px_member_live(segment, client, getpid());
 		}
 		assert_true(px_member_link_open(segment, &of_engine->links[client.slot], client));
-		px_member_bury(segment, client, &by_signal);
+		px_member_mark_dead(segment, client, &by_signal);
 		assert_int_equal(sweep(), 1);
 		px_member_link_close(&of_engine->links[client.slot]);
 		assert_int_equal(sweep(), 0);
@@ -682,7 +682,7 @@ static void link_open_dead_peer_is_refused_and_closed(void **state)
 	(void)state;
 	make_pair();
 	px_member_link_close(pair.link);
-	px_member_bury(segment, pair.engine, &by_signal);
+	px_member_mark_dead(segment, pair.engine, &by_signal);
 	assert_false(px_member_link_open(segment, pair.link, pair.engine));
 	assert_int_equal(atomic_load(&pair.link->epoch), 0);
 	assert_int_equal(sweep(), 0);
@@ -750,7 +750,7 @@ static void link_open_while_swept_one_sees_the_other(void **state)
 		atomic_store(&race.round, i);
 		if (i % 2)
 			sched_yield();
-		px_member_bury(segment, pair.engine, &by_signal);
+		px_member_mark_dead(segment, pair.engine, &by_signal);
 		(void)sweep();
 		atomic_store(&race.swept, i);
 		wait_until(&race.opened, i);
@@ -801,7 +801,7 @@ static void read_while_changed_never_mixes(void **state)
 		assert_int_equal(id.slot, 0);
 		assert_int_equal(id.epoch, i);
 		px_member_live(segment, id, INT32_MAX - i);
-		px_member_bury(segment, id, &death);
+		px_member_mark_dead(segment, id, &death);
 		assert_int_equal(sweep(), 0);
 	}
 	atomic_store(&race.swept, 1);
@@ -860,7 +860,7 @@ static void sweep_killed_process_is_read_to_the_end(void **state)
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFSIGNALED(status));
-	px_member_bury(segment, client, &(struct px_death){ .exit_signal = WTERMSIG(status) });
+	px_member_mark_dead(segment, client, &(struct px_death){ .exit_signal = WTERMSIG(status) });
 	assert_int_equal(sweep(), 1);
 	theirs = &px_segment_block(segment, client.slot)->links[engine.slot];
 	assert_int_equal(atomic_load(&theirs->epoch), engine.epoch);
@@ -947,7 +947,7 @@ static void start_time_of_nobody_is_0(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON(join_live_bury_sweep_tell_the_story),
+		ON(join_live_mark_dead_sweep_change_the_state),
 		ON(read_no_such_slot_is_refused),
 		ON(join_epochs_exhausted_skips_0),
 		ON(join_all_slots_taken_says_nomem),

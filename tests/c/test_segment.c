@@ -743,13 +743,13 @@ static int members_where_others_took_it(void)
 	MUST(leave(s, 0) == 0);
 	MUST(px_member_join(s, PX_MEMBER_ENGINE, 3, &late) == PX_ENOMEM);
 	MUST(strstr(px_last_error(), "/dev/shm"));
-	px_member_bury(s, engines[1], &death);
+	px_member_mark_dead(s, engines[1], &death);
 	MUST(px_member_sweep(s, NULL, NULL) == 0);
 	px_member_announce(s);
 	/* What the dead one had is enough for its heir. */
 	MUST(px_member_join(s, PX_MEMBER_ENGINE, 1, &late) == 0);
 	MUST(late.slot == engines[1].slot);
-	px_member_bury(s, client, &death);
+	px_member_mark_dead(s, client, &death);
 	MUST(px_member_sweep(s, NULL, NULL) == 0);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * lease.pml - shm/lease.c: an owner that lends regions to one holder.
  *
  * Each of the two may be killed between any two steps that the other can see. Then the
- * supervisor buries it, frees its slot once the other has closed its link, and
+ * supervisor marks it dead, frees its slot once the other has closed its link, and
  * another process takes the slot with the next epoch. What must hold: what a
  * living holder was lent does not change under its hands, be the owner alive or dead; every
  * lease ends, and the owner, which sleeps on its bell until it has, is woken.

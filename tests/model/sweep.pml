@@ -121,7 +121,7 @@ dead:
 #define COUNTS(i) (member_state[i] == LIVE || member_state[i] == JOINING)
 #endif
 
-inline bury()
+inline mark_dead()
 {
 	atomic { dead_pending == NONE -> dead_pending = epoch }
 }
@@ -155,7 +155,7 @@ again:
 	:: state == LIVE ->
 		/* It was killed, at whatever time. */
 #if BROKEN != 6
-		bury();
+		mark_dead();
 #endif
 		state = DEAD
 	:: state == DEAD -> break
@@ -183,7 +183,7 @@ again:
 	:: else
 	fi;
 #if BROKEN == 6
-	bury();
+	mark_dead();
 	dead_pending == NONE;
 #endif
 #if BROKEN == 7

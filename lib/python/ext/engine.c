@@ -491,14 +491,14 @@ static PyObject *template(PyObject *self, PyObject *args)
 			     birth.control, birth.out_read, birth.err_read);
 }
 
-static PyObject *settle(PyObject *self, PyObject *args)
+static PyObject *set_up_process(PyObject *self, PyObject *args)
 {
 	int supervisor, rc;
 
 	(void)self;
 	if (!PyArg_ParseTuple(args, "i", &supervisor))
 		return NULL;
-	rc = px_engine_settle(supervisor);
+	rc = px_engine_set_up_process(supervisor);
 	if (rc < 0)
 		return px_raise(rc);
 	Py_RETURN_NONE;
@@ -620,8 +620,8 @@ static PyMethodDef functions[] = {
 	  "template(control, segment, reason) -> None | (id, slot, epoch, generation, control, out, "
 	  "err)\n\nForks engines for the supervisor; returns in each of them. None: the supervisor "
 	  "is gone." },
-	{ "settle", settle, METH_VARARGS,
-	  "settle(supervisor_pid)\n\nWhat a forked engine has done already, for one started by exec." },
+	{ "set_up_process", set_up_process, METH_VARARGS,
+	  "set_up_process(supervisor_pid)\n\nWhat a forked engine has done already, for one started by exec." },
 	{ "crash_fd", crash_fd, METH_VARARGS,
 	  "crash_fd(segment, slot) -> fd\n\nA descriptor at the engine's crash slot, or -1." },
 	{ "serve", serve, METH_VARARGS,

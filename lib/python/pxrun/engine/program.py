@@ -144,7 +144,7 @@ def main(argv: list[str]) -> int:
     _preload(filter(None, options["preload"].split(",")))
     if options["mode"] == "engine":
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, 6, 7
-        _pxrun.settle(os.getppid())
+        _pxrun.set_up_process(os.getppid())
         gc.enable()
         _be_engine(birth, segment, log)
     # else each engine would print again what a module has printed
