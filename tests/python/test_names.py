@@ -4,31 +4,13 @@ import functools
 import os
 import subprocess
 import sys
-import textwrap
 import weakref
 
 import numpy
 import pytest
 
 import pxrun
-
-
-class Script:
-    """The names of a script, which engines cannot import."""
-
-    def __init__(self, code):
-        self.names = {"__name__": "__main__", "__builtins__": __builtins__}
-        self(code)
-
-    def __call__(self, code):
-        exec(textwrap.dedent(code), self.names)
-        return self
-
-    def __getattr__(self, name):
-        return self.names[name]
-
-    def lambda_(self, code):
-        return eval(f"lambda *args: {code}", self.names)
+from script import Script
 
 
 @pytest.fixture
@@ -288,6 +270,13 @@ def test_unchanged_definitions_stay_the_same_objects(one):
     first, second = one.apply_sync(script.f, 1), one.apply_sync(script.f, 1)
     assert (first[0], second[0], first[3], second[3]) == (0, 1, 1, 2) and first[1:3] == second[1:3]
     assert script.items == []
+    one.clear(block=True)
+    assert one.apply_sync(script.f, 1)[::3] == (0, 1)
+
+
+def test_equal_constants_are_not_one(one):
+    script = Script("a, b = [], []\ndef f():\n    a.append(1)\n    return a, b")
+    assert one.apply_sync(script.f) == ([1], [])
 
 
 def test_two_clients_have_their_own_versions(pool):

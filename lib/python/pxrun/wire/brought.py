@@ -16,18 +16,19 @@ TOKEN = 16
 #: So many different ones are kept; then they are made anew from what comes.
 _KEPT = 1024
 
-# What has come so far: the names and values of a bundle by its token, values by theirs.
-_bundles: dict[bytes, list[tuple[str, Any]]] = {}
-_values: dict[bytes, Any] = {}
-# The names in the engine's namespace that were brought, and the value that was.
-_names: dict[str, Any] = {}
-_NOTHING, _NEVER = object(), object()
+# What has come so far, by its token: names, with the tokens, pickles and kinds of their values.
+_bundles: dict[bytes, list[tuple[str, bytes, bytes, bool]]] = {}
+# Functions, classes and modules by name and token. Lists and the like are made anew, for code may change them.
+_definitions: dict[tuple[str, bytes], Any] = {}
+# The names in the engine's namespace that were brought: the value that was, and its token.
+_names: dict[str, tuple[Any, bytes]] = {}
+_NOTHING = object()
 
 
 def take(bundle: bytes) -> None:
-    """Puts into the engine's namespace what a function brings, where there is nothing else of that name.
+    """Puts into the engine's namespace what a function brings, if nothing else has that name.
 
-    What was brought earlier is replaced; what the user assigned on the engine is not.
+    Another version that was brought before is replaced; what the user assigned on the engine is not.
     """
     if not _pxrun.is_engine():
         return
@@ -35,29 +36,34 @@ def take(bundle: bytes) -> None:
     if found is None:
         found = _read(bundle)
     user = sys.modules["__main__"].__dict__
-    for name, value in found:
-        there = user.get(name, _NOTHING)
-        if there is not value and (there is _NOTHING or there is _names.get(name, _NEVER)):
-            user[name] = _names[name] = value
+    for name, token, pickled, is_definition in found:
+        there, brought = user.get(name, _NOTHING), _names.get(name)
+        if there is _NOTHING or (brought is not None and brought[0] is there and brought[1] != token):
+            user[name] = value = _value(name, token, pickled, is_definition)
+            _names[name] = value, token
 
 
-def _read(bundle: bytes) -> list[tuple[str, Any]]:
-    if len(_values) >= _KEPT or len(_bundles) >= _KEPT:
-        _values.clear()
+def _read(bundle: bytes) -> list[tuple[str, bytes, bytes, bool]]:
+    if len(_definitions) >= _KEPT or len(_bundles) >= _KEPT:
+        _definitions.clear()
         _bundles.clear()
-    found = []
-    for name, token, pickled in pickle.loads(zlib.decompress(memoryview(bundle)[TOKEN:])):
-        value = _values.get(token, _NOTHING)
-        if value is _NOTHING:
-            value = _values[token] = pickle.loads(pickled)
-        found.append((name, value))
-    _bundles[bundle[:TOKEN]] = found
+    found = _bundles[bundle[:TOKEN]] = pickle.loads(zlib.decompress(memoryview(bundle)[TOKEN:]))
     return found
 
 
+def _value(name: str, token: bytes, pickled: bytes, is_definition: bool) -> Any:
+    if not is_definition:
+        return pickle.loads(pickled)
+    value = _definitions.get((name, token), _NOTHING)
+    if value is _NOTHING:
+        value = _definitions[name, token] = pickle.loads(pickled)
+    return value
+
+
 def forget() -> None:
-    """The namespace has been emptied: whatever is in it from now on is the user's."""
+    """The namespace has been emptied: what is assigned in it from now on is the user's."""
     _names.clear()
+    _definitions.clear()
 
 
 class Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import types
 import weakref
 from typing import Any, ContextManager, Iterator
 
@@ -34,11 +35,11 @@ def _class_state(cls: type, state: tuple) -> None:
 
 
 def by_value(obj: Any) -> ContextManager:
-    """While cloudpickle looks at a class or function whose module cannot be imported elsewhere: has it taken for what it is."""
-    name = getattr(obj, "__module__", None)
-    if not callable(obj) or not isinstance(name, str) or name in MAIN or name not in sys.modules or can_be_imported(name):
+    """With statement: cloudpickle takes a class, function or module by value if engines cannot import the module."""
+    name = getattr(obj, "__name__" if isinstance(obj, types.ModuleType) else "__module__", None)
+    if not isinstance(obj, (type, types.FunctionType, types.ModuleType)) or name in MAIN or name not in sys.modules:
         return contextlib.nullcontext()
-    return _registered(name)
+    return contextlib.nullcontext() if can_be_imported(name) else _registered(name)
 
 
 @contextlib.contextmanager
@@ -55,12 +56,34 @@ def _registered(name: str) -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(sys.modules[name])
 
 
+# --- what functools makes of functions ---------------------------------------
+
 CACHED = type(functools.lru_cache(len))
 
 
 def cached(function: Any, parameters: dict) -> Any:
-    """The function with an empty ``functools.lru_cache``."""
+    """What ``functools.lru_cache`` makes of a function, with an empty cache."""
     return functools.lru_cache(**parameters)(function)
+
+
+#: The code of all functions that ``functools.singledispatch`` makes.
+DISPATCHER = functools.singledispatch(len).__code__  # type: ignore[attr-defined]
+
+
+def reduce_dispatcher(function: Any) -> tuple:
+    """Reduces such a function to what was registered with it: it holds weak references, which cannot be pickled."""
+    return functools.singledispatch, (function.__wrapped__,), dict(function.registry), None, None, _register
+
+
+def _register(function: Any, registry: dict) -> None:
+    for cls, implementation in registry.items():
+        function.register(cls, implementation)
+
+
+def reduce_cached_property(made: functools.cached_property) -> tuple:
+    """Leaves out the lock that there is up to Python 3.11."""
+    state = {name: value for name, value in vars(made).items() if name not in ("func", "lock")}
+    return functools.cached_property, (made.func,), state
 
 
 @functools.cache

@@ -39,7 +39,7 @@ def is_definition(value: Any) -> bool:
 def why_not(value: Any) -> str:
     """Why a value does not go along with a function; empty if it does."""
     if isinstance(value, types.ModuleType):
-        return "" if can_be_imported(value.__name__) else "is a module that engines cannot import"
+        return "" if can_be_imported(value.__name__) else "is a module that engines cannot import, and that is too large to go along"
     if is_definition(value):
         return ""
     if type(value) in _CONTAINERS or type(value) in (str, bytes):

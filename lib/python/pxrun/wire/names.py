@@ -70,10 +70,11 @@ def _search(code: types.CodeType, loaded: dict[str, None], attributes: set[str])
 class _Definition:
     """What a name stands for, pickled; pickled is None for what is not brought."""
 
-    __slots__ = ("contents", "functions", "pickled", "places")
+    __slots__ = ("contents", "functions", "is_constant", "pickled", "places")
 
     def __init__(self, pickled: bytes | None = None) -> None:
         self.pickled = pickled
+        self.is_constant = False
         #: What goes by value in it: these refer to names, too.
         self.functions: list[types.FunctionType] = []
         #: Namespaces of functions and classes in it, which can be changed in place: see _pxrun.same().
@@ -111,8 +112,10 @@ def _pickle_into(made: _Definition, value: Any) -> None:
     limit = DEFINITION_MAX if is_definition else kinds.BYTES_MAX
     made.pickled = pickling.dumps_definition(value, limit, made.functions.append, classes.append)
     if isinstance(value, types.FunctionType):
-        made.places.append(_place(value.__dict__))
+        # the registry of a singledispatch function is among its attributes
+        made.places += [_place(d) for d in (vars(value), *vars(value).values()) if type(d) in (dict, types.MappingProxyType)]
     elif not is_definition:
+        made.is_constant = True
         _watch(made, [value])
     for cls in classes:
         made.places.append(_place(vars(cls)))
@@ -138,9 +141,15 @@ def _unchanged(places: list, contents: list) -> bool:
 
 def _module(module: types.ModuleType, attributes: set[str]) -> _Definition:
     """Of a module; attributes are the names that may be meant by ``a.b.c``."""
-    if not can_be_imported(module.__name__):
-        return _Definition()
-    return _Definition(pickle.dumps(Module(module.__name__, list(_submodules(module.__name__, attributes))), 5))
+    if can_be_imported(module.__name__):
+        return _Definition(pickle.dumps(Module(module.__name__, list(_submodules(module.__name__, attributes))), 5))
+    made = _Definition()
+    try:
+        made.pickled = pickling.dumps_definition(module, DEFINITION_MAX, made.functions.append, lambda cls: None)
+        made.places.append(_place(vars(module)))
+    except Exception:  # as in _define()
+        pass
+    return made
 
 
 def _submodules(name: str, attributes: set[str]) -> Iterator[str]:
@@ -230,7 +239,8 @@ def _pickled(definitions: dict[str, _Definition]) -> bytes | None:
     parts = []
     for name, definition in sorted(definitions.items()):
         pickled: Any = definition.pickled
-        parts.append((name, hashlib.blake2b(pickled, digest_size=TOKEN).digest(), pickled))
+        token = hashlib.blake2b(pickled, digest_size=TOKEN).digest()
+        parts.append((name, token, pickled, not definition.is_constant))
     if not parts:
         return None
     token = hashlib.blake2b(repr([part[:2] for part in parts]).encode(), digest_size=TOKEN).digest()

@@ -11,6 +11,7 @@ cloudpickle, which is imported only then.
 """
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import pickle
@@ -20,7 +21,7 @@ from typing import Any, Callable, Sequence
 
 from .._pxrun import BUFFERS_MAX, Buffer, Region
 from . import names
-from .classes import CACHED, by_value, cached, dataclass_words, sent_class
+from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_cached_property, reduce_dispatcher, sent_class
 from .functions import Along, NeedsCloudpickle, importable, plain_function, reduce_function
 from .modules import can_be_imported
 
@@ -56,7 +57,7 @@ def _sendable(f: Any, bring: bool) -> Any:
     module = sys.modules.get(home) if home and name else None
     if module is not None and module.__dict__.get(str(name)) is f and module.__name__ != "__main__" and can_be_imported(str(home)):
         return f
-    if type(f) is types.FunctionType and not importable(f):
+    if type(f) is types.FunctionType and f.__code__ is not DISPATCHER and not importable(f):
         try:
             reduced = reduce_function(f, names.along if bring else None)
         except NeedsCloudpickle:
@@ -207,11 +208,13 @@ def _reduce(obj: Any, along: Along | None) -> Any:
     """Reductions of both picklers that differ from pickle's; NotImplemented for all else."""
     kind = type(obj)
     if kind is types.FunctionType:
-        return NotImplemented if importable(obj) else reduce_function(obj, along)
+        return _reduce_function(obj, along)
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         return _reduce_array(obj)
     if kind is CACHED:
         return NotImplemented if importable(obj) else (cached, (obj.__wrapped__, obj.cache_parameters()))
+    if kind is functools.cached_property:
+        return reduce_cached_property(obj)
     if kind.__module__ == "dataclasses":
         return dataclass_words().get(id(obj), NotImplemented)
     if kind.__module__ == "torch" and kind.__name__ == "Tensor":
@@ -219,6 +222,12 @@ def _reduce(obj: Any, along: Along | None) -> Any:
 
         return tensors.reduce(obj)
     return NotImplemented
+
+
+def _reduce_function(function: types.FunctionType, along: Along | None) -> Any:
+    if importable(function):
+        return NotImplemented
+    return reduce_dispatcher(function) if function.__code__ is DISPATCHER else reduce_function(function, along)
 
 
 def _reduce_array(array: Any) -> Any:
@@ -266,7 +275,7 @@ class _Fast(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is types.FunctionType:
-            return NotImplemented if importable(obj) else reduce_function(obj, self.along)
+            return _reduce_function(obj, self.along)
         if issubclass(kind, type):
             if importable(obj) or obj.__module__ == "builtins":
                 return NotImplemented
@@ -300,6 +309,8 @@ def _thorough_pickler() -> Any:
                 if reduced is not NotImplemented:
                     return reduced
                 with by_value(obj):
+                    if isinstance(obj, types.ModuleType):
+                        return self.dispatch_table[types.ModuleType](obj)
                     reduced = super().reducer_override(obj)
                 if isinstance(obj, type) and type(reduced) is tuple and len(reduced) == 6:
                     if self.on_class is not None:
