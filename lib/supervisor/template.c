@@ -19,6 +19,9 @@
 #include "supervisor/command_line.h"
 #include "supervisor/supervision.h"
 
+/* The template, in messages to people. */
+#define IT "the process that forks engines"
+
 bool px_template_ready(const struct px_supervisor *s)
 {
 	return s->template.state == PX_TEMPLATE_READY;
@@ -183,7 +186,7 @@ static bool read_one(struct px_supervisor *s)
 		/* It closed its socket, or sent an invalid packet: it is of no use any more. */
 		px_loop_unwatch(s->loop, &t->socket_watch);
 		if (rc != PX_EPOOL)
-			px_log(&s->log, "the template is killed: %s", px_last_error());
+			px_log(&s->log, IT " is killed: %s", px_last_error());
 		px_process_kill(&t->process);
 		return false;
 	}
@@ -192,7 +195,7 @@ static bool read_one(struct px_supervisor *s)
 	if (head->type == PX_CONTROL_READY)
 		ready(s);
 	else
-		px_log(&s->log, "the template sent a packet of type %u", head->type);
+		px_log(&s->log, IT " sent a packet of type %u", head->type);
 	return true;
 }
 
@@ -202,6 +205,19 @@ static void socket_ready(void *ctx)
 }
 
 /* --- deaths --- */
+
+/* Where the profile names the interpreter, if it does, to be put behind an error. Returns out. */
+static const char *origin(const struct px_supervisor *s, char *out, size_t out_bytes)
+{
+	const struct px_settings *settings = s->options->settings;
+	char where[512];
+
+	out[0] = '\0';
+	if (settings->values[PX_SETTING_PYTHON].source == PX_FROM_PROFILE)
+		snprintf(out, out_bytes, "; python is set in %s",
+			 px_settings_where(settings, PX_SETTING_PYTHON, where, sizeof(where)));
+	return out;
+}
 
 void px_template_ended(struct px_supervisor *s)
 {
@@ -224,7 +240,7 @@ void px_template_reap(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
 	pid_t pid = t->process.pid;
-	char how[64], why[1400];
+	char how[64], why[1400], from[600];
 	struct px_exit end;
 
 	if (!t->ended)
@@ -235,17 +251,17 @@ void px_template_reap(struct px_supervisor *s)
 		;
 	if (!px_process_reap(&t->process, &end)) {
 		if (t->process.pid && watch_death(s) < 0)
-			px_log(&s->log, "the template: %s", px_last_error());
+			px_log(&s->log, IT ": %s", px_last_error());
 		return;
 	}
 	px_last_words_drain(t->output, &s->log, &t->words);
 	px_exit_words(&end, how, sizeof(how));
 	if (t->state == PX_TEMPLATE_READY)
-		snprintf(why, sizeof(why), "the template (process %d) died: %s", (int)pid, how);
+		snprintf(why, sizeof(why), IT " (%d) died: %s", (int)pid, how);
 	else
-		snprintf(why, sizeof(why),
-			 "the template (process %d) died before it was ready: %s%s%s", (int)pid,
-			 how, t->words.used ? ": " : "", px_last_words_line(&t->words));
+		snprintf(why, sizeof(why), IT " (%d) died before it was ready: %s%s%.600s%s",
+			 (int)pid, how, t->words.used ? ": " : "", px_last_words_line(&t->words),
+			 origin(s, from, sizeof(from)));
 	failed(s, why);
 }
 
@@ -254,7 +270,7 @@ static void took_too_long(void *ctx)
 	struct px_supervisor *s = ctx;
 	char why[256];
 
-	snprintf(why, sizeof(why), "the template was not ready within %u s",
+	snprintf(why, sizeof(why), IT " was not ready within %u s",
 		 (unsigned)(s->start_limit_ns / 1000000000));
 	kill_process(s);
 	failed(s, why);
@@ -268,11 +284,11 @@ static int open_channels(struct px_template *t, int *socket, int *output)
 	int pair[2], pipe_ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return px_fail_errno("making the template's socket");
+		return px_fail_errno("making a socket to " IT);
 	if (pipe2(pipe_ends, O_CLOEXEC) < 0) {
 		close(pair[0]);
 		close(pair[1]);
-		return px_fail_errno("making the template's pipe");
+		return px_fail_errno("making a pipe to " IT);
 	}
 	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	(void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
@@ -317,7 +333,7 @@ static int launch(struct px_supervisor *s)
 void px_template_start(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
-	char why[1400];
+	char why[1400], from[600];
 
 	if (t->state != PX_TEMPLATE_ABSENT || !t->wanted)
 		return;
@@ -328,8 +344,8 @@ void px_template_start(struct px_supervisor *s)
 	t->state = PX_TEMPLATE_STARTING;
 	px_loop_timer_set(s->loop, &t->timer, s->start_limit_ns, took_too_long, s);
 	if (launch(s) < 0) {
-		snprintf(why, sizeof(why), "the template cannot be started: %.1300s",
-			 px_last_error());
+		snprintf(why, sizeof(why), "no engine can be started: %.700s%s", px_last_error(),
+			 origin(s, from, sizeof(from)));
 		failed(s, why);
 	}
 }

@@ -690,7 +690,7 @@ static void template_killed_engines_go_on_and_another_comes(void **state)
 	engine = engine_pid(a.segment, 0);
 	pid = (pid_t)number(px_json_member(status(a.fd), "template"), "pid");
 	kill(pid, SIGKILL);
-	await_log(pool, "the template (process");
+	await_log(pool, "the process that forks engines (");
 	do {
 		now = px_json_member(status(a.fd), "template");
 	} while ((pid_t)number(now, "pid") == pid || (pid_t)number(now, "pid") == 0);
@@ -851,7 +851,7 @@ static void add_without_a_program_says_why(void **state)
 	assert_int_equal(unlink(name), 0);
 	template = (pid_t)number(px_json_member(status(fd), "template"), "pid");
 	kill(template, SIGKILL);
-	await_log(pool, "the template (process");
+	await_log(pool, "the process that forks engines (");
 	assert_int_equal(ask(fd, PX_CONTROL_ADD, 1, 0), PX_EENGINE);
 	assert_non_null(strstr(px_last_error(), name));
 	/* With the program back, what comes next is as if nothing had been. */

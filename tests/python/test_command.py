@@ -326,8 +326,18 @@ def test_wrong_profile_names_file_and_line(pxrun, arguments):
 
 def test_python_that_is_none(pxrun):
     done = pxrun("start", "-d", "-n", "1", "--python", "/nonexistent/python", code=ENGINE)
-    assert "/nonexistent/python" in done.stderr
+    assert "no engine can be started: starting '/nonexistent/python': No such file" in done.stderr
     assert pxrun.pools() == []
+
+
+def test_python_of_a_profile_that_is_none_says_where(pxrun):
+    path = pxrun.profile("engines: 1\npython: ~/venv/python\n")
+    pxrun.env["HOME"] = "/nonexistent"
+    done = pxrun("start", "-d", code=ENGINE)
+    assert f"'/nonexistent/venv/python': No such file or directory; python is set in {path}:2:9\n" in done.stderr
+    pxrun.profile("engines: 1\npython: /bin/false\n")
+    done = pxrun("start", "-d", code=ENGINE)
+    assert re.search(r"forks engines \(\d+\) died before it was ready: exit code 1; python is set in .*:2:9$", done.stderr)
 
 
 # --- status, list ---
