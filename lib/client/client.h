@@ -77,6 +77,7 @@ struct px_client {
 	uint32_t any_waiters;         /* of them, those that wait for any request */
 	_Atomic bool any_waited;      /* there has been one, and there may be again */
 	uint64_t finished;            /* requests so far, but for quiet ones */
+	_Atomic uint64_t outputs;     /* pieces of output so far, of any request */
 	struct px_notifier *notifier; /* NULL until px_client_fd() is called */
 	int owner_fd;                 /* of a private pool: its end stops the pool; else -1 */
 	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
@@ -140,6 +141,13 @@ bool px_request_sent(struct px_request *request);
 int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns);
 /* A copy of what it printed so far; PX_ENOMEM. */
 int px_request_output(struct px_request *request, struct px_output *out);
+/*
+ * What it printed and published since the last call, whole lines if it is not done. In a forked
+ * child nothing. PX_ENOMEM.
+ */
+int px_request_news(struct px_request *request, struct px_output *out);
+/* Of a result that is ready: whether that gives something of an entry. */
+bool px_result_has_news(struct px_result *result);
 /* Says hello on a connected control socket, which it takes on success. */
 int px_client_open(const struct px_runtime *runtime, int control, struct px_client **out);
 /* PX_ECLOSED if the handle is closed or another process's. */

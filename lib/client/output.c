@@ -82,6 +82,68 @@ int px_output_copy(const struct px_output *output, struct px_output *out)
 	return rc;
 }
 
+/* What was printed since the last call, up to an end. */
+static int tell_text(struct px_output *output, enum px_stream stream, size_t end, bool all,
+		     struct px_output *out)
+{
+	struct px_output_text *text = &output->texts[stream];
+	const char *start = text->bytes + text->told;
+	size_t length = end > text->told ? end - text->told : 0;
+	const char *newline = length && !all ? memrchr(start, '\n', length) : NULL;
+	int rc;
+
+	if (!all)
+		length = newline ? (size_t)(newline - start) + 1 : 0;
+	rc = px_output_append(out, stream, start, length);
+	if (rc == 0)
+		text->told += length;
+	return rc;
+}
+
+static int tell_texts(struct px_output *output, const size_t *ends, bool all, struct px_output *out)
+{
+	int rc = tell_text(output, PX_STREAM_STDOUT, ends[PX_STREAM_STDOUT], all, out);
+
+	return rc < 0 ? rc : tell_text(output, PX_STREAM_STDERR, ends[PX_STREAM_STDERR], all, out);
+}
+
+int px_output_news(struct px_output *output, bool all, struct px_output *out)
+{
+	size_t ends[PX_STREAMS] = { 0 };
+	int rc = 0;
+
+	for (size_t i = output->told; i < output->count && rc == 0; i++) {
+		const struct px_output_piece *piece = &output->pieces[i];
+
+		ends[piece->stream] = piece->start + piece->length;
+		if (piece->stream <= PX_STREAM_STDERR)
+			continue;
+		rc = tell_texts(output, ends, false, out);
+		if (rc == 0)
+			rc = px_output_append(out, piece->stream,
+					      output->texts[piece->stream].bytes + piece->start,
+					      piece->length);
+		if (rc == 0)
+			output->told = i + 1;
+	}
+	return rc < 0 ? rc :
+			tell_texts(output,
+				   (size_t[]){ output->texts[PX_STREAM_STDOUT].length,
+					       output->texts[PX_STREAM_STDERR].length },
+				   all, out);
+}
+
+bool px_output_has_news(const struct px_output *output)
+{
+	if (output->texts[PX_STREAM_STDOUT].told < output->texts[PX_STREAM_STDOUT].length ||
+	    output->texts[PX_STREAM_STDERR].told < output->texts[PX_STREAM_STDERR].length)
+		return true;
+	for (size_t i = output->told; i < output->count; i++)
+		if (output->pieces[i].stream > PX_STREAM_STDERR)
+			return true;
+	return false;
+}
+
 void px_output_clear(struct px_output *output)
 {
 	for (unsigned i = 0; i < PX_STREAMS; i++)

@@ -120,6 +120,7 @@ static int output_append(struct px_request *request, const struct px_incoming *i
 		request->output = calloc(1, sizeof(*request->output));
 	if (!request->output)
 		return px_fail(PX_ENOMEM, "no private memory for an engine's output");
+	atomic_fetch_add_explicit(&request->result->client->outputs, 1, memory_order_relaxed);
 	return px_output_append(request->output, (enum px_stream)in->flags, in->body,
 				in->body_bytes);
 }

@@ -369,6 +369,47 @@ int px_request_output(struct px_request *request, struct px_output *out)
 	return rc;
 }
 
+int px_request_news(struct px_request *request, struct px_output *out)
+{
+	struct px_client *client = request->result->client;
+	bool all = atomic_load_explicit(&request->done, memory_order_acquire);
+	int rc = px_client_own(client);
+
+	memset(out, 0, sizeof(*out));
+	if (rc < 0)
+		return 0; /* whose it is shows it */
+	pthread_mutex_lock(&client->lock);
+	if (request->output)
+		rc = px_output_news(request->output, all, out);
+	pthread_mutex_unlock(&client->lock);
+	if (rc < 0)
+		px_output_clear(out);
+	return rc;
+}
+
+static bool any_output(const struct px_result *result)
+{
+	for (uint32_t i = 0; i < result->count; i++)
+		if (result->requests[i].output)
+			return true;
+	return false;
+}
+
+bool px_result_has_news(struct px_result *result)
+{
+	struct px_client *client = result->client;
+	bool found = false;
+
+	if (!any_output(result) || px_client_own(client) < 0)
+		return false;
+	pthread_mutex_lock(&client->lock);
+	for (uint32_t i = 0; i < result->count && !found; i++)
+		found = result->requests[i].output &&
+			px_output_has_news(result->requests[i].output);
+	pthread_mutex_unlock(&client->lock);
+	return found;
+}
+
 /* --- what was sent --- */
 
 /* With the lock. True: nobody holds it, or nobody is left. */

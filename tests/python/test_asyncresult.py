@@ -430,9 +430,17 @@ def test_map_error_is_raised_at_its_chunk(pool):
 # --- output
 
 
-def test_display_outputs(pool, capsys):
+@pytest.fixture
+def kept(pool):
+    """The pool's client; what is printed is not shown while a call waits."""
+    pool.output = "keep"
+    yield pool
+    pool.output = "show"
+
+
+def test_display_outputs(kept, capsys):
     code = "import sys; print('hi'); print('a\\nb', file=sys.stderr)"
-    ar = pool[[0, 2]].execute(code, block=True)
+    ar = kept[[0, 2]].execute(code, block=True)
     ar.display_outputs()
     shown = capsys.readouterr()
     assert shown.out == "[stdout:0] hi\n[stdout:2] hi\n"
@@ -443,15 +451,15 @@ def test_display_outputs(pool, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_display_outputs_of_one_engine_has_no_prefix(pool, capsys):
-    pool[1].execute("import sys; sys.stdout.write('no end')", block=True).display_outputs()
+def test_display_outputs_of_one_engine_has_no_prefix(kept, capsys):
+    kept[1].execute("import sys; sys.stdout.write('no end')", block=True).display_outputs()
     assert capsys.readouterr().out == "no end\n"
-    pool[1].execute("pass", block=True).display_outputs()
+    kept[1].execute("pass", block=True).display_outputs()
     assert capsys.readouterr().out == ""
 
 
-def test_display_outputs_shows_values_last(pool, capsys):
-    ar = pool[[0, 1]].execute("print('p'); 7", silent=False, block=True)
+def test_display_outputs_shows_values_last(kept, capsys):
+    ar = kept[[0, 1]].execute("print('p'); 7", silent=False, block=True)
     counts = [r.execution_count for r in ar.get()]
     ar.display_outputs()
     values = [f"Out[{i}:{c}]: 7" for i, c in enumerate(counts)]
@@ -470,8 +478,8 @@ for n in range(2):
 """
 
 
-def test_display_outputs_groups_displayed_objects(pool, capsys):
-    ar = pool[[0, 1]].execute(_SHOW, block=True)
+def test_display_outputs_groups_displayed_objects(kept, capsys):
+    ar = kept[[0, 1]].execute(_SHOW, block=True)
     ar.display_outputs("type")
     assert capsys.readouterr().out.split() == "[output:0] plot 0 plot 1 [output:1] plot 0 plot 1".split()
     ar.display_outputs("order")

@@ -130,7 +130,7 @@ def test_an_answer_that_nobody_holds_is_not_kept(rc, hold):
     assert rc.outstanding
     gate.open()
     assert rc.wait(timeout=10) is True
-    assert rc._core.outstanding() == {} and rc.results == {} and not rc._sent._unheld
+    assert rc._core.outstanding() == {} and rc.results == {} and not rc._sent._notes
 
 
 def test_notes_of_what_was_answered_do_not_pile_up(rc, monkeypatch):
@@ -140,7 +140,7 @@ def test_notes_of_what_was_answered_do_not_pile_up(rc, monkeypatch):
     for _ in range(500):
         view.apply_async(abs, -1)
         view.apply_sync(abs, -1)
-    assert len(rc._sent._unheld) <= 1000 and len(view.history) == 20
+    assert len(rc._sent._notes) <= 1000 and len(view.history) == 20
     assert len(view._sent._older) <= 1000
 
 

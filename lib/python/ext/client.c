@@ -124,7 +124,7 @@ static struct px_result *submit(struct px_client *client, const uint32_t *engine
 }
 
 /* (kind, flags, targets, body, buffers), sent. NULL with an exception. */
-static struct px_result *send_arguments(struct px_client *client, PyObject *args)
+static struct px_result *send_arguments(struct px_client *client, PyObject *args, PyObject **shower)
 {
 	struct px_result *result = NULL;
 	uint32_t engines[PX_ENGINES_MAX];
@@ -133,8 +133,8 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 	Py_ssize_t count;
 	int kind, flags;
 
-	if (!PyArg_ParseTuple(args, "iiO!OO", &kind, &flags, &PyList_Type, &targets, &body,
-			      &buffers))
+	if (!PyArg_ParseTuple(args, "iiO!OO|O", &kind, &flags, &PyList_Type, &targets, &body,
+			      &buffers, shower))
 		return NULL;
 	count = PyList_Size(targets);
 	if (count > PX_ENGINES_MAX) {
@@ -154,7 +154,8 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 static PyObject *client_submit(PyObject *self, PyObject *args)
 {
 	struct px_client *client = client_of(self);
-	struct px_result *result = client ? send_arguments(client, args) : NULL;
+	PyObject *nobody;
+	struct px_result *result = client ? send_arguments(client, args, &nobody) : NULL;
 
 	return result ? px_result_object(result) : NULL;
 }
@@ -176,8 +177,8 @@ static PyObject *all_replies(struct px_result *result)
 static PyObject *client_call(PyObject *self, PyObject *args)
 {
 	struct px_client *client = client_of(self);
-	struct px_result *result = client ? send_arguments(client, args) : NULL;
-	PyObject *object, *replies = NULL;
+	PyObject *object, *shower = NULL, *replies = NULL;
+	struct px_result *result = client ? send_arguments(client, args, &shower) : NULL;
 	int rc;
 
 	if (!result)
@@ -186,7 +187,7 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 	if (!object)
 		return NULL;
 	px_result_keep_quiet(result, true);
-	rc = px_wait(result, PX_FOREVER);
+	rc = px_wait(object, shower, PX_FOREVER);
 	if (rc == 0) {
 		replies = all_replies(result);
 	} else if (rc != PX_RAISED) {
@@ -532,8 +533,8 @@ static PyMethodDef client_methods[] = {
 	  "submit(kind, flags, targets, body, buffers) -> Result\n\nSends one message to each target; "
 	  "buffers (a list, or None) are copied once." },
 	{ "call", client_call, METH_VARARGS,
-	  "call(kind, flags, targets, body, buffers) -> (replies, Result)\n\nSends and waits. replies as "
-	  "Result.reply(i) for each target; None if Ctrl-C ended the wait." },
+	  "call(kind, flags, targets, body, buffers, shower=None) -> (replies, Result)\n\nSends and waits, as "
+	  "Result.wait() does. replies as Result.reply(i) for each target; None if Ctrl-C ended the wait." },
 	{ "engines", client_engines, METH_NOARGS, "engines() -> list of ids, ascending" },
 	{ "signal", client_signal, METH_VARARGS, "signal(engine, number)" },
 	{ "restart", client_restart, METH_VARARGS, "restart(engine)" },

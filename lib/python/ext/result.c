@@ -46,6 +46,8 @@ struct slices {
 	bool sent;                /* wait until what was sent is released, rather than answered */
 	struct px_client *client;
 	uint64_t *seen; /* wait for any request, see px_wait_any(); NULL: for all */
+	/* Of a result: is called with it when it may have output to show. Py_None: is not. */
+	PyObject *shower, *object;
 };
 
 static int wait_slice(const struct slices *what, uint64_t slice_ns)
@@ -57,8 +59,34 @@ static int wait_slice(const struct slices *what, uint64_t slice_ns)
 			    px_client_wait_idle(what->client, slice_ns);
 }
 
+static int show(const struct slices *what)
+{
+	PyObject *shown = PyObject_CallFunctionObjArgs(what->shower, what->object, NULL);
+
+	Py_XDECREF(shown);
+	return shown ? 0 : PX_RAISED;
+}
+
+/* Shows the output that has come: while waiting, if there is any of the client's since the last time. */
+static int show_news(const struct slices *what, bool ready, uint64_t *outputs)
+{
+	uint64_t now;
+
+	if (!what->shower || what->shower == Py_None)
+		return 0;
+	if (ready)
+		return px_result_has_news(what->result) ? show(what) : 0;
+	now = atomic_load_explicit(&what->result->client->outputs, memory_order_relaxed);
+	if (now == *outputs)
+		return 0;
+	*outputs = now;
+	return show(what);
+}
+
 static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 {
+	uint64_t outputs = 0;
+
 	for (;;) {
 		uint64_t slice = timeout_ns < SLICE_NS ? timeout_ns : SLICE_NS;
 		int rc;
@@ -66,6 +94,8 @@ static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 		Py_BEGIN_ALLOW_THREADS
 		rc = wait_slice(what, slice);
 		Py_END_ALLOW_THREADS
+		if (show_news(what, rc == 0, &outputs) < 0)
+			return PX_RAISED;
 		if (rc != PX_ETIMEDOUT && rc != PX_EINTR)
 			return rc;
 		if (PyErr_CheckSignals() < 0)
@@ -78,9 +108,13 @@ static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 	}
 }
 
-int px_wait(struct px_result *result, uint64_t timeout_ns)
+int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns)
 {
-	return wait_in_slices(&(struct slices){ .result = result }, timeout_ns);
+	struct slices what = { .result = ((struct result *)object)->result,
+			       .shower = shower,
+			       .object = object };
+
+	return wait_in_slices(&what, timeout_ns);
 }
 
 int px_wait_idle(struct px_client *client, uint64_t timeout_ns)
@@ -108,15 +142,14 @@ int px_timeout(PyObject *object, uint64_t *ns)
 	return 0;
 }
 
-static PyObject *wait_bool(PyObject *self, PyObject *timeout, bool sent)
+static PyObject *wait_bool(const struct slices *what, PyObject *timeout)
 {
-	struct slices what = { .result = ((struct result *)self)->result, .sent = sent };
 	uint64_t ns;
 	int rc;
 
 	if (px_timeout(timeout, &ns) < 0)
 		return NULL;
-	rc = wait_in_slices(&what, ns);
+	rc = wait_in_slices(what, ns);
 	if (rc == PX_RAISED)
 		return NULL;
 	if (rc == 0)
@@ -126,14 +159,21 @@ static PyObject *wait_bool(PyObject *self, PyObject *timeout, bool sent)
 	return px_raise(rc);
 }
 
-static PyObject *result_wait(PyObject *self, PyObject *timeout)
+static PyObject *result_wait(PyObject *self, PyObject *args)
 {
-	return wait_bool(self, timeout, false);
+	struct slices what = { .result = ((struct result *)self)->result, .object = self };
+	PyObject *timeout;
+
+	if (!PyArg_ParseTuple(args, "O|O", &timeout, &what.shower))
+		return NULL;
+	return wait_bool(&what, timeout);
 }
 
 static PyObject *result_wait_sent(PyObject *self, PyObject *timeout)
 {
-	return wait_bool(self, timeout, true);
+	struct slices what = { .result = ((struct result *)self)->result, .sent = true };
+
+	return wait_bool(&what, timeout);
 }
 
 static PyObject *result_ready(PyObject *self, PyObject *unused)
@@ -256,6 +296,23 @@ static PyObject *result_output(PyObject *self, PyObject *args)
 	return bytes;
 }
 
+static PyObject *pieces(const struct px_output *output)
+{
+	PyObject *list = PyList_New(0);
+
+	for (size_t i = 0; list && i < output->count; i++) {
+		const struct px_output_piece *piece = &output->pieces[i];
+		PyObject *chunk = Py_BuildValue("(iy#)", (int)piece->stream + 1,
+						output->texts[piece->stream].bytes + piece->start,
+						(Py_ssize_t)piece->length);
+
+		if (!chunk || PyList_Append(list, chunk) < 0)
+			Py_CLEAR(list);
+		Py_XDECREF(chunk);
+	}
+	return list;
+}
+
 static PyObject *result_chunks(PyObject *self, PyObject *index)
 {
 	struct px_output output;
@@ -263,17 +320,22 @@ static PyObject *result_chunks(PyObject *self, PyObject *index)
 
 	if (copy_output(self, index, &output) < 0)
 		return NULL;
-	list = PyList_New(0);
-	for (size_t i = 0; list && i < output.count; i++) {
-		const struct px_output_piece *piece = &output.pieces[i];
-		PyObject *chunk = Py_BuildValue("(iy#)", (int)piece->stream + 1,
-						output.texts[piece->stream].bytes + piece->start,
-						(Py_ssize_t)piece->length);
+	list = pieces(&output);
+	px_output_clear(&output);
+	return list;
+}
 
-		if (!chunk || PyList_Append(list, chunk) < 0)
-			Py_CLEAR(list);
-		Py_XDECREF(chunk);
-	}
+static PyObject *result_news(PyObject *self, PyObject *index)
+{
+	struct px_request *request = request_of(self, index);
+	struct px_output output;
+	PyObject *list;
+
+	if (!request)
+		return NULL;
+	if (px_request_news(request, &output) < 0)
+		return PyErr_NoMemory();
+	list = pieces(&output);
 	px_output_clear(&output);
 	return list;
 }
@@ -339,8 +401,9 @@ static PyObject *result_id(PyObject *self, void *unused)
 }
 
 static PyMethodDef result_methods[] = {
-	{ "wait", result_wait, METH_O,
-	  "wait(timeout) -> bool\n\nWaits until every entry is done." },
+	{ "wait", result_wait, METH_VARARGS,
+	  "wait(timeout, shower=None) -> bool\n\nUntil every entry is done. shower(result) is called "
+	  "while that lasts and at its end, where there may be news." },
 	{ "ready", result_ready, METH_NOARGS,
 	  "ready() -> bool\n\nReads what has arrived, without waiting." },
 	{ "done", result_done, METH_O, "done(i) -> bool" },
@@ -355,6 +418,9 @@ static PyMethodDef result_methods[] = {
 	{ "chunks", result_chunks, METH_O,
 	  "chunks(i) -> [(which, bytes)]\n\nAll output in the order in which it came; which: 1 stdout, 2 "
 	  "stderr, 3 a displayed object, 4 published data." },
+	{ "news", result_news, METH_O,
+	  "news(i) -> [(which, bytes)]\n\nOf chunks(i) what no earlier call has given: of what is printed whole "
+	  "lines, until the entry is done." },
 	{ "sent", result_sent, METH_O,
 	  "sent(i) -> bool\n\nWhether entry i's engine holds no Region that was sent with TRACK." },
 	{ "wait_sent", result_wait_sent, METH_O,

@@ -22,9 +22,13 @@ PyObject *px_reply_object(struct px_request *request);
 /* A timeout in seconds; None or a negative number: for ever. -1 with an exception. */
 int px_timeout(PyObject *seconds, uint64_t *ns);
 #define PX_RAISED (-100) /* of the waits below: a Python signal handler has raised an exception */
-/* Waits without the interpreter's lock: 0, PX_ETIMEDOUT, another error, or PX_RAISED. */
-int px_wait(struct px_result *result, uint64_t timeout_ns);
-/* The same, until every request of the client is answered. */
+/*
+ * Waits for a Result without the interpreter's lock: 0, PX_ETIMEDOUT, another error, or PX_RAISED.
+ * shower, a callable or NULL or None, is called with the Result while it waits and at the end, where
+ * there may be output to show; what it raises is raised.
+ */
+int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns);
+/* Waits likewise, until every request of the client is answered. */
 int px_wait_idle(struct px_client *client, uint64_t timeout_ns);
 /* The same, until the number of the client's finished requests is not *seen; *seen becomes it. */
 int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);

@@ -41,7 +41,7 @@ class _Signature:
 
         n = inspect.Parameter("n", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
         others = [row["keyword"] for row in _pxrun.settings() if row["keyword"] not in (None, "n")]
-        return inspect.Signature([n, *map(parameter, [*others, "profile", "send_globals"])])
+        return inspect.Signature([n, *map(parameter, [*others, "profile", "send_globals", "output"])])
 
 
 class Cluster:
@@ -55,6 +55,8 @@ class Cluster:
         with this process, however that ends.
     send_globals : bool, optional
         Whether functions of a script bring along the names that they refer to; see `DirectView`.
+    output : {'show', 'keep'}, optional
+        Whether what engines print is shown here; see `DirectView`.
 
     Examples
     --------
@@ -64,10 +66,21 @@ class Cluster:
 
     __signature__ = _Signature()
 
-    def __init__(self, n: int | None = None, *, profile: str | None = None, send_globals: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        n: int | None = None,
+        *,
+        profile: str | None = None,
+        send_globals: bool = True,
+        output: str = "show",
+        **settings: Any,
+    ) -> None:
+        if output not in ("show", "keep"):
+            raise ValueError(f"output is 'show' or 'keep', not {output!r}")
         self.n = n
         self.profile = profile
         self.send_globals = send_globals
+        self.output = output
         self._client: Client | None = None
         self._settings = _checked(n, settings)
         self._connection_file = ""
@@ -97,7 +110,9 @@ class Cluster:
 
     def _attach_again(self) -> Client:
         """Another client, since the first is closed; NoPoolError if the pool has ended with it, as private pools do."""
-        client = _client_class()(self._connection_file, timeout=0.0, send_globals=self.send_globals)
+        client = _client_class()(
+            self._connection_file, timeout=0.0, send_globals=self.send_globals, output=self.output
+        )
         client.cluster = self
         return client
 

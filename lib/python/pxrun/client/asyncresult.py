@@ -21,8 +21,7 @@ from .history import message_id
 from .joined import Joined
 from .map import Map
 from .metadata import Described
-from .outputs import Outputs
-from .unheld import Leaving
+from .outputs import LOOK, Outputs
 
 #: Attributes that concurrent.futures uses; made when one of them is first read.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
@@ -35,7 +34,7 @@ def _end_of(timeout: float | None) -> float | None:
     return None if timeout is None or timeout < 0 else time.monotonic() + timeout
 
 
-class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.Future):
+class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
@@ -53,6 +52,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
     """
 
     _state: str
+    _return_exceptions = False
 
     def __init__(
         self,
@@ -82,7 +82,6 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         self._outcomes: list[outcome.Outcome | None] = [None] * self._count
         self._replies: dict[int, tuple] = {}  # whose reading was interrupted: the extension gives each once
         self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries fail with that were cancelled or timed out
-        self._return_exceptions = False
         self._parts: tuple[AsyncResult, ...] | None = None
         self._lock = threading.RLock()
         self.targets = [result.engine(i) for i in range(self._count)]
@@ -90,6 +89,10 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
             client._remember(self)
         if timeout is not None:
             self._expire_after(timeout)
+
+    def _of_its_kind(self) -> dict[str, Any]:
+        """Attributes of a subclass that a note of it keeps."""
+        return {}
 
     def __repr__(self) -> str:
         state = "pending" if not self.ready() else "finished" if self.successful() else "failed"
@@ -139,7 +142,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
             each, those that are done and those that are not.
         """
         if return_when is None:
-            return self._result.wait(timeout)
+            return self._result.wait(timeout, self._shower())
         self._wait_until(self._reached(return_when), timeout)
         parts = self.split()
         done = {part for part in parts if part.ready()}
@@ -157,17 +160,19 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
 
     def _wait_until(self, reached: Callable[[], bool], timeout: float | None = None) -> bool:
         """Waits until reached() is true, which can only change when a request finishes."""
-        core, end = self._client._core, _end_of(timeout)
+        core, end, shower = self._client._core, _end_of(timeout), self._shower()
         while True:
             try:
                 seen = core.wait_any(-1, 0)
                 self._result.ready()
+                if shower is not None:
+                    shower(self._result)
                 left = None if end is None else end - time.monotonic()
                 if reached():
                     return True
                 if left is not None and left <= 0:
                     return False
-                core.wait_any(seen, left)
+                core.wait_any(seen, left if shower is None or left is not None and left < LOOK else LOOK)
             except error.PoolError:  # the client is closed or the pool gone: all outstanding requests have failed
                 if reached():
                     return True
@@ -261,12 +266,13 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
             if return_when == FIRST_EXCEPTION and raising:
                 ready = self._wait_until(self._reached(return_when), timeout)
             else:
-                ready = self._result.wait(timeout)
+                ready = self._result.wait(timeout, self._shower())
             if not ready:
                 raise TimeoutError("Result not ready.")
             if return_when == FIRST_EXCEPTION and raising:
                 self._raise_failure()
             outcomes = [self._outcome(i) for i in range(self._count)]
+            self._client._sent.answered(self)
             if raising and any([exception is not None for _, exception in outcomes]):
                 self._raise_failure()
             return self._values(outcomes)
@@ -325,7 +331,7 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """The exception that get() would raise, or None; TimeoutError if not ready in time."""
-        if not self._result.wait(timeout):
+        if not self._result.wait(timeout, self._shower()):
             raise TimeoutError("Result not ready.")
         failure = self._failure()
         return None if failure is None else error.without_end(failure)
@@ -394,7 +400,9 @@ class AsyncResult(Described, Outputs, Cancellable, Leaving, concurrent.futures.F
         lenders = [ar._lenders[i] if ar._lenders else (ar, i) for ar, i in entries]
         parts = list(dict.fromkeys(ar._result for ar, _ in lenders))
         result = Joined(parts, [(ar._result, i) for ar, i in lenders])
-        return AsyncResult(self._client, result, self._fname, single, self._label, self._code, lenders=lenders)
+        made = AsyncResult(self._client, result, self._fname, single, self._label, self._code, lenders=lenders)
+        made._shows = self._shows
+        return made
 
     # --- as a future
 
@@ -499,11 +507,15 @@ class AsyncMapResult(AsyncResult):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
         self._mapping = mapping or Map()
         self._length = length
         self._ordered = ordered
         self._return_exceptions = return_exceptions
+        super().__init__(*args, **kwargs)
+
+    def _of_its_kind(self) -> dict[str, Any]:
+        names = ("_mapping", "_length", "_ordered", "_return_exceptions")
+        return {name: self.__dict__[name] for name in names}
 
     def __len__(self) -> int:
         return self._count if self._length is None else self._length

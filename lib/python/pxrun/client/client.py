@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
 from .history import History
+from .outputs import is_shown
 from .view import BroadcastView, DirectView
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ class Client:
         Seconds to wait for a pool that is not there yet; prints a line if it has to wait.
     send_globals : bool
         Whether functions of a script bring along the names that they refer to; see `DirectView`.
+    output : 'show' or 'keep'
+        Whether what engines print is shown here; see `DirectView`.
 
     Attributes
     ----------
     block : bool
         The `block` of views that are made from now on.
-    signal_on_interrupt, send_globals : bool
+    signal_on_interrupt, send_globals, output
         The same attributes of these views, see `DirectView`.
     cluster : Cluster or None
         The cluster that started the pool, if this process did.
@@ -71,9 +74,12 @@ class Client:
         profile: str | None = None,
         timeout: float = 10.0,
         send_globals: bool = True,
+        output: str = "show",
     ) -> None:
+        is_shown(output)
         self._set_up(_attach(_where(connection_info, profile), timeout), None)
         self.send_globals = send_globals
+        self.output = output
 
     @classmethod
     def _of(cls, core: Any, cluster: Any = None) -> "Client":
@@ -86,6 +92,7 @@ class Client:
         self.block = False
         self.signal_on_interrupt = True
         self.send_globals = True if cluster is None else cluster.send_globals
+        self.output = "show" if cluster is None else cluster.output
         self.cluster = cluster
         self._sent = History(self)
         self._core = core
@@ -251,13 +258,15 @@ class Client:
         bool
             Whether all are there.
         """
-        if jobs is None:
-            return self._core.wait_idle(timeout)
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-        for job in self._sent.find(jobs):
-            if not _wait_for(job, None if end is None else max(0.0, end - time.monotonic())):
+
+        def left() -> float | None:
+            return None if end is None else max(0.0, end - time.monotonic())
+
+        for job in self._sent.requests() if jobs is None else self._sent.find(jobs):
+            if not _wait_for(job, left()):
                 return False
-        return True
+        return self._core.wait_idle(left()) if jobs is None else True
 
     def wait_interactive(self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1) -> None:
         """Waits, and shows how far the requests are; default: all that are outstanding."""

@@ -6,6 +6,8 @@ import contextlib
 import operator
 from typing import Any, Iterator
 
+from . import outputs
+
 
 def _flag(name: str, kind: Any, words: str) -> Any:
     """An attribute that takes values of some kinds only."""
@@ -24,7 +26,7 @@ def _flag(name: str, kind: Any, words: str) -> Any:
     return property(get, put)
 
 
-_FLAGS = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt", "send_globals")
+_FLAGS = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt", "send_globals", "output")
 
 
 class Flags:
@@ -39,6 +41,7 @@ class Flags:
         self._timeout: float | None = None
         self._signal_on_interrupt: bool = self.client.signal_on_interrupt
         self._send_globals: bool = self.client.send_globals
+        self.output = self.client.output
         self._set_targets(targets)
         self.set_flags(**flags)
 
@@ -68,6 +71,14 @@ class Flags:
     timeout = _flag("timeout", (int, float, type(None)), "a number of seconds, or None")
     signal_on_interrupt = _flag("signal_on_interrupt", bool, "True or False")
     send_globals = _flag("send_globals", bool, "True or False")
+
+    @property
+    def output(self) -> str:
+        return "keep" if self._shower is None else "show"
+
+    @output.setter
+    def output(self, output: str) -> None:
+        self._shower = outputs.show_news if outputs.is_shown(output) else None
 
     def set_flags(self, **flags: Any) -> Any:
         """Sets attributes; KeyError for one that is no flag. Returns the view."""

@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator
 
 from .. import error
-from .unheld import Unheld
+from . import unheld
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
@@ -48,32 +48,39 @@ class History:
         self._of_client = of_client
         if of_client is None:
             self._results: weakref.WeakValueDictionary[int, AsyncResult] = weakref.WeakValueDictionary()
-            self._unheld: dict[int, Unheld] = {}
-            self._unheld_most = _MANY
+            # of requests that may be outstanding; those that were answered are taken out now and then
+            self._notes: dict[int, unheld.Note] = {}
+            self._notes_most = _MANY
 
     def add(self, ar: AsyncResult) -> None:
         """Remembers a request."""
         self._numbers.append((ar._first_number, ar._count))
         if self._of_client is None:
             self._results[ar._first_number] = ar
+            self._notes[ar._first_number] = unheld.note(ar)
+            if len(self._notes) >= self._notes_most:
+                self._forget_answered()
         if len(self._numbers) > HISTORY:
             number, count = self._numbers.popleft()
             self._older[number] = count
             if len(self._older) >= self._older_most:
                 home = self._home()
-                self._older = {n: c for n, c in self._older.items() if n in home._unheld or n in home._results}
+                self._older = {n: c for n, c in self._older.items() if n in home._notes or n in home._results}
                 self._older_most = max(_MANY, 2 * len(self._older))
 
     def _home(self) -> "History":
         return self if self._of_client is None else self._of_client
 
-    def leave(self, ar: AsyncResult) -> None:
-        """For a client: remembers an outstanding request whose AsyncResult is gone."""
-        self._unheld[ar._first_number] = Unheld(ar)
-        if len(self._unheld) >= self._unheld_most:
-            out = self._out()
-            self._unheld = {n: unheld for n, unheld in self._unheld.items() if any(out(id) for id in unheld.ids)}
-            self._unheld_most = max(_MANY, 2 * len(self._unheld))
+    def answered(self, ar: AsyncResult) -> None:
+        """For a client: this request needs no note any more."""
+        self._notes.pop(ar._first_number, None)
+
+    def _forget_answered(self) -> None:
+        out = self._out()
+        for number, note in list(self._notes.items()):
+            if not any(out(id) for id in note[1]):
+                self._notes.pop(number, None)
+        self._notes_most = max(_MANY, 2 * len(self._notes))
 
     def _out(self) -> Callable[..., Any]:
         """Outstanding requests, by the extension's ids."""
@@ -88,17 +95,18 @@ class History:
         """The AsyncResult of a number; a new one if the request is outstanding and nobody holds its own."""
         home = self._home()
         found = home._results.get(number)
-        if found is not None or number not in home._unheld:
+        note, client = home._notes.get(number), self._client()
+        if found is not None or note is None or client is None:
             return found
-        client = self._client()
         try:
-            made = home._unheld[number].again(client, out or client._core.find)  # type: ignore[union-attr]
-        except error.PoolError:
-            made = None
-        home._unheld.pop(number, None)
-        if made is not None:
-            home._results[number] = made
-        return made
+            found = unheld.again(note, client, out or client._core.find)
+        except error.PoolError:  # nothing is outstanding
+            pass
+        if found is not None:
+            home._results[number] = found
+        else:
+            home._notes.pop(number, None)
+        return found
 
     def ids(self) -> list[str]:
         """Ids in the order of submission, one for each engine of each request."""
@@ -114,8 +122,9 @@ class History:
     def _held(self) -> dict[int, AsyncResult]:
         """For a client: the AsyncResults of live(), by number."""
         found = dict(self._results.items())
-        out = self._out() if self._unheld else None
-        for number in list(self._unheld):
+        unknown = [number for number in list(self._notes) if number not in found]
+        out = self._out() if unknown else None
+        for number in unknown:
             ar = self._result_of(number, out)
             if ar is not None:
                 found[number] = ar

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 
 class Joined:
@@ -32,15 +32,21 @@ class Joined:
             result.ready()
         return self._done()
 
-    def wait(self, timeout: float | None) -> bool:
-        """Waits until every entry is done."""
-        return self._until("done", "wait", timeout)
+    def wait(self, timeout: float | None, shower: Callable[[Any], object] | None = None) -> bool:
+        """Waits until every entry is done; shower(self) is called as Result.wait() of the extension calls it."""
+        if shower is None:
+            return self._until("done", "wait", timeout)
+        show: Callable[[Any], object] = shower
+        try:
+            return self._until("done", "wait", timeout, lambda part: show(self))
+        finally:
+            show(self)
 
     def wait_sent(self, timeout: float | None) -> bool:
         """Waits until no engine holds tracked memory that was sent to it."""
         return self._until("sent", "wait_sent", timeout)
 
-    def _until(self, done: str, wait: str, timeout: float | None) -> bool:
+    def _until(self, done: str, wait: str, timeout: float | None, *shower: Callable) -> bool:
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         for result, i in self.entries:
             while not getattr(result, done)(i):
@@ -48,7 +54,7 @@ class Joined:
                 if id(result) not in self._alone:
                     # the whole result may take longer than this entry: wait in short slices
                     left = 0.001 if left is None else min(left, 0.001)
-                getattr(result, wait)(left)
+                getattr(result, wait)(left, *shower)
                 if end is not None and not getattr(result, done)(i) and time.monotonic() >= end:
                     return False
         return True
@@ -87,6 +93,11 @@ class Joined:
         """All output in the order in which it came."""
         result, i = self.entries[i]
         return result.chunks(i)
+
+    def news(self, i: int) -> list:
+        """What no earlier call has given of chunks(i): whole lines, until the entry is done."""
+        result, i = self.entries[i]
+        return result.news(i)
 
     def abort(self, i: int) -> bool:
         """Aborts the entry; false if it has begun."""

@@ -123,6 +123,8 @@ class ParallelMagics(Magics):
             if self.verbose if options.verbose is None else options.verbose:
                 print(f"{'Parallel' if block else 'Async parallel'} execution on engine(s): {_shortly(self.view.targets)}")
             result = self.view.execute(code, silent=False, block=False)
+        if block:
+            result._shows = False  # it is shown below
         self.results.append(result)
         if options.save_name:
             self.shell.user_ns[options.save_name] = result
@@ -148,7 +150,7 @@ class ParallelMagics(Magics):
                 result.display_outputs(options.groupby, result_only=True)
             else:
                 self._wait(result, after)
-                result.display_outputs(options.groupby)
+                result._display(options.groupby, False)
                 result.get()
         except KeyboardInterrupt:
             self._interrupt(result, options.signal_on_interrupt)
@@ -181,8 +183,9 @@ class ParallelMagics(Magics):
             found = self.results[options.index]
         except IndexError:
             raise UsageError(f"%px has {len(self.results)} results: there is none of index {options.index}") from None
+        found._shows = False
         failed = found.exception()
-        found.display_outputs(options.groupby)
+        found._display(options.groupby, False)
         if failed is not None:
             raise failed
 

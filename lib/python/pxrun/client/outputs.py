@@ -2,21 +2,41 @@
 """The part of AsyncResult that shows engines' output, and progress bars."""
 from __future__ import annotations
 
-import codecs
 import contextlib
 import pickle
 import sys
 import threading
 import time
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from ..datapub import DISPLAY, STDERR, STDOUT
 
 _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
 
 
+def is_shown(output: str) -> bool:
+    """What views and clients have as `output`; ValueError for what is none."""
+    if output not in ("show", "keep"):
+        raise ValueError(f"output is 'show' or 'keep', not {output!r}")
+    return output == "show"
+
+
+#: Seconds between two looks at what engines have printed, while a call waits.
+LOOK = 0.1
+
+
 class Outputs:
     """The part of AsyncResult that shows output and progress."""
+
+    _shows = False  # whether to wait for it shows what the engines print
+    _shown = False  # whether that, or stream_output(), has shown something
+
+    def _shower(self) -> Callable[[Any], None] | None:
+        """What the extension is to call while it waits."""
+        return self._show_news if self._shows else None
+
+    def _show_news(self, result: Any) -> None:
+        self._shown = show_news(result) or self._shown
 
     def wait_for_output(self, timeout: float | None = -1) -> bool:
         """Waits until all output has arrived, which engines send before the reply; whether it has."""
@@ -24,6 +44,8 @@ class Outputs:
 
     def display_outputs(self: Any, groupby: str = "type", result_only: bool = False) -> None:
         """Shows what the engines printed and displayed, and the values of last expressions.
+
+        What was shown already while the result was waited for, or by stream_output(), is not shown again.
 
         Parameters
         ----------
@@ -36,6 +58,14 @@ class Outputs:
         if groupby not in ("type", "engine", "order"):
             raise ValueError(f"groupby is 'type', 'engine' or 'order', not {groupby!r}")
         self._must_be_ready()
+        if self._shown:
+            self._show_news(self._result)
+        self._display(groupby, result_only or self._shown)
+        if self._shows:
+            for i in range(self._count):
+                self._result.news(i)  # nor is it shown when the result is waited for later
+
+    def _display(self: Any, groupby: str, result_only: bool) -> None:
         found = [self.metadata] if self._single else self.metadata
         replies = [self._outcome(i)[0] for i in range(self._count)]
         if groupby == "engine":
@@ -56,10 +86,11 @@ class Outputs:
             _show_value(reply)
 
     @contextlib.contextmanager
-    def stream_output(self, errors: bool = True) -> Iterator[None]:
+    def stream_output(self: Any, errors: bool = True) -> Iterator[None]:
         """In a with statement: shows output as it arrives, beginning with what has arrived already; with `errors` also errors."""
         stop = threading.Event()
         live = _Live(self, errors)
+        shows, self._shows, self._shown = self._shows, False, True
         live.show()
         thread = threading.Thread(target=_keep_showing, args=(live, stop), name="pxrun-output", daemon=True)
         thread.start()
@@ -68,12 +99,13 @@ class Outputs:
         finally:
             stop.set()
             thread.join()
-            live.show(last=True)
+            live.show()
+            self._shows = shows
 
     def wait_interactive(
         self: Any, interval: float = 0.1, timeout: float | None = -1, widget: bool | None = None, return_when: str = "ALL_COMPLETED"
     ) -> None:
-        """Waits, and shows a progress bar; returns when all is done or the time is over.
+        """Waits, and shows a progress bar, and then the output; returns when all is done or the time is over.
 
         Parameters
         ----------
@@ -89,6 +121,7 @@ class Outputs:
         reached = self._reached(return_when)
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         bar = _bar(len(self), self._fname, widget)
+        shows, self._shows = self._shows, False  # not into the bar
         try:
             over = False
             while not over:
@@ -97,6 +130,9 @@ class Outputs:
                 bar.update(self.progress - bar.n)
         finally:
             bar.close()
+            self._shows = shows
+            if shows:
+                self._show_news(self._result)
 
 
 # --- showing ------------------------------------------------------------------
@@ -111,6 +147,16 @@ def _show_text(text: str, prefix: str, file: Any) -> None:
     elif prefix:
         prefix += " "
     print(prefix + text, end="" if text.endswith("\n") else "\n", file=file)
+
+
+def _file(which: int) -> Any:
+    return sys.stdout if which == STDOUT else sys.stderr
+
+
+def _bundle(chunk: bytes) -> dict:
+    """A displayed object, as the metadata's `outputs` have it."""
+    data, metadata = pickle.loads(chunk)
+    return {"data": data, "metadata": metadata}
 
 
 def _show_streams(found: list, bare: bool) -> None:
@@ -158,51 +204,59 @@ def _show_value(reply: Any) -> None:
 # --- showing output as it arrives ----------------------------------------------
 
 
+def show_news(result: Any) -> bool:
+    """Shows what the engines of a result have printed and displayed since the last time; whether that was something.
+
+    Each line has its own mark, for it may stand among those of others. A stream that cannot show it
+    is not worth losing a result.
+    """
+    shown = False
+    for i in range(result.count):
+        for which, chunk in result.news(i):
+            shown = True
+            if which in _STREAMS:
+                mark = f"[{_STREAMS[which]}:{result.engine(i)}] "
+                lines = chunk.decode("utf-8", "replace").splitlines()
+                _write("".join(f"{mark}{line}\n" for line in lines), _file(which))
+            elif which == DISPLAY:
+                _show_objects([(result.engine(i), _bundle(chunk))], False)
+    return shown
+
+
+def _write(text: str, file: Any) -> None:
+    try:
+        print(text, end="", file=file, flush=True)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "backslashreplace").decode(), end="", file=file, flush=True)
+    except (OSError, ValueError):  # closed
+        pass
+
+
 class _Live:
-    """How much of a result's output has been shown."""
+    """A result whose output is shown while it runs, and of which engines the errors have been."""
 
     def __init__(self, ar: Any, errors: bool) -> None:
         self.ar = ar
         self.errors = errors
-        self.at = [(0, 0)] * ar._count  # the next piece of output, and where in it
         self.failed: set[int] = set()
-        make = codecs.getincrementaldecoder("utf-8")
-        self.decoders = {(i, s): make("replace") for i in range(ar._count) for s in _STREAMS}
-        self.lines = dict.fromkeys(self.decoders, "")  # the incomplete last line of each
 
-    def show(self, last: bool = False) -> None:
+    def show(self) -> None:
         self.ar.ready()
         for i in range(self.ar._count):
             done = self.ar._result.done(i)
-            self._show_entry(i, done or last)
+            for which, chunk in self.ar._result.news(i):
+                self._show_chunk(i, which, chunk)
             if self.errors and done and i not in self.failed and self.ar._outcome(i)[1] is not None:
                 self.failed.add(i)
                 self._show_error(i, self.ar._outcome(i)[1])
 
-    def _show_entry(self, i: int, all_of_it: bool) -> None:
-        piece, offset = self.at[i]
-        for which, chunk in self.ar._result.chunks(i)[piece:]:
-            if which in _STREAMS:
-                self._show_part(i, which, chunk[offset:])
-            elif which == DISPLAY and offset == 0:
-                data, metadata = pickle.loads(chunk)
-                _show_objects([(self.ar.targets[i], {"data": data, "metadata": metadata})], self.ar._single)
-            self.at[i] = piece, len(chunk)
-            piece, offset = piece + 1, 0
-        if all_of_it:
-            for which in _STREAMS:
-                self._show_lines(i, which, self.lines[i, which])
-                self.lines[i, which] = ""
-
-    def _show_part(self, i: int, which: int, chunk: bytes) -> None:
-        text = self.lines[i, which] + self.decoders[i, which].decode(chunk)
-        lines, end, rest = text.rpartition("\n")
-        self._show_lines(i, which, lines + end)
-        self.lines[i, which] = rest
-
-    def _show_lines(self, i: int, which: int, text: str) -> None:
-        prefix = "" if self.ar._single else f"[{_STREAMS[which]}:{self.ar.targets[i]}]"
-        _show_text(text, prefix, sys.stdout if which == STDOUT else sys.stderr)
+    def _show_chunk(self, i: int, which: int, chunk: bytes) -> None:
+        engine, single = self.ar.targets[i], self.ar._single
+        if which in _STREAMS:
+            prefix = "" if single else f"[{_STREAMS[which]}:{engine}]"
+            _show_text(chunk.decode("utf-8", "replace"), prefix, _file(which))
+        elif which == DISPLAY:
+            _show_objects([(engine, _bundle(chunk))], single)
 
     def _show_error(self, i: int, exception: Any) -> None:
         info = getattr(exception, "engine_info", {})
@@ -215,8 +269,7 @@ def _keep_showing(live: _Live, stop: threading.Event) -> None:
     while not stop.wait(nap):
         began = time.monotonic()
         live.show()
-        # each look copies all output: with much output, look less often
-        nap = max(0.02, 5 * (time.monotonic() - began))
+        nap = max(0.02, 5 * (time.monotonic() - began))  # much output leaves time for other threads
 
 
 # --- progress -----------------------------------------------------------------

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Outstanding requests whose AsyncResults are gone."""
+"""Outstanding requests whose AsyncResults are gone: notes of what these were."""
 from __future__ import annotations
 
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -11,56 +10,59 @@ from .joined import Joined
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
-#: Attributes that a new AsyncResult of the same request does not take over.
-_ANEW = ("_client", "_result", "_outcomes", "_parts", "_lock")
+#: A class, the ids of the extension's results, and attributes: neither the client nor replies.
+Note = tuple[type, "list[int]", "dict[str, Any]"]
 
 
-class Leaving:
-    """The part of AsyncResult that leaves a note with its client if it is deleted before the reply arrives."""
+def note(ar: Any) -> Note:
+    """What is needed to make an AsyncResult again."""
+    # made with each AsyncResult and not when one is deleted: what signal handlers raise in __del__ is lost
+    result = ar._result
+    kept = {
+        "_fname": ar._fname,
+        "_single": ar._single,
+        "_label": ar._label,
+        "_code": ar._code,
+        "_known": ar._known,
+        "_first_number": ar._first_number,
+        "_places": ar._places,
+        "_stopped": ar._stopped,
+        "targets": ar.targets,
+        **ar._of_its_kind(),
+    }
+    return type(ar), [part.id for part in result.parts] if type(result) is Joined else [result.id], kept
 
-    def __del__(self: Any, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
-        result = self.__dict__.get("_result")  # not set if the constructor failed
-        if result is None or self._lenders or _ending():
-            return
-        if not all([result.done(i) for i in range(self._count)]):
-            self._client._sent.leave(self)
+
+def again(known: Note, client: Any, out: Callable[..., Any]) -> AsyncResult | None:
+    """An AsyncResult of what is still outstanding; None if all is answered.
+
+    Parameters
+    ----------
+    known : Note
+    client : Client
+    out : callable
+        Returns the extension's Result of an id, None if it is answered.
+    """
+    kind, ids, kept = known
+    found = [out(id) for id in ids]
+    parts = [part for part in found if part is not None]
+    if not parts:
+        return None
+    ar: Any = object.__new__(kind)
+    ar.__dict__.update(kept, _client=client, _lenders=(), _parts=None, _replies={}, _lock=threading.RLock())
+    ar._result = parts[0] if len(found) == 1 else Joined(parts)
+    ar._shows = client.output == "show"
+    if len(parts) < len(found):
+        _shorten(ar, [part is not None for part in found])
+    ar._count = len(ar.targets)
+    ar._outcomes = [None] * ar._count
+    return ar
 
 
-class Unheld:
-    """What is needed to make an AsyncResult again, without the client and the replies."""
+def _shorten(ar: Any, there: list[bool]) -> None:
+    """For when some parts are answered and their values gone: a result of the others, not joined."""
+    from .asyncresult import AsyncResult
 
-    __slots__ = ("kind", "kept", "ids")
-
-    def __init__(self, ar: Any) -> None:
-        self.kind = type(ar)
-        self.kept = {name: value for name, value in ar.__dict__.items() if name not in _ANEW}
-        self.ids = [part.id for part in getattr(ar._result, "parts", (ar._result,))]
-
-    def again(self, client: Any, out: Callable[..., Any]) -> AsyncResult | None:
-        """An AsyncResult of what is still outstanding; None if all is answered.
-
-        Parameters
-        ----------
-        out : callable
-            Returns the extension's Result of an id, None if it is answered.
-        """
-        found = [out(id) for id in self.ids]
-        parts = [part for part in found if part is not None]
-        if not parts:
-            return None
-        ar: Any = object.__new__(self.kind)
-        ar.__dict__.update(self.kept, _client=client, _parts=None, _lock=threading.RLock())
-        ar._result = parts[0] if len(found) == 1 else Joined(parts)
-        if len(parts) < len(found):
-            self._shorten(ar, [part is not None for part in found])
-        ar._outcomes = [None] * ar._count
-        return ar
-
-    def _shorten(self, ar: Any, there: list[bool]) -> None:
-        """For when some parts are answered and their values gone: a result of the others, not joined."""
-        from .asyncresult import AsyncResult
-
-        ar.__class__ = AsyncResult
-        ar._places = [place for place, is_there in zip(ar._places, there) if is_there]
-        ar.targets = [target for target, is_there in zip(ar.targets, there) if is_there]
-        ar._count = len(ar.targets)
+    ar.__class__ = AsyncResult
+    ar._places = [place for place, is_there in zip(ar._places, there) if is_there]
+    ar.targets = [target for target, is_there in zip(ar.targets, there) if is_there]

@@ -58,6 +58,9 @@ class DirectView(Flags, Parts):
         Whether functions of a script or a prompt bring along the names that they refer to and an engine
         lacks: modules (imported there), functions and classes, and plain constants of at most
         1000 elements and 16 KiB. Names that were assigned on the engine go first.
+    output : 'show' or 'keep'
+        Whether what the engines print and display is shown here while a call waits, or while its
+        AsyncResult is waited for; with 'keep' only the AsyncResult has it.
     """
 
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
@@ -114,6 +117,7 @@ class DirectView(Flags, Parts):
         try:
             make = getattr(_results(), kind)
             ar = make(self.client, result, fname, single, label or self._label, *code, timeout=self._timeout, **options)
+            ar._shows = self._shower is not None
             self._sent.add(ar)
         except BaseException:
             take_back([result])
@@ -155,7 +159,7 @@ class DirectView(Flags, Parts):
 
     def _call_at_once(self, f: Any, body: bytes, buffers: list | None, ids: list[int], single: bool) -> Any:
         """A blocking call, in which an AsyncResult is made only after a failure."""
-        replies, result = self.client._core.call(_APPLY, 0, ids, body, buffers)
+        replies, result = self.client._core.call(_APPLY, 0, ids, body, buffers, self._shower)
         if replies is None:
             ar = self._result_of(result, f, single)
             if self._goes_on(ar):

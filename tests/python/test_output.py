@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a call's functions print is shown here, while the call waits."""
+import io
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import pxrun
+from pxrun import Client, Reference
+
+
+def say(*words):
+    import sys
+
+    for word in words:
+        print(word)
+    print("warned", file=sys.stderr)
+
+
+def lines(text):
+    return sorted(text.splitlines())
+
+
+CALLS = {
+    "apply": lambda view: view.apply_sync(say, "hi"),
+    "apply, by a flag": lambda view: view.set_flags(block=True).apply(say, "hi"),
+    "map": lambda view: view.map_sync(say, ["hi", "hi"]),
+    "execute": lambda view: view.execute("import sys; print('hi'); print('warned', file=sys.stderr)", block=True),
+    "remote": lambda view: view.remote(block=True)(say)("hi"),
+    "parallel": lambda view: view.parallel(block=True)(say).map(["hi", "hi"]),
+    "pull": lambda view: view.push({"say": say}, block=True) and view.pull("say('hi')", block=True),
+    "gather": lambda view: view.push({"say": say}, block=True) and view.gather("say('hi')", block=True),
+    "timeout": lambda view: view.set_flags(timeout=60).apply_sync(say, "hi"),
+    "get": lambda view: view.apply_async(say, "hi").get(10),
+    "get of a map": lambda view: view.map_async(say, ["hi", "hi"]).get(10),
+    "result": lambda view: view.apply_async(say, "hi").result(10),
+    "r": lambda view: view.apply_async(say, "hi").r,
+    "exception": lambda view: view.apply_async(say, "hi").exception(10),
+    "wait": lambda view: view.apply_async(say, "hi").wait(10),
+    "wait for all parts": lambda view: view.apply_async(say, "hi").wait(10, return_when="ALL_COMPLETED"),
+    "iteration": lambda view: list(view.map_async(say, ["hi", "hi"])),
+    "view.wait": lambda view: [view.apply_async(say, "hi"), view.wait()],
+    "client.wait": lambda view: [view.apply_async(say, "hi"), view.client.wait()],
+    "client.wait for ids": lambda view: view.client.wait(view.apply_async(say, "hi").msg_ids),
+    "wait_interactive": lambda view: view.apply_async(say, "hi").wait_interactive(),
+    "parts": lambda view: [part.get(10) for part in view.apply_async(say, "hi").split()],
+    "executor": lambda view: list(view.executor.map(say, ["hi", "hi"])),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_printed_is_shown(pool, capsys, name):
+    with Client(pool.connection_file) as client:
+        CALLS[name](client[[0, 2]])
+    shown = capsys.readouterr()
+    assert lines(shown.out) == ["[stdout:0] hi", "[stdout:2] hi"]
+    assert [line for line in lines(shown.err) if "tasks" not in line and line] == ["[stderr:0] warned", "[stderr:2] warned"]
+
+
+def test_one_engine_is_named_too(pool, capsys):
+    pool[3].apply_sync(say, "a", "b")
+    assert capsys.readouterr() == ("[stdout:3] a\n[stdout:3] b\n", "[stderr:3] warned\n")
+
+
+def test_line_without_an_end_has_one_here(pool, capsys):
+    pool[0].execute("import sys; sys.stdout.write('first\\nno end')", block=True)
+    assert capsys.readouterr().out == "[stdout:0] first\n[stdout:0] no end\n"
+
+
+def test_failed_call_shows_what_it_printed_before(pool, capsys):
+    with pytest.raises(ZeroDivisionError):
+        pool[0].execute("print('before'); 1/0", block=True)
+    assert capsys.readouterr().out == "[stdout:0] before\n"
+
+
+def test_output_is_shown_once(pool, capsys):
+    ar = pool[0].apply_async(say, "once")
+    ar.wait(10)
+    ar.get(10)
+    ar.wait()
+    ar.display_outputs()
+    assert capsys.readouterr().out == "[stdout:0] once\n"
+    assert ar.stdout == "once\n"
+
+
+def test_display_outputs_first_is_not_repeated_by_waits(pool, capsys):
+    ar = pool[0].apply_async(say, "once")
+    while not ar.ready():
+        pass
+    ar.display_outputs()
+    assert capsys.readouterr().out == "once\n"
+    ar.get(10)
+    assert capsys.readouterr().out == ""
+
+
+def test_stream_output_is_not_repeated_by_waits(pool, capsys):
+    ar = pool[0].apply_async(say, "once")
+    with ar.stream_output():
+        ar.wait(10)
+    ar.get(10)
+    ar.display_outputs(result_only=True)
+    assert capsys.readouterr().out == "once\n"
+
+
+class Screen(io.StringIO):
+    """A stdout that tells when something was written to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = threading.Semaphore(0)
+
+    def write(self, text):
+        super().write(text)
+        self.written.release()
+
+
+@pytest.mark.parametrize("kind", ["apply_sync", "map_sync", "get"])
+def test_output_is_shown_while_the_call_runs(pool, new_gate, monkeypatch, kind):
+    gate = new_gate()
+    pool[:2].execute(f"def pause():\n    {gate.code()}", block=True)
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+
+    def talk(x=None):
+        print("now")
+        print("held", end="")
+        pause()  # noqa: F821
+        print("back")
+
+    calls = {
+        "apply_sync": lambda: pool[:2].apply_sync(talk),
+        "map_sync": lambda: pool[:2].map_sync(talk, range(2)),
+        "get": lambda: pool[:2].apply_async(talk).get(),
+    }
+    thread = threading.Thread(target=calls[kind])
+    thread.start()
+    while screen.getvalue().count("now") < 2:
+        assert screen.written.acquire(timeout=30)
+    assert lines(screen.getvalue()) == ["[stdout:0] now", "[stdout:1] now"]
+    gate.open(readers=2)
+    thread.join()
+    assert lines(screen.getvalue())[:2] == ["[stdout:0] heldback", "[stdout:0] now"]
+
+
+def test_displayed_objects_are_shown_between_what_is_printed(pool, capsys):
+    def plot():
+        import pickle
+
+        from pxrun import _pxrun
+
+        print("before")
+        _pxrun.publish(3, pickle.dumps(({"text/plain": "a plot"}, {})))
+        print("after")
+
+    pool[1].apply_sync(plot)
+    assert capsys.readouterr().out == "[stdout:1] before\n[output:1]\na plot\n[stdout:1] after\n"
+
+
+def test_kept_output_is_in_the_result_only(pool, capsys):
+    view = pool.direct_view(0, output="keep")
+    view.apply_sync(say, "unseen")
+    ar = view.apply_async(say, "unseen")
+    ar.get(10)
+    assert capsys.readouterr() == ("", "") and ar.stdout == "unseen\n"
+    assert view.output == "keep" and pool[0].output == "show"
+    with view.temp_flags(output="show"):
+        view.apply_sync(say, "seen")
+    assert capsys.readouterr().out == "[stdout:0] seen\n"
+
+
+def test_kept_by_the_client(pool, capsys):
+    with Client(pool.connection_file, output="keep") as client:
+        client[:].apply_sync(say, "unseen")
+        assert client.output == client[:].output == "keep"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_kept_by_the_cluster(capsys):
+    with pxrun.Cluster(n=1, preload="", output="keep") as client:
+        client[0].apply_sync(print, "unseen")
+        with pxrun.Cluster.from_file(client.connection_file).connect_client_sync() as other:
+            other[0].apply_sync(print, "seen")
+    assert capsys.readouterr().out == "[stdout:0] seen\n"
+
+
+@pytest.mark.parametrize("use", [Client, pxrun.Cluster, lambda output: None])
+def test_output_is_one_of_two_words(pool, use):
+    with pytest.raises(ValueError, match="output is 'show' or 'keep', not 'off'"):
+        use(output="off")
+        pool.direct_view(0, output="off")
+
+
+def test_unreadable_bytes_are_shown_as_such(pool, capsys):
+    pool[0].execute("import os; os.write(1, b'\\xff\\xc3\\xa9\\n')", block=True)
+    assert capsys.readouterr().out == "[stdout:0] \ufffd\xe9\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "closed", "none"])
+def test_stdout_that_cannot_show_it_loses_no_result(pool, monkeypatch, encoding):
+    raw = io.BytesIO()
+    stdout = None if encoding == "none" else io.TextIOWrapper(raw, encoding="ascii")
+    if encoding == "closed":
+        stdout.close()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert pool[0].apply_sync(lambda: print("\xe9") or 5) == 5
+    if encoding == "ascii":
+        assert raw.getvalue() == b"[stdout:0] \\xe9\n"
+
+
+def test_output_of_a_script_goes_to_its_own_streams(pool):
+    code = (
+        "import sys, pxrun\n"
+        "rc = pxrun.Client(sys.argv[1])\n"
+        "rc[:2].execute('import sys; print(1); print(2, file=sys.stderr)', block=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, pool.connection_file], capture_output=True, text=True, timeout=60)
+    assert lines(done.stdout) == ["[stdout:0] 1", "[stdout:1] 1"]
+    assert lines(done.stderr) == ["[stderr:0] 2", "[stderr:1] 2"]
+
+
+def test_result_found_by_its_id_shows_what_comes(pool, hold, capsys):
+    gate = hold(0)
+    with Client(pool.connection_file) as client:
+        client[0].apply_async(say, "late")
+        ar = client.get_result(-1)
+        gate.open()
+        ar.get(10)
+    assert capsys.readouterr().out == "[stdout:0] late\n"
+
+
+def test_forked_child_shows_nothing_of_its_parents_calls(pool, capfd):
+    ar = pool[0].apply_async(say, "once")
+    while not ar.stdout:
+        pass
+    pid = os.fork()
+    if not pid:
+        try:
+            ar._show_news(ar._result)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert capfd.readouterr().out == ""
+    ar.get(10)
+    assert capfd.readouterr().out == "[stdout:0] once\n"
+
+
+def test_reference_that_prints(pool, capsys):
+    pool[:2].execute("def f(x): print(x)", block=True)
+    pool[:2].map_sync(Reference("f"), [1, 2])
+    assert lines(capsys.readouterr().out) == ["[stdout:0] 1", "[stdout:1] 2"]
