@@ -110,8 +110,11 @@ static int open_log(const struct px_runtime *runtime, int *log_fd)
 /* Returns an exit code. */
 static int supervise(const struct request *request, struct px_supervisor_options *options)
 {
-	int lock, code, rc = px_runtime_lock(&options->runtime, &lock);
+	int lock, code, rc;
 
+	/* Under a small limit of file sizes the writes fail, and say so. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	rc = px_runtime_lock(&options->runtime, &lock);
 	if (rc == 0)
 		rc = open_log(&options->runtime, &options->log_fd);
 	if (rc < 0)

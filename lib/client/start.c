@@ -206,6 +206,30 @@ static void private_name(char *out, size_t bytes)
 	snprintf(out, bytes, "private-%d-%u", (int)getpid(), ++count);
 }
 
+/*
+ * As pipe2(2), and neither end takes the place of a standard stream that the application has
+ * closed: what is inherited there is not known from what is to be that stream.
+ */
+static int make_pipe(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return px_fail_errno("making a pipe");
+	for (int i = 0; i < 2; i++) {
+		int low = ends[i];
+
+		if (low > STDERR_FILENO)
+			continue;
+		ends[i] = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		close(low);
+	}
+	if (ends[0] >= 0 && ends[1] >= 0)
+		return 0;
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+	return px_fail_errno("making a pipe");
+}
+
 /* Starts the supervisor; ready[] and hang[] are pipes, of which it has the second and the first end. */
 static int launch(const struct px_settings *settings, const char *command, struct px_launch *launch)
 {
@@ -213,12 +237,13 @@ static int launch(const struct px_settings *settings, const char *command, struc
 	int ready[2], hang[2] = { -1, -1 };
 	int rc;
 
-	if (pipe2(ready, O_CLOEXEC) < 0)
-		return px_fail_errno("making a pipe");
-	if (launch->private && pipe2(hang, O_CLOEXEC) < 0) {
-		rc = px_fail_errno("making a pipe");
+	rc = make_pipe(ready);
+	if (rc < 0)
+		return rc;
+	if (launch->private)
+		rc = make_pipe(hang);
+	if (rc < 0)
 		goto no_hang;
-	}
 	build(&line, settings, launch->profile, ready[1], hang[0]);
 	rc = spawn(command_path(command), &line, (int[]){ ready[1], hang[0] },
 		   launch->private ? 2 : 1, &launch->pid);

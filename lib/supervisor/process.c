@@ -30,6 +30,17 @@ static int pidfd_signal(int pidfd, int signal_number)
 
 /* --- starting; between fork and exec only async-signal-safe functions --- */
 
+/* A copy of the descriptor above the numbers that are to be filled. */
+static int move_up(int fd)
+{
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, PX_SPAWN_FDS);
+
+	/* It says EINVAL if the limit of descriptors is below PX_SPAWN_FDS. */
+	if (moved < 0 && errno == EINVAL)
+		errno = EMFILE;
+	return moved;
+}
+
 /* First moves descriptors away from the numbers that others of them shall get. */
 static bool place_fds(const int *fds)
 {
@@ -40,7 +51,7 @@ static bool place_fds(const int *fds)
 		if (i <= STDERR_FILENO && fds[i] < 0)
 			moved[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (moved[i] >= 0)
-			moved[i] = fcntl(moved[i], F_DUPFD_CLOEXEC, PX_SPAWN_FDS);
+			moved[i] = move_up(moved[i]);
 		if (moved[i] < 0 && (fds[i] >= 0 || i <= STDERR_FILENO))
 			return false;
 	}
@@ -53,22 +64,35 @@ static bool place_fds(const int *fds)
 	return true;
 }
 
+void px_process_reset_signals(const sigset_t *blocked)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+
+	sigemptyset(&action.sa_mask);
+	/* It refuses those that may not be set, or are the C library's own. */
+	for (int number = 1; number <= SIGRTMAX; number++)
+		(void)sigaction(number, &action, NULL);
+	(void)sigprocmask(SIG_SETMASK, blocked, NULL);
+}
+
 static void run(const struct px_spawn *spawn, pid_t parent, int report)
 {
+	int failure, moved;
 	sigset_t none;
-	int failure;
 
-	/* Descriptors from 3 on are about to be overwritten, so `report` is moved, too. */
-	report = fcntl(report, F_DUPFD_CLOEXEC, PX_SPAWN_FDS + 64);
 	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)signal(SIGPIPE, SIG_DFL);
+	px_process_reset_signals(&none);
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
-	if (place_fds(spawn->fds))
-		(void)execvpe(spawn->argv[0], spawn->argv, spawn->environment);
+	/* Descriptor 3 and those behind it are about to be overwritten: report moves as well. */
+	moved = move_up(report);
+	if (moved >= 0) {
+		report = moved;
+		if (place_fds(spawn->fds))
+			(void)execvpe(spawn->argv[0], spawn->argv, spawn->environment);
+	}
 	failure = errno;
 	(void)!write(report, &failure, sizeof(failure));
 	_exit(127);

@@ -11,6 +11,7 @@
 #ifndef PX_PROCESS_H
 #define PX_PROCESS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,8 +31,8 @@ struct px_spawn {
 };
 
 /*
- * Starts a program in a process group of its own, with the default signal mask. PX_ESYSTEM: it
- * could not be run; the words name it.
+ * Starts a program in a process group of its own, with all signals at their defaults. PX_ESYSTEM:
+ * it could not be run; the words name it.
  */
 int px_process_spawn(const struct px_spawn *spawn, struct px_process *out);
 /* Takes a process that became our child. PX_EINVAL: pid is no child of ours. PX_ESYSTEM. */
@@ -55,6 +56,12 @@ bool px_process_reap(struct px_process *process, struct px_exit *out);
 void px_process_end(struct px_process *process);
 /* "exit code 1", "SIGSEGV"; returns out. */
 const char *px_exit_words(const struct px_exit *how, char *out, size_t out_bytes);
+
+/*
+ * Whatever the parent has done with them: every signal has its default disposition, and these
+ * are blocked, no others. Async-signal-safe.
+ */
+void px_process_reset_signals(const sigset_t *blocked);
 
 /* pidfd_open(2): a descriptor that is readable once the process is dead; -1 and errno. */
 int px_pidfd_open(pid_t pid);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "shm/error.h"
+#include "supervisor/process.h"
 #include "supervisor/supervision.h"
 
 static void ready(void *ctx)
@@ -30,17 +31,36 @@ static void ready(void *ctx)
 	px_turn_stop(&s->turn, why);
 }
 
-int px_signals_take(struct px_supervisor *s)
+static bool ignored(int number)
 {
-	sigset_t set;
+	struct sigaction action;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void px_signals_take(struct px_signals *signals)
+{
+	bool nohup = ignored(SIGHUP);
+	sigset_t *set = &signals->set;
+
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGCHLD);
+	/* That it is ignored is the wish of nohup(1); of all others it is an accident. */
+	if (!nohup)
+		sigaddset(set, SIGHUP);
+	px_process_reset_signals(set);
+	if (nohup)
+		(void)signal(SIGHUP, SIG_IGN);
+	/* These are errors of the call as well. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
+}
+
+int px_signals_watch(struct px_supervisor *s)
+{
+	s->signals.fd = signalfd(-1, &s->signals.set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signals.fd < 0)
 		return px_fail_errno("making a descriptor for signals");
 	return px_loop_watch(s->loop, &s->signals.watch, s->signals.fd, ready, s);

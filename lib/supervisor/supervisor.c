@@ -237,7 +237,7 @@ static void set_up_process(struct px_supervisor *s)
 	(void)prctl(PR_SET_NAME, title);
 	/* The template orphans engines on purpose: as subreaper we become their parent. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	(void)signal(SIGPIPE, SIG_IGN);
+	px_signals_take(&s->signals);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
@@ -277,7 +277,7 @@ static int begin(struct px_supervisor *s)
 	if (!engines)
 		engines = processors;
 	if (rc == 0)
-		rc = px_signals_take(s);
+		rc = px_signals_watch(s);
 	if (rc == 0 && options->owner_fd >= 0)
 		rc = px_loop_watch(s->loop, &s->owner_watch, options->owner_fd, owner_ready, s);
 	if (rc == 0)

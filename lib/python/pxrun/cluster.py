@@ -263,8 +263,13 @@ def _own_interpreter() -> dict[str, str]:
 
 
 def _sys_path() -> str:
-    """This process's sys.path, for the engines."""
-    return ":".join(os.path.abspath(p) if p else os.getcwd() for p in sys.path if ":" not in p)
+    """This process's sys.path, for the engines, without what lay in a working folder that is gone."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        here = ""
+    folders = [os.path.normpath(os.path.join(here, p)) for p in sys.path if here or os.path.isabs(p)]
+    return ":".join(f for f in folders if ":" not in f)
 
 
 _TYPES = {
