@@ -458,21 +458,6 @@ def test_sync_imports_raises_what_engines_cannot_import(pool, tmp_path, monkeypa
     assert builtins.__import__.__name__ == "__import__"
 
 
-def test_use_cloudpickle_takes_the_clients_globals(pool):
-    pool[0]["scale"] = 10
-    globals()["scale"] = 2
-    try:
-        assert pool[0].apply_sync(lambda: scale) == 10  # noqa: F821
-        view = pool[:]
-        view.block = True
-        view.use_cloudpickle()
-        assert pool[0].apply_sync(lambda: scale) == 2  # noqa: F821
-    finally:
-        pool[:].use_pickle().get(10)
-        del globals()["scale"]
-    assert pool[0].apply_sync(lambda: scale) == 10  # noqa: F821
-
-
 # --- requests of a view
 
 

@@ -42,6 +42,7 @@ class Flags:
         self._signal_on_interrupt: bool = self.client.signal_on_interrupt
         self._send_globals: bool = self.client.send_globals
         self.output = self.client.output
+        self._library: str | None = None  # 'cloudpickle' or 'dill', if use_…() chose it
         self._set_targets(targets)
         self.set_flags(**flags)
 

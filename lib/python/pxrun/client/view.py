@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
 from ..engine import calls as engine_calls
-from ..wire import calls, failure, pickling
+from ..wire import calls, failure, foreign, pickling
 from .cancel import take_back
 from .flags import Flags
 from .history import History
@@ -106,7 +106,7 @@ class DirectView(Flags, Parts):
     # --- sending
 
     def _submit_call(self, f: Any, args: tuple, kwargs: dict, engines: list[int], flags: int = 0) -> Any:
-        body, buffers = calls.dumps(f, args, kwargs, self._send_globals)
+        body, buffers = calls.dumps(f, args, kwargs, self._send_globals, self._library)
         return self.client._core.submit(_APPLY, flags, engines, body, buffers)
 
     def _track_flag(self, track: bool | None = None) -> int:
@@ -148,7 +148,7 @@ class DirectView(Flags, Parts):
         ids, single = self._targets(targets)
         if self._track if track is None else track:
             flags |= _pxrun.TRACK
-        body, buffers = calls.dumps(f, args, kwargs, self._send_globals)
+        body, buffers = calls.dumps(f, args, kwargs, self._send_globals, self._library)
         if block and not flags and self._timeout is None:
             return self._call_at_once(f, body, buffers, ids, single)
         result = self.client._core.submit(_APPLY, flags, ids, body, buffers)
@@ -362,20 +362,24 @@ class DirectView(Flags, Parts):
         return self.sync_imports()
 
     def use_cloudpickle(self) -> Any:
-        """From now on cloudpickle pickles everything, and functions carry this process's globals with them."""
+        """From now on cloudpickle pickles this view's calls and their results; functions carry this process's globals with them."""
         return self._use("cloudpickle")
 
     def use_dill(self) -> Any:
-        """From now on dill pickles everything; it must be installed on both sides."""
+        """From now on dill pickles this view's calls and their results; it must be installed on both sides."""
         return self._use("dill")
 
     def use_pickle(self) -> Any:
         """Back to pxrun's own pickling."""
-        return self._use("pickle")
+        return self._use(None)
 
-    def _use(self, name: str) -> Any:
-        pickling.use(name)
-        return self.apply(pickling.use, name)
+    def _use(self, library: str | None) -> Any:
+        """Chooses what pickles; the result is that of the engines, which look whether they have it."""
+        foreign.check(library)
+        self._library = None
+        looked = self.apply(foreign.check, library)
+        self._library = library
+        return looked
 
     # --- requests and engines
 

@@ -14,7 +14,7 @@ import pickle
 import sys
 import traceback
 
-from ..wire import failure, pickling, values
+from ..wire import failure, foreign, pickling, values
 from . import calls, shell
 
 #: Types of frequent results that plain pickle can do.
@@ -63,7 +63,7 @@ class Handlers:
         try:
             return pickling.dumps_result(result)
         except Exception as error:
-            kind = type(result).__name__
+            kind = type(result.value if type(result) is foreign.By else result).__name__
             raise TypeError(f"the result, of type {kind}, cannot be sent: {failure.words(error)}") from error
 
     def execute(self, code, silent):

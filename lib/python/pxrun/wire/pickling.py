@@ -12,7 +12,6 @@ cloudpickle, which is imported only then.
 from __future__ import annotations
 
 import functools
-import importlib
 import io
 import pickle
 import sys
@@ -87,28 +86,6 @@ def live_under(array: Any) -> Any:
     return base if base is not None and base.live else None
 
 
-#: The module that pickles everything instead of this module's picklers, see use(); None: these do.
-_other: Any = None
-
-
-def use(name: str) -> None:
-    """Makes 'cloudpickle' or 'dill' pickle everything in this process; 'pickle': this module again."""
-    global _other
-    if name == "pickle":
-        _other = None
-    elif name in ("cloudpickle", "dill"):
-        _other = importlib.import_module(name)
-    else:
-        raise ValueError(f"a serializer is 'pickle', 'cloudpickle' or 'dill', not {name!r}")
-
-
-def _dumps_by_other(obj: Any, in_band: bool) -> tuple[bytes, list | None]:
-    buffers = _Buffers(in_band)
-    if _other.__name__ == "dill":
-        return _other.dumps(obj, 4), None  # dill knows no buffers
-    return _other.dumps(obj, 5, buffer_callback=buffers), buffers.found or None
-
-
 class _Array:
     """Replaces an array in a plain pickle: pickled and read in half the time that numpy's own way takes."""
 
@@ -157,8 +134,6 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
 
 def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tuple[bytes, list | None] | None:
     """As dumps() of (f, args, kwargs) if plain pickle is enough, as for most calls; else None."""
-    if _other is not None:
-        return None
     if not kwargs and _PLAIN.issuperset(map(type, args)):
         sent = _sendable(f, bring)
         return None if sent is None else (pickle.dumps((sent, args, kwargs), 5), None)
@@ -173,7 +148,7 @@ def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tup
     call = sent, tuple(plain_args), plain_kwargs
     if not made:
         return pickle.dumps(call, 5), None
-    buffers = _Buffers(False)
+    buffers = Buffers(False)
     return pickle.dumps(call, 5, buffer_callback=buffers), buffers.found or None
 
 
@@ -187,7 +162,7 @@ def _is_live(memory: Any) -> bool:
     return type(memory) is Region and memory.live
 
 
-class _Buffers:
+class Buffers:
     """The buffer_callback of a pickler: decides which buffers stay out of the stream."""
 
     def __init__(self, in_band: bool) -> None:
@@ -394,14 +369,12 @@ def dumps(obj: Any, in_band: bool = False, bring: bool = False) -> tuple[bytes, 
     """
     if type(obj) in _PLAIN:
         return pickle.dumps(obj, 5), None
-    if _other is not None:
-        return _dumps_by_other(obj, in_band)
     if _is_plain_array(obj):
-        buffers = _Buffers(in_band)
+        buffers = Buffers(in_band)
         return pickle.dumps(_Array(obj), 5, buffer_callback=buffers), buffers.found or None
     if not in_band and _holds_bytes(obj, set()):
         obj = _wrap(obj, {})
-    buffers = _Buffers(in_band)
+    buffers = Buffers(in_band)
     stream = io.BytesIO()
     try:
         fast = _Fast(stream, 5, buffer_callback=buffers)
@@ -410,7 +383,7 @@ def dumps(obj: Any, in_band: bool = False, bring: bool = False) -> tuple[bytes, 
     except (NeedsCloudpickle, pickle.PicklingError, TypeError, AttributeError):
         # pickle only says that it cannot; cloudpickle either can, or says why not
         stream = io.BytesIO()
-        buffers = _Buffers(in_band)
+        buffers = Buffers(in_band)
         thorough = _thorough_pickler()(stream, 5, buffer_callback=buffers)
         thorough.along = names.Along() if bring else None
         thorough.dump(obj)
