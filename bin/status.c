@@ -82,6 +82,17 @@ static double number(const char *object, const char *key)
 	return px_json_number(px_json_member(object, key), 0);
 }
 
+/* "-": it has no process. */
+static struct text pid_text(const char *object)
+{
+	double pid = number(object, "pid");
+	struct text text = { "-" };
+
+	if (pid > 0)
+		snprintf(text.at, sizeof(text.at), "%.0f", pid);
+	return text;
+}
+
 /* --- the table --- */
 
 static unsigned count_items(const char *array)
@@ -134,8 +145,8 @@ static void print_engines(const char *engines)
 	printf("\n%6s %8s  %-9s %8s %10s %12s %9s %9s\n", "ENGINE", "PID", "STATE", "RESTARTS",
 	       "BUSY", "DONE", "ARRAYS", "WARM");
 	for (const char *e = px_json_first(engines); e; e = px_json_next(e))
-		printf("%6.0f %8.0f  %-9s %8.0f %10s %12.0f %9s %9s\n", number(e, "id"),
-		       number(e, "pid"), word(e, "state").at, number(e, "restarts"),
+		printf("%6.0f %8s  %-9s %8.0f %10s %12.0f %9s %9s\n", number(e, "id"),
+		       pid_text(e).at, word(e, "state").at, number(e, "restarts"),
 		       seconds_text(px_json_number(px_json_member(e, "busy"), -1)).at,
 		       number(e, "done"), arrays_text(e).at, warm_text(e).at);
 	for (const char *e = px_json_first(engines); e; e = px_json_next(e)) {

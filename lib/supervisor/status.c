@@ -53,6 +53,15 @@ static const char *kind_word(const struct px_segment *segment)
 	return segment->memfd ? "memfd" : "shm";
 }
 
+/* null where there is no process: 0 would be a group of processes to kill(2). */
+static void put_pid(struct px_json_text *json, pid_t pid)
+{
+	if (pid)
+		px_json_put(json, "%d", (int)pid);
+	else
+		px_json_put(json, "null");
+}
+
 static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 {
 	const struct px_template *t = &s->template;
@@ -66,8 +75,10 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 		    px_loop_name(s->loop),
 		    px_settings_text(s->options->settings, PX_SETTING_RESTART),
 		    (double)(px_os.now_ns() - s->began_ns) / 1e9, pool_state(s));
-	px_json_put(json, ",\"template\":{\"pid\":%d,\"state\":\"%s\",\"forks\":%s,\"why\":",
-		    (int)t->process.pid, template_words[t->state], t->by_exec ? "false" : "true");
+	px_json_put(json, ",\"template\":{\"pid\":");
+	put_pid(json, t->process.pid);
+	px_json_put(json, ",\"state\":\"%s\",\"forks\":%s,\"why\":", template_words[t->state],
+		    t->by_exec ? "false" : "true");
 	px_json_put_string(json, t->why[0] ? t->why : NULL);
 	px_json_put(json, "},\"spin_ns\":%" PRIu64, s->segment->header->spin_ns);
 	px_json_put(json, ",\"segment\":{\"kind\":\"%s\",\"bytes\":%" PRIu64 ",\"huge_pages\":",
@@ -128,10 +139,10 @@ static void put_holdings(struct px_json_text *json, const struct px_supervisor *
 static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
 		       const struct px_engine *e, const uint64_t *by_slot, const char *comma)
 {
-	px_json_put(json,
-		    "%s{\"id\":%u,\"pid\":%d,\"state\":\"%s\",\"generation\":%u,\"restarts\":%u",
-		    comma, e->id, (int)e->process.pid, life_words[e->life], e->generation,
-		    e->restarts);
+	px_json_put(json, "%s{\"id\":%u,\"pid\":", comma, e->id);
+	put_pid(json, e->process.pid);
+	px_json_put(json, ",\"state\":\"%s\",\"generation\":%u,\"restarts\":%u",
+		    life_words[e->life], e->generation, e->restarts);
 	put_activity(json, s, e);
 	put_holdings(json, s, e->member, by_slot);
 	if (e->why[0]) {

@@ -123,8 +123,9 @@ class Pool:
             self.run(PXRUN, "stop", "--profile", self.profile, check=True)
             self.must_vanish()
             left = [p for p in glob.glob(os.path.join(self.folder.name, "pxrun", "*", "*")) if not p.endswith("/log")]
-        if left or glob.glob("/dev/shm/*px*"):
-            raise Failure(f"files are left: {left} {glob.glob('/dev/shm/*px*')}")
+        left += glob.glob("/dev/shm/pxrun*")
+        if left:
+            raise Failure(f"files are left: {left}")
         self.folder.cleanup()
 
     def check_serves(self):

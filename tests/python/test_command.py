@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+from pxrun import Client
+
 OK, FAILED, USAGE, NO_POOL, ENGINE, EXISTS = range(6)
 LIMIT = 60
 
@@ -351,6 +353,16 @@ def test_status(pool):
     assert table.startswith("pool 'default': up for ")
     for engine in status["engines"]:
         assert re.search(rf"^ +{engine['id']} +{engine['pid']}  up ", table, re.M)
+
+
+def test_status_of_engine_without_process(pool):
+    """null, not 0: `kill 0` would end the caller's own group."""
+    with Client(str(pool.runtime / "pxrun" / "default" / "connection.json")) as client:
+        client.shutdown(targets=[1])
+        assert client.engines[1].pid is None
+    [gone_engine] = [engine for engine in pool.status()["engines"] if engine["state"] == "gone"]
+    assert gone_engine["pid"] is None
+    assert re.search(r"^ +1 +-  gone ", pool("status").stdout, re.M)
 
 
 def test_status_of_busy_engine(pool):

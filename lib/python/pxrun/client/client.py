@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .asyncresult import AsyncResult
 
-#: What is known of an engine: `Client.engines`.
+#: What is known of an engine: `Client.engines`. pid: None where there is no process.
 EngineInfo = collections.namedtuple("EngineInfo", "id pid state generation restarts done")
 
 
