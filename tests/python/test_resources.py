@@ -93,6 +93,84 @@ def test_descriptors_of_command():
     assert code != 0 and "open files" in words
 
 
+# --- memory
+
+
+def test_arena():
+    """Whoever fills it hears that; the others' small calls go on, and so does he when he lets go."""
+    with pxrun.Cluster(n=2, arena="64M") as greedy, pxrun.Client(greedy.connection_file) as other:
+        taken = []
+        with pytest.raises(error.ArenaError, match="arena has .* MiB free.*raise arena"):
+            while True:
+                taken.append(pxrun.empty(1 << 18, client=greedy))
+        assert len(taken) >= 16
+        assert [other[:].apply_sync(abs, -i) for i in range(500)] == [[i, i] for i in range(500)]
+        taken.clear()
+        greedy.gc()
+        assert serves(greedy) and serves(other)
+
+
+def test_quota():
+    """One client cannot take what others need."""
+    with pxrun.Cluster(n=1, arena="256M", quota="32M") as greedy, pxrun.Client(greedy.connection_file) as other:
+        taken = []
+        with pytest.raises(error.ArenaError, match="quota"):
+            while True:
+                taken.append(pxrun.empty(1 << 18, client=greedy))
+        assert len(taken) < 40
+        assert pxrun.empty(1 << 20, client=other).size == 1 << 20
+        assert serves(other)
+
+
+def test_private_memory_of_engine():
+    """An engine that may not have more memory raises MemoryError, as Python does, and serves on."""
+    with started("ulimit -v unlimited", "-n", "1") as client:
+        limit = "import resource; resource.setrlimit(resource.RLIMIT_DATA, (1 << 29, 1 << 29))"
+        client[0].execute(limit, block=True)
+        with pytest.raises(MemoryError):
+            client[0].apply_sync(lambda: len(bytes(1 << 30)))
+        assert serves(client)
+
+
+# --- processes and threads
+
+STRANGER = 12345  # root has no limit of processes
+
+
+def as_stranger(script):
+    """A shell script as a user with few processes, in a runtime folder of his own; its exit code and output."""
+    done = subprocess.run(["prlimit", "--nproc=3", "sh", "-c", script], user=STRANGER, group=STRANGER, extra_groups=[], cwd="/",
+                          text=True, capture_output=True, timeout=60, env=dict(os.environ, HOME="/", XDG_RUNTIME_DIR=""))
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_processes():
+    code, words = as_stranger("pxrun start --daemonize -n 8 --profile few")
+    if "Permission denied" in words:
+        pytest.skip("others may not read the build folder")
+    assert code != 0 and "Resource temporarily unavailable" in words, words
+    code, words = as_stranger("pxrun list")
+    assert "running" not in words, words
+
+
+# --- the log's disk
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_disk_of_log(tmp_path):
+    """What has no room in the log is lost there; whoever asked for it hears it, and the pool goes on."""
+    run = (f"mount -t tmpfs -o size=64k,mode=700 tmpfs {tmp_path} && export XDG_RUNTIME_DIR={tmp_path} || exit 77;"
+           "pxrun start --daemonize -n 1 && pxrun exec \"print('x' * 100000)\" | wc -c &&"
+           "pxrun exec '1 + 1'; code=$?; pxrun stop && exit $code")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", run], text=True, capture_output=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("no mount namespaces here")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert int(lines[-2]) > 100_000 and lines[-1].endswith("2"), done.stdout
+
+
 # --- an account
 
 
