@@ -29,7 +29,7 @@ def measure(path):
     with open(path, "rb") as file:
         source = file.read()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old escape sequence is not our business
+        warnings.simplefilter("ignore")  # ignore warnings about old escape sequences
         tree = ast.parse(source, path)
     branching = (ast.If, ast.IfExp, ast.For, ast.While, ast.ExceptHandler, ast.BoolOp,
                  ast.comprehension, ast.match_case)
@@ -56,7 +56,7 @@ def find_modules():
 def deal(paths, hands):
     """Orders paths so that equal consecutive parts take equally long.
 
-    They are dealt like cards, the largest file first.
+    They are dealt out in turn, the largest file first.
     """
     by_size = sorted(paths, key=os.path.getsize, reverse=True)
     return [path for hand in range(hands) for path in by_size[hand::hands]]

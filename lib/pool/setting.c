@@ -59,8 +59,8 @@ static void allowed(const struct px_setting *setting, char *out, size_t out_byte
 		[PX_TYPE_SIZE] = "a size such as 512M, 4G or 50% (of the memory)",
 		[PX_TYPE_FLAG] = "true or false",
 		[PX_TYPE_PROGRAM] = "the absolute path of a program, such as /usr/bin/python3",
-		[PX_TYPE_MODULES] = "names of modules separated by commas, such as "
-				    "numpy,scipy.linalg",
+		[PX_TYPE_MODULES] =
+			"names of modules separated by commas, such as numpy,scipy.linalg",
 		[PX_TYPE_FOLDERS] = "folders separated by colons",
 		[PX_TYPE_VARIABLES] = "a map of variables, NAME: value",
 	};

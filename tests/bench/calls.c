@@ -80,7 +80,7 @@ static void queue(struct px_client *client, struct px_view *view)
 	for (int i = 0; i < QUEUED; i++)
 		must(px_view_noop(view, &results[i]), "queueing");
 	printf("queue_s %.3f\n", (double)(now() - start) / 1e9);
-	sleep(2); /* the client sleeps: the engine works through all of them by itself */
+	sleep(2); /* the client sleeps while the engine works through all of them */
 	for (int i = 0; i < QUEUED; i++) {
 		must(px_result_wait(results[i], PX_FOREVER), "reading");
 		px_result_free(results[i]);

@@ -7,7 +7,7 @@ def noop():
 
 
 def numpy_ready(barrier=None):
-    """1 once numpy can be used; then meets others at a barrier."""
+    """1 once numpy can be used; then waits for the others at a barrier."""
     import numpy
 
     one = int(numpy.ones(1)[0])

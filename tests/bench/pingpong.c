@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pingpong.c - the floor for a sleeping engine: two processes pinned to two
- * processors wake each other by a bare futex, after as long a rest as the pools have: the longer
- * a processor sleeps, the longer it takes to wake. Prints the median round trip in ns.
+ * pingpong.c - the least time that waking a sleeping engine can take: two processes, pinned to
+ * two processors, wake each other by a bare futex, after the same pause as in the benches of
+ * pools, since a processor that has slept longer takes longer to wake. Prints the median round
+ * trip in ns.
  */
 #include <linux/futex.h>
 #include <sched.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ring.c - what a ring costs by itself: a frame written and read by one thread, frames one
- * way between two processes, and a round trip. Whoever waits spins with sched_yield.
+ * ring.c - what a ring costs by itself: a frame written and read by one thread, frames one way
+ * between two processes, and a round trip. Both sides wait by spinning with sched_yield.
  */
 #include <sched.h>
 #include <signal.h>

@@ -28,7 +28,7 @@
 #define EXTENT_MAX_BYTES (UINT64_C(64) << 20)
 #define GETS_MAX 256
 
-/* A segment, an arena in it, and who hands out its units. */
+/* A segment, an arena in it, and the source of its extents. */
 static struct world {
 	struct px_segment *segment;
 	struct px_usage_shm usage;
@@ -634,7 +634,7 @@ static void get_and_put_need_no_handle(void **state)
 		px_arena_put(world.arena, offsets[i], 64 + i * 512);
 }
 
-/* Whether putting that back is noticed as the bug that it is; in a child. */
+/* Whether a wrong px_arena_put() ends in an assertion; in a child. */
 static bool put_aborts(uint64_t offset, uint64_t bytes)
 {
 	struct rlimit no_core = { 0, 0 };
@@ -726,7 +726,7 @@ static void threads_share_an_arena(void **state)
 	}
 }
 
-/* A region may be let go by another thread than the one that made it, both at once. */
+/* A region may be released by another thread than the one that made it. */
 static void *release_one(void *arg)
 {
 	px_region_release(arg);
@@ -797,7 +797,7 @@ static void find_knows_no_small_regions_and_no_rings(void **state)
 	px_region_release(small);
 }
 
-/* Places are used again by regions of other sizes: what stood there before is forgotten. */
+/* Memory is used again by regions of other sizes, and earlier ones are no longer found there. */
 static void find_among_many(void **state)
 {
 	struct px_region *r[24] = { NULL };
@@ -862,7 +862,7 @@ static void fork_makes_what_is_shown_private(void **state)
 	px_region_release(live);
 }
 
-/* A client that keeps much warm in small pieces gets a large one all the same. */
+/* A client that keeps much memory in small pieces for reuse still gets a large one. */
 static void new_gives_warm_memory_back_first(void **state)
 {
 	struct px_region *r[8], *large;

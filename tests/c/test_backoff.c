@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_backoff.c - delays before the next start, on a clock that is set.
+ * test_backoff.c - delays before the next start, with a scripted clock.
  */
 #include <setjmp.h>
 #include <stdarg.h>

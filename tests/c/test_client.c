@@ -158,7 +158,8 @@ static void tensor_there_and_back(void **state)
 	for (int64_t i = 0; i < rows * columns; i++)
 		data[i] = (double)i;
 	assert_int_equal(px_view_push(all, "t", &value, &result), 0);
-	memset(data, 0, tensor.bytes); /* what was passed may be changed at once */
+	memset(data, 0,
+	       tensor.bytes); /* what was passed may be changed as soon as the call returns */
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	px_result_free(result);
 	assert_int_equal(px_view_execute(first, "t[1, 1] = -1.0; u = t * 2", NULL), 0);
@@ -308,7 +309,7 @@ static void handle_in_a_forked_child_is_refused(void **state)
 	assert_int_equal(status, 0);
 }
 
-#ifdef PX_TINY /* elsewhere it takes half a minute */
+#ifdef PX_TINY /* in other builds it takes half a minute */
 /* The first engine's number under a name in the pool's state. */
 static unsigned long long engine_number(const char *name)
 {
@@ -355,7 +356,7 @@ static void detach_ends_what_waits(void **state)
 	struct px_view *view;
 
 	(void)state;
-	/* As a program sets them that was compiled before there was a quota. */
+	/* As set by a program that was compiled before there was a quota. */
 	options.size = offsetof(struct px_pool_options, quota_bytes);
 	options.huge_pages = "of no concern";
 	options.profile = "";
@@ -386,7 +387,7 @@ static void abort_takes_back_what_waits(void **state)
 	assert_int_equal(px_result_value(waiting, 0, &value), PX_EABORTED);
 	assert_false(px_result_ready(held));
 	px_result_free(waiting);
-	/* Ends what runs; what was taken back is passed by. */
+	/* Ends what runs; aborted requests are skipped. */
 	while (!px_result_ready(held)) {
 		assert_int_equal(px_client_signal(client, 0, SIGINT), 0);
 		(void)px_result_wait(held, SECOND / 100);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_copy.c - bytes arrive, all of them and no others.
+ * test_copy.c - all bytes are copied, and no others are changed.
  */
 #include <setjmp.h>
 #include <stdarg.h>

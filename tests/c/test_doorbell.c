@@ -48,15 +48,15 @@ static int fresh(void **state)
 
 static struct {
 	uint64_t now_ns;
-	int steps;   /* calls that the sleeper has made */
-	int ring_at; /* in this one the ringer publishes, and rings if not killed before; -1: never */
+	int steps; /* calls that the sleeper has made */
+	int ring_at; /* in this call the ringer publishes, and rings unless it is killed before; -1: never */
 	bool rings;
 	uint32_t why;
 	bool news;
 	int wakes, naps, timeouts, yields;
 	uint64_t nap_longest_ns;
 	int interrupt_at; /* the nap that a signal ends; 0: none */
-	bool slept_over;  /* slept though rung for */
+	bool slept_over;  /* slept although the bell was rung */
 } play;
 
 static void step(void)
@@ -89,7 +89,7 @@ static void play_wake(_Atomic uint32_t *word)
 static int play_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t ns)
 {
 	assert_ptr_equal(word, &bell.seq);
-	/* The last moment: the sleeper has looked, and is not in the kernel's queue yet. */
+	/* The last moment: the sleeper has looked, but is not in the kernel's queue yet. */
 	step();
 	play.naps++;
 	if (ns > play.nap_longest_ns)
@@ -268,7 +268,7 @@ static void wait_interrupted_says_so(void **state)
 	assert_int_equal(atomic_load(&bell.asleep), 0);
 }
 
-/* The ringer is killed before it rings, and a signal ends the nap that nobody else would. */
+/* The ringer is killed before it rings, and a signal ends the nap. */
 static void wait_interrupted_with_news_gives_news(void **state)
 {
 	int steps = count_steps(), rc;
@@ -278,7 +278,7 @@ static void wait_interrupted_with_news_gives_news(void **state)
 		play.ring_at = at;
 		play.interrupt_at = 1;
 		rc = wait_for(2000, UINT64_MAX);
-		/* What comes in the last look, or after it, is too late. */
+		/* News during the last look, or after it, is too late. */
 		assert_int_equal(rc, at < play.steps - 1 ? 1 : PX_EINTR);
 		assert_int_equal(play.timeouts, 0);
 	}
@@ -334,7 +334,7 @@ static struct table {
 
 static _Thread_local struct side *own_side;
 
-/* Counts the naps that nobody ended. */
+/* Counts the naps that ended by their time limit. */
 static int counting_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t ns)
 {
 	int rc = real.futex_wait(word, expected, ns);
@@ -365,7 +365,7 @@ static int has_come(void *ctx)
 	return atomic_load_explicit(&e->side->count, memory_order_acquire) >= e->count;
 }
 
-/* Sides answer each other; every other round both are allowed to spin. */
+/* Both sides answer each other; in every other round they may spin. */
 static int ping_pong(int me)
 {
 	struct expected e = { .side = &table->sides[me] };
@@ -388,7 +388,7 @@ static int ping_pong(int me)
 	return 0;
 }
 
-/* A partner that is kept from its processor for 50 ms is rare; a lost wake-up comes each time. */
+/* That a partner gets no processor for 50 ms is rare; a lost wake-up would occur each time. */
 static void assert_woken(void)
 {
 	assert_in_range(atomic_load(&table->sides[0].naps_slept_out) +
@@ -470,7 +470,7 @@ static int has_more(void *ctx)
 	return published() > *(uint64_t *)ctx;
 }
 
-/* Never asleep while anything is published that it has not seen. */
+/* Must never be asleep while anything is published that it has not seen. */
 static void collect_all(void)
 {
 	own_side = &table->sides[0];

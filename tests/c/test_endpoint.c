@@ -351,7 +351,7 @@ static void dead_holder_of_many_releases_all(void **state)
 		assert_int_equal(send_number(&client, i), 0);
 		in = receive(engine.link);
 		px_link_next(engine.link);
-		/* The engine's own memory goes with its process. */
+		/* The engine's own memory is freed with its process. */
 		if (in.buffers[0]->copy)
 			px_loan_release(in.buffers[0]);
 		else
@@ -382,7 +382,9 @@ static void arena_full_is_enomem_and_sends_nothing(void **state)
 	free(body);
 }
 
-/* A death with loans out: the link closes with the last of them, and the slot can go. */
+/*
+ * After a death with loans out, the link closes with the last of them, and the slot can be freed.
+ */
 static void dead_peer_is_freed_after_the_last_loan(void **state)
 {
 	struct px_region *region = region_of(client.endpoint, 200000, 'd');
@@ -538,7 +540,7 @@ static void live_beyond_the_table_says_no_memory(void **state)
 	px_endpoint_hide(client.endpoint, region);
 }
 
-/* A region that comes again finds the map of last time, without what was written there. */
+/* A region that is lent again gets the map of last time, without what was written there. */
 static void maps_are_kept_and_clean(void **state)
 {
 	struct px_region *regions[PX_MAPS_KEPT + 3];
@@ -646,7 +648,7 @@ static void close_while_others_let_go(void **state)
 	px_region_release(lent);
 }
 
-/* A peer that writes nonsense is named, and nothing of it is followed. */
+/* A peer that writes invalid messages is named, and nothing in them is used. */
 static void damaged_message_says_corrupt(void **state)
 {
 	struct px_region *region = region_of(client.endpoint, 4096, 'f');

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_environment.c - what engines find in their environment.
+ * test_environment.c - the environment of engines.
  */
 #include <setjmp.h>
 #include <stdarg.h>

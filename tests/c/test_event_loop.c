@@ -119,7 +119,7 @@ static void unwatch_closes_for_the_peer_at_once(void **state)
 	steps(loop, &seen.calls, 1); /* the watch is in the kernel now */
 	px_loop_unwatch(loop, &seen.watch);
 	close(pair[0]);
-	/* A kernel that still holds the file would let this wait for ever. */
+	/* If the kernel still held the file, this would wait for ever. */
 	assert_int_equal(recv(pair[1], &byte, 1, 0), 0);
 	close(pair[1]);
 	px_loop_free(loop);
@@ -132,7 +132,7 @@ static void drop_the_other(void *ctx)
 	seen->calls++;
 	px_loop_unwatch(seen->loop, &seen->watch);
 	px_loop_unwatch(seen->loop, &seen->victim->watch);
-	/* Freed memory that is called would be seen by the sanitizer. */
+	/* The sanitizer would see a call through freed memory. */
 	memset(&seen->victim->watch, 0xee, sizeof(seen->victim->watch));
 }
 
@@ -316,7 +316,7 @@ static void step_that_may_not_wait_does_what_is_due(void **state)
 	assert_int_equal(px_loop_watch(loop, &ready.watch, pair[0], count_and_read, &ready), 0);
 	px_loop_timer_set(loop, &due.timer, 0, count, &due);
 	px_loop_timer_set(loop, &later.timer, 3600 * 1000 * MS, count, &later);
-	/* Would it wait, it were for an hour: the test's time limit. */
+	/* If it waited, it would be for an hour, beyond the test's time limit. */
 	assert_int_equal(px_loop_step(loop, false), 0);
 	assert_int_equal(px_loop_step(loop, false), 0);
 	assert_int_equal(due.calls, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_extents.c - the ledger of the arena, and the limits that the machine sets (budget.c,
- * oom.c, processors.c), on scripted machines: /proc and /sys below a folder of ours.
+ * test_extents.c - who owns which unit of the arena, and the machine's limits (budget.c, oom.c,
+ * processors.c), on made-up machines: /proc and /sys in a folder of the test.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -154,7 +154,7 @@ static void budget_of_a_full_machine_names_it(void **state)
 	budget = measure(100 * MIB, 0);
 	assert_int_equal(budget.limit, PX_LIMIT_MACHINE);
 	assert_int_equal(budget.have, 30 * MIB);
-	/* What was granted and is not taken yet, will be. */
+	/* What was granted and is not reserved yet counts as used. */
 	assert_int_equal(measure(100 * MIB, 10 * MIB).have, 20 * MIB);
 	assert_int_equal(measure(100 * MIB, 1000 * MIB).have, 0);
 	assert_int_equal(px_budget_refuse(&budget, 64 * MIB), PX_ENOMEM);
@@ -210,7 +210,7 @@ static void budget_in_a_container_of_version_1(void **state)
 	budget = measure(1000 * MIB, 0);
 	assert_int_equal(budget.limit, PX_LIMIT_CGROUP);
 	assert_int_equal(budget.have, (512 - 100 - 16) * MIB);
-	/* No limit is spelt as a large one. */
+	/* A very large number means no limit. */
 	container(UINT64_C(9223372036854771712), 100 * MIB);
 	assert_int_equal(measure(1000 * MIB, 0).limit, PX_LIMIT_ARENA);
 }
@@ -388,7 +388,7 @@ static void granted_and_not_reserved_counts_as_used(void **state)
 	owed = owed > head ? owed - head : 0;
 	put_memory(owed);
 	px_extents_budget(&a.extents, &budget);
-	/* The arena has a unit left, the machine's memory is promised. */
+	/* The arena has a unit left, but the machine's memory is promised to others. */
 	assert_int_equal(budget.limit, PX_LIMIT_MACHINE);
 	assert_int_equal(budget.have, 0);
 	px_segment_detach(a.extents.segment);
@@ -406,7 +406,7 @@ static void oom_kills_are_charged_one_by_one(void **state)
 	put("/proc/vmstat", "nr_free_pages 1\noom_kill 40\n");
 	px_oom_begin(&oom, root);
 	assert_false(px_oom_charge(&oom));
-	/* Another group's kill is the machine's, and not ours. */
+	/* A kill in another group is counted by the machine, and not for us. */
 	put("/proc/vmstat", "nr_free_pages 1\noom_kill 41\n");
 	assert_false(px_oom_charge(&oom));
 	put(V2 "/memory.events", "oom 9\noom_kill 4\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_held.c - more arrays are held than there are leases between two members, from C.
+ * test_held.c - holds more arrays than there are leases between two members, from C.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -46,7 +46,7 @@ static uint64_t reserved(void)
 	return (uint64_t)st.st_blocks * 512;
 }
 
-/* Whatever the machine permits, pages are reserved, and given back. */
+/* Whatever the machine permits, pages can be reserved and given back. */
 static void extents_are_reserved_and_punched(void **state)
 {
 	uint64_t offset = segment->arena_offset + UNIT, before = reserved();
@@ -68,7 +68,7 @@ static void extents_are_reserved_and_punched(void **state)
 	px_segment_unmap(at, 4 * UNIT);
 }
 
-/* What is not asked for lies in small pages: a segment has thousands of blocks. */
+/* Only what asks for huge pages gets them: a segment has thousands of blocks. */
 static void other_pages_are_small(void **state)
 {
 	uint64_t before = reserved();
@@ -121,7 +121,7 @@ static int try_mount(void)
 	if (at == MAP_FAILED || at[MIB] != 0)
 		return 3;
 	at[MIB] = 5;
-	return access("/tmp/pxrun", F_OK) == 0 ? 4 : 0; /* nothing is to be seen of it */
+	return access("/tmp/pxrun", F_OK) == 0 ? 4 : 0; /* the mount is not visible here */
 }
 
 static void whoever_it_is(void **state)
@@ -134,7 +134,10 @@ static void whoever_it_is(void **state)
 		pid_t child = fork();
 
 		if (child == 0) {
-			/* Who changes his id does not own /proc/self until he says that he may be looked at. */
+			/*
+			 * After a change of ids /proc/self is root's, unless the process is made
+			 * dumpable.
+			 */
 			if (nobody && (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY) ||
 				       prctl(PR_SET_DUMPABLE, 1)))
 				_exit(9);
@@ -145,7 +148,7 @@ static void whoever_it_is(void **state)
 		if (WEXITSTATUS(status) == 1)
 			print_message("no mount for %s here\n", nobody ? "nobody" : "us");
 	}
-	/* The child that mounts is waited for. */
+	/* The child that mounts has been reaped. */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 

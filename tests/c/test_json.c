@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_json.c - values are found, and what is no JSON is nothing.
+ * test_json.c - values are found, and text that is not JSON has none.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_json_text.c - JSON that is written can be read.
+ * test_json_text.c - JSON that json_text.c writes can be read by json.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -26,7 +26,7 @@
 #define LIMIT_S 30
 #define THREADS 4
 
-/* Passages that came back, counted where a killed process leaves them. */
+/* Passages that returned, counted in shared memory, so that they survive the kill. */
 static _Atomic int *passed;
 
 static void pass(void)
@@ -49,7 +49,7 @@ static void *pass_25_times(void *ctx)
 	return NULL;
 }
 
-/* Plays in a child that has the setting (NULL: none). Whether it was killed by SIGKILL. */
+/* Runs the passages in a child with this setting (NULL: none). Whether it was killed by SIGKILL. */
 static bool killed(const char *setting, const char *role, void (*play)(void))
 {
 	int status;
@@ -184,13 +184,13 @@ static void pass_with_file_kills_once(void **state)
 	snprintf(setting, sizeof(setting), "engine:test.pass.visible:3:%s", path);
 	assert_true(killed(setting, "engine", pass_200_times));
 	assert_int_equal(access(path, F_OK), -1);
-	assert_false(killed(setting, "engine", pass_200_times)); /* its heir */
+	assert_false(killed(setting, "engine", pass_200_times)); /* the next process */
 }
 
 extern const char labels_begin[] __asm__("__start_px_killpoints");
 extern const char labels_end[] __asm__("__stop_px_killpoints");
 
-/* tests/faults reads the section of the file; the linker gives us the same bytes. */
+/* tests/faults reads the section from the file; the linker's symbols give the same bytes here. */
 static bool listed(const char *label)
 {
 	for (const char *at = labels_begin; at < labels_end; at += strlen(at) + 1)

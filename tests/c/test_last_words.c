@@ -29,7 +29,7 @@ static void last_words_keep_the_end(void **state)
 	assert_string_equal(px_last_words_line(&words), "ImportError: no");
 	assert_int_equal(pipe(pair), 0);
 	assert_int_equal(write(pair[1], "end", 3), 3);
-	/* Its other end is open, and it does not wait. */
+	/* The pipe's other end is open, and yet it does not wait. */
 	px_last_words_drain(pair[0], &nowhere, &words);
 	assert_string_equal(px_last_words_line(&words), "ImportError: noend");
 	close(pair[0]);

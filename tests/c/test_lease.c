@@ -257,7 +257,7 @@ static void grant_many_out_makes_brief_ones(void **state)
 	all[1] = grant(), all[LASTING_MAX + 1] = grant();
 	assert_false(all[1].brief);
 	assert_true(all[LASTING_MAX + 1].brief);
-	/* What is revoked was not lent: it may be again. */
+	/* A revoked lease was never lent, so its row and generation are used again. */
 	px_lease_revoke(&world.leases, all[1].row);
 	px_lease_revoke(&world.leases, all[LASTING_MAX + 1].row);
 	all[1] = grant(), all[LASTING_MAX + 1] = grant();
@@ -429,7 +429,7 @@ static void revoke_gives_region_and_lease_back(void **state)
 	assert_int_equal(regions(), 0);
 }
 
-/* However often: the generation that the holder released last does not come round. */
+/* However often leases are revoked, the generation that the holder released last is not reached. */
 static void revoke_often_is_not_taken_for_released(void **state)
 {
 	struct px_lease g = grant();
@@ -494,7 +494,7 @@ static void collect_slot_has_another_holder_ends_all(void **state)
 	assert_int_equal(collect(), 2);
 	px_leases_close(&world.leases);
 
-	/* The heir has its own leases, and knows of no earlier one. */
+	/* The next occupant has its own leases, and knows nothing of earlier ones. */
 	open_leases();
 	assert_true(open_holder_link());
 	g = grant();
@@ -506,7 +506,7 @@ static void collect_slot_has_another_holder_ends_all(void **state)
 	assert_int_equal(collect(), 1);
 }
 
-/* We are the second in our slot, and the holder has not said yet that it knows. */
+/* We are the second occupant of our slot, and the holder has not opened a link to us yet. */
 static void release_to_dead_owner_is_ignored(void **state)
 {
 	struct px_lease before[3] = { grant(), grant(), grant() }, g;
@@ -524,7 +524,7 @@ static void release_to_dead_owner_is_ignored(void **state)
 	assert_int_equal(collect(), 0);
 	assert_false(over(g));
 
-	/* Now it says so, and what it had released before is wiped. */
+	/* Now it opens it, and its earlier releases are wiped. */
 	atomic_store(&world.segment->rw.members[world.owner.slot].epoch, world.owner.epoch);
 	assert_true(open_holder_link());
 	assert_int_equal(collect(), 0);
@@ -673,7 +673,7 @@ static void release_wakes_the_tracker(void **state)
 #define ROUNDS 200
 #define WORDS 64
 
-/* How the owner tells the holder what it lends, and hears what went wrong. */
+/* Shared by owner and holder: what is lent, and what went wrong. */
 struct mailbox {
 	_Atomic uint64_t published, done, wrong;
 	struct {
@@ -777,7 +777,10 @@ static void holder_killed_any_time_leaks_nothing(void **state)
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		assert_int_equal(box->wrong, 0);
 		released += box->done;
-		/* It holds until it is marked dead: what it had read last is not used again before. */
+		/*
+		 * It holds its lease until it is marked dead: before that the region is not used
+		 * again.
+		 */
 		replace_holder();
 		collect();
 		assert_int_equal(world.leases.count, 0);
@@ -832,7 +835,7 @@ static void tracker_outlived_by_its_leases(void **state)
 	struct px_lease a = grant_tracked(tracker);
 
 	(void)state;
-	px_tracker_release(tracker); /* who asked has lost interest */
+	px_tracker_release(tracker); /* the user of the tracker has released it */
 	release(a);
 	assert_int_equal(px_leases_collect(&world.leases), 1);
 }

@@ -217,7 +217,7 @@ static void join_all_slots_taken_says_nomem(void **state)
 	assert_int_equal(reserved_bytes(), full);
 }
 
-/* Everything that two will write to each other, and the engine to its crash slot. */
+/* Both links of a pair, and the engine's crash text. */
 static void touch_pair(struct px_member_id a, struct px_member_id b)
 {
 	struct px_block_shm *of_a = map_block(a.slot), *of_b = map_block(b.slot);
@@ -266,7 +266,7 @@ static void live_dead_member_stays_dead(void **state)
 
 	(void)state;
 	px_member_mark_dead(segment, id, &by_signal);
-	px_member_live(segment, id, getpid()); /* its hello was on the way */
+	px_member_live(segment, id, getpid()); /* its HELLO was under way */
 	assert_state(id.slot, PX_SLOT_DEAD);
 	assert_int_equal(sweep(), 0);
 	px_member_live(segment, id, getpid());
@@ -300,7 +300,7 @@ static void bury_half_done_is_finished(void **state)
 	struct px_member_id id = join_live(PX_MEMBER_ENGINE);
 
 	(void)state;
-	/* Given up between dead_epoch and the state. */
+	/* As if interrupted between dead_epoch and the state. */
 	atomic_store(&segment->rw.members[id.slot].exit_signal, SIGBUS);
 	atomic_store(&segment->rw.members[id.slot].dead_epoch, id.epoch);
 	px_member_mark_dead(segment, id, &by_signal);
@@ -314,7 +314,7 @@ static void bury_half_done_is_finished(void **state)
 
 static struct {
 	int call, at; /* this call of fallocate is special; -1: none */
-	int error;    /* it fails so */
+	int error;    /* it fails with this error */
 	bool after;   /* or, with error 0, jumps out: after its work, else before */
 	jmp_buf out;
 } script;
@@ -372,7 +372,7 @@ static void join_failing_at_any_step_reserves_nothing(void **state)
 	}
 	assert_int_equal(at, 1 + 3 * 2); /* its page, and three pairs of links */
 	assert_int_equal(late.slot, 4);
-	/* What others say to each other was not damaged on the way. */
+	/* Links of other members were not damaged meanwhile. */
 	memset(told, 0xbb, sizeof(told));
 	block = map_block(engines[1].slot);
 	assert_memory_equal((void *)&block->links[client.slot], told, sizeof(told));
@@ -508,7 +508,7 @@ static void sweep_link_to_an_earlier_occupant_counts_for_nothing(void **state)
 {
 	(void)state;
 	make_pair();
-	/* As a mad client would leave it. */
+	/* As a client that writes garbage would leave it. */
 	atomic_store(&pair.link->epoch, pair.engine.epoch + 1);
 	px_member_mark_dead(segment, pair.engine, &by_signal);
 	assert_int_equal(sweep(), 0);
@@ -516,8 +516,8 @@ static void sweep_link_to_an_earlier_occupant_counts_for_nothing(void **state)
 }
 
 /*
- * Reading a hole makes a page: the sweep may look only where the join has reserved, which
- * it has not between two engines, nor for those who came after the death, if not told to.
+ * Reading a hole allocates a page, so the sweep may only read what a join has reserved. That is
+ * not the case between two engines, nor for members that joined after the death.
  */
 static void sweep_makes_no_pages(void **state)
 {
@@ -547,7 +547,7 @@ static void sweep_makes_no_pages(void **state)
 	unmap_block(pair.block);
 }
 
-/* The dead engine's pages cannot be given back: its heir would find them written. */
+/* The dead engine's pages cannot be given back: the next occupant would not find zeros. */
 static void sweep_punch_failing_keeps_slot_dead(void **state)
 {
 	struct freed freed = { 0 };
@@ -574,7 +574,7 @@ static void sweep_punch_failing_keeps_slot_dead(void **state)
 	assert_int_equal(reserved_bytes(), before);
 }
 
-/* Given up in the middle, before or after each punch, then begun again. */
+/* Interrupted in the middle, before or after each punch, then started over. */
 static void sweep_begun_again_after_any_step_ends_the_same(void **state)
 {
 	uint64_t before;
@@ -601,7 +601,7 @@ static void sweep_begun_again_after_any_step_ends_the_same(void **state)
 		for (unsigned i = 0; i < UNITS; i++)
 			assert_int_equal(atomic_load(&segment->units[i]), 0);
 	}
-	/* Between the stores there is no call to be scripted: so as they leave the words. */
+	/* No call between the stores can be scripted, so the words are set as they leave them. */
 	for (unsigned left = 0; left <= 3; left++) {
 		struct px_member_id id = join_live(PX_MEMBER_CLIENT);
 
@@ -724,7 +724,7 @@ static void *open_in_each_round(void *ctx)
 		if (i % 3 == 0)
 			sched_yield();
 		if (px_member_link_open(segment, pair.link, peer)) {
-			/* From here on the slot has to wait for us. */
+			/* From here on the slot cannot be freed before we close the link. */
 			wait_until(&race.swept, i);
 			if (atomic_load(&segment->members[slot].state) == PX_SLOT_FREE ||
 			    atomic_load(&segment->members[slot].epoch) != peer.epoch)
@@ -763,7 +763,7 @@ static void link_open_while_swept_one_sees_the_other(void **state)
 	unmap_block(pair.block);
 }
 
-/* What belongs to an occupant is told by its epoch: a mixture of two is seen at once. */
+/* All fields of an occupant are derived from its epoch, so that a mixture of two is noticed. */
 static bool mixed(const struct px_member *m)
 {
 	if (m->state == PX_SLOT_FREE)
@@ -812,7 +812,7 @@ static void read_while_changed_never_mixes(void **state)
 
 /* --- real processes --- */
 
-/* A client by itself, with the descriptor alone; says so through the pipe, and is killed. */
+/* A client process that has only the descriptor; reports through the pipe, and is killed. */
 static int be_client(struct px_member_id self, struct px_member_id engine, int say)
 {
 	struct px_segment *own;
@@ -898,7 +898,7 @@ static void announce_counts_and_wakes_sleepers(void **state)
 	join_live(PX_MEMBER_CLIENT); /* awake */
 	px_doorbell_announce(&segment->bells[asleep.slot], PX_BELL_RELEASE);
 	px_doorbell_announce(&segment->bells[joining.slot], PX_BELL_FRAME);
-	px_doorbell_announce(&segment->bells[PX_MEMBERS_MAX - 1], PX_BELL_FRAME); /* nobody's */
+	px_doorbell_announce(&segment->bells[PX_MEMBERS_MAX - 1], PX_BELL_FRAME); /* no member's */
 	px_member_announce(segment);
 	assert_int_equal(atomic_load(&segment->header->members_seq), seq + 1);
 	assert_int_equal(atomic_load(&segment->bells[asleep.slot].seq), before + 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_profile.c - what a profile may say, and the words when it says something else.
+ * test_profile.c - what is allowed in a profile, and the words of errors.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -36,7 +36,7 @@
 static struct world {
 	struct px_segment segment;
 	struct px_member_shm members[SLOTS];
-	_Atomic uint16_t units[UNITS]; /* the last one is the stranger's */
+	_Atomic uint16_t units[UNITS]; /* the last one belongs to another member */
 	uint8_t *base;                 /* writable */
 	uint32_t producer_epoch, consumer_epoch;
 	struct px_link_shm *to_consumer, *to_producer;
@@ -67,7 +67,7 @@ static int source_get(void *ctx, uint64_t bytes, uint64_t *offset, void **at)
 	world.gets++;
 	*offset = world.segment.arena_offset + (uint64_t)i * PX_CHUNK_MAX_BYTES;
 	*at = world.base + *offset;
-	/* Nobody promised zeros. */
+	/* Chunks need not be zero. */
 	memset(*at, 0xa5, 2 * PX_LINE_BYTES);
 	return 0;
 }
@@ -450,7 +450,7 @@ static void reserve_source_empty_says_again(void **state)
 
 #define SURE_PAYLOAD (PX_FRAME_SURE_BYTES - sizeof(struct px_frame_shm))
 
-/* Whatever was sent and read before: who reads on makes room. */
+/* Whatever was sent and read before: reading makes room. */
 static void reserve_sure_frames_need_no_source(void **state)
 {
 	uint64_t sent = 0, read = 0;
@@ -547,7 +547,7 @@ static void peek_producer_not_open_sees_nothing(void **state)
 	struct px_frame_shm *stale = (void *)world.to_consumer->first_chunk[0];
 
 	(void)state;
-	/* An earlier occupant of our slot was spoken to. */
+	/* The link is for an earlier occupant of our slot. */
 	stale->length = 100;
 	world.to_consumer->epoch = world.consumer_epoch - 1;
 	open_consumer();
@@ -759,7 +759,7 @@ static uint32_t damaged(uint32_t word, uint32_t other, uint64_t random)
 
 static void peek_random_damage_never_crashes(void **state)
 {
-	/* Words that matter are hit more often: this many are headers, the rest anything. */
+	/* Bits of headers are changed more often than others. */
 	uint32_t *words[4096], undo[8], *hit[8];
 	uint64_t random = 1, frames = 0, corrupt = 0, id = 0;
 	size_t words_count = 0;
@@ -872,7 +872,7 @@ static void step_producer(const uint32_t *bytes, int count)
 	child = fork();
 	assert_true(child >= 0);
 	if (!child) {
-		/* Where a sandbox forbids tracing, the test is told so. */
+		/* A sandbox may forbid tracing: then the test is skipped. */
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 			_exit(77);
 		for (int i = 0; i < count; i++)
@@ -898,7 +898,7 @@ static void step_producer(const uint32_t *bytes, int count)
 		now = frames_there(0, bytes);
 		assert_in_range(now, seen, seen + 1);
 		seen = now;
-		/* Once all is sent, how the child leaves does not matter. */
+		/* Once all is sent, it does not matter how the child ends. */
 		assert_int_equal(ptrace(seen == count ? PTRACE_CONT : PTRACE_SINGLESTEP, child, 0,
 					0),
 				 0);
@@ -1008,7 +1008,7 @@ static const char *stress_consumer(void)
 {
 	struct px_frame frame;
 
-	alarm(STRESS_LIMIT_S); /* whoever of the two hangs */
+	alarm(STRESS_LIMIT_S); /* whichever of the two hangs */
 	for (uint64_t id = 0;;) {
 		int rc = px_consumer_peek(&world.consumer, &frame);
 

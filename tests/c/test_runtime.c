@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_runtime.c - folders that are ours and folders that are not, locks, what is left behind.
+ * test_runtime.c - checks of folders, locks, and cleaning up.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -360,7 +360,7 @@ static void lock_link_refused(void **state)
 	assert_int_equal(px_runtime_lock(&runtime, &lock), PX_ESYSTEM);
 }
 
-/* Looking takes nothing: a start at the same moment must not be refused. */
+/* A query takes no lock: a start at the same moment must not be refused. */
 static void alive_does_not_disturb_lock(void **state)
 {
 	struct px_runtime runtime = made("default");
@@ -464,7 +464,7 @@ static void from_file_finds_folder(void **state)
 	assert_int_equal(px_runtime_from_file(path, &found), 0);
 	assert_string_equal(found.folder, runtime.folder);
 	assert_string_equal(found.profile, "work");
-	/* A copy elsewhere serves as well. */
+	/* A copy of the connection file elsewhere works as well. */
 	snprintf(copy, sizeof(copy), "%s/copy.json", base);
 	assert_int_equal(rename(path, copy), 0);
 	assert_int_equal(px_runtime_from_file(copy, &found), 0);

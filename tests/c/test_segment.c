@@ -71,7 +71,7 @@ static int open_files(void)
 	return count;
 }
 
-/* Plays in a child; its wait status. */
+/* Runs a function in a child; returns its wait status. */
 static int in_child(int (*play)(void))
 {
 	int status;
@@ -83,7 +83,7 @@ static int in_child(int (*play)(void))
 
 		alarm(LIMIT_S);
 		setrlimit(RLIMIT_CORE, &none);
-		/* A sanitizer would make an exit of it. */
+		/* A sanitizer would turn the signal into an exit. */
 		signal(SIGSEGV, SIG_DFL);
 		signal(SIGBUS, SIG_DFL);
 		_exit(play());
@@ -163,7 +163,10 @@ static void create_odd_arena_is_rounded_up(void **state)
 	px_segment_detach(odd);
 }
 
-/* Nothing to be left in /dev/shm, whoever is killed when; and nothing for exec'ed programs. */
+/*
+ * Nothing can be left in /dev/shm, whichever process is killed; and programs that are executed
+ * get nothing.
+ */
 static void create_any_has_no_name(void **state)
 {
 	struct stat st;
@@ -216,7 +219,7 @@ static int failing_fallocate(int fd, int mode, off_t offset, off_t length)
 	return fallocate_fails;
 }
 
-/* The arena is far below the limit; the process may not have so many addresses. */
+/* The arena is far below the limit, but the process may not map that much. */
 static int create_without_addresses(void)
 {
 	struct rlimit few = { UINT64_C(1) << 29, UINT64_C(1) << 29 };
@@ -387,7 +390,7 @@ static void attach_wrong_header_is_refused_in_words(void **state)
 	memcpy((void *)segment->rw.header, &good, sizeof(good));
 }
 
-/* The sums of such a size wrap around to that of a small file. */
+/* With such a size the sums overflow to those of a small file. */
 static void attach_wrapping_arena_is_refused(void **state)
 {
 	struct px_header_shm h = *segment->header;
@@ -555,7 +558,7 @@ static void reserve_refused_says_why(void **state)
 	assert_non_null(strstr(px_last_error(), strerror(EPERM)));
 }
 
-/* As if a timer ticked faster than the pages can be found. */
+/* As if a timer fired faster than the pages can be allocated. */
 static int interrupted_fallocate(int fd, int mode, off_t offset, off_t length)
 {
 	sigset_t blocked;
@@ -597,7 +600,7 @@ static void owned_checks_every_unit(void **state)
 	assert_false(px_segment_owned(segment, arena + 2 * unit - 1, 2, 7));
 	assert_false(px_segment_owned(segment, arena + 2 * unit, 3 * unit + 1, 7));
 	assert_false(px_segment_owned(segment, arena + 2 * unit, 0, 7));
-	/* Out of the arena, before and behind, and around the end of the numbers. */
+	/* Outside of the arena, before and after it, and with numbers that overflow. */
 	assert_false(px_segment_owned(segment, arena - 1, 1, 7));
 	assert_false(px_segment_owned(segment, 0, unit, 7));
 	assert_false(px_segment_owned(segment, arena + (UNITS - 1) * unit, unit + 1, 7));
@@ -606,7 +609,7 @@ static void owned_checks_every_unit(void **state)
 	assert_false(px_segment_owned(segment, arena + 2 * unit, UINT64_MAX - arena - 2 * unit, 7));
 	assert_false(px_segment_owned(segment, UINT64_MAX, 1, 7));
 	assert_false(px_segment_owned(segment, UINT64_MAX, UINT64_MAX, 7));
-	/* No owner at all is nobody's, whatever slot is asked for. */
+	/* A unit without an owner belongs to no slot. */
 	assert_false(px_segment_owned(segment, arena, 1, UINT32_MAX));
 	assert_false(px_segment_owned(segment, arena, 1, 65535));
 }
@@ -711,7 +714,7 @@ static int reserve_where_others_took_it(void)
 	MUST(leave(s, 4 * MIB) == 0);
 	MUST(px_segment_reserve(s, s->arena_offset + 8 * MIB, 8 * MIB) == PX_ENOMEM);
 	MUST(strstr(px_last_error(), "needs 8 MiB, /dev/shm has 4 of 64 MiB free"));
-	/* A refusal takes nothing of the little that there is. */
+	/* A refused reservation takes nothing. */
 	MUST(px_segment_reserve(s, s->arena_offset + 8 * MIB, 4 * MIB) == 0);
 	MUST(px_segment_reserve(s, s->arena_offset + 12 * MIB, 1) == PX_ENOMEM);
 	memset(at, 1, 12 * MIB); /* no SIGBUS */
@@ -746,7 +749,7 @@ static int members_where_others_took_it(void)
 	px_member_mark_dead(s, engines[1], &death);
 	MUST(px_member_sweep(s, NULL, NULL) == 0);
 	px_member_announce(s);
-	/* What the dead one had is enough for its heir. */
+	/* The memory of the dead engine is enough for the next one. */
 	MUST(px_member_join(s, PX_MEMBER_ENGINE, 1, &late) == 0);
 	MUST(late.slot == engines[1].slot);
 	px_member_mark_dead(s, client, &death);
@@ -792,7 +795,7 @@ static int touch_private_in_child(void)
 	return status;
 }
 
-/* An array that was received is the user's own, and so are the user's forks. */
+/* The user owns an array that was received, and may fork with it. */
 static void map_private_is_inherited(void **state)
 {
 	(void)state;

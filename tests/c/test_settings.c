@@ -74,7 +74,7 @@ static void table_rows_are_whole(void **state)
 		if (row->help && row->who & (PX_OF_START | PX_OF_RUN) && !row->argument)
 			fail_msg("%s: the word for its argument is missing", row->name);
 		assert_true(!(row->who & PX_OF_LIBRARY) == !row->offset);
-		/* What comes through the library goes to the supervisor as an option, and as a text. */
+		/* The library passes settings to the supervisor as options, hence as texts. */
 		if (row->who & (PX_OF_LIBRARY | PX_OF_PYTHON))
 			assert_true(row->who & PX_OF_START);
 		if (row->type == PX_TYPE_VARIABLES)
@@ -222,7 +222,7 @@ static void set_from_the_better_source_stays(void **state)
 	assert_int_equal(set(PX_SETTING_HUGE_PAGES, PX_FROM_PROFILE, "never"), 0);
 	assert_int_equal(px_settings_number(&settings, PX_SETTING_HUGE_PAGES), PX_HUGE_PAGES_AUTO);
 	assert_string_equal(where(PX_SETTING_HUGE_PAGES), "--huge-pages");
-	/* It is wrong, though nobody would use it. */
+	/* Invalid, although it would not be used. */
 	assert_fails(set(PX_SETTING_HUGE_PAGES, PX_FROM_PROFILE, "always"), "'always'");
 	/* Of two options the later counts. */
 	assert_int_equal(set(PX_SETTING_HUGE_PAGES, PX_FROM_OPTION, "never"), 0);
@@ -345,7 +345,7 @@ static void options_of_an_older_header_are_taken(void **state)
 	caller.options.size = offsetof(struct px_pool_options, quota_bytes);
 	caller.options.engines = 3;
 	caller.options.command = "/bin/pxrun";
-	/* What lies behind an older struct is somebody else's memory. */
+	/* The memory behind an older struct must not be read. */
 	memset(&caller.options.quota_bytes, 0xaa,
 	       sizeof(caller) - offsetof(struct caller, options.quota_bytes));
 	assert_int_equal(take(&caller, &known), 0);

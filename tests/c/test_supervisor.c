@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_supervisor.c - a real supervisor with engines that are not (fake_engine.c), on
- * io_uring and on epoll. After each case no process and no file may be left.
+ * test_supervisor.c - a real supervisor with fake engines (fake_engine.c), on io_uring and on
+ * epoll. After each case no process and no file may be left.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +45,7 @@ struct pool {
 	struct px_settings settings;
 	pid_t supervisor;
 	int ready, owner; /* our ends */
-	char words[1200]; /* what came through ready */
+	char words[1200]; /* what was read from the ready pipe */
 };
 
 static void set(struct pool *pool, enum px_setting_id id, const char *text)
@@ -90,7 +90,7 @@ static int read_words(struct pool *pool)
 	return used == 0 ? PX_EPOOL : atoi(pool->words);
 }
 
-/* A crash in a forked child is its own: cmocka's handler would go on with the tests there. */
+/* A crash in a forked child must end it: cmocka's handler would go on with the tests there. */
 static void default_signals(void)
 {
 	static const int signals[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS };
@@ -148,7 +148,7 @@ static int supervisor_exit(struct pool *pool)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* We are the subreaper: whatever is left would be our child. */
+/* We are the subreaper, so any process that is left is our child. */
 static void assert_nothing_left(struct pool *pool)
 {
 	struct stat st;
@@ -174,7 +174,7 @@ static int teardown(void **state)
 		(void)kill(pool->supervisor, SIGKILL);
 		(void)waitpid(pool->supervisor, NULL, 0);
 	}
-	/* Of a case that failed: engines die with their supervisor. */
+	/* After a case that failed; the engines die with their supervisor. */
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	if (pool->owner >= 0)
@@ -282,7 +282,7 @@ static double number(const char *object, const char *key)
 	return px_json_number(px_json_member(object, key), -1);
 }
 
-/* Whether the log has the words; it vanishes with the pool. */
+/* Whether the log has the words; it is removed with the pool. */
 static bool logged(struct pool *pool, const char *words)
 {
 	static char text[65536];
@@ -433,7 +433,7 @@ static void supervisor_killed_takes_all_with_it(void **state)
 	while (waitpid(-1, NULL, 0) > 0)
 		left++;
 	assert_int_equal(left, 3); /* template and engines, dead: they have become ours */
-	/* What is left of the files, the next one cleans. */
+	/* The next pool removes the files that are left. */
 	start(pool);
 	stop(pool);
 }
@@ -455,7 +455,10 @@ static void fails_with(struct pool *pool, int code, const char *words)
 	assert_nothing_left(pool);
 }
 
-/* Engines that were being forked at the end: whose pid was never known dies with the supervisor. */
+/*
+ * Engines that were being forked at the end, whose pids were never known, die with the
+ * supervisor.
+ */
 static void await_unknown_engines(void)
 {
 	while (waitpid(-1, NULL, 0) > 0)
@@ -611,7 +614,7 @@ static void death_by_exit_says_why(void **state)
 	a = attach(pool);
 	kill(engine_pid(a.segment, 0), SIGUSR2);
 	await_state(a.segment, 0, PX_ENGINE_GONE);
-	/* The slot is free again, and still tells of its last occupant. */
+	/* The slot is free again, and still has the data of its last occupant. */
 	assert_int_equal(px_member_read(a.segment, atomic_load(&a.segment->engines[0].slot),
 					&member),
 			 0);
@@ -672,7 +675,7 @@ static void deaths_in_a_row_back_off(void **state)
 	}
 	assert_true(times[1] >= 50 * MS && times[2] >= 100 * MS && times[3] >= 200 * MS &&
 		    times[4] >= 400 * MS);
-	/* The other engine has nothing to do with it. */
+	/* The other engine is not affected. */
 	assert_int_equal(atomic_load(&a.segment->engines[1].generation), 0);
 	detach(&a);
 	stop(pool);
@@ -782,7 +785,7 @@ static void restart_answers_when_it_is_up_again(void **state)
 	assert_int_equal(ask(a.fd, PX_CONTROL_RESTART, UINT64_MAX, 0), 0);
 	assert_int_equal(atomic_load(&a.segment->engines[0].generation), 1);
 	assert_int_equal(atomic_load(&a.segment->engines[1].generation), 2);
-	/* Wished restarts are no failures: no back-off. */
+	/* Restarts on request are no failures: no back-off. */
 	assert_int_equal((int)number(status_engine(a.fd, 1), "restarts"), 0);
 	assert_int_equal(ask(a.fd, PX_CONTROL_RESTART, 7, 0), PX_EENGINE);
 	detach(&a);
@@ -854,7 +857,7 @@ static void add_without_a_program_says_why(void **state)
 	await_log(pool, "the process that forks engines (");
 	assert_int_equal(ask(fd, PX_CONTROL_ADD, 1, 0), PX_EENGINE);
 	assert_non_null(strstr(px_last_error(), name));
-	/* With the program back, what comes next is as if nothing had been. */
+	/* Once the program is there again, engines start as before. */
 	assert_int_equal(symlink(program, name), 0);
 	assert_int_equal(ask(fd, PX_CONTROL_ADD, 1, 0), 0);
 	assert_int_equal(packet.head.a, 3);

@@ -11,7 +11,7 @@
 #include "client/values.h"
 #include "shm/error.h"
 
-/* What the encoder wrote, as if an engine had sent it. */
+/* The encoder's output as a reply, as if an engine had sent it. */
 static struct px_incoming reply_of(const struct px_encoder *encoder)
 {
 	return (struct px_incoming){ .body = encoder->bytes, .body_bytes = encoder->length };
@@ -90,7 +90,10 @@ static void encode_wrong_tensor_says_einval(void **state)
 	px_encoder_free(&encoder);
 }
 
-/* Every prefix and every changed byte must be refused or decoded, never followed blindly. */
+/*
+ * With every prefix and every changed byte it must be refused or decoded, without reading beyond
+ * it.
+ */
 static void decode_damaged_never_crashes(void **state)
 {
 	struct px_encoder encoder = PX_ENCODER(NULL);

@@ -84,7 +84,7 @@ class Pool:
         return json.loads(self.run(PXRUN, "status", "--json", "--profile", self.profile, check=True).stdout)
 
     def processes(self):
-        """Those that carry our mark, zombies left out."""
+        """The processes that have our mark in their environment, without zombies."""
         found = []
         for environ in glob.glob("/proc/[0-9]*/environ"):
             pid = int(environ.split("/")[2])
@@ -118,7 +118,7 @@ class Pool:
         self.must_vanish()
         left = [p for p in glob.glob(os.path.join(self.folder.name, "pxrun", "*", "*")) if not p.endswith("/log")]
         if left:
-            # What a killed supervisor left, a next start cleans.
+            # The next start removes what a killed supervisor has left.
             self.start()
             self.run(PXRUN, "stop", "--profile", self.profile, check=True)
             self.must_vanish()
@@ -130,7 +130,7 @@ class Pool:
 
     def check_serves(self):
         """All engines answer, and nobody but live members owns memory."""
-        for attempt in range(4):  # the kill may be yet to come, and then hits one of these
+        for attempt in range(4):  # the kill may be still to come, and then hits one of these
             done = self.run(PXRUN, "exec", "--profile", self.profile, "import os; os.getpid()")
             if attempt and done.returncode == 0:
                 break
@@ -208,7 +208,7 @@ def at_random(count, seed):
 
 
 def one_round(pool, dice):
-    """One client's life with some kills in it; how many, and whether the supervisor is left."""
+    """Runs one client, with some kills meanwhile; returns how many, and whether the supervisor still runs."""
     client = subprocess.Popen([sys.executable, os.path.join(HERE, "scenario.py"), pool.profile], env=pool.env,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for kills in range(1, KILLS_A_ROUND + 1):

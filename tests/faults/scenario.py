@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A client's life in a second, every step of which may be the last of somebody.
+"""A short run of a client, in every step of which some process may be killed.
 
 ``scenario.py PROFILE``. Each call must end: with the right result, or with one of
 pxrun's errors. Anything else (a wrong value, another exception, a hang that the
@@ -16,7 +16,7 @@ DEATHS = {"EngineError", "PoolError", "NameError"}
 
 
 def tolerate(step, *args):
-    """Runs a step; errors that say that somebody died are as good as a result."""
+    """Runs a step; an error that says that a process died is accepted like a result."""
     try:
         return step(*args)
     except (pxrun.error.EngineError, pxrun.error.CompositeError, pxrun.error.PoolError) as error:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_control.c - no packet makes its reader fall, read beyond it, or keep a descriptor of one that it refuses.
+ * fuzz_control.c - no packet makes its reader crash, read beyond it, or keep a descriptor of a
+ * packet that it refuses.
  *
  * The input's first byte says how many descriptors go with the packet, the rest is the packet.
  */
@@ -57,7 +58,7 @@ static ssize_t send_bytes(const uint8_t *data, size_t size, size_t fds)
 	return sendmsg(ends[0], &message, MSG_DONTWAIT);
 }
 
-/* The lowest number that is free: whoever keeps a descriptor moves it. */
+/* The lowest free number: it changes if a descriptor is kept. */
 static int lowest_free(void)
 {
 	int fd = dup(null);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_json.c - no text makes the reader of connection files fall or read beyond its end.
+ * fuzz_json.c - no text makes the reader of connection files crash or read beyond its end.
  */
 #include <stdint.h>
 #include <stdlib.h>

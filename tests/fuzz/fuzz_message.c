@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_message.c - no frame that a peer may have written makes its reader fall, or take for the peer's
- * memory what is not.
+ * fuzz_message.c - no frame that a peer may have written makes its reader crash, or use memory
+ * that is not the peer's.
  *
  * The input is the frame's flags (two bytes), then its payload: a head, descriptors of regions, a body.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_profile.c - no text makes the reader of profiles fall, leak, or fail without words.
+ * fuzz_profile.c - no text makes the reader of profiles crash, leak, or fail without words.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_ring.c - nothing that a producer may have written makes its consumer fall, hang, or
- * look where the producer does not write.
+ * fuzz_ring.c - nothing that a producer may have written makes its consumer crash, hang, or read
+ * outside of the producer's memory.
  *
  * The input is the producer's two first chunks, then what follows the beginning of its extent.
  */

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* In a block of exactly that size, so that a sanitizer sees a read beyond it. */
+/* In a block of exactly that size, so that a sanitizer notices a read beyond it. */
 static void try_bytes(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 			perror(path);
 			return 1;
 		}
-		/* Said before, so that a crash tells where. */
+		/* Printed before the run, so that after a crash it is known. */
 		printf("%s\n", entry->d_name);
 		fflush(stdout);
 		try_file(data, fread(data, 1, sizeof(data), file));

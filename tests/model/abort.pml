@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * abort.pml - lib/link/overtake.c: a client takes back requests while the engine takes them up.
+ * abort.pml - lib/link/overtake.c: a client aborts requests while the engine begins them.
  *
  * Each side writes a word of its own and then looks at the other's: the client marks its
  * frame and looks at what the engine has begun, the engine says what it begins and
@@ -44,7 +44,7 @@ active proctype client()
 	byte id;
 
 	do
-	/* The frame is whole, its mark wiped, before it is published. */
+	/* Before it is published, the frame is complete and its mark is reset. */
 	:: atomic { sent < REQUESTS && sent - consumed < PLACES && mark_pending == 255 ->
 		marked[(sent + 1) % PLACES] = 0; sent++ }
 	:: sent > 0 ->
@@ -53,7 +53,7 @@ active proctype client()
 #if BROKEN == 4
 		:: id <= sent ->
 #else
-		/* Only while the frame is where it was: both under the client's lock. */
+		/* Only while the frame is still in that place, which the client's lock ensures. */
 		:: id <= sent && id > consumed ->
 #endif
 			meant[id] = 1;
@@ -99,7 +99,7 @@ active proctype engine()
 	od
 }
 
-/* It may be told so later than it ran. */
+/* The client may be told so later than it ran. */
 never {
 	do
 	:: (ran[1] && told[1]) || (ran[2] && told[2]) || (ran[3] && told[3]) || (ran[4] && told[4]) ->

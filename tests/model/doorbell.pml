@@ -4,8 +4,8 @@
  *
  * Each of them may be killed between any two steps. What must hold: the sleeper
  * never sleeps over news to the end of its nap, unless a ringer was killed between
- * publishing and ringing; then it finds them after that one nap. Nobody waits
- * for the dead.
+ * publishing and ringing; then it finds them after that one nap. No process
+ * waits for a dead one.
  *
  * A processor may look before its own store is seen by others, which is all that
  * the two fences are for. So each store that the argument rests on goes
@@ -84,7 +84,7 @@ proctype ringer(byte i)
 		fi
 	od;
 dead:
-	/* A store that was executed is seen in the end. */
+	/* A store that was executed becomes visible at some time. */
 	atomic { !news_pending[i] -> gone++ }
 }
 
@@ -145,7 +145,7 @@ active proctype sleeper()
 			}
 			if
 			:: !queued
-			:: timeout -> /* the nap is over, and nobody else can do anything */
+			:: timeout -> /* the nap is over, and no other process can do anything */
 				assert(killed || !READY);
 				queued = 0;
 				napped = 1

@@ -5,7 +5,7 @@
  * Each of the two may be killed between any two steps that the other can see. Then the
  * supervisor marks it dead, frees its slot once the other has closed its link, and
  * another process takes the slot with the next epoch. What must hold: what a
- * living holder was lent does not change under its hands, be the owner alive or dead; every
+ * living holder was lent does not change while it is lent, whether the owner is alive or dead; every
  * lease ends, and the owner, which sleeps on its bell until it has, is woken.
  *
  * With BRIEF rows for brief leases, a holder may also keep what it has a lasting lease on until the
@@ -48,10 +48,10 @@ bit rung;                                                        /* the owner's 
 bit owner_gone, holder_gone; /* killed */
 byte deaths;
 bit owner_freed;             /* the last owner's slot and extents */
-bit owner_done;              /* an owner has ended its work in peace */
+bit owner_done;              /* an owner has ended its work normally */
 bit out[LEASES];             /* lent, and not yet released by the holder */
 bit all_sent;                /* the owner has nothing more to send to its holder */
-bit keeps;                   /* the holder lets go of nothing before that */
+bit keeps;                   /* the holder releases nothing before that */
 
 #define OWNER_ALIVE(e) (owner_epoch == e && owner_dead != e)
 #define HOLDER_ALIVE(e) (holder_epoch == e && holder_dead != e)
@@ -165,7 +165,7 @@ connect:
 			out[i] = 1;
 			all_sent = grants == GRANTS
 		}
-		:: full(ring) -> assert(!HOLDER_ALIVE(peer)) /* nobody will read it */
+		:: full(ring) -> assert(!HOLDER_ALIVE(peer)) /* no holder will read it */
 		:: revokes < REVOKES ->
 			atomic {
 				revokes++;
@@ -258,7 +258,7 @@ inline release(n)
 	}
 }
 
-/* What is brief is copied and let go of before anything else is read. */
+/* A brief lease: copied and released before anything else is read. */
 inline read_on(n)
 {
 #if BRIEF && BROKEN != 12

@@ -6,7 +6,7 @@
  * alive. The supervisor stores the death, and looks at the links. What must hold: the memory of
  * a dead peer is not freed as long as a living member goes on with a link to it; it is
  * freed in the end, also if members were killed with their links open; and a sweep that
- * is broken off anywhere, and begun again, does no harm. Members may be killed
+ * is interrupted anywhere, and started over, does no harm. Members may be killed
  * between any two steps, and what they know of the slot may be old: it may have had
  * another occupant since.
  *
@@ -100,7 +100,7 @@ proctype member(byte me)
 		atomic { links++; peer = 0; is_alive = 0 }
 	od;
 dead:
-	/* A store that was executed is seen in the end. */
+	/* A store that was executed becomes visible at some time. */
 	atomic {
 		link_pending[me] == NONE ->
 		relies_on[me] = 0;

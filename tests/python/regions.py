@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tests of arrays ask: where one lies, and what is held."""
+"""Helpers of tests of arrays: where an array lies, and what is held."""
 import numpy as np
 
 import pxrun

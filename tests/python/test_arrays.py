@@ -76,10 +76,10 @@ def test_whose_memory(pool):
         ours = pxrun.full(N, 3.0, client=pool)
         assert other._core.has(theirs) and pool._core.has(ours)
         assert not pool._core.has(theirs) and not other._core.has(ours)
-        # from another pool it is as good as any array
+        # in another pool it is sent like any other array
         assert pool[0].apply_sync(np.sum, theirs) == 2 * N and other[0].apply_sync(np.sum, ours) == 3 * N
     assert theirs.sum() == 2 * N
-    assert pool._core.has(pxrun.empty(N))  # that of the closed client is not asked for more
+    assert pool._core.has(pxrun.empty(N))  # no more memory is taken from the closed client
 
 
 # --- sending
@@ -90,7 +90,7 @@ def test_sent_without_a_copy(pool):
     before = used(pool)
     pool[:].push({"a": a, "rows": a[50:60]}, block=True)
     assert used(pool) == before
-    a[55] = 4  # the sender's risk: what is not copied changes
+    a[55] = 4  # it was not copied, so the change is seen
     assert pool[:].pull("float(a.sum())", block=True) == [a.sum()] * 4
     assert pool[:].pull("float(rows.sum())", block=True) == [a[50:60].sum()] * 4
 
@@ -378,7 +378,7 @@ def test_result_lives_on_without_the_pool():
 
 
 def test_memory_is_flat(pool):
-    """The same arrays again and again take what they took the first time."""
+    """Sending the same arrays again and again takes no more memory than the first time."""
     random = np.random.default_rng(5)
     sizes = [int(s) for s in random.integers(4 << 10, 4 << 20, 60)]
     source = np.zeros(4 << 20, "u1")
@@ -513,7 +513,7 @@ def test_save_on_a_full_disk(pool):
 
 
 class Foreign:
-    """What another library's tensor is to us."""
+    """Like another library's tensor."""
 
     def __init__(self, array):
         self.array = array
@@ -531,7 +531,7 @@ def test_dlpack(pool):
     assert region_of(shared) is not None and np.array_equal(shared, own)
     out = np.from_dlpack(pxrun.asarray(Foreign(own[::2])))
     assert np.array_equal(out, own[::2]) and np.shares_memory(np.from_dlpack(shared), shared)
-    pool[0].push({"a": np.from_dlpack(shared)}, block=True)  # known by its address, whoever made it
+    pool[0].push({"a": np.from_dlpack(shared)}, block=True)  # recognised by its address
     assert pool[0]["a"].sum() == own.sum()
 
 
@@ -571,7 +571,7 @@ def test_client_killed_with_a_tracker_pending():
         assert client.stdout.readline() == "pushed\n"
         client.kill()
         client.wait()
-        assert rc[0]["a"].sum() == 7 << 20  # who holds it may go on reading
+        assert rc[0]["a"].sum() == 7 << 20  # a holder may go on reading
         assert clients_bytes(rc) - before >= 8 << 20
         rc[0].execute("del a", block=True)
         end = time.monotonic() + 20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Section 3 of the features: what a request gives before its answer is there."""
+"""AsyncResult: waits, values, exceptions, metadata, output."""
 import concurrent.futures
 import contextlib
 import datetime

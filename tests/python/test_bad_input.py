@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is wrong gets a clear result, and the engine goes on."""
+"""Invalid input gets a clear error, and the engine goes on."""
 import os
 import signal
 import threading
@@ -12,7 +12,7 @@ from pxrun import EngineError, RemoteError
 
 
 def alive(pool):
-    """The engines answer, and are the ones that they were."""
+    """The engines answer, and are still the same processes."""
     return pool[:].apply_sync(os.getpid)
 
 

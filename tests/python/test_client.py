@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The client: what engines there are, what was asked of them, and what becomes of it."""
+"""The client: engines, history, waits, queues, signals."""
 import asyncio
 import concurrent.futures
 import gc

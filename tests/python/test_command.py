@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command `pxrun`: each verb, its exit codes, and what bad input and bad days get."""
+"""The command `pxrun`: each verb, its exit codes, bad input, and failures."""
 
 import json
 import os

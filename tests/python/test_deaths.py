@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Bad days: who is killed, what the others see of it, and what is left afterwards."""
+"""Deaths of engines, clients and supervisors: what the others see, and what is left."""
 from __future__ import annotations
 
 import ctypes
@@ -17,7 +17,7 @@ import pxrun
 
 
 def wait_for(condition, seconds=10.0):
-    """Until condition() is true; it is looked at again and again, for it has no bell."""
+    """Waits until condition() is true, by polling, since there is no event for it."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -332,7 +332,7 @@ def test_randoms_differ_between_engines(rc):
     def draw():
         import random
 
-        return random.random()  # the engine's generator: random.random itself would bring ours
+        return random.random()  # by name: random.random itself would be sent with our generator's state
 
     a, b = rc[:].apply_sync(draw)
     assert a != b

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Section 4 of the features: what engines raise, as the client sees it."""
+"""Errors: what engines raise, as the client sees it."""
 import builtins
 import os
 import pickle

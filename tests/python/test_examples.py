@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The examples run, check themselves, and say so."""
+"""The examples run, and the results that they check themselves are right."""
 
 import os
 import pathlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Section 3 of the features: results as futures, and requests that are stopped."""
+"""Results as futures, and requests that are aborted, cancelled or timed out."""
 import asyncio
 import concurrent.futures
 import gc
@@ -289,7 +289,7 @@ def test_cancel_interrupts_what_runs(pool, code):
 
 def test_cancel_reaches_what_is_about_to_sleep(pool):
     """Python misses one signal in a thousand here, if it comes once only."""
-    end = time.monotonic() + 30  # where others use the processors each takes long
+    end = time.monotonic() + 30  # on a busy machine each takes long
     for _ in range(2000):
         if time.monotonic() > end:
             break

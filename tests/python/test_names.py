@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What functions of a script bring along, and what goes first."""
+"""What functions of a script bring along, and which names take precedence."""
 import functools
 import os
 import subprocess

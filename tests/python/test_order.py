@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Requests out of their turn, and what is told while they run: the extension's own calls."""
+"""Urgent, aborted and interrupted requests, and output while they run, by the extension's own calls."""
 import os
 import pickle
 import select
@@ -244,7 +244,7 @@ def test_fileno_is_readable_when_something_finished(pool):
     pool._core.poll()
     result = submit(pool, "pass")
     while not result.ready():
-        # what came before may be told late
+        # an earlier event may be reported late
         assert select.select([fd], [], [], 10)[0] == [fd]
         pool._core.poll()
 

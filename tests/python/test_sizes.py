@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Bodies of every size take one of three ways: within the request, in a frame, in a region."""
+"""Bodies of every size arrive, whether they travel in the request's own memory, in a frame, or in a region."""
 import pytest
 
 SIZES = [0, 1, 40, 47, 48, 49, 100, 4000, 8191, 16000, 16300, 16384, 20000, 70000, 1 << 20, (1 << 24) + 1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Views: what a direct view does, row by row."""
+"""Views: what a direct view does, method by method."""
 import os
 import sys
 
@@ -360,7 +360,7 @@ def test_imap(pool):
 def test_remote(pool):
     @pool[:].remote(block=True)
     def getpid(n=1):
-        """Says who."""
+        """Returns the engine's id."""
         import os
 
         return os.getpid() * n
