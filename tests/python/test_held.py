@@ -38,9 +38,9 @@ def test_pushes_held_in_any_number(pool):
     view = pool[0]
     view.execute("kept = []", block=True)
     for i in range(HELD):
-        view.apply_sync(lambda array: kept.append(array), one_of(i))
-    assert view.apply_sync(lambda: len(kept)) == HELD
-    assert view.apply_sync(lambda: [i for i, a in enumerate(kept) if a[0] != i or a[-1] != i]) == []
+        view.apply_sync(lambda array: kept.append(array), one_of(i))  # noqa: F821
+    assert view.apply_sync(lambda: len(kept)) == HELD  # noqa: F821
+    assert view.apply_sync(lambda: [i for i, a in enumerate(kept) if a[0] != i or a[-1] != i]) == []  # noqa: F821
     view.execute("kept[0] += 1; kept[-1] += 1; ends = kept[0][5], kept[-1][5]", block=True)
     assert view["ends"] == (1, HELD)
 
@@ -48,10 +48,10 @@ def test_pushes_held_in_any_number(pool):
 def test_pushes_that_wait_in_any_number(pool):
     view = pool[0]
     view.execute("kept = []", block=True)
-    pending = [view.apply_async(lambda array: kept.append(array), one_of(i)) for i in range(HELD)]
+    pending = [view.apply_async(lambda array: kept.append(array), one_of(i)) for i in range(HELD)]  # noqa: F821
     for ar in pending:
         ar.get(60)
-    assert view.apply_sync(lambda: [i for i, a in enumerate(kept) if a[0] != i]) == []
+    assert view.apply_sync(lambda: [i for i, a in enumerate(kept) if a[0] != i]) == []  # noqa: F821
 
 
 def test_long_results_held_in_any_number(pool):
@@ -67,7 +67,7 @@ def test_held_memory_comes_back():
         for round in range(3):
             results = [view.apply_sync(one_of, i) for i in range(800)]
             for array in results:
-                view.apply_sync(lambda array: kept.append(array), array)
+                view.apply_sync(lambda array: kept.append(array), array)  # noqa: F821
             view.execute("kept.clear()", block=True)
             del results, array
         view.apply_sync(abs, 1)  # an engine looks what has come back when it answers
@@ -81,7 +81,7 @@ def test_dead_engine_releases_what_it_held(pool):
     view = pool[0]
     view.execute("kept = []", block=True)
     for i in range(1200):
-        view.apply_sync(lambda array: kept.append(array), one_of(i))
+        view.apply_sync(lambda array: kept.append(array), one_of(i))  # noqa: F821
     with pytest.raises(pxrun.error.EngineError):
         view.apply_sync(lambda: __import__("os").kill(__import__("os").getpid(), 9))
     assert view.apply_sync(abs, -3) == 3
@@ -95,7 +95,7 @@ def test_shared_arrays_have_an_end_in_words(pool):
     view.execute("kept = []", block=True)
     with pytest.raises(pxrun.error.ArenaError, match="let go of some"):
         for i in range(HELD):
-            view.apply_sync(lambda array: kept.append(array), array)
+            view.apply_sync(lambda array: kept.append(array), array)  # noqa: F821
     view.execute("kept[0][7] = 8; kept.clear()", block=True)
     assert array[7] == 8
     view.apply_sync(lambda array: array.fill(9), array)
