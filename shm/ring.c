@@ -443,5 +443,5 @@ void px_consumer_advance(struct px_consumer *ring)
 	 * px_producer_drained().
 	 */
 	atomic_store_explicit(ring->read, ring->frames_seq, memory_order_release);
-	PX_KILLPOINT("ring.read.counted"); /* dead here: read, and what was asked is not done */
+	PX_KILLPOINT("ring.read.counted"); /* dead here: read, but not done */
 }

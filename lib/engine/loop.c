@@ -123,7 +123,7 @@ static void free_owner(struct px_reply *reply)
 	free(reply->owner);
 }
 
-/* Replaces a reply by this thread's last error, cut to what is sure to get room. */
+/* Replaces a reply by this thread's last error, cut to a length for which there is always room. */
 static void only_words(struct px_outgoing *out, struct px_reply *reply, int code)
 {
 	reply_free(reply);
@@ -157,7 +157,10 @@ static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply
 	c->room_seq = px_link_room_seq(c->link);
 	rc = px_link_send(c->link, out);
 	if (rc == PX_ENOMEM) {
-		/* Asked before the second attempt, which finds whatever reading has given back. */
+		/*
+		 * Checked before the second attempt, which then can use whatever the reading has
+		 * freed.
+		 */
 		drained = px_link_drained(c->link);
 		rc = px_link_send(c->link, out);
 		if (rc == PX_ENOMEM && !drained)
@@ -167,11 +170,11 @@ static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply
 		return rc;
 	only_words(out, reply, rc);
 	rc = px_link_send(c->link, out);
-	/* Without a supervisor there is no memory; the engine is about to see that it has to go. */
+	/* Without a supervisor there is no memory; the next nap notices that it is gone. */
 	return rc == PX_EPOOL ? PX_EAGAIN : rc;
 }
 
-/* What is lent by the request goes with its frame: copied to stay. */
+/* Copies a body that lies in the request's frame, which is about to go. */
 static void own_body(struct px_outgoing *out, struct px_reply *reply)
 {
 	if (reply->release || !out->body_bytes)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * same.c - whether names still stand for the objects that they stood for.
+ * same.c - whether names still have the values that they had.
  *
- * Asked before each call whose function brings names along (pxrun.wire.names): in Python it would
- * be a good part of what such a call costs.
+ * Checked before each call whose function brings names along (pxrun/wire/names.py): in Python it
+ * would take a good part of the time of such a call.
  */
 #include "python/ext/module.h"
 
-/* A borrowed reference, or one that *own takes; NULL without an exception: there is no such name. */
+/* A name's value, borrowed or owned by *own; NULL without an exception: there is no such name. */
 static PyObject *look_up(PyObject *mapping, PyObject *name, PyObject **own)
 {
 	PyObject *found;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What to do about names and modules that this process has and an engine has not."""
+"""Advice for NameError and ModuleNotFoundError: how to send what this process has and an engine lacks."""
 from __future__ import annotations
 
 import os
@@ -12,12 +12,12 @@ from ..wire import functions, kinds
 
 
 def on(ename: str, evalue: str, known: dict | None) -> str:
-    """In brackets, what to do about an engine's exception; empty where there is nothing to say.
+    """Advice about an engine's exception, in brackets; empty if there is none.
 
     Parameters
     ----------
     ename, evalue : str
-        The exception's class and what it says.
+        The name of the exception's class, and its str().
     known : dict or None
         The globals here of the function that was sent, see `names_seen_by`.
     """
@@ -45,7 +45,7 @@ def names_seen_by(f: Any) -> dict | None:
 
 
 def _missing_name(evalue: str, known: dict) -> str:
-    """About "name 'x' is not defined"; empty if this process does not have it either."""
+    """For "name 'x' is not defined"; empty if this process does not have it either."""
     found = re.match(r"(?:global |free )?(?:name|variable) '([^']+)' is not defined", evalue)
     if found is None or found[1] not in known:
         return ""
@@ -72,7 +72,7 @@ def _how_to_send(name: str, value: Any) -> str:
 
 
 def _missing_module(evalue: str) -> str:
-    """About "No module named 'x'"; empty if this process has no file of it either."""
+    """For "No module named 'x'"; empty if this process has no file of it either."""
     found = re.match(r"No module named '([^']+)'", evalue)
     folder = _folder_of(found[1].partition(".")[0]) if found is not None else None
     if found is None or folder is None:
@@ -85,7 +85,7 @@ def _missing_module(evalue: str) -> str:
 
 
 def _folder_of(module: str) -> str | None:
-    """The folder in which an import here finds a module."""
+    """The folder on sys.path in which a module is found here."""
     import importlib.util
 
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Attributes of views, which hold for each of their calls."""
+"""The flags of views: block, track, label, timeout and the like, which apply to each call."""
 from __future__ import annotations
 
 import contextlib
@@ -10,7 +10,7 @@ from . import outputs
 
 
 def _flag(name: str, kind: Any, words: str) -> Any:
-    """An attribute that takes values of some kinds only."""
+    """A property that accepts only values of some types."""
     hidden = "_" + name
 
     def get(self: Any) -> Any:
@@ -30,7 +30,7 @@ _FLAGS = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt"
 
 
 class Flags:
-    """The part of a view that has them; those of the client are what they begin with."""
+    """The part of a view that has the flags; their first values are the client's."""
 
     client: Any
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from .. import _pxrun
 
-#: Bytes at the beginning of what is brought that tell it from everything else.
+#: The first bytes of a bundle, by which it is recognised.
 TOKEN = 16
 
-#: So many different ones are kept; then they are made anew from what comes.
+#: The number of bundles and of values that are kept; then they are made again from what arrives.
 _KEPT = 1024
 
 # What has come so far, by its token: names, with the tokens, pickles and kinds of their values.
@@ -67,7 +67,7 @@ def forget() -> None:
 
 
 class Module:
-    """Stands for a module in a pickle, with those of its submodules that were imported where it is from."""
+    """A module by name in a pickle, with those of its submodules that the client had imported."""
 
     def __init__(self, name: str, submodules: list[str]) -> None:
         self.made_of = name, submodules

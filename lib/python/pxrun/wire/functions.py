@@ -15,7 +15,7 @@ from typing import Any, Callable
 from . import brought
 from .modules import MAIN, can_be_imported
 
-#: Gives what a function of the script brings along; None: nothing.
+#: A function that returns what a function of the script brings along; None: nothing.
 Along = Callable[[types.FunctionType], "bytes | None"]
 
 
@@ -116,7 +116,7 @@ def _cell(cell: types.CellType) -> tuple:
 
 
 def reduce_function(function: types.FunctionType, along: Along | None = None) -> tuple:
-    """What pickle is to make of a function; along says what it brings, if it is one of the script's."""
+    """A function's reduction for pickle; `along` returns what it brings, if it is one of the script's."""
     data = _code_bytes(function.__code__)
     home = _home(function)
     brings = along(function) if along is not None and home is None else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What of a script's values goes along with its functions: definitions, and small plain constants."""
+"""Which of a script's values are sent along with its functions: definitions, and small plain constants."""
 from __future__ import annotations
 
 import marshal
@@ -37,7 +37,7 @@ def is_definition(value: Any) -> bool:
 
 
 def why_not(value: Any) -> str:
-    """Why a value does not go along with a function; empty if it does."""
+    """Why a value is not sent along with a function; empty if it is."""
     if isinstance(value, types.ModuleType):
         return "" if can_be_imported(value.__name__) else "is a module that engines cannot import, and that is too large to go along"
     if is_definition(value):
@@ -78,7 +78,7 @@ def is_small(value: Any) -> bool:
 
 
 def _count(value: Any, room: int, within: set[int]) -> int:
-    """What is left of the room; below 0 if the value does not fit, or is none of those."""
+    """How many more elements are allowed after this value; below 0 if it is too large or not a plain constant."""
     room -= 1
     if room < 0 or _is_leaf(value):
         return room
@@ -109,7 +109,7 @@ def _is_leaf(value: Any) -> bool:
 
 
 def _items(value: Any) -> list | None:
-    """What a container consists of; None for what is none."""
+    """The elements of a container; None if the value is none."""
     kind = type(value)
     if kind is dict or (kind.__module__ == "collections" and kind.__name__ in _NAMED_CONTAINERS and isinstance(value, dict)):
         return [item for pair in value.items() for item in pair] + [getattr(value, "default_factory", None)]
@@ -123,7 +123,7 @@ def _items(value: Any) -> list | None:
 
 
 def can_change(value: Any) -> bool:
-    """Whether a plain constant may become another one while it stays the same object."""
+    """Whether a plain constant can be changed in place."""
     kind = type(value)
     if kind is tuple or (isinstance(value, tuple) and hasattr(kind, "_fields")):
         return any(map(can_change, value))
@@ -131,7 +131,7 @@ def can_change(value: Any) -> bool:
 
 
 def content(value: Any) -> Any:
-    """Of a small constant something that tells whether it is still what it was."""
+    """A snapshot of a small constant, to find out later whether it has changed."""
     try:
         return marshal.dumps(value, 2)  # that version says nothing of who else holds the parts
     except ValueError:
@@ -139,6 +139,6 @@ def content(value: Any) -> Any:
 
 
 def _form(value: Any) -> Any:
-    """Containers in containers; all else as it is: what cannot be changed is the same object."""
+    """A copy of nested containers; immutable values in them stay the same objects."""
     items = None if _is_leaf(value) else _items(value)
     return value if items is None else (type(value), [_form(item) for item in items])

@@ -7,18 +7,18 @@ import sys
 import types
 from typing import Any
 
-#: What the module of a script or a prompt calls itself.
+#: The names of the module of a script or a prompt.
 MAIN = {"__main__", "__mp_main__"}
 
-# What was found out about a module, beside the module that it is true of.
+# What was found out about a module, together with the module, by name.
 _known: dict[str, tuple[types.ModuleType, bool]] = {}
 
 
 def can_be_imported(name: str) -> bool:
     """Whether a process with the same sys.path gets the module of that name by importing it.
 
-    Not so: what a script has loaded from a path of its own, and what the user has told
-    cloudpickle to send by value.
+    False for modules that a script has loaded from some path by itself, and for those that the user
+    has told cloudpickle to send by value.
     """
     module = sys.modules.get(name)
     if module is None or name in MAIN:
@@ -43,7 +43,7 @@ def _is_found(name: str, module: types.ModuleType) -> bool:
     if not parent:
         return _finds(name, None, module)
     if parent in sys.modules:
-        # what has no file is made by its parent, as six.moves is
+        # a module without a file is made by its parent, like six.moves
         found = _is_found(parent, sys.modules[parent])
         has_file = bool(getattr(module, "__file__", None))
         return found and (not has_file or _finds(name, getattr(sys.modules[parent], "__path__", None), module))
@@ -51,7 +51,7 @@ def _is_found(name: str, module: types.ModuleType) -> bool:
 
 
 def _finds(name: str, path: Any, module: types.ModuleType) -> bool:
-    """Whether an import would come upon this very module."""
+    """Whether an import would find this very module."""
     file = getattr(module, "__file__", None)
     for finder in sys.meta_path:
         try:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names that a script's functions bring along: what they refer to, for engines that lack it.
 
-Modules go by name, functions and classes by value with what they refer to in turn, plain constants
-if they are small. What a function needs is found from its code. It goes as one bundle of
-definitions, each a name, a token and a pickle; equal tokens mean equal content, so an engine makes
-each definition once (`brought`).
+Modules go by name; functions and classes by value, with what they refer to in turn; plain constants
+by value if they are small. The code of a function tells what it needs. All of that is sent as one
+bundle of definitions, each a name, a token and a pickle. Equal tokens mean equal content, so an
+engine makes each definition only once (`brought`).
 
 A bundle is made once for a function's code, and used as long as the names stand for the same
 objects and the objects have not been changed, as far as that can be seen: the attributes of
@@ -24,7 +24,7 @@ from . import kinds, pickling
 from .brought import TOKEN, Module
 from .modules import can_be_imported
 
-#: Bytes that a function or a class may take, pickled.
+#: The most bytes of a function or a class, pickled.
 DEFINITION_MAX = 256 * 1024
 
 _CACHE_MAX = 1024
@@ -35,7 +35,7 @@ _ABSENT = object()
 
 _LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 
-# The global names that a code object loads and all names of attributes, by id, beside the code.
+# The global names that a code object loads, and all names of attributes; by id(), together with the code.
 _referred: dict[int, tuple[types.CodeType, tuple[str, ...], frozenset[str]]] = {}
 
 
@@ -52,7 +52,7 @@ def _refers(code: types.CodeType) -> tuple[tuple[str, ...], frozenset[str]]:
 
 
 def _search(code: types.CodeType, loaded: dict[str, None], attributes: set[str]) -> None:
-    """Also in functions, classes and comprehensions within."""
+    """Including those of functions, classes and comprehensions inside."""
     import dis
 
     attributes.update(code.co_names)
@@ -68,27 +68,27 @@ def _search(code: types.CodeType, loaded: dict[str, None], attributes: set[str])
 
 
 class _Definition:
-    """What a name stands for, pickled; pickled is None for what is not brought."""
+    """A name's value, pickled; `pickled` is None if it is not brought."""
 
     __slots__ = ("contents", "functions", "is_constant", "pickled", "places")
 
     def __init__(self, pickled: bytes | None = None) -> None:
         self.pickled = pickled
         self.is_constant = False
-        #: What goes by value in it: these refer to names, too.
+        #: Functions and classes that go by value in it: they refer to names, too.
         self.functions: list[types.FunctionType] = []
-        #: Namespaces of functions and classes in it, which can be changed in place: see _pxrun.same().
+        #: Namespaces of functions and classes in it, which may change: see _pxrun.same().
         self.places: list[tuple[Any, tuple, tuple, int]] = []
-        #: Lists, dicts and the like in it, and what was in them.
+        #: Lists, dicts and the like in it, and their contents at that time.
         self.contents: list[tuple[Any, Any]] = []
 
 
-# By namespace and name: the namespace, the value, and its definition.
+# By namespace and name: the namespace, the value, and the value's definition.
 _defined: dict[tuple[int, str], tuple[dict, Any, _Definition]] = {}
 
 
 def _define(space: dict, name: str, value: Any) -> _Definition:
-    """The definition of what is no module."""
+    """The definition of a value that is no module."""
     known = _defined.get((id(space), name))
     if known is not None and known[1] is value and _unchanged(known[2].places, known[2].contents):
         return known[2]
@@ -97,7 +97,7 @@ def _define(space: dict, name: str, value: Any) -> _Definition:
         _pickle_into(made, value)
     except Exception:  # of the user's classes, or it cannot be pickled: push() says why
         made.pickled = None
-    if made.pickled is not None:  # what is not brought may be large, and is not to be kept here
+    if made.pickled is not None:  # a value that is not brought may be large, and must not be kept alive here
         if len(_defined) >= _CACHE_MAX:
             _defined.clear()
         _defined[id(space), name] = space, value, made
@@ -140,7 +140,7 @@ def _unchanged(places: list, contents: list) -> bool:
 
 
 def _module(module: types.ModuleType, attributes: set[str]) -> _Definition:
-    """Of a module; attributes are the names that may be meant by ``a.b.c``."""
+    """The definition of a module; attributes are the names in expressions such as ``a.b.c``."""
     if can_be_imported(module.__name__):
         return _Definition(pickle.dumps(Module(module.__name__, list(_submodules(module.__name__, attributes))), 5))
     made = _Definition()
@@ -164,10 +164,10 @@ def _submodules(name: str, attributes: set[str]) -> Iterator[str]:
 
 
 class _Search:
-    """What a function refers to, by itself and through what it brings."""
+    """The search for what a function refers to, directly and through what it brings."""
 
     def __init__(self, function: types.FunctionType) -> None:
-        #: By the id of a namespace: the namespace, and what names stand for in it.
+        #: By the id() of a namespace: the namespace, and the values of names in it.
         self.seen: dict[int, tuple[dict, dict[str, Any]]] = {}
         self.definitions: dict[str, _Definition] = {}
         modules: dict[str, types.ModuleType] = {}
@@ -197,7 +197,7 @@ class _Search:
 
 
 class _Bundle:
-    """All that a function brings; it keeps the code, whose id is its key."""
+    """All that a function brings. It refers to the code, whose id() is its key."""
 
     def __init__(self, function: types.FunctionType) -> None:
         self.code, self.globals = function.__code__, function.__globals__
@@ -208,7 +208,7 @@ class _Bundle:
         brought = {name: d for name, d in search.definitions.items() if d.pickled is not None}
         self.places = [place for definition in brought.values() for place in definition.places]
         self.contents = [content for definition in brought.values() for content in definition.contents]
-        #: Of what is not brought nothing is kept here, for it may be large.
+        #: Values that are not brought are not kept here, for they may be large.
         self.passed_by: list[tuple[dict, str, tuple]] = []
         for space, seen in search.seen.values():
             kept = {name: value for name, value in seen.items() if value is _ABSENT or name in brought}
@@ -218,7 +218,7 @@ class _Bundle:
         self.bytes = _pickled(brought)
 
     def holds(self) -> bool:
-        """Whether it is still true."""
+        """Whether nothing that it was made of has changed."""
         if not self.refers:
             return True
         if self.imported != len(sys.modules) or not _unchanged(self.places, self.contents):
@@ -230,7 +230,7 @@ class _Bundle:
 
 
 def _mark(value: Any) -> tuple:
-    """Tells one value from another, without keeping it."""
+    """An identity for a value that does not keep it alive."""
     kind = type(value)
     return kind, id(value), len(value) if kind in (list, dict, set, str, bytes) else 0
 
@@ -247,7 +247,7 @@ def _pickled(definitions: dict[str, _Definition]) -> bytes | None:
     return token + zlib.compress(pickle.dumps(parts, 5))  # read once, but sent with each call
 
 
-# By the id of a function's code.
+# By the id() of a function's code.
 _bundles: dict[int, _Bundle] = {}
 
 
@@ -267,7 +267,7 @@ def along(function: types.FunctionType) -> bytes | None:
 
 
 class Along:
-    """As along(), of all functions in one message: what one of them brings the next need not."""
+    """As along(), for all functions in one message: each definition is brought only once."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()

@@ -391,7 +391,7 @@ def dumps(obj: Any, in_band: bool = False, bring: bool = False) -> tuple[bytes, 
 
 
 class TooLarge(Exception):
-    """A definition takes more bytes than it may."""
+    """A definition has more bytes than are allowed."""
 
 
 class _Bounded(io.BytesIO):
@@ -412,7 +412,7 @@ class _Bounded(io.BytesIO):
 
 
 def dumps_definition(obj: Any, limit: int, on_function: Callable, on_class: Callable) -> bytes:
-    """A pickle of at most so many bytes, else `TooLarge`. Tells of each function and class that goes by value in it."""
+    """A pickle of limited size, else `TooLarge`; reports each function and class that goes by value in it."""
     try:
         stream = _Bounded(limit)
         fast = _Fast(stream, 5, buffer_callback=stream.buffer)
