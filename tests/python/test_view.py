@@ -360,7 +360,7 @@ def test_imap(pool):
 def test_remote(pool):
     @pool[:].remote(block=True)
     def getpid(n=1):
-        """Returns the engine's id."""
+        """Says who."""
         import os
 
         return os.getpid() * n
