@@ -257,7 +257,7 @@ def test_scatter_and_gather(pool, n, dist, kind):
     back = view.gather("a", dist=dist, block=True)
     if kind is numpy.arange:
         assert back.dtype == seq.dtype and numpy.array_equal(back, seq)
-    elif kind in (list, tuple):
+    elif kind in (list, tuple, range):
         assert back == list(seq)
     else:
         assert [type(part) for part in back] == [kind] * 4
@@ -407,8 +407,8 @@ def test_parallel_and_map_of_what_cannot_be_cut(pool):
     parts = pool[:].parallel(block=True)(lambda part: list(part))
     assert parts(i for i in range(4)) == [0, 1, 2, 3] and sorted(parts({3, 1, 2})) == [1, 2, 3]
     assert pool[:].map_sync(len, {"a": 1, "bb": 2}) == [1, 2]
-    for wrong in ({"a": 1}, {1, 2}, (i for i in range(3))):
-        with pytest.raises(TypeError, match="scatter takes a sequence, not"):
+    for wrong in ({"a": 1}, (i for i in range(3))):
+        with pytest.raises(TypeError, match="scatter takes a sequence"):
             pool[:].scatter("a", wrong)
 
 

@@ -28,7 +28,7 @@ class Map:
         first = parts[0] if parts else None
         if _is_array(first):
             return _concatenated(parts)
-        if isinstance(first, (list, tuple)):
+        if isinstance(first, (list, tuple, range)):
             _must_be_sequences(parts)
             return [item for part in parts for item in part]
         return parts
@@ -49,7 +49,7 @@ class RoundRobinMap(Map):
         first = parts[0] if parts else None
         if _is_array(first):
             return self._join_arrays(parts)
-        if isinstance(first, (list, tuple)):
+        if isinstance(first, (list, tuple, range)):
             _must_be_sequences(parts)
             longest = max(len(part) for part in parts)
             return [part[i] for i in range(longest) for part in parts if i < len(part)]

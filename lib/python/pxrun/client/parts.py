@@ -8,6 +8,7 @@ from typing import Any, Sequence
 from ..engine import calls as engine_calls
 from . import map as maps
 from .joined import Joined
+from .sequences import first, for_scatter
 
 
 class Parts:
@@ -25,6 +26,9 @@ class Parts:
     ) -> Any:
         """Cuts a sequence into one part for each engine and assigns them.
 
+        Parts are slices; of what has a length and no slices, as deques and sets, they are lists. DataFrames
+        are cut by their rows.
+
         A large numpy array is copied into shared memory once, or not at all if it lies there already;
         each engine gets its part of it.
 
@@ -39,15 +43,14 @@ class Parts:
         -------
         AsyncResult, or with block None.
         """
-        if not hasattr(seq, "__len__") or not hasattr(seq, "__getitem__") or isinstance(seq, dict):
-            raise TypeError(f"scatter takes a sequence, not {type(seq).__name__}")
+        sequence = for_scatter(seq)
         mapping = maps.by_name(dist)
         ids, _ = self._targets(targets)
         self._check_alive(ids)
-        parts, copied = maps.shared_parts(self.client, mapping, seq, len(ids))
+        parts, copied = maps.shared_parts(self.client, mapping, sequence, len(ids))
         flags = 0 if copied else self._track_flag(track)
         if flatten:
-            parts = [part[0] if len(part) == 1 else part for part in parts]
+            parts = [first(part) if len(part) == 1 else part for part in parts]
         results: list = []
         try:
             for part, engine in zip(parts, ids):

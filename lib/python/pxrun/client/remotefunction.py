@@ -11,6 +11,7 @@ from ..serialize import Reference
 from . import map as maps
 from .cancel import take_back
 from .joined import Joined
+from .sequences import for_map, for_parts
 
 
 def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Callable], "RemoteFunction"]:
@@ -21,17 +22,6 @@ def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Call
 def parallel(view: Any, dist: str = "b", block: bool | None = None, **flags: Any) -> Callable[[Callable], "ParallelFunction"]:
     """Decorator: calls divide their sequences into parts, one for each engine."""
     return lambda f: ParallelFunction(view, f, dist=dist, block=block, **flags)
-
-
-def _listed(sequences: Sequence) -> list:
-    """Sequences that can be sliced, as they are; generators, sets and dicts as lists."""
-    if not sequences:
-        raise TypeError("at least one sequence is needed, to be cut into parts for the engines")
-    return [s if _can_be_cut(s) else list(s) for s in sequences]
-
-
-def _can_be_cut(s: Any) -> bool:
-    return hasattr(s, "__len__") and hasattr(s, "__getitem__") and not isinstance(s, dict)
 
 
 class RemoteFunction:
@@ -79,7 +69,7 @@ class ParallelFunction(RemoteFunction):
     def __call__(self, *sequences: Any, **kwargs: Any) -> Any:
         if kwargs:
             raise TypeError("a parallel function takes sequences only, no keyword arguments")
-        listed = _listed(sequences)
+        listed = for_parts(sequences)
         lengths = [len(s) for s in listed]
         if len(set(lengths)) > 1:
             raise ValueError(f"all sequences must have equal length, but have {lengths}")
@@ -87,7 +77,7 @@ class ParallelFunction(RemoteFunction):
 
     def map(self, *sequences: Any) -> Any:
         """The function of each element, as a list."""
-        listed = _listed(sequences)
+        listed = for_map(sequences)
         references = type(self.func) is Reference or any(
             type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s
         )

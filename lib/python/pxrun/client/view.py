@@ -225,7 +225,8 @@ class DirectView(Flags, Parts):
         ----------
         f : callable or Reference
         *sequences : iterables
-            As for the built-in map(), the shortest decides; generators are turned into lists here.
+            As for the built-in map(): whatever can be iterated over, and the shortest decides. What is no
+            sequence is turned into a list here.
         return_exceptions : bool
             Whether a part that failed is one element of the result, its exception.
 
