@@ -55,6 +55,7 @@ struct px_queue {
 	struct px_link *link;
 	uint32_t engine;
 	struct px_request *head, *tail;
+	uint32_t waiting;               /* of them, those that are not aborted */
 	struct px_queue *next, **where; /* in the list of active queues; where NULL: not in it */
 };
 

@@ -28,6 +28,7 @@ void px_queue_push(struct px_client *client, struct px_queue *queue, struct px_r
 		client->active = queue;
 	}
 	queue->tail = request;
+	queue->waiting++;
 }
 
 static void queue_deactivate(struct px_queue *queue)
@@ -49,6 +50,7 @@ static void queue_remove(struct px_queue *queue, struct px_request *request)
 	*at = request->next;
 	if (queue->tail == request)
 		queue->tail = before;
+	queue->waiting -= !request->aborted;
 	if (!queue->head)
 		queue_deactivate(queue);
 }
@@ -326,9 +328,7 @@ int px_client_queued(struct px_client *client, uint32_t *counts)
 		return rc;
 	pthread_mutex_lock(&client->lock);
 	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
-		for (const struct px_request *request = queue->head; request;
-		     request = request->next)
-			counts[queue->engine] += !request->aborted;
+		counts[queue->engine] += queue->waiting;
 	pthread_mutex_unlock(&client->lock);
 	return 0;
 }

@@ -313,6 +313,7 @@ bool px_request_abort(struct px_request *request)
 		request->words = strdup("the request was aborted before it ran");
 		px_request_done(client, request);
 		request->aborted = true;
+		((struct px_queue *)link->user)->waiting--;
 	}
 	pthread_mutex_unlock(&client->lock);
 	return stopped;

@@ -44,7 +44,7 @@ CALLS = {
     "iteration": lambda view: list(view.map_async(say, ["hi", "hi"])),
     "view.wait": lambda view: [view.apply_async(say, "hi"), view.wait()],
     "client.wait": lambda view: [view.apply_async(say, "hi"), view.client.wait()],
-    "client.wait for ids": lambda view: view.client.wait(view.apply_async(say, "hi").msg_ids),
+    "client.wait for ids": lambda view: (lambda ar: view.client.wait(ar.msg_ids))(view.apply_async(say, "hi")),
     "wait_interactive": lambda view: view.apply_async(say, "hi").wait_interactive(),
     "parts": lambda view: [part.get(10) for part in view.apply_async(say, "hi").split()],
     "executor": lambda view: list(view.executor.map(say, ["hi", "hi"])),

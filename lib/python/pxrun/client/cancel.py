@@ -69,6 +69,16 @@ class Cancellable:
         """Whether cancel() has ended it."""
         return self.ready() and error.is_own(self._failure(), TaskCancelled)
 
+    def _cancel_waiting(self: Any) -> bool:
+        """Of a request to one engine: cancels it as cancel() does, unless it was begun."""
+        if self._result.done(0):
+            return False
+        self._stopped[0] = lambda what: TaskCancelled(f"{what} was cancelled")
+        if self._result.abort(0):
+            return True
+        del self._stopped[0]
+        return False
+
     def _interrupt(self: Any) -> None:
         """Stops the request, and waits a moment until it has ended; KeyboardInterrupt if another Ctrl-C comes."""
         self._stop(lambda what: TaskCancelled(f"{what} was interrupted here by Ctrl-C"), None)

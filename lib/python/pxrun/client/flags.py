@@ -81,6 +81,11 @@ class Flags:
     def output(self, output: str) -> None:
         self._shower = outputs.show_news if outputs.is_shown(output) else None
 
+    def _copy(self) -> Any:
+        """Another view of its kind with the same flags, and a history of its own."""
+        flags = {name: getattr(self, name) for name in _FLAGS if name != "targets"}
+        return type(self)(self.client, self.targets, **flags)  # type: ignore[call-arg]
+
     def set_flags(self, **flags: Any) -> Any:
         """Sets attributes; KeyError for one that is no flag. Returns the view."""
         for name, value in flags.items():
