@@ -146,7 +146,7 @@ static bool handle_interrupts(struct px_client *client, struct px_result *result
 		return false;
 	passed_on = interrupts;
 	for (size_t i = 0; i < px_result_count(result); i++)
-		if (!result->requests[i].done)
+		if (!atomic_load_explicit(&result->requests[i].done, memory_order_relaxed))
 			(void)px_client_signal(client, px_result_engine(result, i), SIGINT);
 	return true;
 }

@@ -19,8 +19,8 @@
 void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 {
 	/*
-	 * SYNC bell.look: the fence orders what was published before the look at
-	 * asleep; partner: the fence in px_doorbell_announce().
+	 * SYNC bell.look: seq_cst, orders what was published before the look at
+	 * asleep; partner: px_doorbell_announce().
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!(atomic_load_explicit(&bell->asleep, memory_order_relaxed) & why))
@@ -39,7 +39,7 @@ uint32_t px_doorbell_announce(struct px_doorbell_shm *bell, uint32_t why)
 
 	atomic_store_explicit(&bell->asleep, why, memory_order_relaxed);
 	PX_KILLPOINT("doorbell.announce.visible"); /* dead here: ringers wake nobody */
-	/* SYNC bell.look: the announcement before the look at the rings; see px_doorbell_ring(). */
+	/* SYNC bell.look: seq_cst, the announcement before the look at the rings; partner: px_doorbell_ring(). */
 	atomic_thread_fence(memory_order_seq_cst);
 	return ticket;
 }
@@ -188,9 +188,11 @@ static void *answer(void *ctx)
 	CPU_SET(pair->processor, &set);
 	(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 	for (uint32_t i = 1; i <= ROUNDS; i++) {
-		while (atomic_load(&pair->ping) != i)
+		/* SYNC measure.ping: acquire; partner: px_doorbell_measure_ns(). */
+		while (atomic_load_explicit(&pair->ping, memory_order_acquire) != i)
 			px_os.futex_wait(&pair->ping, i - 1, NAP_MAX_NS);
-		atomic_store(&pair->pong, i);
+		/* SYNC measure.pong: release; partner: px_doorbell_measure_ns(). */
+		atomic_store_explicit(&pair->pong, i, memory_order_release);
 		px_os.futex_wake(&pair->pong);
 	}
 	return NULL;
@@ -231,9 +233,11 @@ uint64_t px_doorbell_measure_ns(void)
 
 		nanosleep(&rest, NULL);
 		start = px_os.now_ns();
-		atomic_store(&pair.ping, i);
+		/* SYNC measure.ping: release; partner: answer(). */
+		atomic_store_explicit(&pair.ping, i, memory_order_release);
 		px_os.futex_wake(&pair.ping);
-		while (atomic_load(&pair.pong) != i)
+		/* SYNC measure.pong: acquire; partner: answer(). */
+		while (atomic_load_explicit(&pair.pong, memory_order_acquire) != i)
 			px_os.futex_wait(&pair.pong, i - 1, NAP_MAX_NS);
 		times[i - 1] = px_os.now_ns() - start;
 	}

@@ -34,7 +34,7 @@ static void parse(void)
 void px_killpoint_role(const char *role)
 {
 	own_role = role;
-	atomic_store(&passages, 0);
+	atomic_store_explicit(&passages, 0, memory_order_relaxed);
 }
 
 void px_killpoint_pass(const char *label)
@@ -42,7 +42,7 @@ void px_killpoint_pass(const char *label)
 	pthread_once(&parsed, parse);
 	if (!target.hit || strcmp(label, target.label) || strcmp(own_role, target.role))
 		return;
-	if (atomic_fetch_add(&passages, 1) + 1 != target.hit)
+	if (atomic_fetch_add_explicit(&passages, 1, memory_order_relaxed) + 1 != target.hit)
 		return;
 	/* If a file is named, only the process that removes it is killed. */
 	if (target.once[0] && unlink(target.once) < 0)

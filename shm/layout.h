@@ -92,8 +92,6 @@ struct px_engine_shm {
 	_Atomic uint32_t generation; /* 0, then one more with each restart */
 };
 
-enum px_pool_state { PX_POOL_STARTING, PX_POOL_UP, PX_POOL_CLOSING };
-
 /* Page 0. Written once before the descriptor is handed to anyone, but for the atomics. */
 struct px_header_shm {
 	uint64_t magic;
@@ -109,7 +107,6 @@ struct px_header_shm {
 	uint64_t supervisor_start_time;
 	uint64_t spin_ns; /* the measured cost of a wake-up: how long to spin before sleeping */
 	_Atomic uint64_t members_seq;   /* bumped after any change of a slot or an engine */
-	_Atomic uint32_t pool_state;    /* enum px_pool_state */
 	_Atomic uint32_t engines_count; /* ids given so far: 0 .. count-1 */
 };
 _Static_assert(sizeof(struct px_header_shm) <= PX_PAGE_BYTES, "one page");

@@ -27,6 +27,7 @@ struct px_tracker *px_tracker_new(void)
 
 void px_tracker_release(struct px_tracker *tracker)
 {
+	/* SYNC private: who lets go last sees what the others did before they let go. */
 	if (tracker && atomic_fetch_sub_explicit(&tracker->holds, 1, memory_order_acq_rel) == 1)
 		free(tracker);
 }

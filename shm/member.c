@@ -52,7 +52,10 @@ int px_member_read(const struct px_segment *segment, uint32_t slot, struct px_me
 		return px_fail(PX_EINVAL, "there is no slot %u", slot);
 	m = &segment->members[slot];
 	do {
-		/* SYNC member.state: acquire; partner: the releases wherever it changes. */
+		/*
+		 * SYNC member.state: acquire; partner: px_member_join(), px_member_live(),
+		 * px_member_mark_dead(), free_slot().
+		 */
 		epoch = atomic_load_explicit(&m->epoch, memory_order_acquire);
 		state = atomic_load_explicit(&m->state, memory_order_acquire);
 		*out = (struct px_member){
@@ -95,7 +98,10 @@ bool px_member_link_open(struct px_segment *segment, struct px_link_shm *own,
 	STORE(own->read_seq, PX_SEQ_START);
 	for (unsigned i = 0; i < PX_LEASES_MAX; i++)
 		STORE(own->released[i], 0);
-	/* SYNC link.epoch: release of all that the link holds; partner: the acquires in ring.c. */
+	/*
+	 * SYNC link.epoch: release of all that the link holds; partner: retire_consumed(),
+	 * producer_open(), px_producer_drained(), holder_knows_us(), begun_id(), open_link().
+	 */
 	atomic_store_explicit(&own->epoch, peer.epoch, memory_order_release);
 	PX_KILLPOINT("member.link.stored"); /* dead here: links of the dead do not count */
 	/*
@@ -111,7 +117,7 @@ bool px_member_link_open(struct px_segment *segment, struct px_link_shm *own,
 
 void px_member_link_close(struct px_link_shm *own)
 {
-	/* SYNC link.close: release of our last use; partner: the acquire in px_member_sweep(). */
+	/* SYNC link.close: release of our last use; partner: link_to(). */
 	atomic_store_explicit(&own->epoch, 0, memory_order_release);
 	PX_KILLPOINT("member.link.closed"); /* dead here: links of the dead do not count */
 }
@@ -394,7 +400,7 @@ int px_member_sweep(struct px_segment *segment,
 
 void px_member_announce(struct px_segment *segment)
 {
-	/* SYNC members.seq: release; partner: the acquires of clients and engines. */
+	/* SYNC members.seq: release; partner: look_at_members(), px_client_read_all(). */
 	atomic_fetch_add_explicit(&segment->rw.header->members_seq, 1, memory_order_release);
 	PX_KILLPOINT("member.announce.counted"); /* dead here: the pool ends */
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)

@@ -136,6 +136,7 @@ void px_arena_after_fork(struct px_arena *arena)
 
 void px_region_release(struct px_region *region)
 {
+	/* SYNC private: who lets go last sees what the others did before they let go. */
 	if (atomic_fetch_sub_explicit(&region->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	atomic_fetch_sub_explicit(&region->arena->regions, 1, memory_order_relaxed);

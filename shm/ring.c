@@ -115,7 +115,7 @@ static void retire_consumed(struct px_producer *ring)
 {
 	uint64_t consumed;
 
-	/* SYNC link.epoch: acquire; partner: the release that opens the consumer's link. */
+	/* SYNC link.epoch: acquire; partner: px_member_link_open(). */
 	if (atomic_load_explicit(ring->consumer_open, memory_order_acquire) != ring->own_epoch)
 		return;
 	/* SYNC ring.consumed: acquire; partner: the release in follow_link(). */
@@ -320,7 +320,7 @@ void px_consumer_open(struct px_consumer *ring, const struct px_segment *segment
 /* Until the producer has opened its link to us, its chunks are those of an earlier occupant. */
 static bool producer_open(const struct px_consumer *ring)
 {
-	/* SYNC link.epoch: acquire; partner: the release that opens the producer's link. */
+	/* SYNC link.epoch: acquire; partner: px_member_link_open(). */
 	return atomic_load_explicit(&ring->theirs->epoch, memory_order_acquire) == ring->own_epoch;
 }
 

@@ -25,6 +25,7 @@ void px_client_hold(struct px_client *client)
 
 void px_client_release(struct px_client *client)
 {
+	/* SYNC private: who lets go last sees what the others did before they let go. */
 	if (atomic_fetch_sub_explicit(&client->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	pthread_mutex_destroy(&client->lock);
@@ -183,6 +184,7 @@ int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap)
 
 	if (rc < 0)
 		return rc;
+	/* SYNC engines.count: acquire; partner: px_engine_new(). */
 	given = atomic_load_explicit(&client->endpoint->segment->header->engines_count,
 				     memory_order_acquire);
 	for (uint32_t id = 0; id < given && id < PX_ENGINES_MAX; id++) {

@@ -62,8 +62,9 @@ void px_request_done(struct px_client *client, struct px_request *request)
 	bool last;
 
 	request->received_ns = px_wall_ns();
-	/* SYNC request.done: release; partner: the acquire in px_result_ready(). */
+	/* SYNC request.done: release; partner: entry(), is_done(), px_request_news(). */
 	atomic_store_explicit(&request->done, 1, memory_order_release);
+	/* SYNC result.pending: release; partner: all_done(), px_result_ready(). */
 	last = atomic_fetch_sub_explicit(&result->pending, 1, memory_order_acq_rel) == 1;
 	client->finished += !result->quiet;
 	if (client->waiters && (last || client->any_waiters))

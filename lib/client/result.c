@@ -26,6 +26,7 @@ struct px_result *px_result_new(struct px_client *client, uint32_t count)
 
 void px_result_release(struct px_result *result)
 {
+	/* SYNC private: who lets go last sees what the others did before they let go. */
 	if (atomic_fetch_sub_explicit(&result->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	for (uint32_t i = 0; i < result->count; i++) {
@@ -75,6 +76,7 @@ static int entry(const struct px_result *result, size_t index, const struct px_r
 		return px_fail(PX_EINVAL, "entry %zu of a result that has %u", index,
 			       result->count);
 	*out = &result->requests[index];
+	/* SYNC request.done: acquire; partner: px_request_done(). */
 	if (!atomic_load_explicit(&(*out)->done, memory_order_acquire))
 		return px_fail(PX_EAGAIN, "engine %u has not answered yet", (*out)->engine);
 	return 0;

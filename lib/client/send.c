@@ -36,7 +36,7 @@ struct starting {
 
 uint32_t px_client_engine_state(const struct px_client *client, uint32_t engine)
 {
-	/* SYNC engine.state: acquire; partner: the release where the supervisor sets it. */
+	/* SYNC engine.state: acquire; partner: px_engine_publish(). */
 	return atomic_load_explicit(&client->endpoint->segment->engines[engine].state,
 				    memory_order_acquire);
 }
@@ -373,6 +373,7 @@ int px_request_output(struct px_request *request, struct px_output *out)
 int px_request_news(struct px_request *request, struct px_output *out)
 {
 	struct px_client *client = request->result->client;
+	/* SYNC request.done: acquire; partner: px_request_done(). */
 	bool all = atomic_load_explicit(&request->done, memory_order_acquire);
 	int rc = px_client_own(client);
 

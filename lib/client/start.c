@@ -203,7 +203,8 @@ static void private_name(char *out, size_t bytes)
 {
 	static _Atomic uint32_t count;
 
-	snprintf(out, bytes, "private-%d-%u", (int)getpid(), ++count);
+	snprintf(out, bytes, "private-%d-%u", (int)getpid(),
+		 atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) + 1);
 }
 
 /*

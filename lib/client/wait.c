@@ -143,6 +143,7 @@ static int all_done(void *ctx)
 {
 	const struct wanted *wanted = ctx;
 
+	/* SYNC result.pending: acquire; partner: px_request_done(). */
 	for (size_t i = 0; i < wanted->count; i++)
 		if (atomic_load_explicit(&wanted->results[i]->pending, memory_order_acquire))
 			return 0;
@@ -252,7 +253,7 @@ void px_result_keep_quiet(struct px_result *result, bool quiet)
 
 int px_result_ready(const struct px_result *result)
 {
-	/* SYNC request.done: acquire; partner: the release in request_finish(). */
+	/* SYNC result.pending: acquire; partner: px_request_done(). */
 	if (atomic_load_explicit(&result->pending, memory_order_acquire) == 0)
 		return 1;
 	(void)px_client_poll(result->client);

@@ -235,11 +235,11 @@ static void run(struct px_engine_process *engine, struct client *c, struct px_in
 	/* In this order: a signal handler reads the id only if there is a link. */
 	atomic_store_explicit(&engine->running_id, in->id, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	engine->running = c->link;
+	atomic_store_explicit(&engine->running, c->link, memory_order_relaxed);
 	px_streams_begin(engine->streams, c->link, in->id);
 	engine->run(engine->ctx, in, reply);
 	px_streams_end(engine->streams);
-	engine->running = NULL;
+	atomic_store_explicit(&engine->running, NULL, memory_order_relaxed);
 	if (reply->code < 0 && in->kind == PX_REQUEST_EXECUTE && in->flags & PX_EXECUTE_STOP)
 		(void)px_link_newest(c->link, &c->stop_id);
 }
@@ -373,8 +373,9 @@ static int round_of_turns(struct loop *loop)
 
 static bool needs_service(const struct client *c, uint32_t own_epoch)
 {
+	/* Relaxed: open_link() looks again. */
 	if (!c->link)
-		return atomic_load_explicit(c->open, memory_order_acquire) == own_epoch;
+		return atomic_load_explicit(c->open, memory_order_relaxed) == own_epoch;
 	if (c->owed)
 		return px_link_room_seq(c->link) != c->room_seq;
 	return px_link_ready(c->link);
@@ -387,7 +388,8 @@ static int work_waits(void *ctx)
 
 	if (told_to_stop(loop))
 		return 1;
-	if (atomic_load_explicit(&segment->header->members_seq, memory_order_acquire) !=
+	/* Relaxed: look_at_members() looks again. */
+	if (atomic_load_explicit(&segment->header->members_seq, memory_order_relaxed) !=
 	    loop->seen_seq)
 		return 1;
 	for (uint32_t i = 0; i < loop->count; i++)

@@ -161,7 +161,8 @@ bool px_link_close_finished(struct px_link *link)
 {
 	struct px_endpoint *endpoint = link->endpoint;
 
-	if (!link->finished || atomic_load_explicit(&link->held, memory_order_acquire) > 0)
+	/* Relaxed: what is let go of is with the lock, too. */
+	if (!link->finished || atomic_load_explicit(&link->held, memory_order_relaxed) > 0)
 		return false;
 	px_member_link_close(link->own);
 	/* Dead here: the sweep of our own death finds it closed. */
@@ -197,6 +198,7 @@ void px_endpoint_hold(struct px_endpoint *endpoint)
 
 void px_endpoint_release(struct px_endpoint *endpoint)
 {
+	/* SYNC private: who lets go last sees what the others did before they let go. */
 	if (endpoint->generation == px_forked_generation() &&
 	    atomic_fetch_sub_explicit(&endpoint->holds, 1, memory_order_acq_rel) == 1)
 		endpoint_free(endpoint);

@@ -142,6 +142,7 @@ void px_loan_release(struct px_loan *loan)
 	struct px_endpoint *endpoint;
 	bool tell = false;
 
+	/* SYNC private: who lets go last sees what the others did before they let go. */
 	if (!loan || atomic_fetch_sub_explicit(&loan->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	if (loan->copy) {
@@ -156,7 +157,7 @@ void px_loan_release(struct px_loan *loan)
 		(void)px_lease_release(link->own, loan->lease, loan->generation, link->bell);
 		PX_KILLPOINT("endpoint.loan.released"); /* dead here: the lease is over anyway */
 		pthread_mutex_lock(&endpoint->lock);
-		if (atomic_fetch_sub_explicit(&link->held, 1, memory_order_acq_rel) == 1)
+		if (atomic_fetch_sub_explicit(&link->held, 1, memory_order_relaxed) == 1)
 			tell = px_link_close_finished(link) && !endpoint->closed;
 		pthread_mutex_unlock(&endpoint->lock);
 		if (tell)

@@ -17,7 +17,7 @@
 static uint64_t begun_id(const struct px_link *link)
 {
 	const struct px_link_shm *theirs = link->leases.theirs;
-	/* SYNC message.abort: seq_cst; partner: px_link_begin(). It also shows the epoch of its link. */
+	/* SYNC message.abort: seq_cst; also shows the epoch of its link; partner: px_link_begin(). */
 	uint64_t id = atomic_load_explicit(&theirs->begun_id, memory_order_seq_cst);
 	/* SYNC link.epoch: acquire; partner: the release in px_member_link_open(). */
 	bool open = atomic_load_explicit(&theirs->epoch, memory_order_acquire) ==
@@ -45,7 +45,7 @@ bool px_link_begin(struct px_link *link, const struct px_incoming *in)
 {
 	/* Ids of messages taken in turn only grow. Urgent ones are not aborted. */
 	atomic_store_explicit(&link->own->progress, 0, memory_order_relaxed);
-	/* SYNC message.abort: seq_cst, store before load; partner: px_link_abort(). */
+	/* SYNC message.abort: seq_cst, store before load; partner: px_link_abort(), begun_id(). */
 	atomic_store_explicit(&link->own->begun_id, in->id, memory_order_seq_cst);
 	return atomic_load_explicit(in->aborted, memory_order_seq_cst) == 0;
 }
@@ -61,12 +61,16 @@ bool px_link_running(const struct px_link *link, uint64_t id, uint64_t *progress
 
 void px_link_interrupt(struct px_link *link, uint64_t id)
 {
-	/* A signal follows, and sending it through the kernel orders this before it. */
+	/*
+	 * SYNC interrupt.id: seq_cst; a signal follows, and sending it through the kernel orders
+	 * this before it; partner: px_link_interrupted().
+	 */
 	atomic_store_explicit(&link->own->interrupt_id, id, memory_order_seq_cst);
 }
 
 bool px_link_interrupted(const struct px_link *link, uint64_t id)
 {
+	/* SYNC interrupt.id: seq_cst, after the store in px_interrupt_begin(); partner: px_link_interrupt(). */
 	return atomic_load_explicit(&link->leases.theirs->interrupt_id, memory_order_seq_cst) == id;
 }
 

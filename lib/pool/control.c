@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -160,7 +161,7 @@ int px_control_call(int socket, struct px_control *head, const char *text, struc
 	int rc;
 
 	do
-		head->serial = ++serial;
+		head->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed) + 1;
 	while (!head->serial);
 	rc = px_control_send(socket, head, text, NULL, 0);
 	/* A peer that has hung up may have sent the reason before. */

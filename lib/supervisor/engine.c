@@ -31,7 +31,7 @@ void px_engine_publish(struct px_engine *e, enum px_engine_state state)
 		atomic_store_explicit(&shown->epoch, e->member.epoch, memory_order_relaxed);
 	}
 	atomic_store_explicit(&shown->generation, e->generation, memory_order_relaxed);
-	/* SYNC engine.state: release of slot and epoch; partner: the acquire in client.c. */
+	/* SYNC engine.state: release of slot and epoch; partner: px_client_engine_state(). */
 	atomic_store_explicit(&shown->state, state, memory_order_release);
 	PX_KILLPOINT("supervisor.engine.published"); /* dead here: the pool ends */
 }
@@ -332,7 +332,7 @@ int px_engine_new(struct px_supervisor *s, struct px_engine **out)
 	px_engine_wait(e);
 	s->engines[s->engines_count++] = e;
 	px_engine_publish(e, PX_ENGINE_STARTING);
-	/* SYNC engine.state: release of its first state; partner: the acquire in client.c. */
+	/* SYNC engines.count: release of its first state; partner: px_client_engines(). */
 	atomic_store_explicit(&s->segment->rw.header->engines_count, s->engines_count,
 			      memory_order_release);
 	*out = e;

@@ -59,12 +59,6 @@ static void fail(struct px_supervisor *s, int code, const char *why)
 	px_turn_stop(&s->turn, "it could not be started");
 }
 
-static void set_pool_state(struct px_supervisor *s, enum px_pool_state state)
-{
-	atomic_store_explicit(&s->segment->rw.header->pool_state, state, memory_order_release);
-	px_member_announce(s->segment);
-}
-
 static void publish(struct px_supervisor *s)
 {
 	if (px_status_publish(s) < 0) {
@@ -73,7 +67,7 @@ static void publish(struct px_supervisor *s)
 	}
 	s->ready = true;
 	PX_KILLPOINT("supervisor.pool.published"); /* dead here: the next start removes the files */
-	set_pool_state(s, PX_POOL_UP);
+	px_member_announce(s->segment);
 	px_log(&s->log, "%u engines serve, %.0f ms after the start", s->engines_count,
 	       (double)(px_os.now_ns() - s->began_ns) / 1e6);
 	report(s);
@@ -94,7 +88,7 @@ static void stop(struct px_supervisor *s)
 	s->closing = true;
 	s->turn.answer = true;
 	px_connections_refuse(s);
-	set_pool_state(s, PX_POOL_CLOSING);
+	px_member_announce(s->segment);
 	PX_KILLPOINT("supervisor.pool.closing"); /* dead here: as if killed before */
 	/* Without it no engine is started any more; those already forked are stopped below. */
 	px_template_end(s);

@@ -90,10 +90,10 @@ static void side_open(struct side *side, int fd, uint32_t slot, uint32_t peer)
 			      block_offset + offsetof(struct px_block_shm, links) +
 				      peer * sizeof(struct px_link_shm),
 			      &px_segment_block(segment, peer)->links[slot],
-			      segment->members[slot].epoch,
+			      atomic_load(&segment->members[slot].epoch),
 			      (struct px_chunk_source){ chunk_get, chunk_put, side }));
 	px_consumer_open(&side->rx, segment, side->own, peer, slot);
-	atomic_store_explicit(&side->own->epoch, segment->members[peer].epoch,
+	atomic_store_explicit(&side->own->epoch, atomic_load(&segment->members[peer].epoch),
 			      memory_order_release);
 }
 

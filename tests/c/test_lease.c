@@ -631,7 +631,7 @@ static void threads_never_see_a_region_used_again(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(holders[i], NULL);
 	pthread_mutex_destroy(&passed.lock);
-	assert_int_equal(passed.wrong, 0);
+	assert_int_equal(atomic_load(&passed.wrong), 0);
 }
 
 static void *release_late(void *arg)
@@ -775,8 +775,8 @@ static void holder_killed_any_time_leaks_nothing(void **state)
 		kill(child, SIGKILL);
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-		assert_int_equal(box->wrong, 0);
-		released += box->done;
+		assert_int_equal(atomic_load(&box->wrong), 0);
+		released += atomic_load(&box->done);
 		/*
 		 * It holds its lease until it is marked dead: before that the region is not used
 		 * again.

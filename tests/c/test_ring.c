@@ -124,9 +124,11 @@ static int setup_closed(void **state)
 	world.segment.members = world.members;
 	world.segment.units = world.units;
 	for (uint64_t i = 0; i < UNITS; i++)
-		world.units[i] = (i + 1 < UNITS ? PRODUCER : STRANGER) + 1;
-	world.members[CONSUMER].epoch = world.consumer_epoch = 9;
-	world.members[PRODUCER].epoch = world.producer_epoch = 7;
+		atomic_store(&world.units[i], (i + 1 < UNITS ? PRODUCER : STRANGER) + 1);
+	world.consumer_epoch = 9;
+	atomic_store(&world.members[CONSUMER].epoch, world.consumer_epoch);
+	world.producer_epoch = 7;
+	atomic_store(&world.members[PRODUCER].epoch, world.producer_epoch);
 	world.to_consumer =
 		&((struct px_block_shm *)(world.base + blocks))[PRODUCER].links[CONSUMER];
 	world.to_producer =
@@ -328,14 +330,14 @@ static void publish_full_chunk_links_in_last_line(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < FIRST_LINES; i++)
 		publish(i, LINE_PAYLOAD);
-	assert_int_equal(last->length, 0);
+	assert_int_equal(atomic_load(&last->length), 0);
 	publish(FIRST_LINES, LINE_PAYLOAD);
 	assert_int_equal(last->kind, PX_FRAME_LINK);
 	assert_int_equal(world.gets, 0);
 	for (uint32_t i = 0; i <= FIRST_LINES; i++)
 		expect(i, LINE_PAYLOAD);
 	expect_nothing();
-	assert_int_equal(world.to_producer->consumed_seq, PX_SEQ_START + 1);
+	assert_int_equal(atomic_load(&world.to_producer->consumed_seq), PX_SEQ_START + 1);
 }
 
 static void publish_frame_that_fills_chunk_exactly_stays_in_it(void **state)
@@ -548,8 +550,8 @@ static void peek_producer_not_open_sees_nothing(void **state)
 
 	(void)state;
 	/* The link is for an earlier occupant of our slot. */
-	stale->length = 100;
-	world.to_consumer->epoch = world.consumer_epoch - 1;
+	atomic_store(&stale->length, 100);
+	atomic_store(&world.to_consumer->epoch, world.consumer_epoch - 1);
 	open_consumer();
 	expect_nothing();
 	open_producer();
@@ -563,8 +565,8 @@ static void reclaim_consumer_not_open_keeps_everything(void **state)
 	uint64_t id = 0;
 
 	(void)state;
-	world.to_producer->epoch = world.producer_epoch - 1;
-	world.to_producer->consumed_seq = PX_SEQ_START + 2;
+	atomic_store(&world.to_producer->epoch, world.producer_epoch - 1);
+	atomic_store(&world.to_producer->consumed_seq, PX_SEQ_START + 2);
 	open_producer();
 	while (world.taken_count < 5)
 		publish(id++, 100);
@@ -586,11 +588,11 @@ static void reclaim_mad_consumer_is_ignored(void **state)
 	while (world.taken_count < 5) /* seven chunks: 0 to 6 */
 		publish(id++, 100);
 	for (size_t i = 0; i < sizeof(mad) / sizeof(mad[0]); i++) {
-		world.to_producer->consumed_seq = PX_SEQ_START + mad[i];
+		atomic_store(&world.to_producer->consumed_seq, PX_SEQ_START + mad[i]);
 		px_producer_reclaim(&world.producer);
 		assert_int_equal(world.taken_count, 5);
 	}
-	world.to_producer->consumed_seq = PX_SEQ_START + 6;
+	atomic_store(&world.to_producer->consumed_seq, PX_SEQ_START + 6);
 	px_producer_reclaim(&world.producer);
 	assert_int_equal(world.taken_count, 1);
 }
@@ -617,11 +619,11 @@ static void peek_bad_length_says_corrupt(void **state)
 	(void)state;
 	publish(1, 10);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		first_frame()->length = bad[i];
+		atomic_store(&first_frame()->length, bad[i]);
 		expect_corrupt();
 	}
 	/* As long as the room that is left, and a byte more. */
-	first_frame()->length = FIRST_LINES * PX_LINE_BYTES;
+	atomic_store(&first_frame()->length, FIRST_LINES * PX_LINE_BYTES);
 	if (FIRST_LINES * PX_LINE_BYTES <= PX_FRAME_MAX_BYTES) {
 		struct px_frame frame;
 
@@ -640,7 +642,7 @@ static void peek_frame_in_last_line_says_corrupt(void **state)
 		expect(i, LINE_PAYLOAD);
 	}
 	last->kind = 1;
-	last->length = sizeof(*last);
+	atomic_store(&last->length, sizeof(*last));
 	expect_corrupt();
 }
 
@@ -655,7 +657,7 @@ static void peek_large_chunk_too_long_frame_says_corrupt(void **state)
 	for (uint64_t i = 0; i + 1 < id; i++)
 		expect(i, 10);
 	frame = (void *)(world.producer.at);
-	frame->length = PX_FRAME_MAX_BYTES + 1;
+	atomic_store(&frame->length, PX_FRAME_MAX_BYTES + 1);
 	expect_corrupt();
 }
 
@@ -696,23 +698,23 @@ static void peek_bad_link_says_corrupt(void **state)
 
 	(void)state;
 	first_frame()->kind = PX_FRAME_LINK;
-	first_frame()->length = sizeof(struct px_frame_shm) + sizeof(link);
+	atomic_store(&first_frame()->length, sizeof(struct px_frame_shm) + sizeof(link));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		link = bad[i];
 		link.seq += PX_SEQ_START;
 		memcpy(first_frame() + 1, &link, sizeof(link));
 		expect_corrupt();
-		assert_int_equal(world.to_producer->consumed_seq, PX_SEQ_START);
+		assert_int_equal(atomic_load(&world.to_producer->consumed_seq), PX_SEQ_START);
 	}
 	link = (struct px_chunk_shm){ arena, max, PX_SEQ_START + 1 };
 	memcpy(first_frame() + 1, &link, sizeof(link));
 	for (uint32_t length = 1; length <= 64; length++) {
 		if (length == sizeof(struct px_frame_shm) + sizeof(link))
 			continue;
-		first_frame()->length = length;
+		atomic_store(&first_frame()->length, length);
 		expect_corrupt();
 	}
-	first_frame()->length = sizeof(struct px_frame_shm) + sizeof(link);
+	atomic_store(&first_frame()->length, sizeof(struct px_frame_shm) + sizeof(link));
 	expect_nothing();
 }
 
@@ -724,7 +726,7 @@ static void peek_link_in_a_circle_says_corrupt(void **state)
 	(void)state;
 	memcpy(first_frame() + 1, &link, sizeof(link));
 	first_frame()->kind = PX_FRAME_LINK;
-	first_frame()->length = sizeof(struct px_frame_shm) + sizeof(link);
+	atomic_store(&first_frame()->length, sizeof(struct px_frame_shm) + sizeof(link));
 	expect_corrupt();
 }
 

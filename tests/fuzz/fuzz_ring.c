@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	link = link_of(PRODUCER, CONSUMER);
 	fill(link->first_chunk[0], sizeof(link->first_chunk), &data, &size);
 	fill(base + ARENA_OFFSET, 16384, &data, &size);
-	link->epoch = members[CONSUMER].epoch;
+	atomic_store(&link->epoch, atomic_load(&members[CONSUMER].epoch));
 	px_consumer_open(&ring, &segment, link_of(CONSUMER, PRODUCER), PRODUCER, CONSUMER);
 	while ((rc = px_consumer_peek(&ring, &frame)) == 1) {
 		check(++frames <= FRAMES_MAX);

@@ -424,7 +424,8 @@ static void run(void *ctx, const struct px_incoming *request, struct px_reply *r
 	rc = run_kind(py, in, reply);
 	if (py->engine->endpoint->generation != px_forked_generation())
 		end_child(py);
-	if (rc < 0 && px_interrupt_stop && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+	if (rc < 0 && atomic_load_explicit(&px_interrupt_stop, memory_order_relaxed) &&
+	    PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
 		reply_nothing(reply);
 	else if (rc < 0)
 		reply_failure(py, reply, method_word(in->kind));
@@ -584,12 +585,14 @@ static PyObject *serve(PyObject *self, PyObject *args)
 static PyObject *progress(PyObject *self, PyObject *units)
 {
 	unsigned long long count = PyLong_AsUnsignedLongLong(units);
+	struct px_link *link;
 
 	(void)self;
 	if (PyErr_Occurred())
 		return NULL;
-	if (px_serving() && serving->running)
-		px_link_progress(serving->running, count);
+	link = px_serving() ? atomic_load_explicit(&serving->running, memory_order_relaxed) : NULL;
+	if (link)
+		px_link_progress(link, count);
 	Py_RETURN_NONE;
 }
 

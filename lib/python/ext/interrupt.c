@@ -45,22 +45,33 @@ static void interrupt_python(void)
 	static const struct itimerspec once = { .it_value.tv_nsec = NUDGE_NS };
 
 	PyErr_SetInterruptEx(SIGINT);
-	atomic_store(&nudging, 1);
+	/* Relaxed: what counts is the timer, which the kernel keeps. */
+	atomic_store_explicit(&nudging, 1, memory_order_relaxed);
 	(void)timer_settime(nudge, 0, &once, NULL);
+}
+
+static bool runs(void)
+{
+	/*
+	 * SYNC interrupt.runs: seq_cst; who does not see the request run here comes before the look in
+	 * px_interrupt_begin() for what is wanted; partner: px_interrupt_begin().
+	 */
+	return atomic_load_explicit(&request_runs, memory_order_seq_cst);
 }
 
 static void on_interrupt(int number, siginfo_t *info, void *context)
 {
 	(void)number, (void)info, (void)context;
 	/* An idle engine has nothing to interrupt. */
-	if (atomic_load(&request_runs))
+	if (runs())
 		interrupt_python();
 }
 
 /* Whether the client of the request that runs wants it interrupted. */
 static int interrupt_wanted(void)
 {
-	const struct px_link *link = watched ? watched->running : NULL;
+	const struct px_link *link =
+		watched ? atomic_load_explicit(&watched->running, memory_order_relaxed) : NULL;
 
 	return link && px_link_interrupted(link, atomic_load_explicit(&watched->running_id,
 								      memory_order_relaxed));
@@ -69,7 +80,7 @@ static int interrupt_wanted(void)
 static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
 {
 	(void)number, (void)context;
-	if (info->si_code != SI_TIMER && atomic_load(&request_runs) && interrupt_wanted())
+	if (info->si_code != SI_TIMER && runs() && interrupt_wanted())
 		interrupt_python();
 }
 
@@ -85,9 +96,9 @@ static void on_terminate(int number, siginfo_t *info, void *context)
 		(void)kill(self, number); /* as soon as this handler is left */
 		return;
 	}
-	atomic_store(&px_interrupt_stop, 1);
+	atomic_store_explicit(&px_interrupt_stop, 1, memory_order_relaxed);
 	/* Interrupt what runs, so that the loop gets to see that it has to stop. */
-	if (atomic_load(&request_runs))
+	if (runs())
 		interrupt_python();
 }
 
@@ -126,7 +137,8 @@ static void forget_signals(void)
 void px_interrupt_begin(void)
 {
 	forget_signals();
-	atomic_store(&request_runs, 1);
+	/* SYNC interrupt.runs: seq_cst, store before the load of what is wanted; partner: runs(). */
+	atomic_store_explicit(&request_runs, 1, memory_order_seq_cst);
 	/* The signal may have come just before, while nothing ran. */
 	if (interrupt_wanted())
 		interrupt_python();
@@ -136,9 +148,9 @@ void px_interrupt_end(void)
 {
 	static const struct itimerspec never = { 0 };
 
-	atomic_store(&request_runs, 0);
+	atomic_store_explicit(&request_runs, 0, memory_order_relaxed);
 	/* Or it ends a pause() of the next request. */
-	if (atomic_exchange(&nudging, 0))
+	if (atomic_exchange_explicit(&nudging, 0, memory_order_relaxed))
 		(void)timer_settime(nudge, 0, &never, NULL);
 	forget_signals();
 }

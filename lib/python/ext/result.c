@@ -198,7 +198,7 @@ static struct px_request *request_of(PyObject *self, PyObject *index)
 
 static bool is_done(const struct px_request *request)
 {
-	/* SYNC request.done: acquire; partner: the release in request_finish(). */
+	/* SYNC request.done: acquire; partner: px_request_done(). */
 	return atomic_load_explicit(&request->done, memory_order_acquire);
 }
 
