@@ -6,7 +6,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -14,11 +13,15 @@
 #include "supervisor/process.h"
 #include "supervisor/supervision.h"
 
+static const int meaningless[] = {
+	SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+};
+
 static void ready(void *ctx)
 {
 	struct px_supervisor *s = ctx;
 	struct signalfd_siginfo info;
-	char why[64];
+	char name[32], why[64];
 
 	if (read(s->signals.fd, &info, sizeof(info)) != sizeof(info))
 		return;
@@ -26,9 +29,12 @@ static void ready(void *ctx)
 		s->turn.reap = true;
 		return;
 	}
-	snprintf(why, sizeof(why), "SIG%s from process %d", sigabbrev_np((int)info.ssi_signo),
-		 (int)info.ssi_pid);
-	px_turn_stop(&s->turn, why);
+	(void)px_exit_words(&(struct px_exit){ .signal = (int)info.ssi_signo }, name, sizeof(name));
+	snprintf(why, sizeof(why), "%s from process %d", name, (int)info.ssi_pid);
+	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP)
+		px_turn_stop(&s->turn, why);
+	else
+		px_log(&s->log, "%s is ignored", why);
 }
 
 static bool ignored(int number)
@@ -47,6 +53,11 @@ void px_signals_take(struct px_signals *signals)
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGCHLD);
+	/* Their default is to end the process, without a word and without a stop of the engines. */
+	for (size_t i = 0; i < sizeof(meaningless) / sizeof(meaningless[0]); i++)
+		sigaddset(set, meaningless[i]);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		sigaddset(set, number);
 	/* That it is ignored is the wish of nohup(1); of all others it is an accident. */
 	if (!nohup)
 		sigaddset(set, SIGHUP);

@@ -3,7 +3,8 @@
  * signals.h - the supervisor's signals.
  *
  * Who:     the supervisor. SIGCHLD marks the reap phase; SIGTERM, SIGINT and SIGHUP that the pool is
- *          to stop, a second one that it is to be killed. What the process that started the
+ *          to stop, a second one that it is to be killed. SIGUSR1, SIGALRM and others that mean
+ *          nothing here are logged. What the process that started the
  *          supervisor ignored or blocked does not count, except SIGHUP: nohup(1) ignores it.
  * Where:   a signalfd(2): no code runs in a handler.
  * Blocks:  never.

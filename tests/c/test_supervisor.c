@@ -365,6 +365,29 @@ static void stop_by_owner_that_goes(void **state)
 	assert_nothing_left(pool);
 }
 
+static void signals_without_a_meaning_are_logged(void **state)
+{
+	static const int signals[] = { SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO };
+	struct pool *pool = *state;
+	char words[64];
+	int fd;
+
+	start(pool);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		assert_int_equal(kill(pool->supervisor, signals[i]), 0);
+		snprintf(words, sizeof(words), "SIG%s from process %d is ignored",
+			 sigabbrev_np(signals[i]), (int)getpid());
+		await_log(pool, words);
+	}
+	assert_int_equal(kill(pool->supervisor, SIGRTMIN + 1), 0);
+	snprintf(words, sizeof(words), "signal %d from process", SIGRTMIN + 1);
+	await_log(pool, words);
+	fd = dial(pool);
+	status(fd);
+	close(fd);
+	stop(pool);
+}
+
 static void stop_while_starting_leaves_nothing(void **state)
 {
 	struct pool *pool = *state;
@@ -1119,6 +1142,7 @@ int main(void)
 		CASE(start_publishes_and_stop_leaves_nothing),
 		CASE(stop_by_packet_hangs_up_when_all_is_gone),
 		CASE(stop_by_owner_that_goes),
+		CASE(signals_without_a_meaning_are_logged),
 		CASE(stop_while_starting_leaves_nothing),
 		CASE(stop_while_template_starts_leaves_nothing),
 		CASE(stop_stubborn_engines_after_grace),
