@@ -89,18 +89,3 @@ AC_DEFUN([PX_PYTHONDIR], [
   AC_SUBST([pkgpythondir])
   AC_MSG_RESULT([$pythondir])
 ])
-
-dnl PX_NUMPY
-dnl --------
-dnl Whether numpy's headers are there, for a module that does without elsewhere: sets NUMPY_INCLUDE.
-AC_DEFUN([PX_NUMPY], [
-AC_MSG_CHECKING([for numpy's headers])
-NUMPY_INCLUDE=`$PYTHON -c 'import numpy; print(numpy.get_include())' 2>/dev/null`
-AS_IF([test "x$NUMPY_INCLUDE" != x && test -f "$NUMPY_INCLUDE/numpy/arrayobject.h"], [],
-  [NUMPY_INCLUDE=])
-AS_IF([test "x$NUMPY_INCLUDE" != x],
-  [AC_MSG_RESULT([$NUMPY_INCLUDE])],
-  [AC_MSG_RESULT([no, so results that engines compute are copied once])])
-AC_SUBST([NUMPY_INCLUDE])
-AM_CONDITIONAL([HAVE_NUMPY], [test "x$NUMPY_INCLUDE" != x])
-])

@@ -49,6 +49,17 @@ assert numpy.array_equal(view.gather('part', block=True), a)
 """)
 
 
+def test_results_of_numpy_2_are_not_copied():
+    run("""
+rc[0].execute('import numpy as np', block=True)
+a = rc[0].apply_sync(lambda: np.ones(1 << 20) * 2)
+assert rc.memory()['engines'][0]['used'] == a.nbytes  # it lies where it was computed
+assert a.sum() == 2 << 20 and a.flags.writeable
+rc[0].execute('b = np.ones(1 << 20); b.resize(1 << 21, refcheck=False); s = b.sum(), len(b)', block=True)
+assert rc[0]['s'] == (1 << 20, 1 << 21)
+""")
+
+
 def test_arrow_tables():
     run("""
 import pyarrow

@@ -28,7 +28,7 @@ static PyObject *is_engine(PyObject *self, PyObject *unused)
 	return PyBool_FromLong(px_serving() != NULL);
 }
 
-/* --- for pxrun._numpy --- */
+/* --- for numpy --- */
 
 /*
  * Arrays that are not sent must not use up the arena that is needed for sending. So all engines
@@ -44,7 +44,7 @@ static bool may_have(const struct px_endpoint *endpoint, size_t bytes)
 	return bytes <= share && used <= share - bytes;
 }
 
-static void *memory_get(size_t bytes)
+void *px_numpy_get(size_t bytes)
 {
 	struct px_engine_process *engine = px_serving();
 	struct px_region *region;
@@ -63,7 +63,7 @@ static struct px_region *memory_region(const struct px_engine_process *engine, c
 }
 
 /* A forked child's copy of the books may have been made amid a change: it uses the maps alone. */
-static size_t memory_size_of(const void *at)
+size_t px_numpy_size_of(const void *at)
 {
 	struct px_engine_process *engine = px_serving(), *once = px_serving_once();
 	struct px_region *region;
@@ -79,7 +79,7 @@ static size_t memory_size_of(const void *at)
 	return bytes;
 }
 
-static void memory_put(void *at)
+void px_numpy_put(void *at)
 {
 	struct px_engine_process *engine = px_serving();
 	struct px_region *region = engine ? memory_region(engine, at) : NULL;
@@ -89,8 +89,6 @@ static void memory_put(void *at)
 	px_region_release(region);
 	px_endpoint_hide(engine->endpoint, region);
 }
-
-static const struct px_memory_api memory_api = { memory_get, memory_size_of, memory_put };
 
 /* --- the module --- */
 
@@ -104,9 +102,5 @@ static PyMethodDef functions[] = {
 
 int px_add_engine_memory(PyObject *module)
 {
-	PyObject *memory = PyCapsule_New((void *)(uintptr_t)&memory_api, PX_MEMORY_CAPSULE, NULL);
-	int rc = memory ? PyModule_AddObjectRef(module, "memory", memory) : -1;
-
-	Py_XDECREF(memory);
-	return rc < 0 ? rc : PyModule_AddFunctions(module, functions);
+	return PyModule_AddFunctions(module, functions);
 }

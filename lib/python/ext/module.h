@@ -13,6 +13,7 @@ int px_add_client(PyObject *module);
 int px_add_pool(PyObject *module);
 int px_add_engine(PyObject *module);
 int px_add_file(PyObject *module);
+int px_add_numpy_memory(PyObject *module);
 int px_add_same(PyObject *module);
 
 #endif

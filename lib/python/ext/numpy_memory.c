@@ -1,33 +1,50 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * numpy_memory.c - the module pxrun._numpy: large arrays of an engine lie in shared memory.
+ * numpy_memory.c - large numpy arrays of an engine lie in shared memory.
  *
  * A data handler for numpy (NEP 49). What a function computes can then be sent without a copy, if
  * the engine does not keep it. Small arrays, and those for which the arena has no room, stay with
  * numpy's own allocator; so does np.zeros, for which fresh pages of the kernel are zero already.
+ *
+ * Without numpy's headers: one build serves all versions from 1.22 on, which number their functions
+ * alike and have the same structs. A module that is compiled with the headers of numpy 1 is refused by
+ * numpy 2.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#define NPY_NO_DEPRECATED_API NPY_1_22_API_VERSION
-#define NPY_TARGET_VERSION NPY_1_22_API_VERSION
-#include <numpy/arrayobject.h>
-
 #include <stdbool.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "python/ext/module.h"
 #include "python/ext/numpy_memory.h"
 
 /* Copying this much takes 20 us; a lease takes a few. */
 #define SHARED_MIN_BYTES ((size_t)1 << 20)
 
-static const struct px_memory_api *memory;
-static const PyDataMem_Handler *numpys; /* the handler that was there before */
+/* PyDataMem_Handler of numpy/ndarraytypes.h. */
+struct handler {
+	char name[127];
+	uint8_t version;
+	struct {
+		void *ctx;
+		void *(*malloc)(void *ctx, size_t size);
+		void *(*calloc)(void *ctx, size_t count, size_t size);
+		void *(*realloc)(void *ctx, void *at, size_t size);
+		void (*free)(void *ctx, void *at, size_t size);
+	} allocator;
+};
+
+/* What numpy's table of functions has at these places (numpy/__multiarray_api.h). */
+enum { ABI_VERSION = 0, API_VERSION = 211, SET_HANDLER = 304, GET_HANDLER = 305 };
+#define NUMPY_1_ABI 0x01000009u
+#define NUMPY_2_ABI 0x02000000u
+#define NUMPY_1_22_API 0x0fu
+
+static void **numpy_api;             /* NULL: no numpy that can be used */
+static const struct handler *numpys; /* the handler that was there before */
 
 static void *get(void *ctx, size_t size)
 {
-	void *at = size >= SHARED_MIN_BYTES ? memory->get(size) : NULL;
+	void *at = size >= SHARED_MIN_BYTES ? px_numpy_get(size) : NULL;
 
 	(void)ctx;
 	return at ? at : numpys->allocator.malloc(numpys->allocator.ctx, size);
@@ -42,15 +59,15 @@ static void *get_zeros(void *ctx, size_t count, size_t size)
 static void put(void *ctx, void *at, size_t size)
 {
 	(void)ctx;
-	if (size >= SHARED_MIN_BYTES && memory->size_of(at))
-		memory->put(at);
+	if (size >= SHARED_MIN_BYTES && px_numpy_size_of(at))
+		px_numpy_put(at);
 	else
 		numpys->allocator.free(numpys->allocator.ctx, at, size);
 }
 
 static void *resize(void *ctx, void *at, size_t size)
 {
-	size_t before = at ? memory->size_of(at) : 0;
+	size_t before = at ? px_numpy_size_of(at) : 0;
 	void *moved;
 
 	(void)ctx;
@@ -59,30 +76,77 @@ static void *resize(void *ctx, void *at, size_t size)
 	moved = numpys->allocator.malloc(numpys->allocator.ctx, size);
 	if (moved) {
 		memcpy(moved, at, size < before ? size : before);
-		memory->put(at);
+		px_numpy_put(at);
 	}
 	return moved;
 }
 
-static PyDataMem_Handler handler = { "pxrun", 1, { NULL, get, get_zeros, resize, put } };
+static struct handler ours = { "pxrun", 1, { NULL, get, get_zeros, resize, put } };
 
-static PyObject *install(PyObject *self, PyObject *unused)
+/* A new reference to the capsule of the table. Numpy has been imported already. */
+static PyObject *api_capsule(void)
 {
-	PyObject *before, *ours;
+	PyObject *module = PyImport_ImportModule("numpy._core._multiarray_umath");
+	PyObject *capsule;
+
+	if (!module && PyErr_ExceptionMatches(PyExc_ImportError)) {
+		PyErr_Clear();
+		module = PyImport_ImportModule("numpy.core._multiarray_umath"); /* numpy 1 */
+	}
+	capsule = module ? PyObject_GetAttrString(module, "_ARRAY_API") : NULL;
+	Py_XDECREF(module);
+	return capsule;
+}
+
+/* ISO C has no way from void * to a function. */
+static unsigned number_of(void *const *api, int place)
+{
+	unsigned (*function)(void);
+
+	memcpy(&function, &api[place], sizeof(function));
+	return function();
+}
+
+static PyObject *find_numpy(PyObject *self, PyObject *unused)
+{
+	PyObject *capsule = api_capsule();
+	void **api = capsule ? PyCapsule_GetPointer(capsule, NULL) : NULL;
+	unsigned abi;
 
 	(void)self, (void)unused;
-	if (numpys)
+	Py_XDECREF(capsule); /* the table is static */
+	if (!api)
+		return NULL;
+	abi = number_of(api, ABI_VERSION);
+	if (abi != NUMPY_1_ABI && abi != NUMPY_2_ABI)
+		return PyErr_Format(PyExc_ImportError, "its ABI version 0x%x is not known", abi);
+	if (number_of(api, API_VERSION) < NUMPY_1_22_API)
+		return PyErr_Format(PyExc_ImportError, "it is older than 1.22");
+	numpy_api = api;
+	Py_RETURN_NONE;
+}
+
+static PyObject *share_arrays(PyObject *self, PyObject *unused)
+{
+	PyObject *(*get_handler)(void);
+	PyObject *(*set_handler)(PyObject *);
+	PyObject *before, *mine;
+
+	(void)self, (void)unused;
+	if (!numpy_api || numpys)
 		Py_RETURN_NONE;
-	ours = PyCapsule_New(&handler, "mem_handler", NULL);
-	before = PyDataMem_GetHandler();
+	memcpy(&get_handler, &numpy_api[GET_HANDLER], sizeof(get_handler));
+	memcpy(&set_handler, &numpy_api[SET_HANDLER], sizeof(set_handler));
+	mine = PyCapsule_New(&ours, "mem_handler", NULL);
+	before = get_handler();
 	numpys = before ? PyCapsule_GetPointer(before, "mem_handler") : NULL;
 	Py_XDECREF(before); /* numpy's default handler is static */
-	if (!ours || !numpys) {
-		Py_XDECREF(ours);
+	if (!mine || !numpys) {
+		Py_XDECREF(mine);
 		return NULL;
 	}
-	before = PyDataMem_SetHandler(ours);
-	Py_DECREF(ours);
+	before = set_handler(mine);
+	Py_DECREF(mine);
 	if (!before)
 		return NULL;
 	Py_DECREF(before);
@@ -90,42 +154,15 @@ static PyObject *install(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef functions[] = {
-	{ "install", install, METH_NOARGS,
-	  "install()\n\nFrom now on large arrays that this thread's code makes lie in shared memory." },
+	{ "find_numpy", find_numpy, METH_NOARGS,
+	  "find_numpy()\n\nMakes share_arrays() possible; ImportError says why it is not." },
+	{ "share_arrays", share_arrays, METH_NOARGS,
+	  "share_arrays()\n\nFrom now on large arrays that this thread's code makes lie in shared memory, if "
+	  "find_numpy() has found numpy." },
 	{ NULL, NULL, 0, NULL },
 };
 
-static struct PyModuleDef definition = {
-	PyModuleDef_HEAD_INIT,
-	.m_name = "pxrun._numpy",
-	.m_doc = "Puts large numpy arrays of an engine into shared memory.",
-	.m_size = -1,
-	.m_methods = functions,
-};
-
-/*
- * numpy of another major version would refuse the module, too, but with a page of text on stderr.
- */
-static bool is_like_ours(void)
+int px_add_numpy_memory(PyObject *module)
 {
-	PyObject *numpy = PyImport_ImportModule("numpy");
-	PyObject *version = numpy ? PyObject_GetAttrString(numpy, "__version__") : NULL;
-	const char *text = version ? PyUnicode_AsUTF8AndSize(version, NULL) : NULL;
-	bool alike = text && atoi(text) == NPY_VERSION >> 24;
-
-	Py_XDECREF(version);
-	Py_XDECREF(numpy);
-	if (!alike && !PyErr_Occurred())
-		PyErr_Format(PyExc_ImportError, "built for numpy %d", NPY_VERSION >> 24);
-	return alike;
-}
-
-PyMODINIT_FUNC PyInit__numpy(void);
-PyMODINIT_FUNC PyInit__numpy(void)
-{
-	if (!is_like_ours())
-		return NULL;
-	import_array();
-	memory = PyCapsule_Import(PX_MEMORY_CAPSULE, 0);
-	return memory ? PyModule_Create(&definition) : NULL;
+	return PyModule_AddFunctions(module, functions);
 }

@@ -8,7 +8,6 @@ each forked engine. An engine then waits in ``_pxrun.serve()`` (lib/engine/loop.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import faulthandler
 import gc
 import importlib
@@ -61,7 +60,7 @@ def _be_engine(birth, segment, log):
     sys.stderr = sys.__stderr__ = _stream(2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.register_at_fork(after_in_child=lambda: _forget_engine(control))
-    _share_arrays()
+    _pxrun.share_arrays()  # large arrays lie in shared memory, so that results need not be copied there
     handlers = Handlers(engine_id, _main_module())
     shell.offer(handlers.namespace)
     code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
@@ -72,12 +71,6 @@ def _be_engine(birth, segment, log):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
         os._exit(1)
-
-
-def _share_arrays():
-    """Makes numpy allocate large arrays in shared memory, so that results need not be copied there."""
-    if "pxrun._numpy" in sys.modules:
-        sys.modules["pxrun._numpy"].install()
 
 
 def _stream(fd):
@@ -103,8 +96,11 @@ def _preload(names):
             if name not in _BY_DEFAULT:
                 print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
     if "numpy" in sys.modules:
-        with contextlib.suppress(ImportError):  # built for another numpy, or not at all
-            importlib.import_module("pxrun._numpy")
+        try:
+            _pxrun.find_numpy()
+        except (ImportError, AttributeError) as error:
+            version = getattr(sys.modules["numpy"], "__version__", "?")
+            print(f"pxrun: arrays that engines compute are copied when they are sent: numpy {version}: {error}", file=sys.stderr)
 
 
 def _reason_not_to_fork():
