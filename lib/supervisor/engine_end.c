@@ -130,6 +130,7 @@ static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 		px_log(&s->log, "%s", why);
 		px_engine_give_up(e, why);
 	}
+	s->orphans.look = true;
 	px_sweep_mark(s);
 }
 

@@ -56,14 +56,26 @@ void px_engines_start(struct px_supervisor *s)
 	}
 }
 
-bool px_engines_ended(struct px_supervisor *s, pid_t pid)
+static struct px_engine *find(const struct px_supervisor *s, pid_t pid)
 {
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->process.pid == pid) {
-			px_engine_ended(s->engines[i]);
-			return true;
-		}
-	return false;
+		if (s->engines[i]->process.pid == pid)
+			return s->engines[i];
+	return NULL;
+}
+
+bool px_engines_have(const struct px_supervisor *s, pid_t pid)
+{
+	return find(s, pid) != NULL;
+}
+
+bool px_engines_ended(struct px_supervisor *s, pid_t pid)
+{
+	struct px_engine *e = find(s, pid);
+
+	if (e)
+		px_engine_ended(e);
+	return e != NULL;
 }
 
 bool px_engines_unknown(const struct px_supervisor *s)

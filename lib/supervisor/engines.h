@@ -15,6 +15,8 @@ void px_engines_reap(struct px_supervisor *s);
 void px_engines_start(struct px_supervisor *s);
 /* Whether the pid is an engine's, which has ended; marks it to be reaped in the next turn. */
 bool px_engines_ended(struct px_supervisor *s, pid_t pid);
+/* Whether the pid is an engine's. */
+bool px_engines_have(const struct px_supervisor *s, pid_t pid);
 /* Whether a process may exist whose pid is not known yet. */
 bool px_engines_unknown(const struct px_supervisor *s);
 

@@ -83,6 +83,7 @@ static void stop(struct px_supervisor *s)
 	if (s->closing) {
 		for (uint32_t i = 0; i < s->engines_count; i++)
 			px_engine_kill(s->engines[i]);
+		px_orphans_kill(s);
 		return;
 	}
 	s->closing = true;
@@ -96,36 +97,14 @@ static void stop(struct px_supervisor *s)
 		px_engine_stop(s->engines[i], false);
 }
 
-/*
- * Reaps children: engines, and orphans of engines, which become our children. As long as the pid
- * of some engine is not known yet, no child can be taken for an orphan; the engine marks this
- * phase when its pid is known.
- */
-static void reap_orphans(struct px_supervisor *s)
-{
-	siginfo_t info = { 0 };
-
-	if (px_engines_unknown(s))
-		return;
-	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-		/* A child with a pidfd is reaped by that; until then waitid() may hide others. */
-		if (info.si_pid == s->template.process.pid) {
-			px_template_ended(s);
-			return;
-		}
-		if (px_engines_ended(s, info.si_pid))
-			return;
-		(void)waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
-		info.si_pid = 0;
-	}
-}
-
 static void reap(struct px_supervisor *s)
 {
 	px_engines_reap(s);
 	px_template_reap(s);
 	px_connections_reap(s);
-	reap_orphans(s);
+	px_orphans_reap(s);
+	/* The end of the pool waits for all of them. */
+	s->turn.answer |= s->closing;
 }
 
 /* Reports to the starter of the pool, if all engines serve, or one of them never will. */
@@ -154,7 +133,7 @@ static void answer(struct px_supervisor *s)
 		gone += s->engines[i]->life == PX_LIFE_GONE;
 	}
 	if (s->closing)
-		s->done = gone == s->engines_count;
+		s->done = gone == s->engines_count && px_orphans_end(s);
 	else if (!s->ready && !s->failure)
 		answer_starter(s);
 }
@@ -232,6 +211,7 @@ static void set_up_process(struct px_supervisor *s)
 	/* The template orphans engines on purpose: as subreaper we become their parent. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	px_signals_take(&s->signals);
+	px_orphans_begin(&s->orphans);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
@@ -304,6 +284,7 @@ static void end(struct px_supervisor *s)
 		;
 	if (s->loop) {
 		px_loop_timer_stop(s->loop, &s->sweep.timer);
+		px_loop_timer_stop(s->loop, &s->orphans.timer);
 		px_signals_close(s);
 		px_loop_free(s->loop);
 	}

@@ -14,11 +14,14 @@
  *                   thief    gives memory back that is not its own
  *                   stubborn does not heed SIGTERM
  *                   chatty   prints, and leaves it in the pipe
+ *                   daemon   leaves a daemon behind, "left-behind"
+ *                   deaf     the same; the daemon does not heed SIGTERM
  *   FAKE_ONCE       a file: only the process that removes it misbehaves
  *
  * Once up, SIGUSR1 makes it exit with 0, SIGUSR2 with 1, and SIGHUP lose its socket.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -79,6 +82,24 @@ static void wait_for_end(void)
 	}
 }
 
+static void leave_daemon(bool deaf)
+{
+	pid_t middle = fork();
+
+	if (middle == 0) {
+		(void)setsid();
+		if (deaf)
+			(void)signal(SIGTERM, SIG_IGN);
+		(void)prctl(PR_SET_NAME, "left-behind");
+		(void)close_range(0, UINT_MAX, 0);
+		if (fork() > 0)
+			_exit(0);
+		for (;;)
+			pause();
+	}
+	(void)waitpid(middle, NULL, 0);
+}
+
 static void serve(void)
 {
 	struct px_control theft = { .type = PX_CONTROL_EXTENT_PUT, .a = 4096, .b = 77 };
@@ -99,6 +120,10 @@ static void serve(void)
 	}
 	if (mode("FAKE_ENGINE", "silent"))
 		wait_for_end();
+	if (mode("FAKE_ENGINE", "daemon"))
+		leave_daemon(false);
+	if (mode("FAKE_ENGINE", "deaf"))
+		leave_daemon(true);
 	(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 0, NULL);
 	if (mode("FAKE_ENGINE", "garbage"))
 		(void)!write(control, "rubbish", 7);

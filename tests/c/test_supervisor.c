@@ -463,29 +463,14 @@ static void supervisor_killed_takes_all_with_it(void **state)
 
 /* --- starts that fail --- */
 
-static void ends_with(struct pool *pool, int code, const char *words)
+static void fails_with(struct pool *pool, int code, const char *words)
 {
 	launch(pool);
 	assert_int_equal(read_words(pool), code);
 	if (!strstr(pool->words, words))
 		fail_msg("'%s' is not in '%s'", words, pool->words);
 	assert_int_equal(supervisor_exit(pool), 1);
-}
-
-static void fails_with(struct pool *pool, int code, const char *words)
-{
-	ends_with(pool, code, words);
 	assert_nothing_left(pool);
-}
-
-/*
- * Engines that were being forked at the end, whose pids were never known, die with the
- * supervisor.
- */
-static void await_unknown_engines(void)
-{
-	while (waitpid(-1, NULL, 0) > 0)
-		;
 }
 
 static void start_without_program_says_so(void **state)
@@ -511,9 +496,7 @@ static void start_with_refusing_template_gives_its_words(void **state)
 static void start_with_dying_engines_gives_their_words(void **state)
 {
 	setenv("FAKE_ENGINE", "early", 1);
-	ends_with(*state, PX_EENGINE, "exit code 7: early words");
-	await_unknown_engines();
-	assert_nothing_left(*state);
+	fails_with(*state, PX_EENGINE, "exit code 7: early words");
 }
 
 static void start_that_takes_too_long_says_so(void **state)
@@ -536,7 +519,6 @@ static void start_of_mute_engines_ends_too(void **state)
 	launch(pool);
 	assert_int_equal(read_words(pool), PX_EENGINE);
 	assert_int_equal(supervisor_exit(pool), 1);
-	await_unknown_engines();
 	assert_nothing_left(pool);
 }
 
@@ -787,6 +769,51 @@ static void output_of_a_dead_engine_is_logged(void **state)
 	await_log(pool, "left in the pipe");
 	detach(&a);
 	stop(pool);
+}
+
+static void daemon_of_a_dead_engine_is_named_and_ended_by_stop(void **state)
+{
+	struct pool *pool = *state;
+	struct attached a;
+
+	setenv("FAKE_ENGINE", "daemon", 1);
+	start(pool);
+	a = attach(pool);
+	assert_false(logged(pool, "left behind"));
+	kill(engine_pid(a.segment, 0), SIGKILL);
+	await_log(pool,
+		  "(left-behind) was left behind by an engine: it is ended when the pool stops");
+	await_generation(a.segment, 0, 1);
+	detach(&a);
+	stop(pool);
+}
+
+static void daemon_that_does_not_end_is_killed(void **state)
+{
+	struct pool *pool = *state;
+	uint64_t before;
+
+	setenv("FAKE_ENGINE", "deaf", 1);
+	start(pool);
+	before = px_os.now_ns();
+	stop(pool);
+	assert_true(px_os.now_ns() - before >= 1900 * MS);
+}
+
+static void daemon_is_killed_at_once_by_a_second_stop(void **state)
+{
+	struct pool *pool = *state;
+	uint64_t before;
+
+	setenv("FAKE_ENGINE", "deaf", 1);
+	start(pool);
+	before = px_os.now_ns();
+	kill(pool->supervisor, SIGINT);
+	await_log(pool, "(left-behind), which an engine left behind, is ended");
+	kill(pool->supervisor, SIGINT);
+	assert_int_equal(supervisor_exit(pool), 0);
+	assert_true(px_os.now_ns() - before < 1900 * MS);
+	assert_nothing_left(pool);
 }
 
 /* --- what clients ask --- */
@@ -1166,6 +1193,9 @@ int main(void)
 		CASE(engine_that_talks_rubbish_is_replaced),
 		CASE(engine_that_gives_back_what_is_not_its_own_is_told),
 		CASE(output_of_a_dead_engine_is_logged),
+		CASE(daemon_of_a_dead_engine_is_named_and_ended_by_stop),
+		CASE(daemon_that_does_not_end_is_killed),
+		CASE(daemon_is_killed_at_once_by_a_second_stop),
 		CASE(restart_answers_when_it_is_up_again),
 		CASE(add_and_remove_give_new_ids),
 		CASE(stop_while_adding_answers_nobody_and_ends),

@@ -328,6 +328,18 @@ def test_engine_that_forks_goes_on(rc):
     assert rc[:].apply_sync(forks) == [3, 3]
 
 
+def test_what_engines_left_behind_ends_with_the_pool():
+    detached = "import subprocess; pid = subprocess.Popen(['sleep', '1000'], start_new_session=True).pid"
+    daemon = "pid = int(subprocess.check_output('setsid sh -c \"sleep 1000 >/dev/null & echo \\$!\"', shell=True))"
+    with pxrun.Cluster(n=1) as rc:
+        left = []
+        for code in detached, daemon:
+            rc[0].execute(code, block=True)
+            left.append(rc[0]["pid"])
+        assert all(os.path.exists(f"/proc/{pid}") for pid in left)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in left)
+
+
 def test_randoms_differ_between_engines(rc):
     def draw():
         import random
