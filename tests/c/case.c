@@ -2,7 +2,7 @@
 /*
  * case.c - forks for each case, watches it, and counts.
  */
-#include "case.h"
+#include "tests/c/case.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -289,7 +289,7 @@ static int summary(const size_t *counts)
 	return counts[FAILED] < 100 ? (int)counts[FAILED] : 100;
 }
 
-int run_cases_named(const char *group, const struct CMUnitTest *cases, size_t count,
+int run_these_cases(const char *group, const struct CMUnitTest *cases, size_t count,
 		    CMFixtureFunction setup, CMFixtureFunction teardown)
 {
 	static struct run run;

@@ -24,11 +24,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define run_cases(cases, setup, teardown)                                                          \
-	run_cases_named("", cases, sizeof(cases) / sizeof((cases)[0]), setup, teardown)
+/* Runs an array of cases. The number of those that failed. The group's fixtures may be NULL. */
+#define run_cases(cases, setup, teardown) run_cases_named("", cases, setup, teardown)
+/* The same; group stands before their names. */
+#define run_cases_named(group, cases, setup, teardown)                                             \
+	run_these_cases(group, cases, sizeof(cases) / sizeof((cases)[0]), setup, teardown)
 
-/* The number of cases that failed. group: stands before their names. The fixtures may be NULL. */
-int run_cases_named(const char *group, const struct CMUnitTest *cases, size_t count,
+int run_these_cases(const char *group, const struct CMUnitTest *cases, size_t count,
 		    CMFixtureFunction setup, CMFixtureFunction teardown);
 
 #endif

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -918,5 +913,5 @@ int main(void)
 		CASE(threads_release_last_hold_once),
 	};
 
-	return cmocka_run_group_tests(cases, NULL, NULL);
+	return run_cases(cases, NULL, NULL);
 }

@@ -2,12 +2,7 @@
 /*
  * test_backoff.c - delays before the next start, with a scripted clock.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include "shm/os.h"
 #include "supervisor/backoff.h"
@@ -59,5 +54,5 @@ int main(void)
 		cmocka_unit_test_setup(death_long_after_its_start_begins_anew, setup),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /*
  * test_case.c - the runner of cases, on cases that go wrong: this program runs itself with INNER set.
  */
-#include "case.h"
+#include "tests/c/case.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -95,7 +95,7 @@ static int run_inner(void)
 		cmocka_unit_test(hangs),   cmocka_unit_test(prints_much),
 	};
 
-	return run_cases_named("inner: ", cases, sizeof(cases) / sizeof(cases[0]), see, complain);
+	return run_cases_named("inner: ", cases, see, complain);
 }
 
 /* --- what is said of them --- */

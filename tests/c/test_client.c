@@ -2,11 +2,7 @@
 /*
  * test_client.c - libpxrun as an application uses it, on a real pool.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <math.h>
 #include <poll.h>
@@ -32,7 +28,6 @@ static int start(void **state)
 	struct px_pool_options options = PX_POOL_OPTIONS;
 
 	(void)state;
-	alarm(120);
 	options.profile = "";
 	options.engines = 2;
 	options.preload = "";
@@ -469,5 +464,5 @@ int main(void)
 		cmocka_unit_test(start_wrong_options_are_refused),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return run_cases(tests, start, stop);
 }

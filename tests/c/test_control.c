@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,5 +146,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(call_refusal_gives_code_and_words, setup, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

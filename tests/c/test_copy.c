@@ -2,14 +2,10 @@
 /*
  * test_copy.c - all bytes are copied, and no others are changed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/c/case.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "shm/copy.h"
 
@@ -47,5 +43,5 @@ int main(void)
 		cmocka_unit_test(each_size_arrives_and_nothing_else),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -431,7 +426,6 @@ static void wait_processes_ping_pong(void **state)
 	(void)state;
 	assert_true(child >= 0);
 	if (child == 0) {
-		alarm(LIMIT_S);
 		_exit(ping_pong(1));
 	}
 	assert_int_equal(ping_pong(0), 0);
@@ -503,7 +497,6 @@ static void wait_many_ringing_processes_loses_none(void **state)
 		children[i] = fork();
 		assert_true(children[i] >= 0);
 		if (children[i] == 0) {
-			alarm(LIMIT_S);
 			_exit(ring_often(i));
 		}
 	}
@@ -571,7 +564,6 @@ static void measure_one_processor_gives_the_least(void **state)
 	(void)state;
 	assert_true(child >= 0);
 	if (child == 0) {
-		alarm(LIMIT_S);
 		_exit(measure_on_one());
 	}
 	assert_child_done(child);
@@ -607,11 +599,10 @@ int main(void)
 		cmocka_unit_test(measure_one_processor_gives_the_least),
 	};
 
-	alarm(2 * LIMIT_S);
 	real = px_os;
 	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	if (table == MAP_FAILED)
 		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -3,11 +3,7 @@
  * test_endpoint.c - two members of one segment in one process, and a thread that
  * grants extents as the supervisor does.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -91,7 +87,6 @@ static void open_side(struct side *side, enum px_member_kind kind)
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	if (px_segment_create(ARENA_BYTES, true, &segment) < 0)
 		return -1;
 	open_side(&client, PX_MEMBER_CLIENT);
@@ -735,5 +730,5 @@ int main(void)
 		CASE(damaged_message_says_corrupt),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

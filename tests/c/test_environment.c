@@ -2,13 +2,9 @@
 /*
  * test_environment.c - the environment of engines.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "tests/c/case.h"
 
-#include <cmocka.h>
+#include <string.h>
 
 #include "supervisor/environment.h"
 
@@ -46,5 +42,5 @@ int main(void)
 		cmocka_unit_test(environment_leaves_what_the_user_set),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -135,6 +130,5 @@ int main(void)
 		cmocka_unit_test(strerror_no_code_is_unknown),
 	};
 
-	alarm(60);
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return run_cases(tests, setup, NULL);
 }

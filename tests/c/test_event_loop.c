@@ -2,18 +2,14 @@
 /*
  * test_event_loop.c - descriptors and times, on io_uring and on epoll.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/c/case.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "shm/error.h"
 #include "shm/os.h"
@@ -372,14 +368,13 @@ int main(void)
 	struct px_loop *probe;
 	int failed;
 
-	alarm(60);
 	kind = PX_LOOP_EPOLL;
-	failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
+	failed = run_cases_named("epoll: ", tests, NULL, NULL);
 	kind = PX_LOOP_URING;
 	if (px_loop_new(kind, &probe) < 0) {
 		print_message("skipped on io_uring: %s\n", px_last_error());
 		return failed;
 	}
 	px_loop_free(probe);
-	return failed + cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
+	return failed + run_cases_named("io_uring: ", tests, NULL, NULL);
 }

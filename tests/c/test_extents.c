@@ -3,17 +3,13 @@
  * test_extents.c - who owns which unit of the arena, and the machine's limits (budget.c, oom.c,
  * processors.c), on made-up machines: /proc and /sys in a folder of the test.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/c/case.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "machine/budget.h"
 #include "machine/cgroup.h"
@@ -478,6 +474,5 @@ int main(void)
 		CASE(processors_follow_the_quota),
 	};
 
-	alarm(60);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -2,11 +2,7 @@
 /*
  * test_held.c - holds more arrays than there are leases between two members, from C.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +23,6 @@ static int start(void **state)
 	struct px_pool_options options = PX_POOL_OPTIONS;
 
 	(void)state;
-	alarm(120);
 	options.profile = "";
 	options.engines = 1;
 	options.preload = "";
@@ -117,5 +112,5 @@ int main(void)
 		cmocka_unit_test(client_holds_any_number),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return run_cases(tests, start, stop);
 }

@@ -2,19 +2,15 @@
 /*
  * test_huge.c - segments whose extents may lie in huge pages.
  */
+#include "tests/c/case.h"
+
 #include <grp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "shm/error.h"
 #include "shm/segment.h"
@@ -163,5 +159,5 @@ int main(void)
 		cmocka_unit_test(whoever_it_is),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -2,12 +2,7 @@
 /*
  * test_json.c - values are found, and text that is not JSON has none.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <string.h>
 
@@ -91,5 +86,5 @@ int main(void)
 		cmocka_unit_test(parse_garbage_is_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -2,14 +2,10 @@
 /*
  * test_json_text.c - JSON that json_text.c writes can be read by json.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "tests/c/case.h"
 
-#include <cmocka.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "pool/json.h"
 #include "pool/json_text.h"
@@ -36,5 +32,5 @@ int main(void)
 		cmocka_unit_test(json_that_is_full_stays_whole),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <stdio.h>
 
@@ -23,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIMIT_S 30
 #define THREADS 4
 
 /* Passages that returned, counted in shared memory, so that they survive the kill. */
@@ -59,7 +53,6 @@ static bool killed(const char *setting, const char *role, void (*play)(void))
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		alarm(LIMIT_S);
 		if (setting)
 			setenv("PXRUN_KILLPOINT", setting, 1);
 		else
@@ -220,12 +213,11 @@ int main(void)
 		cmocka_unit_test(section_has_each_label),
 	};
 
-	alarm(120);
 	passed = mmap(NULL, sizeof(*passed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (passed == MAP_FAILED)
 		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }
 
 #else

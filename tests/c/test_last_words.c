@@ -2,14 +2,10 @@
 /*
  * test_last_words.c - the end of an output.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/c/case.h"
+
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "supervisor/last_words.h"
 
@@ -42,5 +38,5 @@ int main(void)
 		cmocka_unit_test(last_words_keep_the_end),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

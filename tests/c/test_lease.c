@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -888,5 +883,5 @@ int main(void)
 		CASE_CLOSED(holder_killed_any_time_leaks_nothing),
 	};
 
-	return cmocka_run_group_tests(cases, NULL, NULL);
+	return run_cases(cases, NULL, NULL);
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +20,6 @@
 #include "shm/os.h"
 
 #define UNITS 16
-#define LIMIT_S 60
 
 static struct px_os real;
 static struct px_segment *segment;
@@ -847,7 +841,6 @@ static void sweep_killed_process_is_read_to_the_end(void **state)
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		alarm(LIMIT_S);
 		_exit(be_client(client, engine, say[1]));
 	}
 	close(say[1]);
@@ -976,7 +969,6 @@ int main(void)
 		ON(start_time_of_nobody_is_0),
 	};
 
-	alarm(2 * LIMIT_S);
 	real = px_os;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

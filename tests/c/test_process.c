@@ -2,14 +2,12 @@
 /*
  * test_process.c - children: how they are started, named, signalled and reaped.
  */
+#include "tests/c/case.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +15,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "shm/error.h"
 #include "supervisor/process.h"
@@ -327,6 +323,5 @@ int main(void)
 		cmocka_unit_test(end_kills_and_reaps),
 	};
 
-	alarm(60);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -2,12 +2,7 @@
 /*
  * test_profile.c - what is allowed in a profile, and the words of errors.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -368,7 +363,7 @@ int main(void)
 	int failed;
 
 	px_settings_init(&settings);
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	failed = run_cases(tests, NULL, NULL);
 	px_settings_clear(&settings);
 	return failed;
 }

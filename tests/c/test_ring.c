@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -960,7 +955,6 @@ static void advance_killed_consumer_lets_producer_go_on(void **state)
 /* --- both at once */
 
 #define STRESS_NS 700000000
-#define STRESS_LIMIT_S 60
 
 static uint64_t now_ns(void)
 {
@@ -986,7 +980,6 @@ static uint64_t stress_producer(void)
 	uint64_t end = now_ns() + STRESS_NS, id = 0;
 	void *payload;
 
-	alarm(STRESS_LIMIT_S);
 	while (id % 64 || now_ns() < end) {
 		if (try_publish(id, stress_bytes(id))) {
 			sched_yield();
@@ -1001,7 +994,6 @@ static uint64_t stress_producer(void)
 	while (px_producer_reserve(&world.producer, 0, &payload))
 		sched_yield();
 	px_producer_publish(&world.producer, 1001, 0, id, 0);
-	alarm(0);
 	return id;
 }
 
@@ -1010,7 +1002,6 @@ static const char *stress_consumer(void)
 {
 	struct px_frame frame;
 
-	alarm(STRESS_LIMIT_S); /* whichever of the two hangs */
 	for (uint64_t id = 0;;) {
 		int rc = px_consumer_peek(&world.consumer, &frame);
 
@@ -1199,5 +1190,5 @@ int main(void)
 						teardown_real),
 	};
 
-	return cmocka_run_group_tests(cases, NULL, NULL);
+	return run_cases(cases, NULL, NULL);
 }

@@ -2,12 +2,7 @@
 /*
  * test_runtime.c - checks of folders, locks, and cleaning up.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -544,5 +539,5 @@ int main(void)
 		CASE(from_file_garbage_refused),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +23,6 @@
 #define MIB (UINT64_C(1) << 20)
 #define UNITS 16
 #define ARENA_BYTES (UNITS * (uint64_t)PX_UNIT_BYTES)
-#define LIMIT_S 60
 #define SKIPPED 77
 
 static struct px_os real;
@@ -81,7 +75,6 @@ static int in_child(int (*play)(void))
 	if (child == 0) {
 		const struct rlimit none = { 0, 0 };
 
-		alarm(LIMIT_S);
 		setrlimit(RLIMIT_CORE, &none);
 		/* A sanitizer would turn the signal into an exit. */
 		signal(SIGSEGV, SIG_DFL);
@@ -847,7 +840,6 @@ int main(void)
 		cmocka_unit_test(join_and_sweep_full_shm_is_no_sigbus),
 	};
 
-	alarm(2 * LIMIT_S);
 	real = px_os;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -3,12 +3,7 @@
  * test_settings.c - the table of settings, values and where they are from, and programs that were
  * compiled with another header.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/c/case.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -416,5 +411,5 @@ int main(void)
 						teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }

@@ -3,14 +3,12 @@
  * test_supervisor.c - a real supervisor with fake engines (fake_engine.c), on io_uring and on
  * epoll. After each case no process and no file may be left.
  */
+#include "tests/c/case.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +19,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "pool/control.h"
 #include "pool/json.h"
@@ -59,6 +55,7 @@ static int setup(void **state)
 	struct pool *pool = calloc(1, sizeof(*pool));
 
 	assert_non_null(pool);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* see assert_nothing_left() */
 	strcpy(base, "/tmp/pxrun-test-XXXXXX");
 	assert_non_null(mkdtemp(base));
 	snprintf(once, sizeof(once), "%s/once", base);
@@ -90,15 +87,6 @@ static int read_words(struct pool *pool)
 	return used == 0 ? PX_EPOOL : atoi(pool->words);
 }
 
-/* A crash in a forked child must end it: cmocka's handler would go on with the tests there. */
-static void default_signals(void)
-{
-	static const int signals[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS };
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		(void)signal(signals[i], SIG_DFL);
-}
-
 /* Begins a pool without waiting for it. */
 static void launch(struct pool *pool)
 {
@@ -113,7 +101,6 @@ static void launch(struct pool *pool)
 		char path[128];
 		int lock;
 
-		default_signals();
 		close(ready[0]);
 		close(hang[1]);
 		pool->options.ready_fd = ready[1];
@@ -1025,7 +1012,6 @@ static void client_killed_is_swept_though_its_child_holds_the_socket(void **stat
 	assert_int_equal(pipe(told), 0);
 	client = fork();
 	if (client == 0) {
-		default_signals();
 		struct attached b = attach(pool);
 
 		if (ask(b.fd, PX_CONTROL_EXTENT_GET, 4096, 0) < 0)
@@ -1219,15 +1205,13 @@ int main(void)
 	assert_true(length > 0);
 	program[length] = '\0';
 	strcpy(strrchr(program, '/'), "/fake_engine");
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	alarm(180);
 	event_loop = "epoll";
-	failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
+	failed = run_cases_named("epoll: ", tests, NULL, NULL);
 	if (px_loop_new(PX_LOOP_URING, &probe) < 0) {
 		print_message("skipped on io_uring: %s\n", px_last_error());
 		return failed;
 	}
 	px_loop_free(probe);
 	event_loop = "io_uring";
-	return failed + cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
+	return failed + run_cases_named("io_uring: ", tests, NULL, NULL);
 }
