@@ -20,8 +20,8 @@ for text in HACKING README; do
 		}
 	done
 	for function in $(grep -oE '\b[a-z_0-9]+\(\)' "$text" | tr -d '()' | sort -u); do
-		grep -rqw --include='*.[ch]' "$function" shm lib bin || {
-			echo "$text: names $function(), which is nowhere in shm, lib and bin"
+		grep -rqw --include='*.[ch]' "$function" shm lib bin tests || {
+			echo "$text: names $function(), which is nowhere in the C files"
 			bad=1
 		}
 	done
