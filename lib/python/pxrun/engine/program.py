@@ -8,6 +8,7 @@ each forked engine. An engine then waits in ``_pxrun.serve()`` (lib/engine/loop.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import faulthandler
 import gc
 import importlib
@@ -17,7 +18,7 @@ import sys
 import types
 
 from .. import _pxrun
-from . import shell
+from . import randomness, shell
 from .handlers import Handlers
 
 #: Preloaded by default: no message if they are not installed.
@@ -29,14 +30,6 @@ _BY_DEFAULT = {"numpy", "cloudpickle"}
 
 def _no_input(prompt=""):
     raise EOFError("engines have no standard input: push what the code needs")
-
-
-def _reseed():
-    """Seeds random generators, whose state a fork has copied; modules imported later seed themselves."""
-    if "random" in sys.modules:
-        sys.modules["random"].seed()
-    if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
 
 
 def _main_module():
@@ -52,7 +45,7 @@ def _be_engine(birth, segment, log):
     crash = _pxrun.crash_fd(segment, slot)
     if crash >= 0:
         faulthandler.enable(crash, all_threads=False)
-    _reseed()
+    randomness.reseed()
     builtins.input = _no_input
     sys.argv[:] = [""]
     sys.stdin = sys.__stdin__ = open(os.devnull)
@@ -89,12 +82,13 @@ def _forget_engine(control):
 
 def _preload(names):
     """Imports the modules that all engines share."""
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            if name not in _BY_DEFAULT:
-                print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
+    with randomness.watched() if names else contextlib.nullcontext():
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except ImportError as error:
+                if name not in _BY_DEFAULT:
+                    print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
     if "numpy" in sys.modules:
         try:
             _pxrun.find_numpy()
@@ -137,7 +131,7 @@ def main(argv: list[str]) -> int:
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
-    _preload(filter(None, options["preload"].split(",")))
+    _preload([name for name in options["preload"].split(",") if name])
     if options["mode"] == "engine":
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, 6, 7
         _pxrun.set_up_process(os.getppid())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Random generators in forked engines.
+
+A fork copies the state of those that preloaded modules have made. Generators that were seeded by
+chance are seeded anew in each engine, as if it had imported the modules itself; those that were made
+with a seed keep it, and are alike on all engines, as they would be then.
+"""
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+from typing import Any, Iterator
+
+# Of random.Random: those that were seeded by chance, by id.
+_random: dict[int, Any] = {}
+# The same of numpy: what generators are seeded with, bit generators, and the RandomStates that use one.
+_sequences: list[Any] = []
+_bits: list[Any] = []
+_states: list[Any] = []
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """With statement: notes the generators that are made in it, by modules that are imported."""
+    import random
+    import secrets  # from which numpy takes what it seeds generators with
+
+    seed, setstate, randbits = random.Random.seed, random.Random.setstate, secrets.randbits
+    drawn: set[int] = set()
+
+    def note_seed(self: Any, a: Any = None, version: int = 2) -> None:
+        seed(self, a, version)
+        _random.pop(id(self), None)
+        if a is None:
+            _random[id(self)] = self
+
+    def note_state(self: Any, state: Any) -> None:
+        setstate(self, state)
+        _random.pop(id(self), None)
+
+    def note_bits(k: int) -> int:
+        bits = randbits(k)
+        drawn.add(bits)
+        return bits
+
+    random.Random.seed, random.Random.setstate, secrets.randbits = note_seed, note_state, note_bits  # type: ignore
+    try:
+        yield
+    finally:
+        random.Random.seed, random.Random.setstate, secrets.randbits = seed, setstate, randbits  # type: ignore
+        numpys = sys.modules.get("numpy.random.bit_generator")
+        if numpys is not None:
+            if getattr(numpys, "randbits", None) is note_bits:
+                numpys.randbits = randbits  # type: ignore[attr-defined]
+            try:
+                _find_numpys(sys.modules["numpy.random"], drawn)
+            except AttributeError as error:
+                print(f"pxrun: numpy's random generators may be alike on all engines: {error}", file=sys.stderr)
+
+
+def _find_numpys(numpy_random: Any, drawn: set[int]) -> None:
+    def by_chance(seeded_with: Any) -> bool:
+        entropy = getattr(seeded_with, "entropy", None)
+        return isinstance(entropy, int) and entropy in drawn
+
+    own = numpy_random.mtrand._rand._bit_generator._seed_seq  # of numpy.random.rand() and its kin
+    if not drawn - {getattr(own, "entropy", None)}:
+        return  # looking at all objects takes tens of milliseconds
+    kinds = sequence, bits, state = numpy_random.SeedSequence, numpy_random.BitGenerator, numpy_random.RandomState
+    found = [obj for obj in gc.get_objects() if isinstance(obj, kinds)]
+    _sequences.extend(obj for obj in found if isinstance(obj, sequence) and by_chance(obj))
+    _bits.extend(obj for obj in found if isinstance(obj, bits) and by_chance(obj._seed_seq))
+    _states.extend(obj for obj in found if isinstance(obj, state) and obj._bit_generator in _bits)
+
+
+def reseed() -> None:
+    """In an engine that was forked. Modules that are imported later seed themselves."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    for generator in _random.values():
+        with contextlib.suppress(Exception):  # a subclass may want a seed
+            generator.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
+    for sequence in _sequences:
+        sequence.__init__()  # of which spawn() makes others
+    for bits in _bits:
+        bits.state = type(bits)().state
+    for state in _states:
+        with contextlib.suppress(TypeError):  # not of MT19937: then it was seeded with its bit generator
+            state.seed()  # it may also have kept the second of a pair of normal numbers
+    if "torch" in sys.modules:
+        sys.modules["torch"].seed()
