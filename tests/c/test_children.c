@@ -2,16 +2,12 @@
 /*
  * test_children.c - the list of living children, and their names.
  */
-#include <setjmp.h>
+#include "tests/c/case.h"
+
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "supervisor/children.h"
 
@@ -83,10 +79,9 @@ int main(void)
 		cmocka_unit_test(name_may_contain_anything),
 	};
 
-	alarm(60);
 	if (access("/proc/thread-self/children", R_OK) < 0) {
 		print_message("skipped: this kernel does not list children in /proc\n");
 		return 77;
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_cases(tests, NULL, NULL);
 }
