@@ -67,33 +67,67 @@ static int parse_targets(const char *text, struct targets *out)
 
 /* --- printing --- */
 
-/* What of one engine's output has been shown. */
-struct shown {
-	size_t bytes[2];
+#define PIECE_BYTES 65536
+
+/* One engine's output on one stream. */
+struct stream {
+	uint64_t taken; /* of what it has printed */
+	char *text;     /* what of it is not shown yet */
+	size_t length;
 };
 
+/* Takes some more of what was printed. False: there is no more. */
+static bool take(struct px_result *result, size_t index, int which, struct stream *stream)
+{
+	char *grown = realloc(stream->text, stream->length + PIECE_BYTES);
+	size_t got = 0;
+
+	if (!grown) {
+		fputs("pxrun: no private memory for the output\n", stderr);
+		return false;
+	}
+	stream->text = grown;
+	if (px_result_output(result, index, which, stream->taken, grown + stream->length,
+			     PIECE_BYTES, &got) < 0)
+		return false;
+	stream->taken += got;
+	stream->length += got;
+	return got > 0;
+}
+
 /* Shows complete lines; with `rest` also an incomplete last one. */
-static void show_stream(struct px_result *result, size_t index, int which, struct shown *shown,
-			bool rest)
+static void show_lines(struct stream *stream, int which, uint32_t engine, bool rest)
 {
 	FILE *to = which == 1 ? stdout : stderr;
-	size_t length, *done = &shown->bytes[which - 1];
-	const char *text = px_result_output(result, index, which, &length);
+	const char *line = stream->text, *end = line + stream->length;
 
-	while (*done < length) {
-		const char *line = text + *done;
-		const char *end = memchr(line, '\n', length - *done);
-		size_t bytes = end ? (size_t)(end - line) : length - *done;
+	while (line < end) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
 
-		if (!end && !rest)
+		if (!stop && !rest)
 			break;
-		fprintf(to, "[std%s:%u] ", which == 1 ? "out" : "err",
-			px_result_engine(result, index));
-		fwrite(line, 1, bytes, to);
+		if (!stop)
+			stop = end;
+		fprintf(to, "[std%s:%u] ", which == 1 ? "out" : "err", engine);
+		fwrite(line, 1, (size_t)(stop - line), to);
 		fputc('\n', to);
-		*done += bytes + (end ? 1 : 0);
+		line = stop < end ? stop + 1 : end;
 	}
+	stream->length = (size_t)(end - line);
+	if (stream->length)
+		memmove(stream->text, line, stream->length);
 	fflush(to);
+}
+
+static void show_stream(struct px_result *result, size_t index, int which, struct stream *stream,
+			bool rest)
+{
+	uint32_t engine = px_result_engine(result, index);
+
+	while (take(result, index, which, stream))
+		show_lines(stream, which, engine, false);
+	if (rest)
+		show_lines(stream, which, engine, true);
 }
 
 /* The number of the engine's executed requests, as a prompt shows it in brackets. */
@@ -168,18 +202,20 @@ static int show_all(struct px_client *client, struct px_result *result)
 	int code = PX_EXIT_OK;
 
 	for (size_t i = 0; i < px_result_count(result); i++) {
-		struct shown shown = { { 0, 0 } };
+		struct stream out = { 0 }, err = { 0 };
 		struct px_value value;
 
 		while (px_result_value(result, i, &value) == PX_EAGAIN) {
 			if (!handle_interrupts(client, result))
 				return 128 + SIGINT;
 			(void)px_result_wait(result, LOOK_NS);
-			show_stream(result, i, 1, &shown, false);
-			show_stream(result, i, 2, &shown, false);
+			show_stream(result, i, 1, &out, false);
+			show_stream(result, i, 2, &err, false);
 		}
-		show_stream(result, i, 1, &shown, true);
-		show_stream(result, i, 2, &shown, true);
+		show_stream(result, i, 1, &out, true);
+		show_stream(result, i, 2, &err, true);
+		free(out.text);
+		free(err.text);
 		code = worse(code, show_end(result, i));
 	}
 	return code;

@@ -26,7 +26,11 @@
 #include "shm/member.h"
 #include "shm/region.h"
 
-/* Counts the leases of one message that are not over. Whoever asks and each lease hold it. */
+/*
+ * Counts the leases of one message that are not over. Whoever asks and each lease hold it; any
+ * thread may ask and let go. What closes the table ends its leases: nobody finds out about them any
+ * more.
+ */
 struct px_tracker {
 	_Atomic uint32_t leases, holds;
 };

@@ -17,6 +17,8 @@
 
 /* How long a private pool may take to stop before its client leaves it to end by itself. */
 #define PRIVATE_STOP_NS UINT64_C(10000000000)
+/* Of who closes, whether the others have left. */
+#define LOOK_NS UINT64_C(100000)
 
 void px_client_hold(struct px_client *client)
 {
@@ -30,13 +32,24 @@ void px_client_release(struct px_client *client)
 		return;
 	pthread_mutex_destroy(&client->lock);
 	pthread_cond_destroy(&client->changed);
-	free(client);
+	px_handle_discard(&client->handle);
+}
+
+static int closed(void)
+{
+	return px_fail(PX_ECLOSED, "this client is closed");
+}
+
+static bool is_closed(const struct px_client *client)
+{
+	/* Relaxed: a look that may be late. Whether one may go on, px_client_enter() says. */
+	return atomic_load_explicit(&client->closed, memory_order_relaxed);
 }
 
 int px_client_usable(const struct px_client *client)
 {
-	if (client->closed)
-		return px_fail(PX_ECLOSED, "this client is closed");
+	if (is_closed(client))
+		return closed();
 	if (client->lost)
 		return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
 	return 0;
@@ -44,10 +57,10 @@ int px_client_usable(const struct px_client *client)
 
 int px_client_own(const struct px_client *client)
 {
-	if (!client->closed && client->endpoint->generation != px_forked_generation())
+	if (client->generation != px_forked_generation())
 		return px_fail(PX_ECLOSED,
 			       "this client belongs to process %d: attach a new one after a fork",
-			       client->endpoint->owner_pid);
+			       client->owner_pid);
 	return 0;
 }
 
@@ -55,14 +68,64 @@ int px_client_check(const struct px_client *client)
 {
 	int rc = px_client_own(client);
 
-	if (rc == 0 && client->closed)
-		rc = px_fail(PX_ECLOSED, "this client is closed");
-	return rc;
+	return rc == 0 && is_closed(client) ? closed() : rc;
+}
+
+/* Whoever hears that it is closed finds all his results ready. */
+static void await_end(struct px_client *client)
+{
+	/* SYNC client.ended: acquire; partner: the release in end(). */
+	if (atomic_load_explicit(&client->ended, memory_order_acquire))
+		return;
+	pthread_mutex_lock(&client->lock);
+	while (!px_client_ended(client))
+		pthread_cond_wait(&client->changed, &client->lock);
+	pthread_mutex_unlock(&client->lock);
+}
+
+int px_client_enter(struct px_client *client)
+{
+	int rc = px_client_own(client);
+
+	if (rc < 0)
+		return rc;
+	/* SYNC client.entered: seq_cst, store before load; partner: wait_until_left(). */
+	atomic_fetch_add_explicit(&client->entered, 1, memory_order_seq_cst);
+	if (!atomic_load_explicit(&client->closed, memory_order_seq_cst))
+		return 0;
+	await_end(client);
+	px_client_leave(client);
+	return closed();
+}
+
+void px_client_leave(struct px_client *client)
+{
+	/* SYNC client.left: release, of all that was done inside; partner: wait_until_left(). */
+	atomic_fetch_sub_explicit(&client->entered, 1, memory_order_release);
+}
+
+int px_client_begin(struct px_client *client)
+{
+	int rc = px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client");
+
+	return rc < 0 ? rc : px_client_enter(client);
+}
+
+int px_client_endpoint(struct px_client *client, struct px_endpoint **out)
+{
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	*out = client->endpoint;
+	px_endpoint_hold(client->endpoint);
+	px_client_leave(client);
+	return 0;
 }
 
 int px_client_poll(struct px_client *client)
 {
-	int rc = px_client_own(client);
+	int rc = px_client_begin(client);
 
 	if (rc < 0)
 		return rc;
@@ -75,6 +138,7 @@ int px_client_poll(struct px_client *client)
 			rc = px_client_lose(client);
 	}
 	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 	return rc;
 }
 
@@ -119,6 +183,10 @@ int px_client_open(const struct px_runtime *runtime, int control, struct px_clie
 	rc = px_endpoint_open(segment, self, control, &client->endpoint);
 	if (rc < 0)
 		goto no_port;
+	px_handle_init(&client->handle, PX_HANDLE_CLIENT);
+	client->generation = px_forked_generation();
+	client->owner_pid = getpid();
+	client->supervisor_pid = segment->header->supervisor_pid;
 	client->runtime = *runtime;
 	client->owner_fd = -1;
 	atomic_init(&client->next_id, 1);
@@ -139,54 +207,77 @@ no_hello:
 	return rc;
 }
 
-void px_client_detach(struct px_client *client)
-{
-	struct px_endpoint *endpoint;
+/* --- the end --- */
 
-	if (!client || client->closed)
-		return;
-	/* A child's copy: nothing of it is its own. */
-	if (client->endpoint->generation != px_forked_generation())
-		return;
-	if (client->owns_pool)
-		(void)px_client_stop_pool(client, PRIVATE_STOP_NS);
+/* Has every thread that waits look up, and nothing more to wait for. */
+static void end(struct px_client *client)
+{
 	pthread_mutex_lock(&client->lock);
 	px_client_read_all(client);
-	client->closed = true;
 	px_client_fail_all(client, PX_ECLOSED, "the client was closed before the result came");
+	/* SYNC client.ended: release; partner: the acquire in await_end(). */
+	atomic_store_explicit(&client->ended, true, memory_order_release);
 	pthread_cond_broadcast(&client->changed);
-	endpoint = client->endpoint;
-	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
-		if (endpoint->links[slot]) {
-			free(endpoint->links[slot]->user);
-			endpoint->links[slot]->user = NULL;
-		}
-	while (client->pumping || client->lurking || client->waiters) {
-		/* Threads that wait see `closed` and leave; their bell may have to be rung. */
-		pthread_mutex_unlock(&client->lock);
-		px_doorbell_ring(endpoint->bell, PX_BELL_FRAME);
-		px_os.yield();
-		pthread_mutex_lock(&client->lock);
-	}
 	pthread_mutex_unlock(&client->lock);
+}
+
+/* What those inside are doing ends by itself: they wait in naps, and copy. */
+static void wait_until_left(struct px_client *client)
+{
+	uint32_t inside;
+
+	/* SYNC client.entered: seq_cst, after the store of closed; partner: px_client_enter(). */
+	/* SYNC client.left: acquire, by the same load; partner: px_client_leave(). */
+	while ((inside = atomic_load_explicit(&client->entered, memory_order_seq_cst)) > 0) {
+		px_doorbell_ring(client->endpoint->bell,
+				 PX_BELL_FRAME | PX_BELL_RELEASE | PX_BELL_ROOM);
+		px_os.futex_wait(&client->entered, inside, LOOK_NS);
+	}
+}
+
+static void free_queues(struct px_client *client)
+{
+	for (uint32_t engine = 0; engine < PX_ENGINES_MAX; engine++)
+		if (client->engine_links[engine]) {
+			free(client->engine_links[engine]->user);
+			client->engine_links[engine]->user = NULL;
+		}
+}
+
+void px_client_detach(struct px_client *client)
+{
+	/* A child's copy: nothing of it is its own. */
+	if (!client || px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client") < 0 ||
+	    px_client_own(client) < 0)
+		return;
+	/*
+	 * SYNC client.entered: seq_cst, before the look at who is inside; partner:
+	 * px_client_enter().
+	 */
+	if (atomic_exchange_explicit(&client->closed, true, memory_order_seq_cst))
+		return;
+	px_handle_end(&client->handle);
+	end(client);
+	wait_until_left(client);
+	if (client->owns_pool)
+		px_client_stop_private(client, PRIVATE_STOP_NS);
 	px_notifier_free(client->notifier);
 	if (client->owner_fd >= 0)
 		close(client->owner_fd);
-	px_endpoint_close(endpoint);
+	free_queues(client);
+	px_endpoint_close(client->endpoint);
 	px_client_release(client);
 }
 
-int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap)
-{
-	uint32_t given;
-	size_t count = 0;
-	int rc = px_client_check(client);
+/* --- engines and memory --- */
 
-	if (rc < 0)
-		return rc;
+int px_client_live(const struct px_client *client, uint32_t *ids, size_t cap)
+{
 	/* SYNC engines.count: acquire; partner: px_engine_new(). */
-	given = atomic_load_explicit(&client->endpoint->segment->header->engines_count,
-				     memory_order_acquire);
+	uint32_t given = atomic_load_explicit(&client->endpoint->segment->header->engines_count,
+					      memory_order_acquire);
+	size_t count = 0;
+
 	for (uint32_t id = 0; id < given && id < PX_ENGINES_MAX; id++) {
 		uint32_t state = px_client_engine_state(client, id);
 
@@ -199,26 +290,39 @@ int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap)
 	return (int)count;
 }
 
-/* What peers have let go of is free. */
-static void collect_all(struct px_client *client)
+int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap)
 {
-	pthread_mutex_lock(&client->lock);
-	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
-		if (client->endpoint->links[slot])
-			px_link_collect(client->endpoint->links[slot]);
-	pthread_mutex_unlock(&client->lock);
+	int rc = cap ? px_need(ids, "ids") : 0;
+
+	if (rc == 0)
+		rc = px_client_begin(client);
+	if (rc < 0)
+		return rc;
+	rc = px_client_live(client, ids, cap);
+	px_client_leave(client);
+	return rc;
 }
 
 uint64_t px_client_trim(struct px_client *client)
 {
-	if (client->closed || px_client_own(client) < 0)
+	uint64_t bytes;
+
+	if (px_client_begin(client) < 0)
 		return 0;
-	collect_all(client);
-	return px_arena_trim(client->endpoint->arena, 0);
+	px_endpoint_collect_all(client->endpoint);
+	bytes = px_arena_trim(client->endpoint->arena, 0);
+	px_client_leave(client);
+	return bytes;
 }
 
-void px_client_usage(struct px_client *client, struct px_arena_usage *out)
+int px_client_usage(struct px_client *client, struct px_arena_usage *out)
 {
-	collect_all(client);
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	px_endpoint_collect_all(client->endpoint);
 	px_arena_usage(client->endpoint->arena, out);
+	px_client_leave(client);
+	return 0;
 }

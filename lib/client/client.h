@@ -2,6 +2,11 @@
 /*
  * client.h - requests and replies of a client, below values and pickles.
  *
+ * Who:     any thread, any call, at any time; also px_client_detach() while others are in calls.
+ * Where:   private memory, and the endpoint's part of the segment.
+ * Blocks:  what waits, sends or asks the supervisor; until the client is closed at the latest.
+ * Death:   of an engine: its requests fail in words; of the supervisor: all do (PX_EPOOL).
+ *
  * This is what pxrun.h's functions and the Python extension are built on.
  * Replies of one engine come in the order of the requests to it, so each
  * link has a queue of outstanding requests and a reply belongs to its head.
@@ -10,10 +15,15 @@
  * the others sleep until it has something of theirs or leaves. A thread that waits for
  * whatever comes (px_client_wait_any) leads only while nobody else does: who waits for an
  * answer takes the bell from it, and hands it back.
+ *
+ * Closing. Each call enters the client and leaves it; px_client_detach() says closed, has all who
+ * wait look up, and waits until nobody is inside. Then the endpoint goes: who has memory of it in
+ * hand without being inside (loans, shown regions, what is packed to be sent) holds it.
  */
 #ifndef PX_CLIENT_H
 #define PX_CLIENT_H
 
+#include "client/handle.h"
 #include "client/output.h"
 #include "client/pxrun.h"
 #include "link/endpoint.h"
@@ -39,15 +49,23 @@ struct px_request {
 	uint8_t small[48]; /* a short body needs no malloc */
 };
 
+/* A result of so many entries needs no second allocation. */
+#define PX_RESULT_INLINE 8
+
 struct px_result {
+	struct px_handle handle;
 	struct px_client *client;
 	_Atomic uint32_t pending; /* requests without an answer */
-	_Atomic uint32_t holds;   /* the user, and each pending request */
+	_Atomic uint32_t holds;   /* the user, and each request that was sent and is pending */
 	uint32_t count;
-	bool quiet;                 /* px_client_wait_any() is not told; with the client's lock */
-	bool tracked;               /* every request has a tracker */
+	uint32_t sent;        /* of the requests; the sending thread's */
+	uint64_t start_by_ns; /* until when the next one waits for its engine; 0: it does not */
+	bool quiet;           /* px_client_wait_any() is not told; with the client's lock */
+	bool tracked;         /* every request has a tracker */
+	pthread_mutex_t lock; /* decoded */
 	struct px_decoded *decoded; /* [count], made by the first px_result_value() */
-	struct px_request requests[];
+	struct px_request *requests;
+	struct px_request inlined[];
 };
 
 /* The outstanding requests to one engine's process; hangs on its link. */
@@ -60,20 +78,25 @@ struct px_queue {
 };
 
 struct px_client {
-	struct px_endpoint *endpoint;
+	struct px_handle handle;
+	uint32_t generation; /* px_forked_generation(): a forked child may not use it */
+	int owner_pid, supervisor_pid;
+	_Atomic bool closed;          /* nobody enters any more */
+	_Atomic uint32_t entered;     /* calls that are inside */
+	struct px_endpoint *endpoint; /* while it is not closed, or somebody is inside */
 	struct px_runtime runtime;
 	bool owns_pool; /* stop it on detach */
-	bool lost;      /* the supervisor is gone: every call is PX_EPOOL */
-	bool closed;
 	_Atomic uint64_t next_id;
+	pthread_mutex_t lock; /* what follows, and the queues; taken before the endpoint's */
+	pthread_cond_t changed;
+	_Atomic bool ended; /* closed, and every request has failed: there is nothing to wait for */
+	bool lost;          /* the supervisor is gone: every call is PX_EPOOL */
 	uint64_t seen_members_seq;
 	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
 	struct px_queue *active;                      /* queues that are not empty */
-	pthread_mutex_t lock; /* all of the above, and the queues; taken before the endpoint's */
-	pthread_cond_t changed;
-	bool pumping;         /* there is a leader */
-	bool lurking;         /* there is one that waits for anything */
-	uint64_t lurker_seen; /* of finished */
+	bool pumping;                                 /* there is a leader */
+	bool lurking;                                 /* there is one that waits for anything */
+	uint64_t lurker_seen;                         /* of finished */
 	uint32_t waiters;
 	uint32_t any_waiters;         /* of them, those that wait for any request */
 	_Atomic bool any_waited;      /* there has been one, and there may be again */
@@ -85,16 +108,48 @@ struct px_client {
 };
 
 /*
- * Sends one message to each of n engines. Body and buffers are sent once and
- * shared. message->id is given here. *result may be NULL. For an engine that is
- * being restarted it waits until it is up. If a later engine fails, its entry of the result
- * carries the error; if the first fails, the call does. As pxrun.h's requests. tracked: the
- * result can be asked whether shown regions that were sent have been let go of.
+ * Enters: until px_client_leave() the endpoint stays. PX_ECLOSED: it is closed, or another
+ * process's. Never around code of the user, which may close the client and would then wait for
+ * itself.
+ */
+int px_client_enter(struct px_client *client);
+void px_client_leave(struct px_client *client);
+/* The same for the functions of pxrun.h, whose argument may be anything. */
+int px_client_begin(struct px_client *client);
+/* The endpoint, held (px_endpoint_release()), for longer than one is inside. PX_ECLOSED. */
+int px_client_endpoint(struct px_client *client, struct px_endpoint **out);
+
+/*
+ * Sends one message to each of n engines. Body and buffers are sent once and shared. message->id is
+ * given here. *result may be NULL. For an engine that is being restarted it waits until it is up.
+ * If a later engine fails, its entry of the result carries the error; if the first fails, the call
+ * does. As pxrun.h's requests. A signal does not end it.
  */
 int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
-		     struct px_outgoing *message, bool tracked, struct px_result **result);
-/* px_endpoint_pack(), of a client that may have been closed: PX_ECLOSED. */
-int px_client_pack(struct px_client *client, const void *data, uint64_t bytes, struct px_part *out);
+		     struct px_outgoing *message, struct px_result **result);
+/*
+ * The same in steps, for who has to look at signals meanwhile. A result of which nothing is sent;
+ * tracked: it can be asked whether shown regions that were sent have been let go of. PX_EINVAL,
+ * PX_ENOMEM.
+ */
+int px_result_new(struct px_client *client, const uint32_t *engines, uint32_t n, bool tracked,
+		  struct px_result **out);
+/*
+ * Sends the message to those engines that have not got it. PX_ETIMEDOUT, PX_EINTR: it waited for
+ * room, or for an engine; call it again, or give up by px_result_release(). Another error: it is
+ * not sent to more engines.
+ */
+int px_result_send(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns);
+/* Gives up one hold; the last frees. px_result_free() does, and ends the handle for its user. */
+void px_result_release(struct px_result *result);
+/* A body of this size on may be too long for a frame. */
+#define PX_SHARED_BODY_BYTES (PX_FRAME_MAX_BYTES / 2)
+/*
+ * A body that is too long for a frame is copied once for all of several engines. *made: the copy,
+ * to be released when it was sent; NULL if there is none. The caller holds the endpoint.
+ */
+int px_share_body(struct px_endpoint *endpoint, struct px_outgoing *message, uint32_t n,
+		  struct px_region **made);
 /* Like px_result_wait() for all of them. */
 int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
 		   uint64_t timeout_ns);
@@ -103,15 +158,17 @@ int px_client_wait(struct px_client *client, struct px_result *const *results, s
  * their number. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED, PX_EPOOL.
  */
 int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
-/* What this client has of the arena, when what peers let go of has been counted. */
-void px_client_usage(struct px_client *client, struct px_arena_usage *out);
+/* What this client has of the arena, when what peers let go of has been counted. PX_ECLOSED. */
+int px_client_usage(struct px_client *client, struct px_arena_usage *out);
 /* Takes back what px_client_fd() says; NULL: nobody asked for it. */
 void px_notifier_quiet(struct px_notifier *notifier);
 /* Of a closed client: waits until the thread has left. */
 void px_notifier_free(struct px_notifier *notifier);
 /* Waits until nothing that was sent is unanswered. As px_client_wait_any(). */
 int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns);
-/* Counts the unanswered requests of each engine id; counts has PX_ENGINES_MAX entries. PX_ECLOSED. */
+/*
+ * Counts the unanswered requests of each engine id; counts has PX_ENGINES_MAX entries. PX_ECLOSED.
+ */
 int px_client_queued(struct px_client *client, uint32_t *counts);
 /*
  * The results that are not answered in all their entries, each once: a new array, free(3), of new
@@ -127,20 +184,26 @@ uint64_t px_result_id(const struct px_result *result);
  * back, and tells of what has come meanwhile.
  */
 void px_result_keep_quiet(struct px_result *result, bool quiet);
-/* True: the request waits in its engine's ring, and is now done with PX_EABORTED. */
-bool px_request_abort(struct px_request *request);
+/*
+ * 1: the request waits in its engine's ring, and is now done with PX_EABORTED. 0: not so.
+ * PX_ECLOSED.
+ */
+int px_request_abort(struct px_request *request);
 /*
  * Has KeyboardInterrupt raised in the request if its engine works on it, or just begins to, and
  * never in another one. False: it is done. As px_client_signal().
  */
 int px_request_interrupt(struct px_request *request);
-/* Whether its engine works on it at the moment, and what it counted as done. */
-bool px_request_running(struct px_request *request, uint64_t *progress);
-/* Whether its engine has let go of every shown region that was sent with it; reads what has come. */
-bool px_request_sent(struct px_request *request);
-/* Waits until that is so of every entry. PX_ETIMEDOUT, PX_EINTR. A pool that is gone holds nothing. */
+/* 1 or 0: whether its engine works on it at the moment, and what it counted as done. PX_ECLOSED. */
+int px_request_running(struct px_request *request, uint64_t *progress);
+/*
+ * 1 or 0: whether its engine has let go of every shown region that was sent with it; reads what has
+ * come. A pool that is gone holds nothing. PX_ECLOSED: nobody knows any more.
+ */
+int px_request_sent(struct px_request *request);
+/* Waits until that is so of every entry. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED. */
 int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns);
-/* A copy of what it printed so far; PX_ENOMEM. */
+/* A copy of what it printed so far; PX_ENOMEM, PX_ECLOSED in a forked child. */
 int px_request_output(struct px_request *request, struct px_output *out);
 /*
  * What it printed and published since the last call, whole lines if it is not done. In a forked
@@ -151,13 +214,23 @@ int px_request_news(struct px_request *request, struct px_output *out);
 bool px_result_has_news(struct px_result *result);
 /* Says hello on a connected control socket, which it takes on success. */
 int px_client_open(const struct px_runtime *runtime, int control, struct px_client **out);
-/* PX_ECLOSED if the handle is closed or another process's. */
+/* PX_ECLOSED if the handle is closed or another process's, or will be in a moment. */
 int px_client_check(const struct px_client *client);
+/*
+ * PX_ECLOSED in a forked child, where neither the segment is nor anybody who would release a lock.
+ */
+int px_client_own(const struct px_client *client);
 void px_client_hold(struct px_client *client);
 void px_client_release(struct px_client *client);
 /* Frees what px_result_value() made (values.c). */
 void px_decoded_free(struct px_result *result);
 /* The entry's failure as code and words in px_last_error(); 0 if it succeeded. */
 int px_request_failure(struct px_request *request);
+/* Whether it was answered; then its code, words, reply and times stay as they are. */
+static inline bool px_request_is_done(const struct px_request *request)
+{
+	/* SYNC request.done: acquire; partner: px_request_done(). */
+	return atomic_load_explicit(&request->done, memory_order_acquire);
+}
 
 #endif

@@ -70,7 +70,7 @@ static int notifier_new(struct px_client *client, struct px_notifier **out)
 
 int px_client_fd(struct px_client *client)
 {
-	int rc = px_client_check(client);
+	int rc = px_client_begin(client);
 
 	if (rc < 0)
 		return rc;
@@ -80,6 +80,7 @@ int px_client_fd(struct px_client *client)
 	if (rc == 0)
 		rc = client->notifier->fd;
 	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 	return rc;
 }
 

@@ -7,15 +7,17 @@
 
 #include "client/client.h"
 
-/* --- client.c --- */
-
-/* Without the lock, which a fork may have copied while it was taken: PX_ECLOSED in a forked child. */
-int px_client_own(const struct px_client *client);
-
 /* --- from here on with the client's lock --- */
 
 /* PX_ECLOSED, PX_EPOOL. */
 int px_client_usable(const struct px_client *client);
+/* It is closed, and there is nothing to wait for. */
+static inline bool px_client_ended(const struct px_client *client)
+{
+	return atomic_load_explicit(&client->ended, memory_order_relaxed);
+}
+/* px_client_engines() of a client that was entered; needs no lock. */
+int px_client_live(const struct px_client *client, uint32_t *ids, size_t cap);
 
 /* --- replies.c --- */
 
@@ -35,7 +37,10 @@ int px_client_lose(struct px_client *client);
 
 /* --- wait.c --- */
 
-/* Leaves and retakes the lock until done(ctx), which has it. 0, PX_ETIMEDOUT, PX_EINTR. why: PX_BELL_… */
+/*
+ * Leaves and retakes the lock until done(ctx), which has it. 0, PX_ETIMEDOUT, PX_EINTR. why:
+ * PX_BELL_…
+ */
 int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void *ctx,
 			  uint64_t timeout_ns, uint32_t why);
 
@@ -44,11 +49,9 @@ int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void
 /* enum px_engine_state. Needs no lock. */
 uint32_t px_client_engine_state(const struct px_client *client, uint32_t engine);
 
-/* --- result.c; no lock --- */
+/* --- supervisor.c; no lock --- */
 
-/* With one hold, the user's. NULL: no private memory. */
-struct px_result *px_result_new(struct px_client *client, uint32_t count);
-/* Gives up one hold; the last frees. */
-void px_result_release(struct px_result *result);
+/* px_client_stop_pool() of a client that nobody can enter any more. */
+int px_client_stop_private(struct px_client *client, uint64_t timeout_ns);
 
 #endif

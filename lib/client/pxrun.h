@@ -14,10 +14,25 @@
  *	px_result_value(result, 0, &sum);
  *
  * Functions return 0 or a negative PX_E…, and then px_last_error() has a line of
- * words; out-parameters are written only on success. Handles are opaque and
- * thread-safe; each is freed by the function of its own family, and NULL may be
- * freed. The library installs no signal handler, does not fork your process and
- * links no Python. After a fork the child cannot use its parent's handles: PX_ECLOSED.
+ * words; out-parameters are written only on success. Functions that return a number or
+ * a pointer return 0 or NULL then. The library installs no signal handler, does not fork
+ * your process and links no Python.
+ *
+ * Handles are opaque, and each is freed by the function of its own family; NULL may be freed.
+ * NULL for a handle or for a pointer that is needed is PX_EINVAL, and the words name the argument.
+ * Who may use them, what ends them, and what a call gets then:
+ *
+ *   client   Any thread, any function, at any time. px_client_detach() ends it, whatever others are
+ *            doing: their calls return PX_ECLOSED, and so do later ones.
+ *   view     Any thread, several at once. px_view_free() ends it, when nobody is in a call of it.
+ *            When its client is closed, its requests are PX_ECLOSED.
+ *   result   Any thread, several at once. px_result_free() ends it, when nobody is in a call of it.
+ *            When its client is closed, entries that were not ready are, with PX_ECLOSED; what came
+ *            before stays readable, values as well.
+ *
+ * After a fork the child cannot use its parent's handles: PX_ECLOSED, as long as the segment would
+ * be needed. It may free views and results. A handle that was freed a moment ago is recognised
+ * (PX_ECLOSED), but a program must not count on it. No function may be called by a signal handler.
  *
  * The semantics are those of IPython's direct interface: requests to one engine run
  * in the order in which this client sent them; targets are engine ids.
@@ -106,7 +121,9 @@ struct px_pool_options {
  */
 PX_PUBLIC PX_CHECKED int px_pool_start(const struct px_pool_options *options,
 				       struct px_client **client);
-/* Stops the pool of a profile and waits until all its processes are gone. PX_ENOPOOL, PX_ETIMEDOUT. */
+/*
+ * Stops the pool of a profile and waits until all its processes are gone. PX_ENOPOOL, PX_ETIMEDOUT.
+ */
 PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
 
 /* --- clients --- */
@@ -118,7 +135,11 @@ PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
  * PX_EVERSION, PX_ENOMEM.
  */
 PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client **client);
-/* Detaches and frees; results not yet ready become PX_ECLOSED. Views and results stay to be freed. */
+/*
+ * Detaches and frees. Any thread, while others are in any call: they return PX_ECLOSED, and it
+ * waits until they have. Results not yet ready become PX_ECLOSED. Views and results stay to be
+ * freed.
+ */
 PX_PUBLIC void px_client_detach(struct px_client *client);
 /*
  * A descriptor for poll(2): readable once a request has finished, until the next px_client_poll(),
@@ -128,7 +149,10 @@ PX_PUBLIC void px_client_detach(struct px_client *client);
 PX_PUBLIC PX_CHECKED int px_client_fd(struct px_client *client);
 /* Reads whatever has come, without waiting. PX_EPOOL if the pool is lost, PX_ECLOSED. */
 PX_PUBLIC int px_client_poll(struct px_client *client);
-/* Ids of the engines that are up or starting, ascending; returns their number, which may exceed cap. */
+/*
+ * Ids of the engines that are up or starting, ascending; returns their number, which may exceed
+ * cap.
+ */
 PX_PUBLIC int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap);
 /* Stops the pool this client is attached to. */
 PX_PUBLIC int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns);
@@ -231,7 +255,8 @@ PX_PUBLIC void px_view_free(struct px_view *view);
  * Requests: each returns a new result, one entry per target in the view's order, or
  * NULL may be given as result: then nobody hears of it. PX_EENGINE if a target
  * does not exist or is dead (names the live ids), PX_ENOMEM, PX_EPOOL, PX_ECLOSED.
- * What is passed may be changed as soon as the call returns.
+ * What is passed may be changed as soon as the call returns. Where memory or an engine's start
+ * has to be waited for, the call waits, and no signal ends that.
  */
 PX_PUBLIC PX_CHECKED int px_view_noop(struct px_view *view, struct px_result **result);
 /* Runs code in the engines' namespace; the value is the repr of a last expression, or none. */
@@ -249,21 +274,25 @@ PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
 
 /* Waits until every entry is ready. PX_ETIMEDOUT, PX_EINTR; 0 also if entries failed. */
 PX_PUBLIC int px_result_wait(struct px_result *result, uint64_t timeout_ns);
-PX_PUBLIC int px_result_ready(const struct px_result *result); /* 1 or 0, looks at the rings */
+PX_PUBLIC int px_result_ready(struct px_result *result); /* 1 or 0, looks at the rings */
 PX_PUBLIC size_t px_result_count(const struct px_result *result);
 PX_PUBLIC uint32_t px_result_engine(const struct px_result *result, size_t index);
 /*
- * The value of a ready entry; lent until the result is freed. A failed entry gives its
- * code (PX_EREMOTE, PX_EENGINE, …) and its words; PX_EAGAIN if it is not ready.
+ * The value of a ready entry; lent until the result is freed, to all threads the same. A failed
+ * entry gives its code (PX_EREMOTE, PX_EENGINE, …) and its words; PX_EAGAIN if it is not ready.
  */
 PX_PUBLIC PX_CHECKED int px_result_value(struct px_result *result, size_t index,
 					 struct px_value *value);
 /* The exception of an entry with PX_EREMOTE, in three strings, lent; any may be NULL. */
 PX_PUBLIC int px_result_error(struct px_result *result, size_t index, const char **ename,
 			      const char **evalue, const char **traceback);
-/* What the request printed so far; which is 1 (stdout) or 2 (stderr). Lent until the next call. */
-PX_PUBLIC const char *px_result_output(struct px_result *result, size_t index, int which,
-				       size_t *bytes);
+/*
+ * Copies what the request printed so far, from a place on, at most cap bytes; *got is how many.
+ * which is 1 (stdout) or 2 (stderr). A caller that goes on at from + *got has all when the entry
+ * was ready and then *got is 0. to may be NULL if cap is 0.
+ */
+PX_PUBLIC PX_CHECKED int px_result_output(struct px_result *result, size_t index, int which,
+					  uint64_t from, char *to, size_t cap, size_t *got);
 /*
  * Takes back those entries that no engine has begun: they are ready then, with PX_EABORTED.
  * Returns how many there were; what runs already goes on.

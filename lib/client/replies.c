@@ -62,7 +62,7 @@ void px_request_done(struct px_client *client, struct px_request *request)
 	bool last;
 
 	request->received_ns = px_wall_ns();
-	/* SYNC request.done: release; partner: entry(), is_done(), px_request_news(). */
+	/* SYNC request.done: release; partner: px_request_is_done(). */
 	atomic_store_explicit(&request->done, 1, memory_order_release);
 	/* SYNC result.pending: release; partner: all_done(), px_result_ready(). */
 	last = atomic_fetch_sub_explicit(&result->pending, 1, memory_order_acq_rel) == 1;
@@ -271,12 +271,10 @@ void px_queue_bury(struct px_client *client, struct px_queue *queue)
 /* Somebody came or went: our engines may be among them. */
 static void look_for_deaths(struct px_client *client)
 {
-	struct px_endpoint *endpoint = client->endpoint;
+	for (uint32_t engine = 0; engine < PX_ENGINES_MAX; engine++) {
+		struct px_link *link = client->engine_links[engine];
 
-	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++) {
-		struct px_link *link = endpoint->links[slot];
-
-		if (link && link->user && !px_member_alive(endpoint->segment, link->peer))
+		if (link && !px_member_alive(client->endpoint->segment, link->peer))
 			px_queue_bury(client, link->user);
 	}
 }
@@ -327,6 +325,7 @@ int px_client_queued(struct px_client *client, uint32_t *counts)
 	memset(counts, 0, PX_ENGINES_MAX * sizeof(*counts));
 	if (rc < 0)
 		return rc;
+	/* Private memory alone: so it does not matter if it is closed meanwhile. */
 	pthread_mutex_lock(&client->lock);
 	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
 		counts[queue->engine] += queue->waiting;

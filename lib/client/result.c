@@ -9,19 +9,72 @@
 #include "client/values.h"
 #include "shm/error.h"
 
-struct px_result *px_result_new(struct px_client *client, uint32_t count)
+static struct px_result *result_alloc(uint32_t count)
 {
-	struct px_result *result = calloc(1, sizeof(*result) + count * sizeof(struct px_request));
+	uint32_t inlined = count <= PX_RESULT_INLINE ? count : 0;
+	struct px_result *result = calloc(1, sizeof(*result) + inlined * sizeof(struct px_request));
 
 	if (!result)
 		return NULL;
-	result->client = client;
-	result->count = count;
+	result->requests = inlined ? result->inlined : calloc(count, sizeof(struct px_request));
+	if (!result->requests) {
+		free(result);
+		return NULL;
+	}
+	px_handle_init(&result->handle, PX_HANDLE_RESULT);
+	pthread_mutex_init(&result->lock, NULL);
 	atomic_init(&result->holds, 1);
-	for (uint32_t i = 0; i < count; i++)
-		result->requests[i].result = result;
-	px_client_hold(client);
+	atomic_init(&result->pending, count);
+	result->count = count;
 	return result;
+}
+
+static int make_trackers(struct px_result *result)
+{
+	result->tracked = true;
+	for (uint32_t i = 0; i < result->count; i++) {
+		result->requests[i].tracker = px_tracker_new();
+		if (!result->requests[i].tracker)
+			return px_fail(PX_ENOMEM, "no private memory for a tracker");
+	}
+	return 0;
+}
+
+int px_result_new(struct px_client *client, const uint32_t *engines, uint32_t n, bool tracked,
+		  struct px_result **out)
+{
+	struct px_result *result;
+	int rc;
+
+	if (n == 0)
+		return px_fail(PX_EINVAL, "no targets: name at least one engine");
+	result = result_alloc(n);
+	if (!result)
+		return px_fail(PX_ENOMEM, "no private memory for %u requests", n);
+	result->client = client;
+	px_client_hold(client);
+	for (uint32_t i = 0; i < n; i++) {
+		result->requests[i].result = result;
+		result->requests[i].engine = engines[i];
+	}
+	rc = tracked ? make_trackers(result) : 0;
+	if (rc < 0)
+		px_result_release(result);
+	else
+		*out = result;
+	return rc;
+}
+
+static void request_clear(struct px_request *request)
+{
+	if (request->reply.body != request->small && !request->reply.body_loan)
+		free((void *)(uintptr_t)request->reply.body);
+	px_incoming_free(&request->reply);
+	px_tracker_release(request->tracker);
+	free(request->words);
+	if (request->output)
+		px_output_clear(request->output);
+	free(request->output);
 }
 
 void px_result_release(struct px_result *result)
@@ -29,37 +82,44 @@ void px_result_release(struct px_result *result)
 	/* SYNC private: who lets go last sees what the others did before they let go. */
 	if (atomic_fetch_sub_explicit(&result->holds, 1, memory_order_acq_rel) != 1)
 		return;
-	for (uint32_t i = 0; i < result->count; i++) {
-		struct px_request *request = &result->requests[i];
-
-		if (request->reply.body != request->small && !request->reply.body_loan)
-			free((void *)(uintptr_t)request->reply.body);
-		px_incoming_free(&request->reply);
-		px_tracker_release(request->tracker);
-		free(request->words);
-		if (request->output)
-			px_output_clear(request->output);
-		free(request->output);
-	}
+	/* Nobody may use it, also if it never was the user's. */
+	px_handle_end(&result->handle);
+	for (uint32_t i = 0; i < result->count; i++)
+		request_clear(&result->requests[i]);
 	px_decoded_free(result);
+	if (result->requests != result->inlined)
+		free(result->requests);
+	pthread_mutex_destroy(&result->lock);
 	px_client_release(result->client);
-	free(result);
+	px_handle_discard(&result->handle);
 }
 
 void px_result_free(struct px_result *result)
 {
-	if (result)
-		px_result_release(result);
+	if (!result || px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0)
+		return;
+	px_handle_end(&result->handle);
+	px_result_release(result);
 }
 
 size_t px_result_count(const struct px_result *result)
 {
-	return result->count;
+	return px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0 ? 0 : result->count;
+}
+
+/* Whether the result is one, and has such an entry. */
+static int check_entry(const struct px_result *result, size_t index)
+{
+	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+
+	if (rc == 0 && index >= result->count)
+		rc = px_fail(PX_EINVAL, "entry %zu of a result that has %u", index, result->count);
+	return rc;
 }
 
 uint32_t px_result_engine(const struct px_result *result, size_t index)
 {
-	return index < result->count ? result->requests[index].engine : UINT32_MAX;
+	return check_entry(result, index) < 0 ? UINT32_MAX : result->requests[index].engine;
 }
 
 void px_decoded_free(struct px_result *result)
@@ -69,34 +129,47 @@ void px_decoded_free(struct px_result *result)
 	free(result->decoded);
 }
 
-/* A ready entry, or PX_EAGAIN. */
-static int entry(const struct px_result *result, size_t index, const struct px_request **out)
+/*
+ * An entry that is ready; PX_EAGAIN. PX_ECLOSED also in a forked child: replies lie in the segment.
+ */
+static int entry(struct px_result *result, size_t index, struct px_request **out)
 {
-	if (index >= result->count)
-		return px_fail(PX_EINVAL, "entry %zu of a result that has %u", index,
-			       result->count);
+	int rc = check_entry(result, index);
+
+	if (rc == 0)
+		rc = px_client_own(result->client);
+	if (rc < 0)
+		return rc;
 	*out = &result->requests[index];
-	/* SYNC request.done: acquire; partner: px_request_done(). */
-	if (!atomic_load_explicit(&(*out)->done, memory_order_acquire))
-		return px_fail(PX_EAGAIN, "engine %u has not answered yet", (*out)->engine);
-	return 0;
+	if (px_request_is_done(*out))
+		return 0;
+	return px_fail(PX_EAGAIN, "engine %u has not answered yet", (*out)->engine);
 }
 
-static int decoded_entry(struct px_result *result, size_t index, const struct px_request *request,
-			 struct px_decoded **out)
+/* Decodes at the first call. */
+static int decoded_entry(struct px_request *request, struct px_decoded **out)
 {
-	if (!result->decoded) {
+	struct px_result *result = request->result;
+	int rc = 0;
+
+	/* For several threads that ask at once: what one has decoded stays as it is. */
+	pthread_mutex_lock(&result->lock);
+	if (!result->decoded)
 		result->decoded = calloc(result->count, sizeof(*result->decoded));
-		if (!result->decoded)
-			return px_fail(PX_ENOMEM, "no private memory for a reply's values");
+	if (!result->decoded) {
+		rc = px_fail(PX_ENOMEM, "no private memory for a reply's values");
+	} else {
+		*out = &result->decoded[request - result->requests];
+		if (!(*out)->count)
+			rc = px_decode(&request->reply, *out);
 	}
-	*out = &result->decoded[index];
-	return (*out)->count ? 0 : px_decode(&request->reply, *out);
+	pthread_mutex_unlock(&result->lock);
+	return rc;
 }
 
 int px_request_failure(struct px_request *request)
 {
-	struct px_decoded decoded;
+	struct px_decoded *decoded;
 	int rc;
 
 	if (request->code == 0)
@@ -106,34 +179,33 @@ int px_request_failure(struct px_request *request)
 	if (request->code != PX_EREMOTE)
 		return px_fail(request->code, "engine %u: %.*s", request->engine,
 			       (int)request->reply.body_bytes, (const char *)request->reply.body);
-	rc = px_decode(&request->reply, &decoded);
+	rc = decoded_entry(request, &decoded);
 	if (rc < 0)
 		return rc;
-	if (decoded.count >= 2 && decoded.values[0].type == PX_STRING &&
-	    decoded.values[1].type == PX_STRING)
-		px_fail(PX_EREMOTE, "engine %u: %s: %s", request->engine,
-			decoded.values[0].as.text.data, decoded.values[1].as.text.data);
-	else
-		px_fail(PX_EREMOTE, "engine %u raised an exception", request->engine);
-	px_decoded_clear(&decoded);
-	return PX_EREMOTE;
+	if (decoded->count >= 2 && decoded->values[0].type == PX_STRING &&
+	    decoded->values[1].type == PX_STRING)
+		return px_fail(PX_EREMOTE, "engine %u: %s: %s", request->engine,
+			       decoded->values[0].as.text.data, decoded->values[1].as.text.data);
+	return px_fail(PX_EREMOTE, "engine %u raised an exception", request->engine);
 }
 
 int px_result_value(struct px_result *result, size_t index, struct px_value *value)
 {
-	const struct px_request *request = NULL;
+	struct px_request *request = NULL;
 	struct px_decoded *decoded;
 	int rc = entry(result, index, &request);
 
+	if (rc == 0)
+		rc = px_need(value, "value");
 	if (rc < 0)
 		return rc;
 	if (request->code < 0)
-		return px_request_failure(&result->requests[index]);
+		return px_request_failure(request);
 	if (request->reply.body_bytes == 0) {
 		*value = px_none();
 		return 0;
 	}
-	rc = decoded_entry(result, index, request, &decoded);
+	rc = decoded_entry(request, &decoded);
 	if (rc < 0)
 		return rc;
 	/* EXECUTE answers with a count and then the value as text; the others with one value. */
@@ -145,7 +217,7 @@ int px_result_error(struct px_result *result, size_t index, const char **ename, 
 		    const char **traceback)
 {
 	const char **out[] = { ename, evalue, traceback };
-	const struct px_request *request = NULL;
+	struct px_request *request = NULL;
 	struct px_decoded *decoded;
 	int rc = entry(result, index, &request);
 
@@ -153,7 +225,7 @@ int px_result_error(struct px_result *result, size_t index, const char **ename, 
 		return rc;
 	if (request->code != PX_EREMOTE)
 		return px_fail(PX_EINVAL, "engine %u raised no exception", request->engine);
-	rc = decoded_entry(result, index, request, &decoded);
+	rc = decoded_entry(request, &decoded);
 	if (rc < 0)
 		return rc;
 	if (decoded->count < 3)
@@ -167,27 +239,46 @@ int px_result_error(struct px_result *result, size_t index, const char **ename, 
 	return 0;
 }
 
-const char *px_result_output(struct px_result *result, size_t index, int which, size_t *bytes)
+int px_result_output(struct px_result *result, size_t index, int which, uint64_t from, char *to,
+		     size_t cap, size_t *got)
 {
+	const struct px_output_text *text;
 	const struct px_output *output;
+	size_t bytes = 0;
+	int rc = check_entry(result, index);
 
-	*bytes = 0;
-	if (index >= result->count || which < 1 || which > 2)
-		return "";
+	if (rc == 0)
+		rc = px_client_own(result->client);
+	if (rc == 0 && (which < 1 || which > 2))
+		rc = px_fail(PX_EINVAL, "output %d: 1 is stdout, 2 is stderr", which);
+	if (rc == 0 && cap)
+		rc = px_need(to, "to");
+	if (rc == 0)
+		rc = px_need(got, "got");
+	if (rc < 0)
+		return rc;
+	/* What has come stays, also when the client is closed. */
 	(void)px_client_poll(result->client);
+	pthread_mutex_lock(&result->client->lock);
 	output = result->requests[index].output;
-	if (!output || !output->texts[which - 1].length)
-		return "";
-	*bytes = output->texts[which - 1].length;
-	return output->texts[which - 1].bytes;
+	text = output ? &output->texts[which - 1] : NULL;
+	if (text && from < text->length)
+		bytes = text->length - from < cap ? text->length - from : cap;
+	if (bytes)
+		memcpy(to, text->bytes + from, bytes);
+	pthread_mutex_unlock(&result->client->lock);
+	*got = bytes;
+	return 0;
 }
 
 size_t px_result_abort(struct px_result *result)
 {
 	size_t count = 0;
 
+	if (px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0)
+		return 0;
 	for (uint32_t i = 0; i < result->count; i++)
-		count += px_request_abort(&result->requests[i]);
+		count += px_request_abort(&result->requests[i]) == 1;
 	return count;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * send.c - sends requests, and takes them back.
+ * send.c - sends requests.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 static int no_such_engine(struct px_client *client, uint32_t engine, bool gone)
 {
 	uint32_t ids[PX_ENGINES_MAX];
-	int count = px_client_engines(client, ids, PX_ENGINES_MAX);
+	int count = px_client_live(client, ids, PX_ENGINES_MAX);
 	char list[256] = "none";
 	size_t used = 0;
 
@@ -48,49 +48,42 @@ static int not_starting(void *ctx)
 	return px_client_engine_state(s->client, s->engine) != PX_ENGINE_STARTING;
 }
 
-/* The queue of an engine's present process; with the lock, which it may leave and retake. */
-static int engine_queue(struct px_client *client, uint32_t engine, struct px_queue **out)
+/*
+ * Until the engine of the next request is up, or gone. The time that it may take goes on while
+ * the caller looks at signals.
+ */
+static int wait_for_start(struct px_result *result, uint32_t engine, uint64_t timeout_ns)
 {
-	struct px_segment *segment = client->endpoint->segment;
-	struct starting starting = { client, engine };
-	struct px_member_id id;
-	struct px_queue *queue;
-	struct px_link *link;
+	struct starting starting = { result->client, engine };
+	uint64_t now, left;
 	int rc;
 
-	if (engine >= PX_ENGINES_MAX || px_client_engine_state(client, engine) == PX_ENGINE_NONE)
-		return no_such_engine(client, engine, false);
-	for (;;) {
-		if (!not_starting(&starting)) {
-			rc = px_client_wait_locked(client, not_starting, &starting, ENGINE_START_NS,
-						   PX_BELL_FRAME);
-			if (rc == 0)
-				rc = px_client_usable(client);
-			if (rc < 0)
-				return rc == PX_ETIMEDOUT ?
-					       px_fail(PX_EENGINE,
-						       "engine %u is still being started", engine) :
-					       rc;
-		}
-		if (px_client_engine_state(client, engine) == PX_ENGINE_GONE)
-			return no_such_engine(client, engine, true);
-		id.slot =
-			atomic_load_explicit(&segment->engines[engine].slot, memory_order_relaxed);
-		id.epoch =
-			atomic_load_explicit(&segment->engines[engine].epoch, memory_order_relaxed);
-		link = client->engine_links[engine];
-		if (link && link->peer.slot == id.slot && link->peer.epoch == id.epoch) {
-			*out = link->user;
-			return 0;
-		}
-		if (link)
-			px_queue_bury(client, link->user);
-		rc = px_endpoint_link(client->endpoint, id, &link);
-		if (rc != PX_EENGINE)
-			break;
-		/* It died this moment: its state changes next. */
-		px_os.yield();
+	if (not_starting(&starting)) {
+		result->start_by_ns = 0;
+		return 0;
 	}
+	now = px_os.now_ns();
+	if (!result->start_by_ns)
+		result->start_by_ns = now + ENGINE_START_NS;
+	left = result->start_by_ns > now ? result->start_by_ns - now : 0;
+	rc = px_client_wait_locked(result->client, not_starting, &starting,
+				   left < timeout_ns ? left : timeout_ns, PX_BELL_FRAME);
+	if (rc == PX_ETIMEDOUT && left <= timeout_ns)
+		return px_fail(PX_EENGINE, "engine %u is still being started", engine);
+	return rc < 0 ? rc : px_client_usable(result->client);
+}
+
+/*
+ * A queue for the engine's process. With the lock. PX_EENGINE: it has died, and its state changes
+ * next.
+ */
+static int queue_open(struct px_client *client, uint32_t engine, struct px_member_id id,
+		      struct px_queue **out)
+{
+	struct px_queue *queue;
+	struct px_link *link;
+	int rc = px_endpoint_link(client->endpoint, id, &link);
+
 	if (rc < 0)
 		return rc;
 	queue = calloc(1, sizeof(*queue));
@@ -102,6 +95,38 @@ static int engine_queue(struct px_client *client, uint32_t engine, struct px_que
 	client->engine_links[engine] = link;
 	*out = queue;
 	return 0;
+}
+
+/* The queue of an engine's present process; with the lock, which it may leave and retake. */
+static int engine_queue(struct px_result *result, uint32_t engine, uint64_t timeout_ns,
+			struct px_queue **out)
+{
+	struct px_client *client = result->client;
+	const struct px_engine_shm *place = &client->endpoint->segment->engines[engine];
+	struct px_member_id id;
+	struct px_link *link;
+	int rc;
+
+	for (;;) {
+		rc = wait_for_start(result, engine, timeout_ns);
+		if (rc < 0)
+			return rc;
+		if (px_client_engine_state(client, engine) == PX_ENGINE_GONE)
+			return no_such_engine(client, engine, true);
+		id.slot = atomic_load_explicit(&place->slot, memory_order_relaxed);
+		id.epoch = atomic_load_explicit(&place->epoch, memory_order_relaxed);
+		link = client->engine_links[engine];
+		if (link && link->peer.slot == id.slot && link->peer.epoch == id.epoch) {
+			*out = link->user;
+			return 0;
+		}
+		if (link)
+			px_queue_bury(client, link->user);
+		rc = queue_open(client, engine, id, out);
+		if (rc != PX_EENGINE)
+			return rc;
+		px_os.yield();
+	}
 }
 
 struct progress {
@@ -132,9 +157,10 @@ static int progressed(void *ctx)
  * by reading it gives back chunks and brief leases. If all requests are answered and there is
  * still no room, there may never be any: the call fails.
  */
-static int send_request(struct px_client *client, uint32_t engine, struct px_request *request,
-			const struct px_outgoing *message)
+static int send_request(struct px_request *request, const struct px_outgoing *message,
+			uint64_t timeout_ns)
 {
+	struct px_client *client = request->result->client;
 	struct px_queue *queue = NULL;
 	int rc;
 
@@ -142,12 +168,12 @@ static int send_request(struct px_client *client, uint32_t engine, struct px_req
 		rc = px_client_usable(client);
 		if (rc < 0)
 			return rc;
-		rc = engine_queue(client, engine, &queue);
+		rc = engine_queue(request->result, request->engine, timeout_ns, &queue);
 		if (rc < 0)
 			return rc;
 		assert(queue); /* a link of a client always has one */
 		request->member = queue->link->peer;
-		struct progress progress = { client, engine, queue, queue->head,
+		struct progress progress = { client, request->engine, queue, queue->head,
 					     px_link_room_seq(queue->link) };
 		rc = px_link_send(queue->link, message);
 		if (rc == 0) {
@@ -157,310 +183,148 @@ static int send_request(struct px_client *client, uint32_t engine, struct px_req
 		}
 		if ((rc != PX_EAGAIN && rc != PX_ENOMEM) || !queue->head)
 			return rc;
-		rc = px_client_wait_locked(client, progressed, &progress, PX_FOREVER,
+		rc = px_client_wait_locked(client, progressed, &progress, timeout_ns,
 					   PX_BELL_FRAME | PX_BELL_RELEASE | PX_BELL_ROOM);
 		if (rc < 0)
 			return rc;
 	}
 }
 
-/* A body too long for a frame is copied once for all targets. */
-static int share_body(struct px_client *client, struct px_outgoing *message, uint32_t n,
-		      struct px_region **made)
+int px_share_body(struct px_endpoint *endpoint, struct px_outgoing *message, uint32_t n,
+		  struct px_region **made)
 {
 	struct px_part copy;
 	int rc;
 
 	*made = NULL;
-	if (n < 2 || message->body_region || message->body_bytes < PX_FRAME_MAX_BYTES / 2)
+	if (n < 2 || message->body_region || message->body_bytes < PX_SHARED_BODY_BYTES)
 		return 0;
-	rc = px_endpoint_copy(client->endpoint, message->body, message->body_bytes, &copy);
+	rc = px_endpoint_copy(endpoint, message->body, message->body_bytes, &copy);
 	if (rc == 0)
 		message->body_region = *made = copy.region;
 	return rc;
 }
 
 /* Before anything is sent: a target that is not there is no reason for others to run. */
-static int all_there(struct px_client *client, const uint32_t *engines, uint32_t n)
+static int all_there(const struct px_result *result)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t state = engines[i] < PX_ENGINES_MAX ?
-					 px_client_engine_state(client, engines[i]) :
-					 PX_ENGINE_NONE;
+	struct px_client *client = result->client;
+
+	for (uint32_t i = 0; i < result->count; i++) {
+		uint32_t engine = result->requests[i].engine;
+		uint32_t state = engine < PX_ENGINES_MAX ? px_client_engine_state(client, engine) :
+							   PX_ENGINE_NONE;
 
 		if (state == PX_ENGINE_NONE || state == PX_ENGINE_GONE)
-			return no_such_engine(client, engines[i], state == PX_ENGINE_GONE);
+			return no_such_engine(client, engine, state == PX_ENGINE_GONE);
 	}
 	return 0;
 }
 
-static int submit_locked(struct px_client *client, const uint32_t *engines, uint32_t n,
-			 struct px_outgoing *message, struct px_result *result)
+/* One request; with the lock. */
+static int send_one(struct px_request *request, struct px_outgoing *message, uint64_t timeout_ns)
 {
-	uint64_t now = px_wall_ns();
-	int missing = all_there(client, engines, n);
+	int rc;
 
-	if (missing < 0)
-		return missing;
-	message->started_ns = now;
-	for (uint32_t i = 0; i < n; i++) {
-		struct px_request *request = &result->requests[i];
+	message->id = request->id = atomic_fetch_add_explicit(&request->result->client->next_id, 1,
+							      memory_order_relaxed);
+	request->urgent = message->flags & PX_MESSAGE_URGENT;
+	message->ticket = &request->ticket;
+	message->tracker = request->tracker;
+	request->submitted_ns = message->started_ns;
+	/* Its answer may come while this thread waits to send the next one. */
+	atomic_fetch_add_explicit(&request->result->holds, 1, memory_order_relaxed);
+	rc = send_request(request, message, timeout_ns);
+	if (rc < 0)
+		atomic_fetch_sub_explicit(&request->result->holds, 1, memory_order_relaxed);
+	return rc;
+}
 
-		message->id = request->id =
-			atomic_fetch_add_explicit(&client->next_id, 1, memory_order_relaxed);
-		request->engine = engines[i];
-		request->urgent = message->flags & PX_MESSAGE_URGENT;
-		message->ticket = &request->ticket;
-		message->tracker = request->tracker;
-		request->submitted_ns = now;
-		atomic_fetch_add_explicit(&result->pending, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
-		int rc = send_request(client, engines[i], request, message);
-		if (rc == 0)
-			continue;
-		if (i == 0)
+static int send_rest(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
+{
+	int rc = 0;
+
+	if (!result->sent) {
+		message->started_ns = px_wall_ns();
+		rc = all_there(result);
+	}
+	while (rc == 0 && result->sent < result->count) {
+		struct px_request *request = &result->requests[result->sent];
+
+		rc = send_one(request, message, timeout_ns);
+		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
 			return rc;
-		/* Others run already: this one's failure is an entry of the result. */
-		px_request_fail(client, request, rc, px_last_error());
+		if (rc < 0 && result->sent) {
+			/* Others run already: this one's failure is an entry of the result. */
+			atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
+			px_request_fail(result->client, request, rc, px_last_error());
+			rc = 0;
+		}
+		result->sent += rc == 0;
 	}
-	return 0;
+	return rc;
 }
 
-static int make_trackers(struct px_result *result)
+/* px_result_send(), inside. */
+static int send_step(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
 {
-	result->tracked = true;
-	for (uint32_t i = 0; i < result->count; i++) {
-		result->requests[i].tracker = px_tracker_new();
-		if (!result->requests[i].tracker)
-			return px_fail(PX_ENOMEM, "no private memory for a tracker");
-	}
-	return 0;
+	int rc;
+
+	pthread_mutex_lock(&result->client->lock);
+	rc = send_rest(result, message, timeout_ns);
+	pthread_mutex_unlock(&result->client->lock);
+	return rc;
 }
 
-int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
-		     struct px_outgoing *message, bool tracked, struct px_result **out)
+int px_result_send(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
 {
-	struct px_region *shared;
-	struct px_result *result;
-	int rc = px_client_own(client);
+	struct px_client *client = result->client;
+	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
-	if (n == 0)
-		return px_fail(PX_EINVAL, "no targets: name at least one engine");
-	result = px_result_new(client, n);
-	if (!result)
-		return px_fail(PX_ENOMEM, "no private memory for %u requests", n);
-	rc = tracked ? make_trackers(result) : 0;
-	if (rc == 0)
-		rc = share_body(client, message, n, &shared);
+	rc = send_step(result, message, timeout_ns);
+	px_client_leave(client);
+	return rc;
+}
+
+/* All of it; inside. */
+static int send_all(struct px_result *result, struct px_outgoing *message)
+{
+	struct px_region *shared;
+	int rc = px_share_body(result->client->endpoint, message, result->count, &shared);
+
 	if (rc < 0)
-		goto no_body;
-	pthread_mutex_lock(&client->lock);
-	rc = submit_locked(client, engines, n, message, result);
-	pthread_mutex_unlock(&client->lock);
+		return rc;
+	/*
+	 * Waiting for an answer can be interrupted, sending not: half of a broadcast is no request.
+	 */
+	do
+		rc = send_step(result, message, PX_FOREVER);
+	while (rc == PX_EINTR);
 	if (shared) {
 		px_region_release(shared);
 		message->body_region = NULL;
 	}
-no_body:
-	if (rc < 0) {
-		/* Nothing was sent: no reply will take the holds back. */
-		atomic_store_explicit(&result->holds, 1, memory_order_relaxed);
-		px_result_release(result);
-	} else if (out) {
-		*out = result;
-	} else {
-		px_result_release(result);
-	}
 	return rc;
 }
 
-int px_client_pack(struct px_client *client, const void *data, uint64_t bytes, struct px_part *out)
+int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
+		     struct px_outgoing *message, struct px_result **out)
 {
-	int rc = px_client_check(client);
-
-	return rc < 0 ? rc : px_endpoint_pack(client->endpoint, data, bytes, out);
-}
-
-/* --- out of turn --- */
-
-/* With the lock: the link to the process that the request was sent to, NULL if that is over. */
-static struct px_link *link_of(struct px_request *request)
-{
-	struct px_client *client = request->result->client;
-	struct px_link *link = client->closed ? NULL : client->engine_links[request->engine];
-
-	if (!link || link->peer.slot != request->member.slot ||
-	    link->peer.epoch != request->member.epoch)
-		return NULL;
-	return atomic_load_explicit(&request->done, memory_order_relaxed) ? NULL : link;
-}
-
-bool px_request_abort(struct px_request *request)
-{
-	struct px_client *client = request->result->client;
-	struct px_link *link;
-	bool stopped;
-
-	if (px_client_own(client) < 0)
-		return false;
-	pthread_mutex_lock(&client->lock);
-	link = link_of(request);
-	stopped = link && !request->urgent && px_link_abort(link, &request->ticket, request->id);
-	if (stopped) {
-		request->code = PX_EABORTED;
-		request->words = strdup("the request was aborted before it ran");
-		px_request_done(client, request);
-		request->aborted = true;
-		((struct px_queue *)link->user)->waiting--;
-	}
-	pthread_mutex_unlock(&client->lock);
-	return stopped;
-}
-
-int px_request_interrupt(struct px_request *request)
-{
-	struct px_client *client = request->result->client;
-	struct px_link *link;
-	int rc = px_client_own(client);
+	struct px_result *result;
+	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
-	pthread_mutex_lock(&client->lock);
-	link = link_of(request);
-	if (link)
-		px_link_interrupt(link, request->id);
-	pthread_mutex_unlock(&client->lock);
-	return link ? px_client_signal(client, request->engine, PX_SIGNAL_INTERRUPT) : 0;
-}
-
-bool px_request_running(struct px_request *request, uint64_t *progress)
-{
-	struct px_client *client = request->result->client;
-	struct px_link *link;
-	bool runs;
-
-	*progress = 0;
-	if (px_client_own(client) < 0)
-		return false;
-	pthread_mutex_lock(&client->lock);
-	link = link_of(request);
-	runs = link && px_link_running(link, request->id, progress);
-	pthread_mutex_unlock(&client->lock);
-	if (!runs)
-		*progress = 0;
-	return runs;
-}
-
-int px_request_output(struct px_request *request, struct px_output *out)
-{
-	struct px_client *client = request->result->client;
-	int rc = 0;
-
-	(void)px_client_poll(client);
-	memset(out, 0, sizeof(*out));
-	/* A fork may have copied the lock while it was taken; what came until then is here. */
-	if (client->closed || px_client_own(client) < 0)
-		return request->output ? px_output_copy(request->output, out) : 0;
-	pthread_mutex_lock(&client->lock);
-	if (request->output)
-		rc = px_output_copy(request->output, out);
-	pthread_mutex_unlock(&client->lock);
-	return rc;
-}
-
-int px_request_news(struct px_request *request, struct px_output *out)
-{
-	struct px_client *client = request->result->client;
-	/* SYNC request.done: acquire; partner: px_request_done(). */
-	bool all = atomic_load_explicit(&request->done, memory_order_acquire);
-	int rc = px_client_own(client);
-
-	memset(out, 0, sizeof(*out));
-	if (rc < 0)
-		return 0; /* whose it is shows it */
-	pthread_mutex_lock(&client->lock);
-	if (request->output)
-		rc = px_output_news(request->output, all, out);
-	pthread_mutex_unlock(&client->lock);
-	if (rc < 0)
-		px_output_clear(out);
-	return rc;
-}
-
-static bool any_output(const struct px_result *result)
-{
-	for (uint32_t i = 0; i < result->count; i++)
-		if (result->requests[i].output)
-			return true;
-	return false;
-}
-
-bool px_result_has_news(struct px_result *result)
-{
-	struct px_client *client = result->client;
-	bool found = false;
-
-	if (!any_output(result) || px_client_own(client) < 0)
-		return false;
-	pthread_mutex_lock(&client->lock);
-	for (uint32_t i = 0; i < result->count && !found; i++)
-		found = result->requests[i].output &&
-			px_output_has_news(result->requests[i].output);
-	pthread_mutex_unlock(&client->lock);
-	return found;
-}
-
-/* --- what was sent --- */
-
-/* With the lock. True: nobody holds it, or nobody is left. */
-static bool let_go(struct px_client *client, struct px_request *request)
-{
-	struct px_link *link;
-
-	if (!request->tracker || client->closed || client->lost ||
-	    px_tracker_over(request->tracker))
-		return true;
-	link = client->endpoint->links[request->member.slot];
-	if (link && link->peer.epoch == request->member.epoch)
-		px_link_collect(link);
-	return px_tracker_over(request->tracker);
-}
-
-bool px_request_sent(struct px_request *request)
-{
-	struct px_client *client = request->result->client;
-	bool over;
-
-	if (!request->tracker || px_client_own(client) < 0)
-		return true;
-	pthread_mutex_lock(&client->lock);
-	over = let_go(client, request);
-	pthread_mutex_unlock(&client->lock);
-	return over;
-}
-
-static int all_let_go(void *ctx)
-{
-	struct px_result *result = ctx;
-
-	for (uint32_t i = 0; i < result->count; i++)
-		if (!let_go(result->client, &result->requests[i]))
-			return 0;
-	return 1;
-}
-
-int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns)
-{
-	struct px_client *client = result->client;
-	int rc = 0;
-
-	if (!result->tracked || px_client_own(client) < 0)
-		return 0;
-	pthread_mutex_lock(&client->lock);
-	rc = px_client_wait_locked(client, all_let_go, result, timeout_ns,
-				   PX_BELL_FRAME | PX_BELL_RELEASE);
-	pthread_mutex_unlock(&client->lock);
+	rc = px_result_new(client, engines, n, false, &result);
+	if (rc == 0) {
+		rc = send_all(result, message);
+		if (rc == 0 && out)
+			*out = result;
+		else
+			px_result_release(result);
+	}
+	px_client_leave(client);
 	return rc;
 }

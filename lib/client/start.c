@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * start.c - starts, finds and stops pools, and asks their supervisors.
+ * start.c - starts, finds and stops pools.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,8 +88,9 @@ static int attach(const char *profile, struct px_client **out)
 int px_client_attach(const char *profile, struct px_client **out)
 {
 	const char *connection = profile ? NULL : getenv("PXRUN_CONNECTION");
+	int rc = px_need(out, "client");
 
-	return attach(connection && connection[0] ? connection : profile, out);
+	return rc < 0 ? rc : attach(connection && connection[0] ? connection : profile, out);
 }
 
 /* --- starting --- */
@@ -300,8 +301,10 @@ int px_pool_start_by(const struct px_settings *settings, const char *profile, co
 		     struct px_client **out)
 {
 	struct px_launch l;
-	int rc = px_pool_launch(settings, profile, command, &l);
+	int rc = px_need(out, "client");
 
+	if (rc == 0)
+		rc = px_pool_launch(settings, profile, command, &l);
 	return rc < 0 ? rc : px_pool_launched(&l, out);
 }
 
@@ -309,8 +312,10 @@ int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 {
 	struct px_pool_options known;
 	struct px_settings settings;
-	int rc;
+	int rc = px_need(options, "options");
 
+	if (rc < 0)
+		return rc;
 	px_settings_init(&settings);
 	rc = px_settings_set_options(&settings, options, &known);
 	if (rc == 0)
@@ -319,104 +324,25 @@ int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 	return rc;
 }
 
-/* --- asking the supervisor --- */
-
-/* One call of the supervisor. *packet, if wanted, is the caller's to give. */
-static int call_supervisor(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
-			   struct px_packet *packet)
-{
-	struct px_control call = { .type = type, .a = a, .b = b };
-	struct px_packet *own = NULL;
-	int rc = px_client_check(client);
-
-	if (rc < 0)
-		return rc;
-	if (!packet) {
-		packet = own = malloc(sizeof(*own));
-		if (!own)
-			return px_fail(PX_ENOMEM, "no private memory for a packet");
-	}
-	pthread_mutex_lock(&client->endpoint->control_lock);
-	rc = px_control_call(client->endpoint->control, &call, NULL, packet);
-	pthread_mutex_unlock(&client->endpoint->control_lock);
-	free(own);
-	return rc;
-}
-
-int px_client_signal(struct px_client *client, uint32_t engine, int signal_number)
-{
-	return call_supervisor(client, PX_CONTROL_SIGNAL, engine, (uint64_t)signal_number, NULL);
-}
-
-int px_client_restart_engine(struct px_client *client, uint32_t engine)
-{
-	return call_supervisor(client, PX_CONTROL_RESTART, engine, 0, NULL);
-}
-
-int px_client_remove_engine(struct px_client *client, uint32_t engine)
-{
-	return call_supervisor(client, PX_CONTROL_REMOVE, engine, 0, NULL);
-}
-
-int px_client_add_engines(struct px_client *client, uint32_t count, uint32_t *first)
-{
-	struct px_packet *packet = malloc(sizeof(*packet));
-	int rc;
-
-	if (!packet)
-		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	rc = call_supervisor(client, PX_CONTROL_ADD, count, 0, packet);
-	if (rc == 0)
-		*first = (uint32_t)packet->head.a;
-	free(packet);
-	return rc;
-}
-
-int px_client_status(struct px_client *client, char **json)
-{
-	struct px_packet *packet = malloc(sizeof(*packet));
-	char *text;
-	int rc;
-
-	if (!packet)
-		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	rc = call_supervisor(client, PX_CONTROL_STATUS, 0, 0, packet);
-	if (rc == 0) {
-		text = strdup(packet->text);
-		if (text)
-			*json = text;
-		else
-			rc = px_fail(PX_ENOMEM, "no private memory for the status");
-	}
-	free(packet);
-	return rc;
-}
-
 /* --- stopping --- */
 
-/* Waits until the pool's lock is free: then all its processes are gone. */
-static int wait_gone(const struct px_runtime *runtime, uint64_t timeout_ns)
+int px_pool_await_end(const struct px_runtime *runtime, uint64_t timeout_ns,
+		      int (*give_up)(void *ctx), void *ctx)
 {
 	uint64_t start = px_os.now_ns();
 
 	/* A lock cannot be waited for with a time limit; stopping takes milliseconds. */
 	while (px_runtime_alive(runtime)) {
+		int rc = give_up ? give_up(ctx) : 0;
+
+		if (rc < 0)
+			return rc;
 		if (px_os.now_ns() - start > timeout_ns)
 			return px_fail(PX_ETIMEDOUT, "the pool '%s' has not stopped in %.1f s",
 				       runtime->profile, (double)timeout_ns / 1e9);
 		(void)poll(NULL, 0, 1);
 	}
 	return 0;
-}
-
-int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns)
-{
-	struct px_runtime runtime = client->runtime;
-	int rc = call_supervisor(client, PX_CONTROL_STOP, 0, 0, NULL);
-
-	if (rc < 0 && rc != PX_EPOOL)
-		return rc;
-	return wait_gone(&runtime, timeout_ns);
 }
 
 int px_pool_stop(const char *profile, uint64_t timeout_ns)
@@ -439,7 +365,7 @@ int px_pool_stop(const char *profile, uint64_t timeout_ns)
 	rc = px_control_call(control, &call, NULL, packet);
 	close(control);
 	if (rc == 0 || rc == PX_EPOOL)
-		rc = wait_gone(&runtime, timeout_ns);
+		rc = px_pool_await_end(&runtime, timeout_ns, NULL, NULL);
 out:
 	free(packet);
 	return rc;

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "client/pxrun.h"
+#include "pool/runtime.h"
 #include "pool/settings.h"
 
 /* A pool on its way. */
@@ -32,5 +33,11 @@ int px_pool_launched(struct px_launch *launch, struct px_client **client);
 /* Both steps. */
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
 		     struct px_client **client);
+/*
+ * Waits until the pool's lock is free: then all its processes are gone. PX_ETIMEDOUT. give_up(ctx),
+ * if given, is asked meanwhile: a negative number ends the wait, and is returned.
+ */
+int px_pool_await_end(const struct px_runtime *runtime, uint64_t timeout_ns,
+		      int (*give_up)(void *ctx), void *ctx);
 
 #endif

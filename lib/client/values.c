@@ -17,7 +17,8 @@ struct px_value px_string(const char *text)
 	struct px_value v = { .type = PX_STRING };
 
 	v.as.text.data = text;
-	v.as.text.bytes = strlen(text);
+	if (px_need(text, "text") == 0)
+		v.as.text.bytes = strlen(text);
 	return v;
 }
 
@@ -25,6 +26,8 @@ struct px_value px_bytes(const void *data, uint64_t bytes)
 {
 	struct px_value v = { .type = PX_BYTES };
 
+	if (bytes)
+		(void)px_need(data, "data");
 	v.as.text.data = data;
 	v.as.text.bytes = bytes;
 	return v;
@@ -34,6 +37,7 @@ struct px_value px_array(const struct px_tensor *tensor)
 {
 	struct px_value v = { .type = PX_TENSOR };
 
+	(void)px_need(tensor, "tensor");
 	v.as.tensor = tensor;
 	return v;
 }
@@ -74,6 +78,10 @@ static int put_text(struct px_encoder *e, char tag, const char *data, uint64_t b
 {
 	int rc = put_tagged(e, tag, &bytes, sizeof(bytes));
 
+	/* Of bytes, none may be nowhere. */
+	if (rc == 0 && !data && (bytes || tag == 's'))
+		rc = px_fail(PX_EINVAL, "a value of text is NULL");
+
 	return rc < 0 ? rc : put(e, data, bytes);
 }
 
@@ -95,14 +103,17 @@ static int tensor_bytes(const struct px_tensor *tensor, uint64_t *out)
 
 static int put_tensor(struct px_encoder *e, const struct px_tensor *tensor)
 {
-	uint8_t head[5] = { 'a', tensor->code, tensor->bits, tensor->ndim, 0 };
+	uint8_t head[5] = { 'a' };
 	uint32_t index = e->parts_count;
 	struct px_part *parts;
 	uint64_t bytes;
-	int rc = tensor_bytes(tensor, &bytes);
+	int rc = tensor ? tensor_bytes(tensor, &bytes) : px_fail(PX_EINVAL, "a tensor is NULL");
 
 	if (rc < 0)
 		return rc;
+	if (bytes && !tensor->data)
+		return px_fail(PX_EINVAL, "a tensor of %llu bytes has no data",
+			       (unsigned long long)bytes);
 	if (bytes != tensor->bytes)
 		return px_fail(PX_EINVAL, "a tensor says %llu bytes, its shape needs %llu",
 			       (unsigned long long)tensor->bytes, (unsigned long long)bytes);
@@ -114,6 +125,9 @@ static int put_tensor(struct px_encoder *e, const struct px_tensor *tensor)
 	if (rc < 0)
 		return rc;
 	e->parts_count++;
+	head[1] = tensor->code;
+	head[2] = tensor->bits;
+	head[3] = tensor->ndim;
 	rc = put(e, head, sizeof(head));
 	if (rc == 0)
 		rc = put(e, tensor->shape, tensor->ndim * sizeof(int64_t));
@@ -124,6 +138,9 @@ static int put_list(struct px_encoder *e, const struct px_value *value)
 {
 	int rc = put_tagged(e, 'l', &value->as.list.count, sizeof(uint64_t));
 
+	if (rc == 0 && value->as.list.count && !value->as.list.items)
+		rc = px_fail(PX_EINVAL, "a list of %llu items is NULL",
+			     (unsigned long long)value->as.list.count);
 	for (uint64_t i = 0; i < value->as.list.count && rc == 0; i++)
 		rc = px_encode(e, &value->as.list.items[i]);
 	return rc;

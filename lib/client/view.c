@@ -5,26 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/client.h"
+#include "client/internal.h"
 #include "client/values.h"
 #include "shm/error.h"
 
 struct px_view {
+	struct px_handle handle;
 	struct px_client *client;
 	uint32_t count; /* 0: all that are up, asked at each call */
 	uint32_t ids[];
 };
 
-int px_view_new(struct px_client *client, const uint32_t *ids, size_t count, struct px_view **out)
+static int view_new(struct px_client *client, const uint32_t *ids, size_t count,
+		    struct px_view **out)
 {
-	struct px_view *view;
+	struct px_view *view = malloc(sizeof(*view) + count * sizeof(uint32_t));
 
-	if (count > PX_ENGINES_MAX)
-		return px_fail(PX_EINVAL, "%zu targets: a pool has at most %d engines", count,
-			       PX_ENGINES_MAX);
-	view = malloc(sizeof(*view) + count * sizeof(uint32_t));
 	if (!view)
 		return px_fail(PX_ENOMEM, "no private memory for a view");
+	px_handle_init(&view->handle, PX_HANDLE_VIEW);
 	view->client = client;
 	view->count = (uint32_t)count;
 	if (count)
@@ -34,15 +33,42 @@ int px_view_new(struct px_client *client, const uint32_t *ids, size_t count, str
 	return 0;
 }
 
-void px_view_free(struct px_view *view)
+int px_view_new(struct px_client *client, const uint32_t *ids, size_t count, struct px_view **out)
 {
-	if (!view)
-		return;
-	px_client_release(view->client);
-	free(view);
+	int rc = px_client_begin(client);
+
+	if (rc < 0)
+		return rc;
+	rc = px_need(out, "view");
+	if (rc == 0 && count)
+		rc = px_need(ids, "ids");
+	if (rc == 0 && count > PX_ENGINES_MAX)
+		rc = px_fail(PX_EINVAL, "%zu targets: a pool has at most %d engines", count,
+			     PX_ENGINES_MAX);
+	if (rc == 0)
+		rc = view_new(client, ids, count, out);
+	px_client_leave(client);
+	return rc;
 }
 
-/* Sends one message to the view's targets. */
+void px_view_free(struct px_view *view)
+{
+	if (!view || px_handle_check(&view->handle, PX_HANDLE_VIEW, "view") < 0)
+		return;
+	px_handle_end(&view->handle);
+	px_client_release(view->client);
+	px_handle_discard(&view->handle);
+}
+
+/* Enters the view's client. */
+static int begin(struct px_view *view)
+{
+	int rc = px_handle_check(&view->handle, PX_HANDLE_VIEW, "view");
+
+	return rc < 0 ? rc : px_client_enter(view->client);
+}
+
+/* Sends one message to the view's targets; inside. */
 static int submit(struct px_view *view, struct px_outgoing *message, struct px_result **result)
 {
 	uint32_t ids[PX_ENGINES_MAX];
@@ -50,35 +76,45 @@ static int submit(struct px_view *view, struct px_outgoing *message, struct px_r
 	int count = (int)view->count;
 
 	if (!count) {
-		count = px_client_engines(view->client, ids, PX_ENGINES_MAX);
-		if (count < 0)
-			return count;
+		count = px_client_live(view->client, ids, PX_ENGINES_MAX);
 		if (count == 0)
 			return px_fail(PX_EENGINE, "the pool has no engines");
 		targets = ids;
 	}
-	return px_client_submit(view->client, targets, (uint32_t)count, message, false, result);
+	return px_client_submit(view->client, targets, (uint32_t)count, message, result);
+}
+
+/* The same for a message that is at hand. */
+static int request(struct px_view *view, struct px_outgoing *message, struct px_result **result)
+{
+	int rc = begin(view);
+
+	if (rc < 0)
+		return rc;
+	rc = submit(view, message, result);
+	px_client_leave(view->client);
+	return rc;
 }
 
 int px_view_noop(struct px_view *view, struct px_result **result)
 {
 	struct px_outgoing message = { .kind = PX_REQUEST_NOOP };
 
-	return submit(view, &message, result);
+	return request(view, &message, result);
 }
 
 int px_view_execute(struct px_view *view, const char *code, struct px_result **result)
 {
-	struct px_outgoing message = {
-		.kind = PX_REQUEST_EXECUTE,
-		.body = code,
-		.body_bytes = strlen(code),
-	};
+	struct px_outgoing message = { .kind = PX_REQUEST_EXECUTE, .body = code };
+	int rc = px_need(code, "code");
 
-	return submit(view, &message, result);
+	if (rc < 0)
+		return rc;
+	message.body_bytes = strlen(code);
+	return request(view, &message, result);
 }
 
-/* Sends values as the body; the tensors among them travel in regions. */
+/* Values as a body; the tensors among them travel in regions. Inside. */
 static int submit_values(struct px_view *view, uint16_t kind, const char *name, size_t argc,
 			 const struct px_value *argv, struct px_result **result)
 {
@@ -102,19 +138,41 @@ static int submit_values(struct px_view *view, uint16_t kind, const char *name, 
 	return rc;
 }
 
+static int request_values(struct px_view *view, uint16_t kind, const char *name, size_t argc,
+			  const struct px_value *argv, struct px_result **result)
+{
+	int rc = begin(view);
+
+	if (rc < 0)
+		return rc;
+	rc = submit_values(view, kind, name, argc, argv, result);
+	px_client_leave(view->client);
+	return rc;
+}
+
 int px_view_call(struct px_view *view, const char *function, size_t argc,
 		 const struct px_value *argv, struct px_result **result)
 {
-	return submit_values(view, PX_REQUEST_CALL, function, argc, argv, result);
+	int rc = px_need(function, "function");
+
+	if (rc == 0 && argc)
+		rc = px_need(argv, "argv");
+	return rc < 0 ? rc : request_values(view, PX_REQUEST_CALL, function, argc, argv, result);
 }
 
 int px_view_push(struct px_view *view, const char *name, const struct px_value *value,
 		 struct px_result **result)
 {
-	return submit_values(view, PX_REQUEST_PUSH, name, 1, value, result);
+	int rc = px_need(name, "name");
+
+	if (rc == 0)
+		rc = px_need(value, "value");
+	return rc < 0 ? rc : request_values(view, PX_REQUEST_PUSH, name, 1, value, result);
 }
 
 int px_view_pull(struct px_view *view, const char *name, struct px_result **result)
 {
-	return submit_values(view, PX_REQUEST_PULL, name, 0, NULL, result);
+	int rc = px_need(name, "name");
+
+	return rc < 0 ? rc : request_values(view, PX_REQUEST_PULL, name, 0, NULL, result);
 }

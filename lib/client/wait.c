@@ -23,9 +23,9 @@ static int pump(void *ctx)
 	int rc;
 
 	pthread_mutex_lock(&client->lock);
-	if (!client->closed && !client->lost)
+	if (!px_client_ended(client) && !client->lost)
 		px_client_read_all(client);
-	rc = client->closed || client->lost ? 1 : w->done(w->ctx);
+	rc = px_client_ended(client) || client->lost ? 1 : w->done(w->ctx);
 	pthread_mutex_unlock(&client->lock);
 	return rc;
 }
@@ -76,7 +76,7 @@ static void take_bell(struct px_client *client)
 /* The lurker sleeps on where it is, announced again by us; or wakes, if it has missed something. */
 static void give_bell_back(struct px_client *client)
 {
-	if (!client->lurking || client->closed || client->lost)
+	if (!client->lurking || px_client_ended(client) || client->lost)
 		return;
 	(void)px_doorbell_announce(client->endpoint->bell, PX_BELL_FRAME);
 	px_client_read_all(client);
@@ -113,7 +113,7 @@ static int wait_locked(struct waiting *w, uint64_t timeout_ns, uint32_t why, boo
 	uint64_t deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
 	int rc = 0;
 
-	while (!w->done(w->ctx) && !client->closed && !client->lost && rc == 0) {
+	while (!w->done(w->ctx) && !px_client_ended(client) && !client->lost && rc == 0) {
 		if (client->pumping || (lurk && client->lurking)) {
 			rc = follow(client, deadline);
 			continue;
@@ -158,12 +158,13 @@ int px_client_wait(struct px_client *client, struct px_result *const *results, s
 
 	if (all_done(&wanted))
 		return 0;
-	rc = px_client_own(client);
+	rc = px_client_enter(client);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
 	rc = px_client_wait_locked(client, all_done, &wanted, timeout_ns, PX_BELL_FRAME);
 	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 	return rc == PX_ETIMEDOUT ? px_fail(rc, "not ready in %.3f s", (double)timeout_ns / 1e9) :
 				    rc;
 }
@@ -183,7 +184,7 @@ static int any_finished(void *ctx)
 int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns)
 {
 	struct any any = { client, *seen };
-	int rc = px_client_own(client);
+	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
@@ -198,6 +199,7 @@ int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeou
 	if (rc == 0 && *seen == any.seen)
 		rc = px_client_usable(client);
 	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 	return rc;
 }
 
@@ -216,7 +218,7 @@ static int idle(void *ctx)
 
 int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns)
 {
-	int rc = px_client_own(client);
+	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
@@ -224,13 +226,18 @@ int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns)
 	rc = px_client_usable(client);
 	if (rc == 0)
 		rc = px_client_wait_locked(client, idle, client, timeout_ns, PX_BELL_FRAME);
+	if (rc == 0)
+		rc = px_client_usable(client);
 	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 	return rc;
 }
 
 int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 {
-	return px_client_wait(result->client, &result, 1, timeout_ns);
+	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+
+	return rc < 0 ? rc : px_client_wait(result->client, &result, 1, timeout_ns);
 }
 
 void px_result_keep_quiet(struct px_result *result, bool quiet)
@@ -239,6 +246,9 @@ void px_result_keep_quiet(struct px_result *result, bool quiet)
 
 	/* Quick, for the blocking call of most clients. */
 	if (quiet && !atomic_load_explicit(&client->any_waited, memory_order_relaxed))
+		return;
+	/* Closed: nobody waits. */
+	if (px_client_enter(client) < 0)
 		return;
 	pthread_mutex_lock(&client->lock);
 	if (result->quiet && !quiet &&
@@ -249,10 +259,15 @@ void px_result_keep_quiet(struct px_result *result, bool quiet)
 	}
 	result->quiet = quiet;
 	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 }
 
-int px_result_ready(const struct px_result *result)
+int px_result_ready(struct px_result *result)
 {
+	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+
+	if (rc < 0)
+		return rc;
 	/* SYNC result.pending: acquire; partner: px_request_done(). */
 	if (atomic_load_explicit(&result->pending, memory_order_acquire) == 0)
 		return 1;

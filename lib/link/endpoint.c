@@ -329,10 +329,35 @@ void px_link_finish(struct px_link *link)
 		px_endpoint_tell(endpoint, PX_CONTROL_SWEEP, 0, 0);
 }
 
+static void collect_locked(struct px_link *link)
+{
+	px_leases_collect(&link->leases);
+	px_producer_reclaim(&link->tx);
+}
+
 void px_link_collect(struct px_link *link)
 {
 	pthread_mutex_lock(&link->endpoint->lock);
-	px_leases_collect(&link->leases);
-	px_producer_reclaim(&link->tx);
+	collect_locked(link);
 	pthread_mutex_unlock(&link->endpoint->lock);
+}
+
+void px_endpoint_collect(struct px_endpoint *endpoint, struct px_member_id peer)
+{
+	struct px_link *link;
+
+	pthread_mutex_lock(&endpoint->lock);
+	link = endpoint->links[peer.slot];
+	if (link && link->peer.epoch == peer.epoch)
+		collect_locked(link);
+	pthread_mutex_unlock(&endpoint->lock);
+}
+
+void px_endpoint_collect_all(struct px_endpoint *endpoint)
+{
+	pthread_mutex_lock(&endpoint->lock);
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (endpoint->links[slot])
+			collect_locked(endpoint->links[slot]);
+	pthread_mutex_unlock(&endpoint->lock);
 }

@@ -178,6 +178,13 @@ static inline bool px_link_ready(const struct px_link *link)
 }
 /* Ends leases that are over, takes back consumed chunks. */
 void px_link_collect(struct px_link *link);
+/*
+ * The same for the link to a peer, which may be gone, since the last loan of a dead peer takes it
+ * along.
+ */
+void px_endpoint_collect(struct px_endpoint *endpoint, struct px_member_id peer);
+/* The same for all links. */
+void px_endpoint_collect_all(struct px_endpoint *endpoint);
 
 /* --- aborted and urgent messages, and interrupts (overtake.c) --- */
 

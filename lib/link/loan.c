@@ -170,7 +170,7 @@ void px_loan_release(struct px_loan *loan)
 void px_incoming_free(struct px_incoming *in)
 {
 	px_loan_release(in->body_loan);
-	for (uint32_t i = 0; i < in->buffers_count; i++)
+	for (uint32_t i = 0; in->buffers && i < in->buffers_count; i++)
 		px_loan_release(in->buffers[i]);
 	free(in->buffers);
 	in->body_loan = NULL;

@@ -15,6 +15,8 @@
 
 #include "shm/error.h"
 
+#define LOOK_MS 50
+
 union fds_buffer {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(PX_CONTROL_FDS_MAX * sizeof(int))];
@@ -155,7 +157,25 @@ static bool readable(int socket)
 	return poll(&look, 1, 0) > 0;
 }
 
-int px_control_call(int socket, struct px_control *head, const char *text, struct px_packet *packet)
+/* Until there is something to read. Without give_up: for ever. */
+static int wait_readable(int socket, int (*give_up)(void *ctx), void *ctx)
+{
+	struct pollfd news = { .fd = socket, .events = POLLIN };
+	int rc = 0;
+
+	while (give_up && (rc = give_up(ctx)) == 0) {
+		int ready = poll(&news, 1, LOOK_MS);
+
+		if (ready > 0)
+			break;
+		if (ready < 0 && errno != EINTR)
+			return px_fail_errno("waiting for the control socket");
+	}
+	return rc;
+}
+
+int px_control_call_unless(int socket, struct px_control *head, const char *text,
+			   struct px_packet *packet, int (*give_up)(void *ctx), void *ctx)
 {
 	static _Atomic uint32_t serial;
 	int rc;
@@ -168,7 +188,9 @@ int px_control_call(int socket, struct px_control *head, const char *text, struc
 	if (rc < 0 && (rc != PX_EPOOL || !readable(socket)))
 		return rc;
 	do {
-		rc = px_control_receive(socket, packet);
+		rc = wait_readable(socket, give_up, ctx);
+		if (rc == 0)
+			rc = px_control_receive(socket, packet);
 		if (rc < 0)
 			return rc;
 		/* An earlier call that was given up may have its reply before ours. */
@@ -176,4 +198,9 @@ int px_control_call(int socket, struct px_control *head, const char *text, struc
 		 (packet->head.serial != head->serial &&
 		  (packet->head.serial || packet->head.code >= 0)));
 	return packet->head.code < 0 ? px_fail(packet->head.code, "%s", packet->text) : 0;
+}
+
+int px_control_call(int socket, struct px_control *head, const char *text, struct px_packet *packet)
+{
+	return px_control_call_unless(socket, head, text, packet, NULL, NULL);
 }

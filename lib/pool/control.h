@@ -66,10 +66,15 @@ struct px_packet {
 	char text[PX_CONTROL_TEXT_MAX + 1];
 };
 
-/* Sends one packet; text may be NULL. PX_EPOOL if the other side is gone, PX_EAGAIN if full, PX_ESYSTEM. */
+/*
+ * Sends one packet; text may be NULL. PX_EPOOL if the other side is gone, PX_EAGAIN if full,
+ * PX_ESYSTEM.
+ */
 int px_control_send(int socket, const struct px_control *head, const char *text, const int *fds,
 		    size_t fds_count);
-/* Receives one; waits if the socket blocks. PX_EAGAIN, PX_EPOOL (hung up), PX_ECORRUPT, PX_ESYSTEM. */
+/*
+ * Receives one; waits if the socket blocks. PX_EAGAIN, PX_EPOOL (hung up), PX_ECORRUPT, PX_ESYSTEM.
+ */
 int px_control_receive(int socket, struct px_packet *packet);
 /*
  * Sends a request and waits for its reply (other packets do not come on a
@@ -79,5 +84,11 @@ int px_control_receive(int socket, struct px_packet *packet);
  */
 int px_control_call(int socket, struct px_control *head, const char *text,
 		    struct px_packet *packet);
+/*
+ * The same, and give_up(ctx) is asked every 50 ms: a negative number ends the wait, and is
+ * returned.
+ */
+int px_control_call_unless(int socket, struct px_control *head, const char *text,
+			   struct px_packet *packet, int (*give_up)(void *ctx), void *ctx);
 
 #endif

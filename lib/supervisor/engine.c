@@ -332,7 +332,7 @@ int px_engine_new(struct px_supervisor *s, struct px_engine **out)
 	px_engine_wait(e);
 	s->engines[s->engines_count++] = e;
 	px_engine_publish(e, PX_ENGINE_STARTING);
-	/* SYNC engines.count: release of its first state; partner: px_client_engines(). */
+	/* SYNC engines.count: release of its first state; partner: px_client_live(). */
 	atomic_store_explicit(&s->segment->rw.header->engines_count, s->engines_count,
 			      memory_order_release);
 	*out = e;

@@ -93,6 +93,7 @@ static void execute_shows_last_expression(void **state)
 {
 	struct px_result *result;
 	struct px_value value;
+	char out[16];
 	size_t bytes;
 
 	(void)state;
@@ -100,9 +101,20 @@ static void execute_shows_last_expression(void **state)
 	value = value_of(result);
 	assert_int_equal(value.type, PX_STRING);
 	assert_string_equal(value.as.text.data, "42");
-	const char *out = px_result_output(result, 0, 1, &bytes);
+	assert_int_equal(px_result_output(result, 0, 1, 0, out, sizeof(out), &bytes), 0);
 	assert_int_equal(bytes, 3);
 	assert_memory_equal(out, "hi\n", 3);
+	/* Piece by piece, and no further than there is something. */
+	assert_int_equal(px_result_output(result, 0, 1, 1, out, 1, &bytes), 0);
+	assert_true(bytes == 1 && out[0] == 'i');
+	assert_int_equal(px_result_output(result, 0, 1, 3, out, sizeof(out), &bytes), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(px_result_output(result, 0, 1, UINT64_MAX, NULL, 0, &bytes), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(px_result_output(result, 0, 2, 0, out, sizeof(out), &bytes), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(px_result_output(result, 0, 3, 0, out, sizeof(out), &bytes), PX_EINVAL);
+	assert_int_equal(px_result_output(result, 1, 1, 0, out, sizeof(out), &bytes), PX_EINVAL);
 	px_result_free(result);
 }
 

@@ -99,18 +99,28 @@ PyObject *px_buffer_from_loan(struct px_loan *loan)
 
 PyObject *px_buffers_from_incoming(struct px_incoming *in)
 {
+	/* Making an object may run code that comes here again: each loan is taken once. */
+	struct px_loan **loans = in->buffers;
+	uint32_t count = in->buffers_count;
 	PyObject *list;
 
-	if (!in->buffers_count)
+	if (!count)
 		Py_RETURN_NONE;
-	list = PyList_New(in->buffers_count);
-	for (uint32_t i = 0; list && i < in->buffers_count; i++) {
-		PyObject *buffer = px_buffer_from_loan(in->buffers[i]);
+	if (!loans) {
+		PyErr_SetString(PyExc_RuntimeError, "the reply's buffers were taken already");
+		return NULL;
+	}
+	in->buffers = NULL;
+	list = PyList_New(count);
+	for (uint32_t i = 0; i < count; i++) {
+		PyObject *buffer = list ? px_buffer_from_loan(loans[i]) : NULL;
 
-		in->buffers[i] = NULL;
-		if (!buffer || PyList_SetItem(list, i, buffer) < 0)
+		if (!list)
+			px_loan_release(loans[i]);
+		else if (!buffer || PyList_SetItem(list, i, buffer) < 0)
 			Py_CLEAR(list);
 	}
+	free(loans);
 	return list;
 }
 

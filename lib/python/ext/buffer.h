@@ -2,12 +2,14 @@
 /*
  * buffer.h - memory that was lent to us, as a Python object with the buffer protocol.
  *
- * Who:     any thread with the interpreter's lock.
+ * Who:     any thread with the interpreter's lock. Nothing ends a Buffer but its own end: it holds
+ *          the endpoint, so the memory stays when the client is closed or the pool has ended.
  * Where:   below PX_BUFFER_COPY_BYTES a private copy, and the loan is over at once; from there on a
  *          private map of the loan, of which the kernel copies the pages that are written. Live
  *          memory is mapped shared.
  * Blocks:  never.
- * Death:   of the lender: its memory stays until the last loan is released.
+ * Death:   of the lender: its memory stays until the last loan is released. A forked child has the
+ *          memory too; its end tells nobody.
  *
  * Writable, and unless it is live nobody else sees what is written. The loan ends with the last
  * view of the object.
@@ -25,7 +27,9 @@
 
 /* Takes the loan, also on failure; NULL for an empty buffer. New, or NULL with an exception. */
 PyObject *px_buffer_from_loan(struct px_loan *loan);
-/* A list of Buffers from an incoming message's loans, which it takes. None if there are none. */
+/*
+ * A list of Buffers from an incoming message's loans, which it takes: once. None if there are none.
+ */
 PyObject *px_buffers_from_incoming(struct px_incoming *in);
 int px_add_buffer(PyObject *module);
 

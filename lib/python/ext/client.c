@@ -34,19 +34,24 @@ static PyObject *client_type;
 struct parcel {
 	struct px_outgoing message;
 	Py_buffer body;
+	struct px_endpoint *endpoint; /* held, as long as memory of it is packed here; or NULL */
 	struct px_part *parts;
-	bool tracked;
+	struct px_region *shared; /* the body, for several engines */
 };
 
 static void parcel_free(struct parcel *parcel)
 {
 	px_parts_free(parcel->parts, parcel->message.buffers_count);
+	if (parcel->shared)
+		px_region_release(parcel->shared);
+	if (parcel->endpoint)
+		px_endpoint_release(parcel->endpoint);
 	if (parcel->body.obj)
 		PyBuffer_Release(&parcel->body);
 }
 
 /* Adds an object's memory: as it is if it lies in a region, else as one copy for all targets. */
-static int pack_buffer(struct px_client *client, struct parcel *parcel, PyObject *object)
+static int pack_buffer(struct parcel *parcel, PyObject *object)
 {
 	struct px_part *place = &parcel->parts[parcel->message.buffers_count];
 	Py_buffer view;
@@ -56,10 +61,10 @@ static int pack_buffer(struct px_client *client, struct parcel *parcel, PyObject
 		return -1;
 	if (view.len >= LARGE_BYTES) {
 		Py_BEGIN_ALLOW_THREADS
-		rc = px_client_pack(client, view.buf, (uint64_t)view.len, place);
+		rc = px_endpoint_pack(parcel->endpoint, view.buf, (uint64_t)view.len, place);
 		Py_END_ALLOW_THREADS
 	} else {
-		rc = px_client_pack(client, view.buf, (uint64_t)view.len, place);
+		rc = px_endpoint_pack(parcel->endpoint, view.buf, (uint64_t)view.len, place);
 	}
 	PyBuffer_Release(&view);
 	if (rc < 0) {
@@ -70,21 +75,12 @@ static int pack_buffer(struct px_client *client, struct parcel *parcel, PyObject
 	return 0;
 }
 
-static int pack(struct px_client *client, struct parcel *parcel, int kind, int flags,
-		PyObject *body, PyObject *buffers)
+static int pack_buffers(struct parcel *parcel, PyObject *buffers)
 {
 	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
 
-	memset(parcel, 0, sizeof(*parcel));
-	if (count < 0 || PyObject_GetBuffer(body, &parcel->body, PyBUF_SIMPLE) < 0)
-		return -1;
-	parcel->message.kind = (uint16_t)kind;
-	parcel->message.flags = (uint16_t)flags;
-	parcel->tracked = flags & PX_FLAG_TRACK;
-	parcel->message.body = parcel->body.buf;
-	parcel->message.body_bytes = (uint64_t)parcel->body.len;
-	if (!count)
-		return 0;
+	if (count <= 0)
+		return (int)count;
 	parcel->parts = calloc((size_t)count, sizeof(*parcel->parts));
 	if (!parcel->parts) {
 		PyErr_NoMemory();
@@ -92,16 +88,38 @@ static int pack(struct px_client *client, struct parcel *parcel, int kind, int f
 	}
 	parcel->message.buffers = parcel->parts;
 	for (Py_ssize_t i = 0; i < count; i++)
-		if (pack_buffer(client, parcel, PyList_GetItem(buffers, i)) < 0)
+		if (pack_buffer(parcel, PyList_GetItem(buffers, i)) < 0)
 			return -1;
 	return 0;
+}
+
+/* Looking at objects may run code, also code that closes the client: so it is held, not entered. */
+static int pack(struct px_client *client, struct parcel *parcel, uint32_t engines, PyObject *body,
+		PyObject *buffers)
+{
+	int rc = 0;
+
+	if (PyObject_GetBuffer(body, &parcel->body, PyBUF_SIMPLE) < 0)
+		return -1;
+	parcel->message.body = parcel->body.buf;
+	parcel->message.body_bytes = (uint64_t)parcel->body.len;
+	if (buffers == Py_None && (engines < 2 || parcel->body.len < PX_SHARED_BODY_BYTES))
+		return 0; /* as most calls: there is no memory to hold */
+	rc = px_client_endpoint(client, &parcel->endpoint);
+	if (rc == 0)
+		rc = px_share_body(parcel->endpoint, &parcel->message, engines, &parcel->shared);
+	if (rc < 0) {
+		px_raise(rc);
+		return -1;
+	}
+	return pack_buffers(parcel, buffers);
 }
 
 static struct px_client *client_of(PyObject *self)
 {
 	struct px_client *client = ((struct client *)self)->client;
 
-	/* In a forked child the segment is not mapped. */
+	/* Before anything is looked at, for words that say what is the matter. */
 	int rc = px_client_check(client);
 
 	if (rc < 0)
@@ -109,18 +127,42 @@ static struct px_client *client_of(PyObject *self)
 	return rc < 0 ? NULL : client;
 }
 
-static struct px_result *submit(struct px_client *client, const uint32_t *engines, uint32_t count,
-				struct parcel *parcel)
+/*
+ * Where there is no room, handlers of signals run while it is waited for. False with an exception.
+ */
+static bool send_parcel(struct px_result *result, struct parcel *parcel)
 {
-	struct px_result *result = NULL;
 	int rc;
 
-	Py_BEGIN_ALLOW_THREADS
-	rc = px_client_submit(client, engines, count, &parcel->message, parcel->tracked, &result);
-	Py_END_ALLOW_THREADS
-	if (rc < 0)
+	for (;;) {
+		Py_BEGIN_ALLOW_THREADS
+		rc = px_result_send(result, &parcel->message, PX_SLICE_NS);
+		Py_END_ALLOW_THREADS
+		if (rc == 0)
+			return true;
+		if (rc != PX_ETIMEDOUT && rc != PX_EINTR) {
+			px_raise(rc);
+			return false;
+		}
+		if (PyErr_CheckSignals() < 0)
+			return false;
+	}
+}
+
+static struct px_result *submit(struct px_client *client, const uint32_t *engines, uint32_t count,
+				bool tracked, struct parcel *parcel)
+{
+	struct px_result *result;
+	int rc = px_result_new(client, engines, count, tracked, &result);
+
+	if (rc < 0) {
 		px_raise(rc);
-	return result;
+		return NULL;
+	}
+	if (send_parcel(result, parcel))
+		return result;
+	px_result_release(result);
+	return NULL;
 }
 
 /* (kind, flags, targets, body, buffers), sent. NULL with an exception. */
@@ -128,7 +170,7 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 {
 	struct px_result *result = NULL;
 	uint32_t engines[PX_ENGINES_MAX];
-	struct parcel parcel;
+	struct parcel parcel = { 0 };
 	PyObject *targets, *body, *buffers;
 	Py_ssize_t count;
 	int kind, flags;
@@ -145,8 +187,10 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 		engines[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GetItem(targets, i));
 	if (PyErr_Occurred())
 		return NULL;
-	if (pack(client, &parcel, kind, flags, body, buffers) == 0)
-		result = submit(client, engines, (uint32_t)count, &parcel);
+	parcel.message.kind = (uint16_t)kind;
+	parcel.message.flags = (uint16_t)flags;
+	if (pack(client, &parcel, (uint32_t)count, body, buffers) == 0)
+		result = submit(client, engines, (uint32_t)count, flags & PX_FLAG_TRACK, &parcel);
 	parcel_free(&parcel);
 	return result;
 }
@@ -427,7 +471,7 @@ static PyObject *client_outstanding(PyObject *self, PyObject *unused)
 	found = PyDict_New();
 	for (size_t i = 0; i < count; i++) {
 		if (!found)
-			px_result_free(results[i]);
+			px_result_release(results[i]);
 		else if (set_result(found, results[i]) < 0)
 			Py_CLEAR(found);
 	}
@@ -462,29 +506,47 @@ static PyObject *client_fileno(PyObject *self, PyObject *unused)
 	return PyLong_FromLong(rc);
 }
 
+/* Held. NULL with an exception. */
+static struct px_endpoint *endpoint_of(PyObject *self)
+{
+	struct px_endpoint *endpoint;
+	int rc = px_client_endpoint(((struct client *)self)->client, &endpoint);
+
+	if (rc < 0)
+		px_raise(rc);
+	return rc < 0 ? NULL : endpoint;
+}
+
 static PyObject *client_region(PyObject *self, PyObject *bytes)
 {
-	struct px_client *client = client_of(self);
+	struct px_endpoint *endpoint = endpoint_of(self);
+	PyObject *region = endpoint ? px_region_object(endpoint, bytes) : NULL;
 
-	return client ? px_region_object(client->endpoint, bytes) : NULL;
+	if (endpoint)
+		px_endpoint_release(endpoint);
+	return region;
 }
 
 static PyObject *client_has(PyObject *self, PyObject *object)
 {
-	struct px_client *client = client_of(self);
+	struct px_endpoint *endpoint = endpoint_of(self);
+	PyObject *found = endpoint ? px_region_has(endpoint, object) : NULL;
 
-	return client ? px_region_has(client->endpoint, object) : NULL;
+	if (endpoint)
+		px_endpoint_release(endpoint);
+	return found;
 }
 
 static PyObject *client_usage(PyObject *self, PyObject *unused)
 {
 	struct px_client *client = client_of(self);
 	struct px_arena_usage usage;
+	int rc;
 
 	(void)unused;
 	if (!client)
 		return NULL;
-	px_client_usage(client, &usage);
+	ASK(px_client_usage(client, &usage));
 	return Py_BuildValue("(KKK)", (unsigned long long)usage.extent_bytes,
 			     (unsigned long long)usage.used_bytes,
 			     (unsigned long long)usage.given_back_bytes);
@@ -495,7 +557,14 @@ static PyObject *client_trim(PyObject *self, PyObject *unused)
 	struct px_client *client = client_of(self);
 
 	(void)unused;
-	return client ? PyLong_FromUnsignedLongLong(px_client_trim(client)) : NULL;
+	uint64_t bytes;
+
+	if (!client)
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	bytes = px_client_trim(client);
+	Py_END_ALLOW_THREADS
+	return PyLong_FromUnsignedLongLong(bytes);
 }
 
 static PyObject *client_supervisor(PyObject *self, void *unused)
@@ -503,7 +572,7 @@ static PyObject *client_supervisor(PyObject *self, void *unused)
 	struct px_client *client = client_of(self);
 
 	(void)unused;
-	return client ? PyLong_FromLong(client->endpoint->segment->header->supervisor_pid) : NULL;
+	return client ? PyLong_FromLong(client->supervisor_pid) : NULL;
 }
 
 static PyObject *client_closed(PyObject *self, void *unused)

@@ -13,8 +13,6 @@
 #include "python/ext/object.h"
 #include "shm/error.h"
 
-#define SLICE_NS UINT64_C(100000000)
-
 struct result {
 	PyObject_HEAD
 	struct px_result *result;
@@ -27,7 +25,7 @@ PyObject *px_result_object(struct px_result *result)
 	struct result *self = (struct result *)px_make(result_type);
 
 	if (!self) {
-		px_result_free(result);
+		px_result_release(result);
 		return NULL;
 	}
 	self->result = result;
@@ -36,7 +34,7 @@ PyObject *px_result_object(struct px_result *result)
 
 static void result_dealloc(PyObject *self)
 {
-	px_result_free(((struct result *)self)->result);
+	px_result_release(((struct result *)self)->result);
 	px_unmake(self);
 }
 
@@ -88,7 +86,7 @@ static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 	uint64_t outputs = 0;
 
 	for (;;) {
-		uint64_t slice = timeout_ns < SLICE_NS ? timeout_ns : SLICE_NS;
+		uint64_t slice = timeout_ns < PX_SLICE_NS ? timeout_ns : PX_SLICE_NS;
 		int rc;
 
 		Py_BEGIN_ALLOW_THREADS
@@ -196,17 +194,11 @@ static struct px_request *request_of(PyObject *self, PyObject *index)
 	return &result->requests[i];
 }
 
-static bool is_done(const struct px_request *request)
-{
-	/* SYNC request.done: acquire; partner: px_request_done(). */
-	return atomic_load_explicit(&request->done, memory_order_acquire);
-}
-
 static PyObject *result_done(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
 
-	return request ? PyBool_FromLong(is_done(request)) : NULL;
+	return request ? PyBool_FromLong(px_request_is_done(request)) : NULL;
 }
 
 static PyObject *result_engine(PyObject *self, PyObject *index)
@@ -216,17 +208,25 @@ static PyObject *result_engine(PyObject *self, PyObject *index)
 	return request ? PyLong_FromUnsignedLong(request->engine) : NULL;
 }
 
+static PyObject *failure_object(struct px_request *request)
+{
+	(void)px_request_failure(request);
+	const char *words = px_last_error();
+	PyObject *text = PyUnicode_DecodeUTF8(words, (Py_ssize_t)strlen(words), "replace");
+
+	return text ? Py_BuildValue("(iNO)", request->code, text, Py_None) : NULL;
+}
+
 PyObject *px_reply_object(struct px_request *request)
 {
 	PyObject *body, *buffers, *reply = NULL;
+	int rc = px_client_own(request->result->client);
 
-	if (request->code && request->code != PX_EREMOTE) {
-		(void)px_request_failure(request);
-		const char *words = px_last_error();
-		PyObject *text = PyUnicode_DecodeUTF8(words, (Py_ssize_t)strlen(words), "replace");
-
-		return text ? Py_BuildValue("(iNO)", request->code, text, Py_None) : NULL;
-	}
+	/* A reply may lie in the segment, which a forked child does not have. */
+	if (rc < 0)
+		return px_raise(rc);
+	if (request->code && request->code != PX_EREMOTE)
+		return failure_object(request);
 	body = PyBytes_FromStringAndSize(request->reply.body,
 					 (Py_ssize_t)request->reply.body_bytes);
 	buffers = body ? px_buffers_from_incoming(&request->reply) : NULL;
@@ -243,7 +243,7 @@ static PyObject *result_reply(PyObject *self, PyObject *index)
 
 	if (!request)
 		return NULL;
-	if (!is_done(request)) {
+	if (!px_request_is_done(request)) {
 		PyErr_SetString(PyExc_RuntimeError, "the engine has not answered yet");
 		return NULL;
 	}
@@ -256,7 +256,7 @@ static PyObject *result_times(PyObject *self, PyObject *index)
 
 	if (!request)
 		return NULL;
-	if (!is_done(request))
+	if (!px_request_is_done(request))
 		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns, 0ULL,
 				     0ULL, 0ULL);
 	return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns,
@@ -269,14 +269,14 @@ static PyObject *result_times(PyObject *self, PyObject *index)
 static int copy_output(PyObject *self, PyObject *index, struct px_output *output)
 {
 	struct px_request *request = request_of(self, index);
+	int rc;
 
 	if (!request)
 		return -1;
-	if (px_request_output(request, output) < 0) {
-		PyErr_NoMemory();
-		return -1;
-	}
-	return 0;
+	rc = px_request_output(request, output);
+	if (rc < 0)
+		px_raise(rc);
+	return rc < 0 ? -1 : 0;
 }
 
 static PyObject *result_output(PyObject *self, PyObject *args)
@@ -340,18 +340,23 @@ static PyObject *result_news(PyObject *self, PyObject *index)
 	return list;
 }
 
+static PyObject *truth(int rc)
+{
+	return rc < 0 ? px_raise(rc) : PyBool_FromLong(rc);
+}
+
 static PyObject *result_sent(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
 
-	return request ? PyBool_FromLong(px_request_sent(request)) : NULL;
+	return request ? truth(px_request_sent(request)) : NULL;
 }
 
 static PyObject *result_abort(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
 
-	return request ? PyBool_FromLong(px_request_abort(request)) : NULL;
+	return request ? truth(px_request_abort(request)) : NULL;
 }
 
 static PyObject *result_interrupt(PyObject *self, PyObject *index)
@@ -374,18 +379,19 @@ static PyObject *result_running(PyObject *self, PyObject *index)
 	struct px_request *request = request_of(self, index);
 	uint64_t progress;
 
-	return request ? PyBool_FromLong(px_request_running(request, &progress)) : NULL;
+	return request ? truth(px_request_running(request, &progress)) : NULL;
 }
 
 static PyObject *result_progress(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
 	uint64_t progress;
+	int rc;
 
 	if (!request)
 		return NULL;
-	(void)px_request_running(request, &progress);
-	return PyLong_FromUnsignedLongLong(progress);
+	rc = px_request_running(request, &progress);
+	return rc < 0 ? px_raise(rc) : PyLong_FromUnsignedLongLong(progress);
 }
 
 static PyObject *result_count(PyObject *self, void *unused)

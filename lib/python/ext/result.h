@@ -2,9 +2,12 @@
 /*
  * result.h - the type pxrun._pxrun.Result, and the waits that client.c shares with it.
  *
- * Who:     any thread with the interpreter's lock, which waits give up.
+ * Who:     any thread with the interpreter's lock, which waits give up; several at once, but a reply
+ *          is taken by one. Nothing ends a Result but its own end: when its client is closed, what
+ *          has not come is done with PX_ECLOSED, and the rest can be taken.
  * Blocks:  the functions named px_wait...; every 0.1 s they let Python's signal handlers run.
- * Death:   of an engine or the pool: the entries are done, with a code and words.
+ * Death:   of an engine or the pool: the entries are done, with a code and words. In a forked child:
+ *          ClosedError, but for looks at private memory.
  */
 #ifndef PX_EXT_RESULT_H
 #define PX_EXT_RESULT_H
@@ -19,6 +22,8 @@ PyObject *px_result_object(struct px_result *result);
 /* (code, body, buffers) of a request that is done; words as str where there is no reply. Once. */
 PyObject *px_reply_object(struct px_request *request);
 
+/* How long one waits without a look at signals. */
+#define PX_SLICE_NS UINT64_C(100000000)
 /* A timeout in seconds; None or a negative number: for ever. -1 with an exception. */
 int px_timeout(PyObject *seconds, uint64_t *ns);
 #define PX_RAISED (-100) /* of the waits below: a Python signal handler has raised an exception */

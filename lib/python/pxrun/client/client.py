@@ -29,7 +29,8 @@ EngineInfo = collections.namedtuple("EngineInfo", "id pid state generation resta
 class Client:
     """Attaches to a pool that runs.
 
-    May be used by several threads at once; not in a child after a fork.
+    May be used by several threads at once, also closed while others use it: they get `ClosedError`.
+    Not in a child after a fork.
 
     Parameters
     ----------
@@ -520,7 +521,7 @@ class Client:
         return self._core.trim()
 
     def close(self, linger: Any = None) -> None:
-        """Detaches from the pool, which goes on; requests that have not begun are dropped."""
+        """Detaches from the pool, which goes on, at any time; requests that have not begun are dropped."""
         self._core.detach()
 
     def __enter__(self) -> "Client":

@@ -47,7 +47,12 @@ class Completion:
     def watch(self, ar: Any) -> None:
         """Calls ar._complete() once the result is ready, perhaps at once. ClosedError in a forked child."""
         if not ar.ready():
-            ar._client._core.wait_any(-1, 0)
+            try:
+                ar._client._core.wait_any(-1, 0)
+            except error.ClosedError:
+                # where several futures are waited for, an exception here would leave others locked
+                if not ar.ready():
+                    raise
         with self._changed:
             self._watched.add(ar)
             self._wake()

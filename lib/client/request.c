@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * request.c - what can be done about a request that was sent: taking it back, interrupting it,
+ * asking how far it is, what it has printed, and who holds what was sent with it.
+ */
+#include <string.h>
+
+#include "client/internal.h"
+
+/* --- out of turn --- */
+
+/* With the lock: the link to the process that the request was sent to, NULL if that is over. */
+static struct px_link *link_of(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link = client->engine_links[request->engine];
+
+	if (!link || link->peer.slot != request->member.slot ||
+	    link->peer.epoch != request->member.epoch)
+		return NULL;
+	return atomic_load_explicit(&request->done, memory_order_relaxed) ? NULL : link;
+}
+
+int px_request_abort(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link;
+	int rc;
+
+	if (px_request_is_done(request))
+		return 0; /* also when it is closed */
+	rc = px_client_enter(client);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	link = link_of(request);
+	rc = link && !request->urgent && px_link_abort(link, &request->ticket, request->id);
+	if (rc) {
+		request->code = PX_EABORTED;
+		request->words = strdup("the request was aborted before it ran");
+		px_request_done(client, request);
+		request->aborted = true;
+		((struct px_queue *)link->user)->waiting--;
+	}
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return rc;
+}
+
+int px_request_interrupt(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link;
+	int rc;
+
+	if (px_request_is_done(request))
+		return 0; /* also when it is closed */
+	rc = px_client_enter(client);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	link = link_of(request);
+	if (link)
+		px_link_interrupt(link, request->id);
+	pthread_mutex_unlock(&client->lock);
+	rc = link ? px_client_signal(client, request->engine, PX_SIGNAL_INTERRUPT) : 0;
+	px_client_leave(client);
+	return rc;
+}
+
+int px_request_running(struct px_request *request, uint64_t *progress)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link;
+	int rc;
+
+	*progress = 0;
+	if (px_request_is_done(request))
+		return 0; /* also when it is closed */
+	rc = px_client_enter(client);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	link = link_of(request);
+	rc = link && px_link_running(link, request->id, progress);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	if (!rc)
+		*progress = 0;
+	return rc;
+}
+
+int px_request_output(struct px_request *request, struct px_output *out)
+{
+	struct px_client *client = request->result->client;
+	int rc = px_client_own(client);
+
+	if (rc < 0)
+		return rc;
+	/* What has come stays, also when the client is closed. */
+	(void)px_client_poll(client);
+	memset(out, 0, sizeof(*out));
+	pthread_mutex_lock(&client->lock);
+	if (request->output)
+		rc = px_output_copy(request->output, out);
+	pthread_mutex_unlock(&client->lock);
+	return rc;
+}
+
+int px_request_news(struct px_request *request, struct px_output *out)
+{
+	struct px_client *client = request->result->client;
+	bool all = px_request_is_done(request);
+	int rc = px_client_own(client);
+
+	memset(out, 0, sizeof(*out));
+	if (rc < 0)
+		return 0; /* whose it is shows it */
+	pthread_mutex_lock(&client->lock);
+	if (request->output)
+		rc = px_output_news(request->output, all, out);
+	pthread_mutex_unlock(&client->lock);
+	if (rc < 0)
+		px_output_clear(out);
+	return rc;
+}
+
+static bool any_output(const struct px_result *result)
+{
+	for (uint32_t i = 0; i < result->count; i++)
+		if (result->requests[i].output)
+			return true;
+	return false;
+}
+
+bool px_result_has_news(struct px_result *result)
+{
+	struct px_client *client = result->client;
+	bool found = false;
+
+	if (!any_output(result) || px_client_own(client) < 0)
+		return false;
+	pthread_mutex_lock(&client->lock);
+	for (uint32_t i = 0; i < result->count && !found; i++)
+		found = result->requests[i].output &&
+			px_output_has_news(result->requests[i].output);
+	pthread_mutex_unlock(&client->lock);
+	return found;
+}
+
+/* --- what was sent --- */
+
+/* With the lock. True: nobody holds it, or nobody is left. */
+static bool let_go(struct px_client *client, struct px_request *request)
+{
+	if (!request->tracker || client->lost || px_tracker_over(request->tracker))
+		return true;
+	px_endpoint_collect(client->endpoint, request->member);
+	return px_tracker_over(request->tracker);
+}
+
+int px_request_sent(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	int rc;
+
+	if (!request->tracker || px_tracker_over(request->tracker))
+		return 1;
+	rc = px_client_enter(client);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	rc = let_go(client, request);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return rc;
+}
+
+static int all_let_go(void *ctx)
+{
+	struct px_result *result = ctx;
+
+	for (uint32_t i = 0; i < result->count; i++)
+		if (!let_go(result->client, &result->requests[i]))
+			return 0;
+	return 1;
+}
+
+static bool over(const struct px_result *result)
+{
+	for (uint32_t i = 0; i < result->count; i++)
+		if (!px_tracker_over(result->requests[i].tracker))
+			return false;
+	return true;
+}
+
+int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns)
+{
+	struct px_client *client = result->client;
+	int rc;
+
+	if (!result->tracked || over(result))
+		return 0;
+	rc = px_client_enter(client);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	rc = px_client_wait_locked(client, all_let_go, result, timeout_ns,
+				   PX_BELL_FRAME | PX_BELL_RELEASE);
+	if (rc == 0 && !all_let_go(result))
+		rc = px_client_usable(client);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return rc;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * supervisor.c - what a client asks its pool's supervisor.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/internal.h"
+#include "client/start.h"
+#include "pool/control.h"
+#include "shm/error.h"
+
+/* A supervisor may take its time, and the client be closed meanwhile. */
+static int no_longer(void *ctx)
+{
+	return px_client_check(ctx);
+}
+
+/* One call; inside. *packet, if wanted, is the caller's to give. */
+static int ask(struct px_client *client, struct px_control call, struct px_packet *packet,
+	       int (*give_up)(void *ctx))
+{
+	struct px_packet *own = NULL;
+	int rc;
+
+	if (!packet) {
+		packet = own = malloc(sizeof(*own));
+		if (!own)
+			return px_fail(PX_ENOMEM, "no private memory for a packet");
+	}
+	pthread_mutex_lock(&client->endpoint->control_lock);
+	rc = px_control_call_unless(client->endpoint->control, &call, NULL, packet, give_up,
+				    client);
+	pthread_mutex_unlock(&client->endpoint->control_lock);
+	free(own);
+	return rc;
+}
+
+/* The same for who is not inside yet. */
+static int call(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
+		struct px_packet *packet)
+{
+	int rc = px_client_begin(client);
+
+	if (rc < 0)
+		return rc;
+	rc = ask(client, (struct px_control){ .type = type, .a = a, .b = b }, packet, no_longer);
+	px_client_leave(client);
+	return rc;
+}
+
+int px_client_signal(struct px_client *client, uint32_t engine, int signal_number)
+{
+	return call(client, PX_CONTROL_SIGNAL, engine, (uint64_t)signal_number, NULL);
+}
+
+int px_client_restart_engine(struct px_client *client, uint32_t engine)
+{
+	return call(client, PX_CONTROL_RESTART, engine, 0, NULL);
+}
+
+int px_client_remove_engine(struct px_client *client, uint32_t engine)
+{
+	return call(client, PX_CONTROL_REMOVE, engine, 0, NULL);
+}
+
+int px_client_add_engines(struct px_client *client, uint32_t count, uint32_t *first)
+{
+	struct px_packet *packet;
+	int rc = px_need(first, "first");
+
+	if (rc < 0)
+		return rc;
+	packet = malloc(sizeof(*packet));
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	rc = call(client, PX_CONTROL_ADD, count, 0, packet);
+	if (rc == 0)
+		*first = (uint32_t)packet->head.a;
+	free(packet);
+	return rc;
+}
+
+int px_client_status(struct px_client *client, char **json)
+{
+	struct px_packet *packet;
+	char *text;
+	int rc = px_need(json, "json");
+
+	if (rc < 0)
+		return rc;
+	packet = malloc(sizeof(*packet));
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	rc = call(client, PX_CONTROL_STATUS, 0, 0, packet);
+	if (rc == 0) {
+		text = strdup(packet->text);
+		if (text)
+			*json = text;
+		else
+			rc = px_fail(PX_ENOMEM, "no private memory for the status");
+	}
+	free(packet);
+	return rc;
+}
+
+static int stop_pool(struct px_client *client, uint64_t timeout_ns, int (*give_up)(void *ctx))
+{
+	int rc = ask(client, (struct px_control){ .type = PX_CONTROL_STOP }, NULL, give_up);
+
+	if (rc < 0 && rc != PX_EPOOL)
+		return rc;
+	return px_pool_await_end(&client->runtime, timeout_ns, give_up, client);
+}
+
+int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns)
+{
+	int rc = px_client_begin(client);
+
+	if (rc < 0)
+		return rc;
+	rc = stop_pool(client, timeout_ns, no_longer);
+	px_client_leave(client);
+	return rc;
+}
+
+int px_client_stop_private(struct px_client *client, uint64_t timeout_ns)
+{
+	return stop_pool(client, timeout_ns, NULL);
+}

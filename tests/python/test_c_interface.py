@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every function of pxrun.h, found there, with what it must refuse."""
+import ctypes
+import os
+import re
+import signal
+
+import pytest
+
+EINVAL, ECLOSED = -1, -14
+HEADER = os.path.join(os.environ["PXRUN_SRCDIR"], "lib/client/pxrun.h")
+LIBRARY = os.path.join(os.environ["PXRUN_BUILDDIR"], ".libs/libpxrun.so")
+
+#: Pointers that may be NULL: the header says what that means.
+MAY_BE_NULL = {("px_client_attach", "profile"), ("px_pool_stop", "profile")} | {
+    ("px_result_error", name) for name in ("ename", "evalue", "traceback")
+}
+
+
+class Value(ctypes.Structure):
+    """A struct px_value: an int."""
+
+    _fields_ = [("type", ctypes.c_int), ("integer", ctypes.c_int64), ("more", ctypes.c_uint64)]
+
+
+SCALARS = {
+    "int": ctypes.c_int,
+    "size_t": ctypes.c_size_t,
+    "uint32_t": ctypes.c_uint32,
+    "uint64_t": ctypes.c_uint64,
+    "void": None,
+    "const char *": ctypes.c_char_p,
+    "struct px_value": Value,
+}
+
+
+class Function:
+    """A declaration of the header."""
+
+    def __init__(self, library, returns, name, arguments):
+        self.name = name
+        self.returns = returns
+        self.arguments = [self._argument(a) for a in arguments.split(",") if a.strip() != "void"]
+        self.call = getattr(library, name)
+        self.call.restype = SCALARS[returns]
+        self.call.argtypes = [ctypes.c_void_p if "*" in kind else SCALARS[kind] for kind, _ in self.arguments]
+
+    @staticmethod
+    def _argument(text):
+        kind, stars, name = re.fullmatch(r"\s*(.*?)\s*(\**)\s*(\w+)\s*", text).groups()
+        return (kind + (" " + stars if stars else "")), name
+
+    def __repr__(self):
+        return self.name
+
+    def handles(self):
+        return [kind for kind, _ in self.arguments if re.fullmatch(r"(const )?struct px_(client|view|result) \*", kind)]
+
+
+def declared():
+    with open(HEADER, encoding="utf-8") as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    found = re.findall(r"PX_PUBLIC(?: PX_CHECKED)?\s+((?:const )?(?:struct )?\w+ ?\*?)\s*(px_\w+)\(([^)]*)\);", text)
+    assert len(found) == text.count("PX_PUBLIC ") - text.count("define PX_PUBLIC ")
+    return [(returns.strip(), name, arguments) for returns, name, arguments in found]
+
+
+FUNCTIONS = declared()
+
+
+class World:
+    """libpxrun, a client of the pool, and good arguments for everything."""
+
+    def __init__(self, connection_file):
+        self.lib = ctypes.CDLL(LIBRARY)
+        self.functions = {name: Function(self.lib, returns, name, arguments) for returns, name, arguments in FUNCTIONS}
+        self.keep = []
+        self.connection_file = connection_file.encode()
+
+    def words(self):
+        return self.functions["px_last_error"].call().decode()
+
+    def make(self, name, *arguments):
+        handle = ctypes.c_void_p()
+        assert self.functions[name].call(*arguments, ctypes.byref(handle)) == 0, self.words()
+        return handle
+
+    def new(self, kind):
+        """A handle, and what frees it."""
+        if "client" in kind:
+            return self.make("px_client_attach", self.connection_file), self.functions["px_client_detach"].call
+        client, detach = self.new("client")
+        view = self.make("px_view_new", client, ctypes.byref(ctypes.c_uint32(0)), 1)
+        self.keep.append((detach, client))
+        if "view" in kind:
+            return view, self.functions["px_view_free"].call
+        result = self.make("px_view_noop", view)
+        self.functions["px_view_free"].call(view)
+        assert self.functions["px_result_wait"].call(result, 10**10) == 0
+        return result, self.functions["px_result_free"].call
+
+    def good(self, kind, name):
+        """An argument that is right."""
+        if re.fullmatch(r"(const )?struct px_(client|view|result) \*", kind):
+            handle, free = self.new(kind)
+            self.keep.append((free, handle))
+            return handle
+        if kind == "const struct px_value *":
+            return ctypes.byref(Value(2, 1, 0))
+        if "*" in kind:
+            return ctypes.create_string_buffer(b"x", 4096)
+        return {"signal_number": signal.SIGCONT, "which": 1, "index": 0}.get(name, 1)
+
+    def close(self):
+        for free, handle in reversed(self.keep):
+            free(handle)
+
+
+@pytest.fixture
+def world(pool):
+    made = World(pool.connection_file)
+    yield made
+    made.close()
+
+
+def refused(function, returned, code):
+    """Whether it said no as its type can."""
+    if function.returns == "int":
+        return returned == code
+    if function.returns == "uint32_t":  # an engine's id, of which 0 is one
+        return returned == 2**32 - 1
+    return not returned if function.returns != "struct px_value" else True
+
+
+@pytest.mark.parametrize("name", [name for _, name, _ in FUNCTIONS])
+def test_NULL_is_refused_by_name(world, name):
+    function = world.functions[name]
+    for place, (kind, argument) in enumerate(function.arguments):
+        if "*" not in kind or (name, argument) in MAY_BE_NULL or kind == "struct px_result **":
+            continue
+        arguments = [None if i == place else world.good(*a) for i, a in enumerate(function.arguments)]
+        returned = function.call(*arguments)
+        if function.returns == "void":
+            continue  # NULL may be freed
+        assert refused(function, returned, EINVAL), (argument, returned)
+        assert f"'{argument}' is NULL" in world.words()
+
+
+@pytest.mark.parametrize("name", [name for _, name, arguments in FUNCTIONS if re.search(r"struct px_(client|view|result) \*\w", arguments)])
+def test_stale_and_wrong_handles_are_refused(world, name):
+    function = world.functions[name]
+    arguments = [world.good(*a) for a in function.arguments]
+    kind = function.arguments[0][0]
+    stale, free = world.new(kind)
+    free(stale)
+    returned = function.call(stale, *arguments[1:])
+    if function.returns != "void":
+        assert refused(function, returned, ECLOSED), returned
+    word = re.search("client|view|result", kind).group()
+    assert re.search(f"this {word} (is closed|was freed already)", world.words())
+    other = "client" if word == "view" else "view"
+    returned = function.call(world.good(f"struct px_{other} *", ""), *arguments[1:])
+    if function.returns != "void":
+        assert refused(function, returned, EINVAL), returned
+    assert f"is a {other} where a {word} is needed" in world.words()
+
+
+def test_NULL_where_it_may_be(world):
+    functions = world.functions
+    for name in ("px_client_detach", "px_view_free", "px_result_free"):
+        functions[name].call(None)
+    view = world.good("struct px_view *", "")
+    assert functions["px_view_noop"].call(view, None) == 0
+    client = world.good("struct px_client *", "")
+    assert functions["px_client_engines"].call(client, None, 0) == 4
+
+
+def test_values_that_point_nowhere_are_refused(world):
+    view = world.good("struct px_view *", "")
+    push = world.functions["px_view_push"].call
+    for made in (
+        world.functions["px_string"].call(None),
+        world.functions["px_bytes"].call(None, 3),
+        world.functions["px_array"].call(None),
+        Value(6, 0, 2),  # a list of two items
+    ):
+        assert push(view, b"x", ctypes.byref(made), None) == EINVAL
+        assert "NULL" in world.words()
+    assert push(view, b"x", ctypes.byref(world.functions["px_bytes"].call(None, 0)), None) == 0
