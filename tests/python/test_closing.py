@@ -7,6 +7,7 @@ import faulthandler
 import itertools
 import os
 import random
+import signal
 import threading
 import time
 
@@ -272,3 +273,46 @@ def test_forked_child_is_refused_whatever_it_asks(pool, hold):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     gate.open()
     assert pending.get() == 0 and unread.get() == "x" * 100_000 and not lent.sent
+
+
+def waits_for_room(pool):
+    """Calls that an engine that is held cannot take, for the arrays of others are all out."""
+    for _ in range(1100):
+        pool[0].push({"kept": np.ones(SIZE)}, block=False)
+
+
+def test_signals_are_handled_while_a_request_waits_for_room(pool, hold):
+    gate = hold(0)
+    seen = []
+
+    def on_alarm(number, frame):
+        seen.append(number)
+        if len(seen) == 3:
+            gate.open()
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, 0.3, 0.05)
+    try:
+        waits_for_room(pool)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(seen) >= 3
+    assert pool[0].apply_sync(lambda: kept.sum()) == SIZE  # noqa: F821
+
+
+def test_handler_that_raises_ends_a_request_that_waits_for_room(pool, hold):
+    hold(0)
+
+    def on_alarm(number, frame):
+        raise BlockingIOError("enough")
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        with pytest.raises(BlockingIOError, match="enough"):
+            waits_for_room(pool)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert pool[1].apply_sync(os.getpid)
