@@ -631,6 +631,9 @@ static void close_while_others_let_go(void **state)
 			pthread_join(threads[i], NULL);
 		pthread_join(engine.granter, NULL); /* the socket is closed: nothing is left */
 		close(engine.supervisor_end);
+		for (uint64_t i = 0; i < segment->arena_bytes / PX_UNIT_BYTES; i++)
+			if (atomic_load(&segment->units[i]) == engine.slot + 1)
+				atomic_store(&segment->rw.units[i], 0);
 		open_side(&engine, PX_MEMBER_ENGINE);
 		assert_int_equal(px_endpoint_link(client.endpoint, engine.endpoint->self,
 						  &client.link),
