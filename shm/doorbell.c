@@ -47,6 +47,7 @@ uint32_t px_doorbell_announce(struct px_doorbell_shm *bell, uint32_t why)
 void px_doorbell_cancel(struct px_doorbell_shm *bell)
 {
 	atomic_store_explicit(&bell->asleep, 0, memory_order_relaxed);
+	PX_KILLPOINT("doorbell.cancel.visible"); /* dead here: nobody is left to be woken */
 }
 
 int px_doorbell_sleep(struct px_doorbell_shm *bell, uint32_t ticket, uint64_t nap_ns)

@@ -250,6 +250,7 @@ int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t
 	 * occupants for the last one; partner: the fence in px_member_read().
 	 */
 	STORE(m->epoch, epoch);
+	PX_KILLPOINT("member.join.epoch"); /* dead here: so is the pool */
 	atomic_thread_fence(memory_order_release);
 	STORE(m->kind, kind);
 	STORE(m->engine_id, engine_id);

@@ -262,7 +262,6 @@ static int link_open(struct px_endpoint *endpoint, struct px_member_id peer, str
 	link->bell = &endpoint->segment->bells[peer.slot];
 	/* These still have what was said to the slot's previous occupant. */
 	atomic_store_explicit(&link->own->urgent_seq, 0, memory_order_relaxed);
-	atomic_store_explicit(&link->own->begun_id, 0, memory_order_relaxed);
 	atomic_store_explicit(&link->own->interrupt_id, 0, memory_order_relaxed);
 	/* The ring is made before the link is opened: from then on the peer reads it. */
 	rc = px_producer_open(&link->tx, link->own, own_offset, &theirs->links[endpoint->self.slot],

@@ -94,9 +94,12 @@ static int send_locked(struct px_link *link, const struct px_outgoing *message,
 			.chunk_seq = link->tx.first_seq + link->tx.chunks_count - 1,
 			.aborted = &head->aborted,
 		};
-	if (message->flags & PX_MESSAGE_URGENT)
+	if (message->flags & PX_MESSAGE_URGENT) {
 		/* Relaxed: the release of the frame, which follows, publishes this too. */
 		atomic_fetch_add_explicit(&link->own->urgent_seq, 1, memory_order_relaxed);
+		/* Dead here: the peer looks for an urgent message that is not there. */
+		PX_KILLPOINT("endpoint.send.urgent");
+	}
 	px_producer_publish(&link->tx, message->kind,
 			    message->flags | (body ? PX_MESSAGE_BODY_REGION : 0), message->id,
 			    (uint32_t)payload_bytes);

@@ -9,6 +9,7 @@
  * their turn, and skips them when their turn comes.
  */
 #include "link/internal.h"
+#include "shm/killpoint.h"
 
 /*
  * What the peer has begun of ours. Until it has opened its direction of the link, what stands there
@@ -35,6 +36,8 @@ bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_
 	if (ticket->chunk_seq - link->tx.first_seq < link->tx.chunks_count) {
 		/* SYNC message.abort: seq_cst, store before load; partner: px_link_begin(). */
 		atomic_store_explicit(ticket->aborted, 1, memory_order_seq_cst);
+		/* Dead here: our requests are dropped, be they aborted or not. */
+		PX_KILLPOINT("overtake.abort.visible");
 		stopped = begun_id(link) < id;
 	}
 	pthread_mutex_unlock(&link->endpoint->lock);
@@ -47,6 +50,8 @@ bool px_link_begin(struct px_link *link, const struct px_incoming *in)
 	atomic_store_explicit(&link->own->progress, 0, memory_order_relaxed);
 	/* SYNC message.abort: seq_cst, store before load; partner: px_link_abort(), begun_id(). */
 	atomic_store_explicit(&link->own->begun_id, in->id, memory_order_seq_cst);
+	/* Dead here: too late to abort it, and the client sees it fail with us. */
+	PX_KILLPOINT("overtake.begin.visible");
 	return atomic_load_explicit(in->aborted, memory_order_seq_cst) == 0;
 }
 
@@ -66,6 +71,7 @@ void px_link_interrupt(struct px_link *link, uint64_t id)
 	 * this before it; partner: px_link_interrupted().
 	 */
 	atomic_store_explicit(&link->own->interrupt_id, id, memory_order_seq_cst);
+	PX_KILLPOINT("overtake.interrupt.visible"); /* dead here: no signal says to look at it */
 }
 
 bool px_link_interrupted(const struct px_link *link, uint64_t id)

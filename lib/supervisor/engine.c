@@ -335,6 +335,7 @@ int px_engine_new(struct px_supervisor *s, struct px_engine **out)
 	/* SYNC engines.count: release of its first state; partner: px_client_live(). */
 	atomic_store_explicit(&s->segment->rw.header->engines_count, s->engines_count,
 			      memory_order_release);
+	PX_KILLPOINT("supervisor.engine.counted"); /* dead here: so is the pool */
 	*out = e;
 	return 0;
 }

@@ -137,9 +137,11 @@ class Pool:
         else:
             raise Failure(f"exec afterwards ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         self.scenario_clean()
-        state = self.status()
-        if state["arena"]["lingering"]:
-            raise Failure(f"{state['arena']['lingering']} dead members are kept")
+        # an engine closes its link to the last client when it gets to see that it has gone
+        end = time.monotonic() + 15
+        while kept := self.status()["arena"]["lingering"]:
+            if time.monotonic() > end:
+                raise Failure(f"{kept} dead members are kept")
 
     def scenario_clean(self):
         done = self.scenario()
@@ -175,6 +177,7 @@ def every_point(hits, only):
     for label in labels():
         if only and only != label:
             continue
+        before = fired
         for role in ROLES:
             for hit in hits:
                 tried += 1
@@ -182,8 +185,14 @@ def every_point(hits, only):
                 fired += bool(happened)
                 if not happened:
                     break  # not passed even that often: more passages are fewer
+        if fired == before:
+            report(label, nobody_passes)
     print(f"kill points: {fired} kills at {len(labels())} labels", flush=True)
     return fired
+
+
+def nobody_passes():
+    raise Failure("nobody was killed there: the scenario does not come by")
 
 
 KILLS_A_ROUND = 4

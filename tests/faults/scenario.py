@@ -57,11 +57,31 @@ def dropped(view):
         view.apply_async(bytes, 100_000)
 
 
+def overtaking(view):
+    # what waits is aborted, what is urgent goes first, what runs is interrupted
+    busy = view.execute("import time; time.sleep(60)", block=False)
+    behind = [view.apply_async(abs, i) for i in range(20)]
+    view.abort(behind[::2])
+    urgent = view.clear(block=False)
+    busy.cancel()
+    for ar in (busy, urgent, *behind):
+        assert ar.wait(30)
+
+
+def held(view):
+    # more than there are leases that last: their buffers are held until they are asked for
+    pending = [view.apply_async(bytes, 100_000 + i) for i in range(40)]
+    for ar in pending:
+        assert ar.wait(30)
+    for i, ar in enumerate(pending):
+        assert ar.get(30) == [bytes(100_000 + i)] * len(view)
+
+
 def main(profile):
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return
-    for step in (calls, queued, buffers, prints, dropped, calls):
+    for step in (calls, queued, buffers, prints, overtaking, held, dropped, calls):
         tolerate(lambda step=step: step(client[:]))
     tolerate(client.close)
 
