@@ -205,15 +205,6 @@ void px_leases_close(struct px_leases *leases)
 	leases->free_head = NO_ROW;
 }
 
-bool px_lease_over(const struct px_leases *leases, uint16_t lease, uint16_t generation)
-{
-	if (lease >= PX_LEASES_MAX || !leases->rows || !leases->rows[lease].region ||
-	    leases->rows[lease].generation != generation)
-		return true;
-	return !px_member_alive(leases->segment, leases->holder) ||
-	       (holder_knows_us(leases) && released(leases, lease, generation));
-}
-
 int px_lease_release(struct px_link_shm *own, uint16_t lease, uint16_t generation,
 		     struct px_doorbell_shm *bell)
 {

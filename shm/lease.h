@@ -84,8 +84,6 @@ int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px
 void px_lease_revoke(struct px_leases *leases, uint16_t lease);
 /* Ends the leases that are over. Returns how many. One load if nothing changed. */
 uint32_t px_leases_collect(struct px_leases *leases);
-/* Whether that lease of that generation is over (it may have been used again since). */
-bool px_lease_over(const struct px_leases *leases, uint16_t lease, uint16_t generation);
 
 /*
  * Holder: ends its lease. own: our link to the owner, writable; bell: the owner's.

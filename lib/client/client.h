@@ -39,14 +39,15 @@ struct px_request {
 	_Atomic uint32_t done;
 	int32_t code;                       /* when done */
 	char *words;                        /* of a failure that is not the engine's reply */
-	struct px_incoming reply;           /* body always private: a malloc'ed copy, or a loan */
+	struct px_incoming reply;           /* body: small, long_body, or a loan */
 	uint64_t submitted_ns, received_ns; /* CLOCK_REALTIME */
 	struct px_output *output;           /* NULL: none yet. With the client's lock */
 	struct px_ticket ticket;
 	struct px_tracker *tracker; /* NULL: not asked for */
 	bool urgent;
 	bool aborted;      /* done for its user; in the queue until the engine has passed it by */
-	uint8_t small[48]; /* a short body needs no malloc */
+	void *long_body;   /* from malloc; NULL: the body is short, or a loan */
+	uint8_t small[48]; /* a short body */
 };
 
 /* A result of so many entries needs no second allocation. */

@@ -131,19 +131,18 @@ static int output_append(struct px_request *request, const struct px_incoming *i
 /* Makes the reply the request's own. The body leaves the frame. */
 static int reply_take(struct px_request *request, struct px_incoming *in)
 {
-	void *body = (void *)(uintptr_t)in->body;
+	void *body = request->small;
 
 	if (in->lost)
 		return px_fail(PX_ENOMEM, "no private memory for what came with a reply");
-	if (!in->body_loan) {
-		body = in->body_bytes <= sizeof(request->small) ? request->small :
-								  malloc(in->body_bytes);
+	if (!in->body_loan && in->body_bytes > sizeof(request->small)) {
+		body = request->long_body = malloc(in->body_bytes);
 		if (!body)
 			return px_fail(PX_ENOMEM, "no private memory for a reply");
-		memcpy(body, in->body, in->body_bytes);
 	}
 	request->reply = *in;
-	request->reply.body = body;
+	if (!in->body_loan)
+		request->reply.body = memcpy(body, in->body, in->body_bytes);
 	request->code = in->code;
 	return 0;
 }

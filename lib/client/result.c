@@ -67,8 +67,7 @@ int px_result_new(struct px_client *client, const uint32_t *engines, uint32_t n,
 
 static void request_clear(struct px_request *request)
 {
-	if (request->reply.body != request->small && !request->reply.body_loan)
-		free((void *)(uintptr_t)request->reply.body);
+	free(request->long_body);
 	px_incoming_free(&request->reply);
 	px_tracker_release(request->tracker);
 	free(request->words);

@@ -34,8 +34,8 @@ struct px_engine_process {
 	struct px_endpoint *endpoint;
 	struct px_streams *streams;
 	uint32_t id;
-	/* Runs one request, and always fills the reply. */
-	void (*run)(void *ctx, const struct px_incoming *request, struct px_reply *reply);
+	/* Runs one request, and always fills the reply. May take loans of the request. */
+	void (*run)(void *ctx, struct px_incoming *request, struct px_reply *reply);
 	/* Around the waits, and between naps: lets other threads of the interpreter run. May be NULL. */
 	void (*before_wait)(void *ctx);
 	void (*after_wait)(void *ctx);

@@ -72,7 +72,7 @@ struct px_link {
 	void *user;              /* of the layer above, such as a client's queue of requests */
 };
 
-/* Memory of a peer that was lent to us with a message. Counted; released to its owner at 0. */
+/* Memory of a peer that was lent to us with a message, until px_loan_release(). */
 struct px_loan {
 	struct px_link *link;  /* NULL if it is a copy */
 	void *copy;            /* from malloc: what came with a brief lease; else NULL */
@@ -82,7 +82,6 @@ struct px_loan {
 	void *mapped; /* writable view, made by px_loan_map() */
 	uint64_t mapped_bytes, mapped_skip;
 	uint16_t lease, generation;
-	_Atomic uint32_t holds;
 };
 
 /* Where a message lies that was sent: how to abort it. */
@@ -216,7 +215,6 @@ int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px
 
 /* A writable view of the loan's bytes, private unless live; the same one each time. PX_ESYSTEM. */
 int px_loan_map(struct px_loan *loan, void **out);
-void px_loan_hold(struct px_loan *loan);
 /* Any thread, also after px_endpoint_close(). */
 void px_loan_release(struct px_loan *loan);
 /* Frees an incoming message's loans and array. */

@@ -79,7 +79,6 @@ int px_loan_new(struct px_link *link, const struct px_region_shm *lent, struct p
 	loan->offset = lent->offset;
 	loan->bytes = lent->bytes;
 	loan->shared = shared;
-	atomic_init(&loan->holds, 1);
 	*out = loan;
 	if (lent->brief) {
 		px_copy(loan->copy, shared, lent->bytes);
@@ -131,19 +130,13 @@ static void unmap(struct px_loan *loan)
 			   loan->mapped_bytes, loan->mapped);
 }
 
-void px_loan_hold(struct px_loan *loan)
-{
-	atomic_fetch_add_explicit(&loan->holds, 1, memory_order_relaxed);
-}
-
 void px_loan_release(struct px_loan *loan)
 {
 	struct px_link *link;
 	struct px_endpoint *endpoint;
 	bool tell = false;
 
-	/* SYNC private: who lets go last sees what the others did before they let go. */
-	if (!loan || atomic_fetch_sub_explicit(&loan->holds, 1, memory_order_acq_rel) != 1)
+	if (!loan)
 		return;
 	if (loan->copy) {
 		free(loan->copy);

@@ -413,11 +413,9 @@ static void end_child(struct interpreter *py)
 	_exit(1);
 }
 
-static void run(void *ctx, const struct px_incoming *request, struct px_reply *reply)
+static void run(void *ctx, struct px_incoming *in, struct px_reply *reply)
 {
 	struct interpreter *py = ctx;
-	/* The handlers take the loans that they keep; the loop frees the rest. */
-	struct px_incoming *in = (struct px_incoming *)(uintptr_t)request;
 	int rc;
 
 	px_interrupt_begin();
