@@ -51,27 +51,15 @@ const char *px_last_error(void)
 
 const char *px_strerror(int code)
 {
-	static const char *const texts[] = {
-		"success",
-		"wrong argument",
-		"out of memory",
-		"timed out",
-		"another member wrote invalid data",
-		"the engine is dead",
-		"the request raised an exception",
-		"the pool is gone",
-		"no pool runs",
-		"a pool runs already",
-		"a system call failed",
-		"would block",
-		"made by another version of pxrun",
-		"interrupted by a signal",
-		"the handle is closed",
-		"aborted",
-		"not permitted",
-	};
-
-	if (code > 0 || code < -(int)(sizeof(texts) / sizeof(texts[0])) + 1)
+	switch (code) {
+	case 0:
+		return "success";
+#define WORDS(name, number, words)                                                                 \
+	case number:                                                                               \
+		return words;
+		PX_ERROR_CODES(WORDS)
+#undef WORDS
+	default:
 		return "unknown error";
-	return texts[-code];
+	}
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* In this order: a code that the public header lacks does not compile below. */
+#include "client/pxrun.h"
 #include "shm/error.h"
 
 #define LONG_BYTES 100000 /* more than any line of words */
@@ -97,10 +99,26 @@ static void last_error_of_another_thread_is_not_ours(void **state)
 	assert_string_equal(px_last_error(), "here");
 }
 
+/* Numbers count down from -1 without a gap. */
+static const int codes[] = {
+#define NUMBER(name, number, words) number,
+	PX_ERROR_CODES(NUMBER)
+};
+#define CODES (int)(sizeof(codes) / sizeof(codes[0]))
+
+static void public_header_has_the_same_numbers(void **state)
+{
+	(void)state;
+#define SAME(name, number, words) assert_int_equal(PX_##name, number);
+	PX_ERROR_CODES(SAME)
+	for (int i = 0; i < CODES; i++)
+		assert_int_equal(codes[i], -1 - i);
+}
+
 static void strerror_each_code_has_words_of_its_own(void **state)
 {
 	(void)state;
-	for (int code = 0; code >= PX_EPERM; code--) {
+	for (int code = 0; code >= -CODES; code--) {
 		assert_true(strlen(px_strerror(code)) > 0);
 		assert_string_not_equal(px_strerror(code), "unknown error");
 		for (int other = 0; other > code; other--)
@@ -110,11 +128,11 @@ static void strerror_each_code_has_words_of_its_own(void **state)
 
 static void strerror_no_code_is_unknown(void **state)
 {
-	static const int codes[] = { 1, INT_MAX, PX_EPERM - 1, INT_MIN, INT_MIN + 1 };
+	static const int none[] = { 1, INT_MAX, -CODES - 1, INT_MIN, INT_MIN + 1 };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		assert_string_equal(px_strerror(codes[i]), "unknown error");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_string_equal(px_strerror(none[i]), "unknown error");
 }
 
 int main(void)
@@ -126,6 +144,7 @@ int main(void)
 		cmocka_unit_test(fail_endless_words_are_cut),
 		cmocka_unit_test(fail_errno_any_says_why),
 		cmocka_unit_test(last_error_of_another_thread_is_not_ours),
+		cmocka_unit_test(public_header_has_the_same_numbers),
 		cmocka_unit_test(strerror_each_code_has_words_of_its_own),
 		cmocka_unit_test(strerror_no_code_is_unknown),
 	};

@@ -59,7 +59,7 @@ def dropped(view):
 
 def overtaking(view):
     # what waits is aborted, what is urgent goes first, what runs is interrupted
-    busy = view.execute("import time; time.sleep(60)", block=False)
+    busy = view.execute("import time; time.sleep(3)", block=False)
     behind = [view.apply_async(abs, i) for i in range(20)]
     view.abort(behind[::2])
     urgent = view.clear(block=False)

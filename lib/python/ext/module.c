@@ -24,23 +24,10 @@ static const struct {
 	const char *name;
 	long value;
 } constants[] = {
-	{ "EINVAL", PX_EINVAL },
-	{ "ENOMEM", PX_ENOMEM },
-	{ "ETIMEDOUT", PX_ETIMEDOUT },
-	{ "ECORRUPT", PX_ECORRUPT },
-	{ "EENGINE", PX_EENGINE },
-	{ "EREMOTE", PX_EREMOTE },
-	{ "EPOOL", PX_EPOOL },
-	{ "ENOPOOL", PX_ENOPOOL },
-	{ "EEXIST", PX_EEXIST },
-	{ "ESYSTEM", PX_ESYSTEM },
-	{ "EAGAIN", PX_EAGAIN },
-	{ "EVERSION", PX_EVERSION },
-	{ "EINTR", PX_EINTR },
-	{ "ECLOSED", PX_ECLOSED },
-	{ "EABORTED", PX_EABORTED },
-	{ "EPERM", PX_EPERM },
-	{ "EXECUTE", PX_REQUEST_EXECUTE },
+#define ERROR_CODE(name, number, words) { #name, number },
+	PX_ERROR_CODES(ERROR_CODE)
+#undef ERROR_CODE
+		{ "EXECUTE", PX_REQUEST_EXECUTE },
 	{ "APPLY", PX_REQUEST_APPLY },
 	{ "EXECUTE_SILENT", PX_EXECUTE_SILENT },
 	{ "STOP_ON_ERROR", PX_EXECUTE_STOP },

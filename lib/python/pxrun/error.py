@@ -373,40 +373,34 @@ def without_end(exception: BaseException) -> BaseException:
 
 # --- codes ------------------------------------------------------------------
 
-_pxrun.set_errors(
-    {
-        _pxrun.EINVAL: ValueError,
-        _pxrun.ENOMEM: ArenaError,
-        _pxrun.ETIMEDOUT: builtins.TimeoutError,
-        _pxrun.EENGINE: EngineError,
-        _pxrun.EPOOL: PoolError,
-        _pxrun.ENOPOOL: NoPoolError,
-        _pxrun.EEXIST: PoolError,
-        _pxrun.ECLOSED: ClosedError,
-        _pxrun.EABORTED: TaskAborted,
-        _pxrun.EVERSION: PoolError,
-        _pxrun.EPERM: PermissionError,
-        _pxrun.ECORRUPT: KernelError,
-        _pxrun.ESYSTEM: OSError,
-    }
-)
-
-#: Classes for replies that are a code and words.
-_CLASSES = {
+#: What a call of the extension raises. EREMOTE is an engine's own exception, the others that are not here are
+#: seen to before they are raised.
+_CLASSES: dict[int, type[BaseException]] = {
+    _pxrun.EINVAL: ValueError,
     _pxrun.ENOMEM: ArenaError,
+    _pxrun.ETIMEDOUT: builtins.TimeoutError,
+    _pxrun.EENGINE: EngineError,
     _pxrun.EPOOL: PoolError,
+    _pxrun.ENOPOOL: NoPoolError,
+    _pxrun.EEXIST: PoolError,
     _pxrun.ECLOSED: ClosedError,
     _pxrun.EABORTED: TaskAborted,
+    _pxrun.EVERSION: PoolError,
+    _pxrun.EPERM: PermissionError,
     _pxrun.ECORRUPT: KernelError,
+    _pxrun.ESYSTEM: OSError,
 }
+_pxrun.set_errors(_CLASSES)
+
+#: Those with which an entry of a result may fail, beside what its engine is to be blamed for.
+_OF_ENTRIES = {_pxrun.ENOMEM, _pxrun.EPOOL, _pxrun.ECLOSED, _pxrun.EABORTED, _pxrun.ECORRUPT}
 
 
 def from_words(code: int, words: str, info: dict) -> BaseException:
     """The exception for an entry that failed without the engine's own report."""
-    cls = _CLASSES.get(code)
-    if cls is None:
+    if code not in _OF_ENTRIES:
         return remote_error("EngineError", words, "", info)
-    error = cls(words)
+    error = _CLASSES[code](words)
     error.engine_info = info  # type: ignore[attr-defined]
     return error
 
