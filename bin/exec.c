@@ -22,12 +22,17 @@
 /* How often output of a running request is looked for. */
 #define LOOK_NS UINT64_C(30000000)
 
-static volatile sig_atomic_t interrupts;
+/* How long the engines may take to end what is interrupted, when the command itself is ended. */
+#define END_NS UINT64_C(1000000000)
 
-static void on_interrupt(int number)
+static volatile sig_atomic_t interrupts, ended_by;
+
+static void on_signal(int number)
 {
-	(void)number;
-	interrupts++;
+	if (number == SIGINT)
+		interrupts++;
+	else
+		ended_by = number;
 }
 
 /* --- targets --- */
@@ -144,20 +149,51 @@ static long long execution_count(const struct px_result *result, size_t index)
 	return count;
 }
 
+/* sys.exit() in the code ends the command as it ends a script. */
+static int show_exit(const char *argument)
+{
+	char *end;
+	long code = strtol(argument, &end, 10);
+
+	if (!*argument || !strcmp(argument, "None"))
+		return PX_EXIT_OK;
+	if (!*end)
+		return (int)(code & 0xff);
+	fprintf(stderr, "%s\n", argument);
+	return PX_EXIT_FAILED;
+}
+
+/* An exception; one that engines before had as well is not shown again. */
+static int show_exception(struct px_result *result, size_t index)
+{
+	const char *ename = "", *evalue = "", *traceback = "", *other = "";
+	uint32_t engine = px_result_engine(result, index);
+
+	(void)px_result_error(result, index, &ename, &evalue, &traceback);
+	fflush(stdout);
+	if (!strcmp(ename, "SystemExit"))
+		return show_exit(evalue);
+	for (size_t i = 0; i < index; i++) {
+		if (px_result_error(result, i, NULL, NULL, &other) < 0 || strcmp(other, traceback))
+			continue;
+		fprintf(stderr, "[%u:execute]: as on engine %u: %s: %s\n", engine,
+			px_result_engine(result, i), ename, evalue);
+		return PX_EXIT_FAILED;
+	}
+	fprintf(stderr, "[%u:execute]:\n%s%s", engine, traceback,
+		*traceback && traceback[strlen(traceback) - 1] == '\n' ? "" : "\n");
+	return PX_EXIT_FAILED;
+}
+
 /* Shows the value or the error of a request that is ready. Returns its exit code. */
 static int show_end(struct px_result *result, size_t index)
 {
 	uint32_t engine = px_result_engine(result, index);
-	const char *traceback = "";
 	struct px_value value;
 	int rc = px_result_value(result, index, &value);
 
-	if (rc == PX_EREMOTE && px_result_error(result, index, NULL, NULL, &traceback) == 0) {
-		fflush(stdout);
-		fprintf(stderr, "[%u:execute]:\n%s%s", engine, traceback,
-			*traceback && traceback[strlen(traceback) - 1] == '\n' ? "" : "\n");
-		return PX_EXIT_FAILED;
-	}
+	if (rc == PX_EREMOTE)
+		return show_exception(result, index);
 	if (rc < 0)
 		return px_command_fail(rc);
 	if (value.type == PX_STRING)
@@ -169,45 +205,60 @@ static int show_end(struct px_result *result, size_t index)
 
 /* --- waiting --- */
 
-/* The first Ctrl-C interrupts the engines, the second ends the wait. False: the second. */
-static bool handle_interrupts(struct px_client *client, struct px_result *result)
+/* Our own requests, and nobody else's: those that wait are taken back, those that run interrupted. */
+static void stop_requests(struct px_result *result)
+{
+	for (size_t i = 0; i < px_result_count(result); i++)
+		if (px_request_abort(&result->requests[i]) == 0)
+			(void)px_request_interrupt(&result->requests[i]);
+}
+
+/*
+ * The first Ctrl-C stops the requests, a second one the wait for them. A signal that ends the
+ * command, also that of a closed pipe, ends its requests with it. Returns 0 or the exit code.
+ */
+static int handle_signals(struct px_result *result)
 {
 	static int passed_on;
 
+	if (ferror(stdout))
+		ended_by = SIGPIPE;
+	if (ended_by) {
+		stop_requests(result);
+		(void)px_result_wait(result, END_NS);
+		return 128 + ended_by;
+	}
 	if (interrupts == passed_on)
-		return true;
+		return 0;
 	if (passed_on)
-		return false;
+		return 128 + SIGINT;
 	passed_on = interrupts;
-	for (size_t i = 0; i < px_result_count(result); i++)
-		if (!atomic_load_explicit(&result->requests[i].done, memory_order_relaxed))
-			(void)px_client_signal(client, px_result_engine(result, i), SIGINT);
-	return true;
+	stop_requests(result);
+	return 0;
 }
 
-/* The worse of two exit codes: a dead pool is worse than a dead engine, that than an exception. */
+/* The worse of two exit codes: a dead pool is worse than a dead engine, that than what code says. */
 static int worse(int a, int b)
 {
-	static const int rank[] = { PX_EXIT_OK, PX_EXIT_FAILED, PX_EXIT_ENGINE, PX_EXIT_NO_POOL };
-	int worst = PX_EXIT_OK;
-
-	for (unsigned i = 0; i < sizeof(rank) / sizeof(rank[0]); i++)
-		if (a == rank[i] || b == rank[i])
-			worst = rank[i];
-	return worst;
+	if (a == PX_EXIT_NO_POOL || b == PX_EXIT_NO_POOL)
+		return PX_EXIT_NO_POOL;
+	if (a == PX_EXIT_ENGINE || b == PX_EXIT_ENGINE)
+		return PX_EXIT_ENGINE;
+	return a ? a : b;
 }
 
-static int show_all(struct px_client *client, struct px_result *result)
+static int show_all(struct px_result *result)
 {
-	int code = PX_EXIT_OK;
+	int code = PX_EXIT_OK, stopped;
 
 	for (size_t i = 0; i < px_result_count(result); i++) {
 		struct stream out = { 0 }, err = { 0 };
 		struct px_value value;
 
 		while (px_result_value(result, i, &value) == PX_EAGAIN) {
-			if (!handle_interrupts(client, result))
-				return 128 + SIGINT;
+			stopped = handle_signals(result);
+			if (stopped)
+				return stopped;
 			(void)px_result_wait(result, LOOK_NS);
 			show_stream(result, i, 1, &out, false);
 			show_stream(result, i, 2, &err, false);
@@ -221,9 +272,19 @@ static int show_all(struct px_client *client, struct px_result *result)
 	return code;
 }
 
+/* What ends the command; what its caller has told it to ignore, as nohup(1) does, it ignores. */
+static void catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	struct sigaction handler = { .sa_handler = on_signal }, old;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			(void)sigaction(numbers[i], &handler, NULL);
+}
+
 static int execute(const char *profile, const struct targets *targets, const char *code)
 {
-	struct sigaction interrupt = { .sa_handler = on_interrupt };
 	struct px_result *result = NULL;
 	struct px_client *client = NULL;
 	struct px_view *view = NULL;
@@ -233,11 +294,11 @@ static int execute(const char *profile, const struct targets *targets, const cha
 	if (rc == 0)
 		rc = px_view_new(client, targets->ids, targets->count, &view);
 	if (rc == 0) {
-		sigaction(SIGINT, &interrupt, NULL);
+		catch_signals();
 		rc = px_view_execute(view, code, &result);
 	}
 	if (rc == 0)
-		exit_code = show_all(client, result);
+		exit_code = show_all(result);
 	else
 		exit_code = px_command_fail(rc);
 	px_result_free(result);

@@ -345,6 +345,65 @@ def test_python_of_a_profile_that_is_none_says_where(pxrun):
 # --- status, list ---
 
 
+def behind_another(pool, client):
+    """Code of another client that runs on engine 0, until the gate is opened."""
+    gate = os.path.join(pool.folder, "gate")
+    os.mkfifo(gate)
+    ar = client[0].execute(f"open({gate!r}).read(); survived = True", block=False)
+    wait_until(lambda: pool.status()["engines"][0]["busy"] is not None)
+    return gate, ar
+
+
+def attached(pool):
+    return Client(str(pool.runtime / "pxrun" / "default" / "connection.json"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_exec_ended_while_it_waits_behind_another(pool, number):
+    """Its own request is taken back; that of the other client goes on."""
+    with attached(pool) as client:
+        gate, ar = behind_another(pool, client)
+        run = pool.begin("exec", "-t", "0,1", "print('on', flush=True); import time; time.sleep(1000)")
+        wait_until(lambda: pool.status()["engines"][1]["busy"] is not None)
+        run.send_signal(number)
+        assert run.wait(LIMIT) in (FAILED, ENGINE, 128 + number)
+        assert not ar.ready()
+        with open(gate, "w"):
+            pass
+        ar.get(LIMIT)
+        assert client[0]["survived"] is True
+        assert client[:].apply_sync(abs, -1) == [1, 1]  # neither engine is busy with what was stopped
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE])
+def test_exec_ended_ends_its_code(pool, number):
+    run = pool.begin("exec", "-t", "0", "import time; print('on', flush=True); time.sleep(1000)")
+    run.stdout.readline()
+    run.send_signal(number)
+    assert run.wait(LIMIT) == 128 + number
+    wait_until(lambda: pool.status()["engines"][0]["busy"] is None)
+
+
+def test_exec_whose_reader_is_gone(pool):
+    """As of `pxrun exec … | head -1`."""
+    run = pool.begin("exec", "-t", "0", "while True: print('x' * 1000)")
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(LIMIT) == 128 + signal.SIGPIPE
+    wait_until(lambda: pool.status()["engines"][0]["busy"] is None)
+
+
+@pytest.mark.parametrize("argument, code, words", [("", 0, ""), ("0", 0, ""), ("None", 0, ""), ("7", 7, ""), ("'bad luck'", 1, "bad luck\n")])
+def test_exec_of_sys_exit(pool, argument, code, words):
+    assert pool("exec", f"import sys; sys.exit({argument})", code=code).stderr in (words, words * 2)
+
+
+def test_exec_shows_equal_tracebacks_once(pool):
+    words = pool("exec", "1 / 0", code=FAILED).stderr
+    assert words.count("Traceback") == 1
+    assert "[1:execute]: as on engine 0: ZeroDivisionError: division by zero\n" in words
+
+
 def test_status(pool):
     status = pool.status()
     assert status["profile"] == "default"
