@@ -95,11 +95,20 @@ static int setup(void **state)
 	       px_endpoint_link(engine.endpoint, client.endpoint->self, &engine.link);
 }
 
+/* Its endpoint is closed: its units are free again, as after a sweep. */
+static void forget_side(struct side *side)
+{
+	pthread_join(side->granter, NULL); /* the socket is closed when nothing is held */
+	close(side->supervisor_end);
+	for (uint64_t i = 0; i < segment->arena_bytes / PX_UNIT_BYTES; i++)
+		if (atomic_load(&segment->units[i]) == side->slot + 1)
+			atomic_store(&segment->rw.units[i], 0);
+}
+
 static void close_side(struct side *side)
 {
 	px_endpoint_close(side->endpoint);
-	pthread_join(side->granter, NULL);
-	close(side->supervisor_end);
+	forget_side(side);
 }
 
 static int teardown(void **state)
@@ -573,8 +582,7 @@ static void port_closed_before_region_is_hidden(void **state)
 	px_endpoint_close(client.endpoint);
 	assert_int_equal(((uint8_t *)region->at)[199999], 'm');
 	px_endpoint_hide(client.endpoint, region); /* closes the endpoint for good */
-	pthread_join(client.granter, NULL);
-	close(client.supervisor_end);
+	forget_side(&client);
 	open_side(&client, PX_MEMBER_CLIENT);
 }
 
@@ -629,11 +637,7 @@ static void close_while_others_let_go(void **state)
 		px_endpoint_close(engine.endpoint);
 		for (int i = 0; i < 3; i++)
 			pthread_join(threads[i], NULL);
-		pthread_join(engine.granter, NULL); /* the socket is closed: nothing is left */
-		close(engine.supervisor_end);
-		for (uint64_t i = 0; i < segment->arena_bytes / PX_UNIT_BYTES; i++)
-			if (atomic_load(&segment->units[i]) == engine.slot + 1)
-				atomic_store(&segment->rw.units[i], 0);
+		forget_side(&engine);
 		open_side(&engine, PX_MEMBER_ENGINE);
 		assert_int_equal(px_endpoint_link(client.endpoint, engine.endpoint->self,
 						  &client.link),
