@@ -17,8 +17,9 @@ import pytest
 
 import pxrun
 from pxrun import error
-from pxrun.client.asyncresult import AsyncMapResult, AsyncResult
+from pxrun.client.asyncresult import AsyncResult
 from pxrun.client.joined import Joined
+from pxrun.client.mapresult import AsyncMapResult
 
 UTC = datetime.timezone.utc
 
@@ -411,10 +412,10 @@ def test_map_unordered_yields_chunks_as_they_finish(pool, hold):
     assert ar.get() == [x * x for x in range(8)]
 
 
-def test_map_return_exceptions_makes_a_failing_chunk_one_element(pool):
+def test_map_return_exceptions_has_the_exception_of_a_part_at_its_places(pool):
     ar = submit_map(pool, lambda x: 1 / (x - 2), return_exceptions=True)
     for elements in (ar.get(), list(ar)):
-        assert [type(e) for e in elements] == [float] * 2 + [type(elements[2])] + [float] * 4
+        assert [type(e) for e in elements] == [float] * 2 + [type(elements[2])] * 2 + [float] * 4
         assert isinstance(elements[2], ZeroDivisionError)
     with pytest.raises(error.CompositeError):
         ar.get(return_exceptions=False)

@@ -44,7 +44,7 @@ def test_RemoteError_says_what_and_where(pool):
 def test_RemoteError_renders_the_engines_traceback(pool, capsys):
     e = failed(pool[0], "def f():\n    1/0\nf()")
     lines = e.render_traceback()
-    assert isinstance(lines, list) and e._render_traceback_() == lines
+    assert isinstance(lines, list) and e._render_traceback_()[-len(lines) :] == lines
     assert lines[0].startswith("Traceback") and lines[-1] == "ZeroDivisionError: division by zero"
     assert any("in f" in line for line in lines)
     assert not any(os.path.dirname(pxrun.__file__) in line for line in lines)  # no frames of ours
@@ -290,7 +290,7 @@ def test_CompositeError_prints_each_engine_under_its_header(pool, capsys):
     text = "\n".join(e.render_traceback())
     assert [line for line in text.split("\n") if line.startswith("[")] == [f"[{i}:execute]:" for i in range(4)]
     assert text.count("ZeroDivisionError: division by zero") == 4 and "more exceptions" not in text
-    assert e._render_traceback_() == e.render_traceback()
+    assert e._render_traceback_()[-len(e.render_traceback()) :] == e.render_traceback()
     e.print_traceback(1)
     shown = capsys.readouterr().out
     assert shown.startswith("[1:execute]:\nTraceback") and "[0:" not in shown
@@ -334,7 +334,7 @@ def test_CompositeError_nested_ones_are_flattened(pool):
 def test_CompositeError_pickles(pool):
     e = composite(pool, "open('/no/such')")
     for again in (pickle.loads(pickle.dumps(e)), pool[0].apply_sync(lambda e: e, e)):
-        assert type(again) is error.CompositeError
+        assert isinstance(again, error.CompositeError)
         assert (again.msg, again.elist, again.args, str(again)) == (e.msg, e.elist, e.args, str(e))
         assert all(isinstance(one, FileNotFoundError) for one in again.exceptions)
 

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from . import error
     from .arrays import asarray, empty, empty_like, full, shared, zeros
-    from .client.asyncresult import AsyncMapResult, AsyncResult
+    from .client.asyncresult import AsyncResult
     from .client.client import Client
     from .client.dependency import depend, dependent, require
+    from .client.mapresult import AsyncMapResult
     from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
     from .client.view import BroadcastView, DirectView
     from .cluster import Cluster
@@ -68,9 +69,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "concurrent.futures": ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"),  # for wait(return_when=…)
     ".arrays": ("asarray", "empty", "empty_like", "full", "shared", "zeros"),
-    ".client.asyncresult": ("AsyncMapResult", "AsyncResult"),
+    ".client.asyncresult": ("AsyncResult",),
     ".client.client": ("Client",),
     ".client.dependency": ("depend", "dependent", "require"),
+    ".client.mapresult": ("AsyncMapResult",),
     ".client.remotefunction": ("ParallelFunction", "RemoteFunction", "parallel", "remote"),
     ".client.view": ("BroadcastView", "DirectView"),
     ".cluster": ("Cluster",),

@@ -223,7 +223,7 @@ class Cluster:
 
 def _client_class() -> type[Client]:
     """The class Client, and modules that the first result needs: imported while the engines start."""
-    from .client import asyncresult  # noqa: F401
+    from .client import mapresult  # noqa: F401
     from .client.client import Client
 
     return Client

@@ -136,8 +136,8 @@ class RemoteError(KernelError):
         return [*lines, *self.hint.split("\n")] if self.hint else lines
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows of it."""
-        return self.render_traceback()
+        """What IPython shows of it: where it was raised here, and the engine's traceback."""
+        return [*failure.callers(self), *filter(None, [self._where() and f"{self._where()}:"]), *self.render_traceback()]
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Prints the engine's traceback."""
@@ -154,8 +154,12 @@ class EngineTraceback(Exception):
         return "\n" + str(self.args[0]).rstrip("\n")
 
 
-class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
-    """Exceptions of several engines: a group of `RemoteError`.
+class CompositeError(RemoteError):
+    """Exceptions of several engines, which are each a `RemoteError`.
+
+    If all engines raised the same class it is an instance of that class as well, with the attributes
+    of the first exception. It is also an ExceptionGroup, unless Python cannot combine that with the class,
+    as with OSError and NameError.
 
     Parameters
     ----------
@@ -176,23 +180,20 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
     """
 
     tb_limit = 4
+    exceptions: tuple[Any, ...]
 
     def __new__(cls, msg: str, elist: Sequence) -> "CompositeError":
         exceptions = list(_flattened(elist))
         if not exceptions:
             raise ValueError("a CompositeError is made of at least one exception, and there is none")
-        return ExceptionGroup.__new__(cls, msg, exceptions)  # type: ignore[type-var]
+        return _twin_of_all(msg, exceptions) or ExceptionGroup.__new__(_Group, msg, exceptions)  # type: ignore[type-var]
 
     def __init__(self, msg: str, elist: Sequence) -> None:
-        super().__init__("CompositeError", msg, "", None)
+        RemoteError.__init__(self, "CompositeError", msg, "", None)
         self.msg = msg
         self.elist = [_as_tuple(e) for e in self.exceptions]
         self.args = tuple(e[0] for e in self.elist)
         self.ename = self.evalue = self.traceback = None  # type: ignore[assignment]
-
-    def derive(self, excs: Sequence) -> "CompositeError":  # type: ignore[override]
-        """A CompositeError of some of the exceptions: ``except*`` calls this."""
-        return CompositeError(self.msg, excs)
 
     def _more(self) -> list[str]:
         more = len(self.elist) - self.tb_limit
@@ -225,6 +226,9 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
         lines += self._hints(which)
         return lines[:-1] if excid is not None and not lines[-1] else [*lines, *self._more()]
 
+    def _render_traceback_(self) -> list[str]:
+        return [*failure.callers(self), *self.render_traceback()]
+
     def print_traceback(self, excid: int | None = None) -> None:
         """Prints one engine's traceback, or those of the first `tb_limit`."""
         print("\n".join(self.render_traceback(excid)))
@@ -238,17 +242,50 @@ class CompositeError(RemoteError, ExceptionGroup):  # type: ignore[misc]
     def raise_exception(self, excid: int = 0) -> NoReturn:
         """Raises one of the exceptions."""
         self._entry(excid)
-        raise self.exceptions[excid].with_traceback(None)
+        raise again(self.exceptions[excid])
 
     def __reduce__(self) -> tuple:
         return CompositeError, (self.msg, list(self.exceptions))
 
 
-class AlreadyDisplayedError(CompositeError):
+class _Group(CompositeError, ExceptionGroup):  # type: ignore[misc]
+    def derive(self, excs: Sequence) -> CompositeError:  # type: ignore[override]
+        """A CompositeError of some of the exceptions: ``except*`` calls this."""
+        return CompositeError(self.msg, excs)
+
+
+_Group.__name__ = _Group.__qualname__ = CompositeError.__name__
+_Group.__doc__ = CompositeError.__doc__
+
+
+def _twin_of_all(msg: str, exceptions: list) -> CompositeError | None:
+    """A CompositeError that is also of the class that all engines raised; None if there is none."""
+    from .wire import twins
+
+    cls = twins.common_class(RemoteError, exceptions)
+    if cls is None:
+        return None
+
+    def alone(twin: type) -> Any:
+        made = twins.bare(twin, ())
+        made.exceptions = tuple(exceptions)
+        return made
+
+    made = twins.attempt(_Group, cls, lambda twin: ExceptionGroup.__new__(twin, msg, exceptions), (msg, exceptions))
+    if made is None:
+        made = twins.attempt(CompositeError, cls, alone, (msg, exceptions))
+        if made is None:
+            return None
+        made.__cause__ = EngineTraceback("\n".join(made.render_traceback()))  # a group shows them by itself
+    twins.copy_attributes(exceptions[0], made)
+    return made
+
+
+class AlreadyDisplayedError(_Group):
     """A CompositeError whose tracebacks have been shown already, while the engines ran."""
 
     def __new__(cls, original: CompositeError) -> "AlreadyDisplayedError":
-        return CompositeError.__new__(cls, original.msg, [original])  # type: ignore[return-value]
+        return ExceptionGroup.__new__(cls, original.msg, list(original.exceptions))  # type: ignore[type-var]
 
     def __init__(self, original: CompositeError) -> None:
         super().__init__(original.msg, [original])
@@ -362,6 +399,18 @@ def is_own(exception: BaseException | None, *kinds: type) -> bool:
     return isinstance(exception, kinds) and not isinstance(exception, RemoteError)
 
 
+def again(exception: BaseException) -> BaseException:
+    """An equal exception to raise: the traceback of one that is raised keeps what its frames hold, and a result keeps its own."""
+    from .wire import twins
+
+    if isinstance(exception, CompositeError):
+        made: BaseException = CompositeError(exception.msg, exception.exceptions)
+    else:
+        made = twins.copy(exception)
+    made.__cause__ = exception.__cause__
+    return made
+
+
 def without_end(exception: BaseException) -> BaseException:
     """As an iterator or a coroutine can raise it: a StopIteration would be its end, and nothing would be said."""
     if not (isinstance(exception, RemoteError) and isinstance(exception, StopIteration)):
@@ -406,5 +455,6 @@ def from_words(code: int, words: str, info: dict) -> BaseException:
 
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, BaseException)]
-__all__.remove("EngineTraceback")
+for _name in ("EngineTraceback", "_Group"):
+    __all__.remove(_name)
 __all__ += ["collect_exceptions", "unwrap_exception", "wrap_exception"]

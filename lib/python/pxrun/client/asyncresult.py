@@ -12,14 +12,13 @@ import itertools
 import threading
 import time
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
-from typing import Any, Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Callable, Generator, Iterator, Sequence
 
 from .. import error
 from . import advice, completion, metadata, outcome
 from .cancel import Cancellable
 from .history import message_id
 from .joined import Joined
-from .map import Map
 from .metadata import Described
 from .outputs import LOOK, Outputs
 
@@ -53,6 +52,8 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
 
     _state: str
     _return_exceptions = False
+    _is_map = False  # whether an engine's part is a part of the value
+    _raised: dict[int, list[BaseException]] = {}  # of elements of a map, which stand among the values
 
     def __init__(
         self,
@@ -155,7 +156,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
         if return_when == FIRST_COMPLETED:
             return lambda: any(self._result.done(i) for i in entries)
         if return_when == FIRST_EXCEPTION:
-            return lambda: self.done() or any(self._result.done(i) and self._outcome(i)[1] is not None for i in entries)
+            return lambda: self.done() or bool(self._failed())
         raise ValueError(f"return_when is FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not {return_when!r}")
 
     def _wait_until(self, reached: Callable[[], bool], timeout: float | None = None) -> bool:
@@ -186,7 +187,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
         """Whether no engine raised; RuntimeError if some have not answered."""
         if not self.ready():
             raise RuntimeError("the result is not ready: use wait() first")
-        return all(self._outcome(i)[1] is None for i in range(self._count))
+        return not self._failed()
 
     # --- values
 
@@ -259,27 +260,22 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
         TaskAborted, TaskTimeout
             The request was aborted, or had its own timeout and did not finish in it.
         """
-        try:
-            if return_when not in (None, ALL_COMPLETED, FIRST_EXCEPTION):
-                raise ValueError("get() gives all values: to have the first that is there use wait(return_when=FIRST_COMPLETED)")
-            raising = not (self._return_exceptions if return_exceptions is None else return_exceptions)
-            if return_when == FIRST_EXCEPTION and raising:
-                ready = self._wait_until(self._reached(return_when), timeout)
-            else:
-                ready = self._result.wait(timeout, self._shower())
-            if not ready:
-                raise TimeoutError("Result not ready.")
-            if return_when == FIRST_EXCEPTION and raising:
-                self._raise_failure()
-            outcomes = [self._outcome(i) for i in range(self._count)]
-            self._client._sent.answered(self)
-            if raising and any([exception is not None for _, exception in outcomes]):
-                self._raise_failure()
-            return self._values(outcomes)
-        finally:
-            # whoever keeps the exception keeps this frame: it must not keep the result
-            outcomes = []
-            del self
+        if return_when not in (None, ALL_COMPLETED, FIRST_EXCEPTION):
+            raise ValueError("get() gives all values: to have the first that is there use wait(return_when=FIRST_COMPLETED)")
+        raising = not (self._return_exceptions if return_exceptions is None else return_exceptions)
+        if return_when == FIRST_EXCEPTION and raising:
+            ready = self._wait_until(self._reached(return_when), timeout)
+        else:
+            ready = self._result.wait(timeout, self._shower())
+        if not ready:
+            raise TimeoutError("Result not ready.")
+        if return_when == FIRST_EXCEPTION and raising:
+            self._raise_failure()
+        outcomes = [self._outcome(i) for i in range(self._count)]
+        self._client._sent.answered(self)
+        if raising and (self._raised or any([exception is not None for _, exception in outcomes])):
+            self._raise_failure()
+        return self._values(outcomes)
 
     def result(self, timeout: float | None = None) -> Any:
         """As get(); the name of concurrent.futures."""
@@ -295,13 +291,21 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
     def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
         return [value if exception is None else exception for value, exception in outcomes]
 
+    def _exceptions(self, i: int) -> Sequence[BaseException]:
+        """What was raised in entry i, which is done."""
+        exception = self._outcome(i)[1]
+        return self._raised.get(i, ()) if exception is None else (exception,)
+
+    def _failed(self) -> list[BaseException]:
+        return [e for i in range(self._count) if self._result.done(i) for e in self._exceptions(i)]
+
     def _failure(self) -> BaseException | None:
-        """The exception that get() raises, made of the entries that are done; None if all succeeded."""
-        failed = [e for e in (self._outcome(i)[1] for i in range(self._count) if self._result.done(i)) if e is not None]
+        """The exception that get() raises, made of the entries that are done; None if all succeeded. A new one each time."""
+        failed = self._failed()
         if not failed:
             return None
         if self._single:
-            return failed[0].with_traceback(None)
+            return error.again(failed[0])
         if all(error.is_own(e, error.TaskAborted, error.TaskTimeout, error.PoolError) for e in failed):
             return self._one_for_all(failed)
         return error.CompositeError(f"one or more exceptions raised in: {self._fname}", failed)
@@ -310,19 +314,15 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
         """One exception for several entries that were aborted, timed out or lost: no engine raised."""
         first = failed[0]
         if len(failed) == 1 or isinstance(first, error.PoolError):
-            return first.with_traceback(None)
+            return error.again(first)
         engines = ", ".join(str(e.engine_info["engine_id"]) for e in failed)
         one = type(first)(f"{first} (likewise on all of engines {engines})")
         one.__cause__ = first.__cause__
         return one
 
     def _raise_failure(self) -> None:
-        failure = self._failure()
-        try:
-            if failure is not None:
-                raise failure
-        finally:
-            del failure, self
+        if self._failed():
+            raise self._failure()  # type: ignore[misc]  # in no variable, which would keep it, and it this frame
 
     @property
     def r(self) -> Any:
@@ -358,7 +358,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
             self._wait_until(functools.partial(self._result.done, i))
             value, exception = self._outcome(i)
             if exception is not None:
-                raise error.without_end(exception).with_traceback(None)
+                raise error.again(error.without_end(exception))
             yield value
 
     def __getitem__(self, key: Any) -> Any:
@@ -380,7 +380,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
             return self._parts
 
     def _part(self, i: int) -> "AsyncResult":
-        return self._of([(self, i)], not isinstance(self, AsyncMapResult))
+        return self._of([(self, i)], not self._is_map)
 
     @classmethod
     def join(cls, *results: "AsyncResult") -> "AsyncResult":
@@ -416,7 +416,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
 
     def _complete(self) -> None:
         """Tells waiters and callbacks of concurrent.futures that the result is ready. Once."""
-        failed = self._failure() is not None
+        failed = bool(self._failed())
         with self._condition:
             if self._state == _FINISHED:
                 return
@@ -479,80 +479,3 @@ class AsyncExecuteResult(AsyncResult):
         # must not refer to this result, which holds the reply
         read = functools.partial(metadata.read, self._result, i, self._about(i))
         return lambda body, _: outcome.execute_reply(body, self.targets[i], read)
-
-
-class AsyncMapResult(AsyncResult):
-    """Of map() and gather(): the engines' parts, joined in order.
-
-    Can be iterated at any time: elements of the first part are yielded before later parts are there.
-
-    Parameters
-    ----------
-    mapping : Map
-        How the parts are joined.
-    length : int, optional
-        The number of elements; default that of the parts.
-    ordered : bool
-        Whether iteration follows the order of the elements, or takes parts as they finish.
-    return_exceptions : bool
-        Whether a part that failed is one element, its exception, instead of being raised.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        mapping: Map | None = None,
-        length: int | None = None,
-        ordered: bool = True,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        self._mapping = mapping or Map()
-        self._length = length
-        self._ordered = ordered
-        self._return_exceptions = return_exceptions
-        super().__init__(*args, **kwargs)
-
-    def _of_its_kind(self) -> dict[str, Any]:
-        names = ("_mapping", "_length", "_ordered", "_return_exceptions")
-        return {name: self.__dict__[name] for name in names}
-
-    def __len__(self) -> int:
-        return self._count if self._length is None else self._length
-
-    def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
-        if all(exception is None for _, exception in outcomes):
-            return self._mapping.join([value for value, _ in outcomes])
-        # part by part, since a part that failed is one element, and has no place in the order of elements
-        return [element for outcome in outcomes for element in _elements(*outcome)]
-
-    def _done_of(self, i: int) -> int:
-        if self._length is None:
-            return super()._done_of(i)
-        size, more = divmod(self._length, self._count)
-        return size + (i < more) if self._result.done(i) else self._result.progress(i)
-
-    def __iter__(self) -> Iterator:
-        for i in range(self._count) if self._ordered else self._as_they_finish():
-            self._wait_until(functools.partial(self._result.done, i))
-            value, exception = self._outcome(i)
-            if exception is not None and not self._return_exceptions:
-                raise error.without_end(exception).with_traceback(None)
-            yield from _elements(value, exception)
-
-    def _as_they_finish(self) -> Iterator[int]:
-        left = set(range(self._count))
-        while left:
-            self._wait_until(lambda: any(self._result.done(i) for i in left))
-            for i in [i for i in sorted(left) if self._result.done(i)]:
-                left.remove(i)
-                yield i
-
-
-def _elements(value: Any, exception: BaseException | None) -> Iterable:
-    """The elements that iteration yields for a part."""
-    if exception is not None:
-        return (exception,)
-    if hasattr(type(value), "__iter__") or hasattr(type(value), "__getitem__"):
-        return value
-    return (value,)  # gather() of what is no sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from .. import _pxrun
 from ..wire import failure, pickling, values
@@ -62,10 +62,19 @@ def outcome_of(
     info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
     if code != _pxrun.EREMOTE:
         return None, error.from_words(code, body, info)
-    ename, evalue, traceback, pickled, info["method"] = values.decode(body)
+    *described, method = values.decode(body)
+    return None, remote_error(described, engine, core, method, known)
+
+
+def remote_error(described: Sequence, engine: int, core: Any, method: str, known: dict | None) -> BaseException:
+    """The exception of what an engine described by `failure.describe`; for the other arguments see `outcome_of`."""
+    from .. import error
+
+    ename, evalue, traceback, pickled = described
+    info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": method}
     made = error.remote_error(ename, evalue, traceback, info, pickled)
     made.hint = advice.on(ename, evalue, known)
-    return None, made
+    return made
 
 
 # --- execute() ---------------------------------------------------------------

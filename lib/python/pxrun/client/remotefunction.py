@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import Any, Callable, Sequence
 
-from ..engine.calls import map_chunk, map_resolved
+from ..engine.calls import map_chunk, map_guarded, map_resolved
 from ..serialize import Reference
 from . import map as maps
 from .cancel import take_back
@@ -56,7 +56,7 @@ class ParallelFunction(RemoteFunction):
     dist : 'b' or 'r'
         Parts are blocks, or every n-th element.
     return_exceptions : bool
-        Whether a part that failed is one element of the result, its exception.
+        Whether an element of a map for which the function raises is its exception in the result.
     """
 
     def __init__(
@@ -81,8 +81,10 @@ class ParallelFunction(RemoteFunction):
         references = type(self.func) is Reference or any(
             type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s
         )
-        chunk = map_resolved if references else map_chunk
-        return self._distribute(functools.partial(chunk, self.func), listed, True)
+        guard = self.return_exceptions
+        if references:
+            return self._distribute(functools.partial(map_resolved, self.func, guard=guard), listed, True)
+        return self._distribute(functools.partial(map_guarded if guard else map_chunk, self.func), listed, True)
 
     def _distribute(self, f: Callable, sequences: Sequence, mapped: bool) -> Any:
         with self.view.temp_flags(**self.flags):

@@ -25,9 +25,9 @@ _APPLY, _NONE, _loads = _pxrun.APPLY, pickling.NONE, pickle.loads
 
 def _results() -> Any:
     """The module of AsyncResult, imported on first use: it takes a third of the time of all imports."""
-    from . import asyncresult
+    from . import mapresult
 
-    return asyncresult
+    return mapresult
 
 
 class DirectView(Flags, Parts):
@@ -228,7 +228,7 @@ class DirectView(Flags, Parts):
             As for the built-in map(): whatever can be iterated over, and the shortest decides. What is no
             sequence is turned into a list here.
         return_exceptions : bool
-            Whether a part that failed is one element of the result, its exception.
+            Whether an element for which f raises is its exception in the result, instead of its being raised.
 
         Returns
         -------

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from .. import _pxrun
-from ..wire import brought
+from ..wire import brought, failure
 
 #: Seconds between two reports of a map's progress.
 _COUNT_EVERY = 0.01
@@ -69,8 +69,30 @@ def map_chunk(f: Any, *sequences: Any) -> list:
         size = 2 * size if time.perf_counter() - before < _COUNT_EVERY else max(1, size // 2)
 
 
-def map_resolved(f: Any, *sequences: Any) -> list:
-    """As map_chunk, where f or elements are References."""
+class Raised:
+    """What f raised for one element of a map, as `failure.describe` says it, in place of its value."""
+
+    def __init__(self, described: tuple) -> None:
+        self.described = described
+
+    def __reduce__(self) -> tuple:
+        return Raised, (self.described,)
+
+
+def map_guarded(f: Any, *sequences: Any) -> list:
+    """As map_chunk; an element for which f raises is a `Raised`, and the others are not lost."""
+
+    def guarded(*args: Any) -> Any:
+        try:
+            return f(*args)
+        except Exception as e:
+            return Raised(failure.describe(e))
+
+    return map_chunk(guarded, *sequences)
+
+
+def map_resolved(f: Any, *sequences: Any, guard: bool = False) -> list:
+    """As map_chunk or map_guarded, where f or elements are References."""
     from ..serialize import Reference
 
     user = sys.modules["__main__"].__dict__
@@ -78,7 +100,8 @@ def map_resolved(f: Any, *sequences: Any) -> list:
     def value(item: Any) -> Any:
         return eval(item.name, user) if type(item) is Reference else item
 
-    return map_chunk(value(f), *[[value(item) for item in sequence] for sequence in sequences])
+    chunk = map_guarded if guard else map_chunk
+    return chunk(value(f), *[[value(item) for item in sequence] for sequence in sequences])
 
 
 def clear() -> None:

@@ -35,6 +35,18 @@ def words(error: BaseException) -> str:
     return f"{type(error).__name__}: {_said(error)}"
 
 
+def callers(error: BaseException) -> list[str]:
+    """The lines here that led to an exception, as a traceback has them, without those of pxrun and of IPython; a blank one."""
+    ipython = getattr(sys.modules.get("IPython"), "__file__", None)
+    left_out = (_PACKAGE, *([os.path.dirname(ipython) + os.sep] if ipython else ()))
+    try:
+        stack = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(left_out)]
+        lines = "".join(traceback.format_list(stack)).splitlines()
+    except Exception:  # of a source file that cannot be read, say: it is not worth the rest
+        return []
+    return ["Traceback (most recent call last):", *lines, ""] if lines else []
+
+
 def may_be_ctrl_c(error: BaseException) -> bool:
     """Whether the user may have interrupted this process: that comes to the main thread only."""
     if not isinstance(error, KeyboardInterrupt):

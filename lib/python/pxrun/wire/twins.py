@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import types
 import weakref
-from typing import Any
+from typing import Any, Callable, Sequence
 
 from . import failure, pickling
 
@@ -21,21 +21,57 @@ def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
     """A bare instance of base, or of its twin with the class that the engine raised."""
     cls, original = _class_of(ename, pickled)
     error = None
-    if cls is not None and _can_be_two(base, cls):
-        try:
-            error = _bare(_twin(base, cls), ename, evalue, original)
-            # the combination may fail in many ways, depending on the class
-            base.__init__(error, ename, evalue, "", {})  # type: ignore[misc]
-            str(error)
-        except BaseException as e:
-            if failure.may_be_ctrl_c(e):
-                raise
-            error = None
+    if cls is not None:
+        error = attempt(base, cls, lambda twin: bare(twin, (ename, evalue), original), (ename, evalue, "", {}))
     if error is None:
-        error = _bare(base, ename, evalue, None)
+        error = bare(base, (ename, evalue))
     if original is not None:
-        _copy_attributes(original, error)
+        copy_attributes(original, error)
     return error
+
+
+def attempt(base: type, cls: type, new: Callable[[type], Any], arguments: tuple) -> Any:
+    """An instance of base's twin with a class, made by new(twin) and base.__init__(); None if they cannot be combined."""
+    if not _can_be_two(base, cls):
+        return None
+    try:
+        error = new(_twin(base, cls))
+        # the combination may fail in many ways, depending on the class
+        base.__init__(error, *arguments)  # type: ignore[misc]
+        str(error)
+        return error
+    except BaseException as e:
+        if failure.may_be_ctrl_c(e):
+            raise
+        return None
+
+
+def common_class(base: type, exceptions: Sequence[BaseException]) -> type | None:
+    """The class that engines raised, if it is the same of all these instances of base; else None."""
+    found = {_other_class(base, e) for e in exceptions}
+    cls = found.pop() if len(found) == 1 else None
+    # a group is no member of itself, and the end of an iteration must not be taken for one here
+    ends = (BaseExceptionGroup, StopIteration, StopAsyncIteration)
+    return None if cls is None or issubclass(cls, ends) else cls
+
+
+def _other_class(base: type, error: BaseException) -> type | None:
+    if not isinstance(error, base):
+        return type(error)
+    bases = type(error).__bases__
+    return bases[1] if len(bases) == 2 and bases[0] is base else None
+
+
+def copy(error: BaseException) -> BaseException:
+    """An equal exception without a traceback."""
+    try:
+        made = bare(type(error), error.args, error)
+        made.__dict__.update(error.__dict__)
+        copy_attributes(error, made)
+        made.args = error.args
+        return made
+    except Exception:  # a class of the user's, which has its own ways
+        return error.with_traceback(None)
 
 
 def _can_be_two(base: type, cls: type) -> bool:
@@ -79,20 +115,20 @@ def _derive(self: Any, excs: Any) -> BaseExceptionGroup:
     return BaseExceptionGroup(self.message, excs)
 
 
-def _bare(cls: Any, ename: str, evalue: str, original: Any) -> Any:
+def bare(cls: Any, arguments: tuple, original: Any = None) -> Any:
     """An instance made without the class's own constructor, whose arguments are not known."""
     if isinstance(original, BaseExceptionGroup):
         return BaseExceptionGroup.__new__(cls, original.message, original.exceptions)
     kinds: tuple[Any, ...] = (BaseException, OSError, MemoryError)
     for kind in kinds:
         try:
-            return kind.__new__(cls, ename, evalue)
+            return kind.__new__(cls, *arguments)
         except TypeError:
             continue  # Python wants the __new__ of the C type that lays out the instance
-    return cls.__new__(cls, ename, evalue)
+    return cls.__new__(cls, *arguments)
 
 
-def _copy_attributes(original: BaseException, error: Any) -> None:
+def copy_attributes(original: BaseException, error: Any) -> None:
     """Copies the exception's attributes: errno, filename, name, value, and the user's own."""
     for cls in type(original).__mro__:
         if cls is BaseException or cls is Exception:
@@ -107,6 +143,8 @@ def _copy_attributes(original: BaseException, error: Any) -> None:
 
 def _copy(original: BaseException, error: Any, name: str) -> None:
     try:
-        setattr(error, name, getattr(original, name))
+        value = getattr(original, name)
+        if value is not None or getattr(error, name) is not None:  # an OSError whose errno is set to None shows it
+            setattr(error, name, value)
     except Exception:
         pass  # not set, or read only, or the class has its own way of refusing

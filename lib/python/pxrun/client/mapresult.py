@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Results of maps and gathers."""
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Iterable, Iterator
+
+from .. import error
+from ..engine import calls
+from . import outcome
+from .asyncresult import AsyncExecuteResult, AsyncResult
+from .map import Map
+
+__all__ = ["AsyncExecuteResult", "AsyncMapResult", "AsyncResult"]
+
+
+class AsyncMapResult(AsyncResult):
+    """Of map() and gather(): the engines' parts, joined in order.
+
+    Can be iterated at any time: elements of the first part are yielded before later parts are there.
+
+    Parameters
+    ----------
+    mapping : Map
+        How the parts are joined.
+    length : int, optional
+        The number of elements of a map; default that of the parts.
+    ordered : bool
+        Whether iteration follows the order of the elements, or takes parts as they finish.
+    return_exceptions : bool
+        Whether an element of a map that failed is its exception, instead of being raised.
+    """
+
+    _is_map = True
+
+    def __init__(
+        self,
+        *args: Any,
+        mapping: Map | None = None,
+        length: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self._mapping = mapping or Map()
+        self._length = length
+        self._ordered = ordered
+        self._return_exceptions = return_exceptions
+        self._raised: dict[int, list[BaseException]] = {}
+        super().__init__(*args, **kwargs)
+
+    def _of_its_kind(self) -> dict[str, Any]:
+        names = ("_mapping", "_length", "_ordered", "_return_exceptions", "_raised")
+        return {name: self.__dict__[name] for name in names}
+
+    def __len__(self) -> int:
+        return self._count if self._length is None else self._length
+
+    # --- elements that failed
+
+    def _decoder(self, i: int) -> Callable:
+        if self._return_exceptions:
+            return functools.partial(self._with_exceptions, i)
+        return outcome.unpickle
+
+    def _with_exceptions(self, i: int, body: bytes, buffers: list | None) -> Any:
+        value = outcome.unpickle(body, buffers)
+        raised = []
+        for n, item in enumerate(value if isinstance(value, list) else ()):
+            if type(item) is calls.Raised:
+                value[n] = outcome.remote_error(item.described, self.targets[i], self._client._core, "apply", self._known)
+                raised.append(value[n])
+        if raised:
+            self._raised[i] = raised
+        return value
+
+    def _size_of(self, i: int) -> int:
+        """The number of elements of part i of a map."""
+        size, more = divmod(self._length or 0, self._count)
+        return size + (i < more)
+
+    def _elements(self, i: int, value: Any, exception: BaseException | None) -> Iterable:
+        """The elements of part i. Its exception is that of each element, if they have places in the result."""
+        if exception is not None:
+            return [exception] * (self._size_of(i) if self._return_exceptions and self._length else 1)
+        if hasattr(type(value), "__iter__") or hasattr(type(value), "__getitem__"):
+            return value
+        return (value,)  # gather() of what is no sequence
+
+    # --- values
+
+    def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
+        if all([exception is None for _, exception in outcomes]):
+            return self._mapping.join([value for value, _ in outcomes])
+        parts = [self._elements(i, *found) for i, found in enumerate(outcomes)]
+        if self._return_exceptions and self._length:
+            return self._mapping.join(parts)
+        # part by part, since a part that failed is one element, and has no place in the order of elements
+        return [element for part in parts for element in part]
+
+    def _done_of(self, i: int) -> int:
+        if self._length is None:
+            return super()._done_of(i)
+        return self._size_of(i) if self._result.done(i) else self._result.progress(i)
+
+    def __iter__(self) -> Iterator:
+        for i in range(self._count) if self._ordered else self._as_they_finish():
+            self._wait_until(functools.partial(self._result.done, i))
+            value, exception = self._outcome(i)
+            if exception is not None and not self._return_exceptions:
+                raise error.again(error.without_end(exception))
+            yield from self._elements(i, value, exception)
+
+    def _as_they_finish(self) -> Iterator[int]:
+        left = set(range(self._count))
+        while left:
+            self._wait_until(lambda: any(self._result.done(i) for i in left))
+            for i in [i for i in sorted(left) if self._result.done(i)]:
+                left.remove(i)
+                yield i
