@@ -94,7 +94,7 @@ static int become_engine(int control, int supervisor_pid, const struct px_packet
 }
 
 /*
- * 1 in the engine, 0 in the template, PX_ESYSTEM. The template does not wait for the process in
+ * 1 in the engine, which is to call PyOS_AfterFork_Child(), 0 in the template, PX_ESYSTEM. The template does not wait for the process in
  * between: while that one forks, the template can go on with the next engine.
  */
 static int fork_twice(void)
@@ -105,10 +105,8 @@ static int fork_twice(void)
 	middle = fork();
 	if (middle == 0) {
 		engine = fork();
-		if (engine == 0) {
-			PyOS_AfterFork_Child();
+		if (engine == 0)
 			return 1;
-		}
 		if (engine < 0)
 			perror("pxrun: forking an engine");
 		_exit(0); /* without an engine its control socket hangs up, which tells the supervisor */
@@ -174,6 +172,8 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 		if (rc == 1) {
 			sigaction(SIGCHLD, &on_child, NULL);
 			rc = become_engine(control, supervisor_pid, packet, birth);
+			/* If a module's code dies here, the supervisor knows who it was, and its output. */
+			PyOS_AfterFork_Child();
 			rc = rc < 0 ? rc : 1;
 			break;
 		}

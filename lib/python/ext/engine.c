@@ -566,9 +566,10 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	if (rc == 0)
 		rc = px_endpoint_open(segment, id, control, &engine.endpoint);
 	if (rc == 0)
-		rc = px_streams_new(out_read, err_read, log, &engine.streams);
-	if (rc == 0)
 		rc = px_interrupt_watch(&engine);
+	/* The last of what may fail: from now on the supervisor does not get the output of a death. */
+	if (rc == 0)
+		rc = px_streams_new(out_read, err_read, log, &engine.streams);
 	if (rc < 0)
 		return px_raise(rc);
 	serving = &engine;
