@@ -46,6 +46,8 @@ enum px_control_type {
 	/* engine -> supervisor */
 	PX_CONTROL_BORN, /* a = pid; the first thing a forked engine says, once it is the supervisor's
 	                    child: so it can be watched and ended before it is ready */
+	/* template -> supervisor */
+	PX_CONTROL_PRELOAD, /* text: the module that is imported next; "": none any more. No reply */
 };
 
 struct px_control {

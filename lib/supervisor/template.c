@@ -170,6 +170,12 @@ static void ready(struct px_supervisor *s)
 	s->turn.start = true;
 }
 
+static void preloads(struct px_template *t, const char *module)
+{
+	snprintf(t->module, sizeof(t->module), "%.*s", (int)sizeof(t->module) - 1, module);
+	t->module_ns = px_os.now_ns();
+}
+
 /* Reads one packet; false if there is no more. */
 static bool read_one(struct px_supervisor *s)
 {
@@ -194,6 +200,8 @@ static bool read_one(struct px_supervisor *s)
 		close(s->packet.fds[i]);
 	if (head->type == PX_CONTROL_READY)
 		ready(s);
+	else if (head->type == PX_CONTROL_PRELOAD)
+		preloads(t, s->packet.text);
 	else
 		px_log(&s->log, IT " sent a packet of type %u", head->type);
 	return true;
@@ -219,6 +227,15 @@ static const char *origin(const struct px_supervisor *s, char *out, size_t out_b
 	return out;
 }
 
+/* Which preloaded module it was busy with. Returns out. */
+static const char *importing(const struct px_template *t, char *out, size_t out_bytes)
+{
+	out[0] = '\0';
+	if (t->module[0])
+		snprintf(out, out_bytes, ", while it imported %s", t->module);
+	return out;
+}
+
 void px_template_ended(struct px_supervisor *s)
 {
 	px_loop_unwatch(s->loop, &s->template.death_watch);
@@ -240,7 +257,7 @@ void px_template_reap(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
 	pid_t pid = t->process.pid;
-	char how[64], why[1400], from[600];
+	char how[64], why[1400], from[600], import[100];
 	struct px_exit end;
 
 	if (!t->ended)
@@ -259,8 +276,9 @@ void px_template_reap(struct px_supervisor *s)
 	if (t->state == PX_TEMPLATE_READY)
 		snprintf(why, sizeof(why), IT " (%d) died: %s", (int)pid, how);
 	else
-		snprintf(why, sizeof(why), IT " (%d) died before it was ready: %s%s%.600s%s",
-			 (int)pid, how, t->words.used ? ": " : "", px_last_words_line(&t->words),
+		snprintf(why, sizeof(why), IT " (%d) died before it was ready: %s%s%s%.500s%s",
+			 (int)pid, how, importing(t, import, sizeof(import)),
+			 t->words.used ? ": " : "", px_last_words_line(&t->words),
 			 origin(s, from, sizeof(from)));
 	failed(s, why);
 }
@@ -268,10 +286,16 @@ void px_template_reap(struct px_supervisor *s)
 static void took_too_long(void *ctx)
 {
 	struct px_supervisor *s = ctx;
-	char why[256];
+	struct px_template *t = &s->template;
+	char why[400];
+	int used = snprintf(why, sizeof(why), IT " was not ready within %u s",
+			    (unsigned)(s->start_limit_ns / 1000000000));
 
-	snprintf(why, sizeof(why), IT " was not ready within %u s",
-		 (unsigned)(s->start_limit_ns / 1000000000));
+	if (t->module[0])
+		snprintf(why + used, sizeof(why) - (size_t)used,
+			 ": it has been importing %s for %.0f s; leave that out of preload, or see "
+			 "what the import waits for",
+			 t->module, (double)(px_os.now_ns() - t->module_ns) / 1e9);
 	kill_process(s);
 	failed(s, why);
 }
@@ -341,6 +365,7 @@ void px_template_start(struct px_supervisor *s)
 	t->started_ns = px_os.now_ns();
 	t->words.used = 0;
 	t->words.text[0] = '\0';
+	t->module[0] = '\0';
 	t->state = PX_TEMPLATE_STARTING;
 	px_loop_timer_set(s->loop, &t->timer, s->start_limit_ns, took_too_long, s);
 	if (launch(s) < 0) {

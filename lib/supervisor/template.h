@@ -46,7 +46,9 @@ struct px_template {
 	uint32_t failures;     /* deaths in a row, each soon after its start */
 	uint32_t starts_failed;
 	uint64_t started_ns;
-	uint32_t python; /* PY_VERSION_HEX; 0: not known */
+	char module[64];    /* that it imports, "" if none */
+	uint64_t module_ns; /* when that began */
+	uint32_t python;    /* PY_VERSION_HEX; 0: not known */
 	bool by_exec;  /* it cannot fork: engines are started one by one, and there is no process */
 	char why[256]; /* … because */
 	char failure[1400]; /* why it was given up */

@@ -7,6 +7,7 @@
  *                   exit     prints and exits before it is ready
  *                   threads  cannot fork
  *                   silent   never says anything
+ *                   import   says that it imports a module, and no more
  *   FAKE_ENGINE     early    is born, prints and exits
  *                   mute     never says anything
  *                   silent   is born, and never ready
@@ -166,6 +167,11 @@ static int be_template(void)
 	}
 	if (mode("FAKE_TEMPLATE", "silent"))
 		wait_for_end();
+	if (mode("FAKE_TEMPLATE", "import")) {
+		(void)say(PX_CONTROL_PRELOAD, 0, 0, 0, "quick_module");
+		(void)say(PX_CONTROL_PRELOAD, 0, 0, 0, "slow_module");
+		wait_for_end();
+	}
 	if (mode("FAKE_TEMPLATE", "refuse"))
 		(void)say(PX_CONTROL_READY, (uint64_t)getpid(), -6, 0, "the preload failed");
 	else if (mode("FAKE_TEMPLATE", "threads"))

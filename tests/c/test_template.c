@@ -34,6 +34,16 @@ static void start_with_refusing_template_gives_its_words(void **state)
 	fails_with(*state, PX_EENGINE, "the preload failed");
 }
 
+static void start_with_hanging_import_names_the_module(void **state)
+{
+	struct pool *pool = *state;
+
+	pool->options.start_seconds = 1;
+	setenv("FAKE_TEMPLATE", "import", 1);
+	fails_with(pool, PX_EENGINE,
+		   "not ready within 1 s: it has been importing slow_module for 1 s");
+}
+
 static void start_by_exec_where_fork_is_refused(void **state)
 {
 	struct pool *pool = *state;
@@ -142,6 +152,7 @@ int main(void)
 		POOL_CASE(start_without_program_says_so),
 		POOL_CASE(start_with_dying_template_gives_its_words),
 		POOL_CASE(start_with_refusing_template_gives_its_words),
+		POOL_CASE(start_with_hanging_import_names_the_module),
 		POOL_CASE(start_by_exec_where_fork_is_refused),
 		POOL_CASE(stop_while_template_starts_leaves_nothing),
 		POOL_CASE(template_killed_engines_go_on_and_another_comes),

@@ -28,6 +28,12 @@ def start(tmp_path):
     subprocess.run(["pxrun", "stop"], env=env, capture_output=True, timeout=LIMIT)
 
 
+def test_preload_that_dies_is_named(start):
+    done = start("import os; os._exit(3)")
+    assert done.returncode == 4
+    assert "died before it was ready: exit code 3, while it imported early" in done.stderr
+
+
 @pytest.mark.parametrize("code, end", [
     ("print('last words', file=sys.stderr); os._exit(3)", "exit code 3: last words"),
     ("os.write(2, b'first\\nlast words\\n\\n'); os.kill(os.getpid(), 9)", "SIGKILL: last words"),

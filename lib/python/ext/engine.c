@@ -490,6 +490,21 @@ static PyObject *template(PyObject *self, PyObject *args)
 			     birth.control, birth.out_read, birth.err_read);
 }
 
+static PyObject *preloading(PyObject *self, PyObject *args)
+{
+	struct px_control packet = { .type = PX_CONTROL_PRELOAD };
+	const char *module;
+	int control, rc;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "is", &control, &module))
+		return NULL;
+	rc = px_control_send(control, &packet, module, NULL, 0);
+	if (rc < 0)
+		return px_raise(rc);
+	Py_RETURN_NONE;
+}
+
 static PyObject *set_up_process(PyObject *self, PyObject *args)
 {
 	int supervisor, rc;
@@ -622,6 +637,8 @@ static PyMethodDef functions[] = {
 	  "template(control, segment, reason) -> None | (id, slot, epoch, generation, control, out, "
 	  "err)\n\nForks engines for the supervisor; returns in each of them. None: the supervisor "
 	  "is gone." },
+	{ "preloading", preloading, METH_VARARGS,
+	  "preloading(control, module)\n\nTells the supervisor what the template imports next." },
 	{ "set_up_process", set_up_process, METH_VARARGS,
 	  "set_up_process(supervisor_pid)\n\nWhat a forked engine has done already, for one started by exec." },
 	{ "crash_fd", crash_fd, METH_VARARGS,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import faulthandler
+import functools
 import gc
 import importlib
 import os
@@ -80,15 +81,17 @@ def _forget_engine(control):
 # --- the program ------------------------------------------------------------
 
 
-def _preload(names):
-    """Imports the modules that all engines share."""
+def _preload(names, tell):
+    """Imports the modules that all engines share; tells the name of each before."""
     with randomness.watched() if names else contextlib.nullcontext():
         for name in names:
+            tell(name)
             try:
                 importlib.import_module(name)
             except ImportError as error:
                 if name not in _BY_DEFAULT:
                     print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
+    tell("")
     if "numpy" in sys.modules:
         try:
             _pxrun.find_numpy()
@@ -131,7 +134,8 @@ def main(argv: list[str]) -> int:
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
-    _preload([name for name in options["preload"].split(",") if name])
+    tell = functools.partial(_pxrun.preloading, control) if options["mode"] == "template" else str
+    _preload([name for name in options["preload"].split(",") if name], tell)
     if options["mode"] == "engine":
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, 6, 7
         _pxrun.set_up_process(os.getppid())
