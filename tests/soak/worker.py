@@ -43,7 +43,7 @@ class Worker:
     def __init__(self, profile, seed):
         self.profile = profile
         self.random = random.Random(seed)
-        self.rc = pxrun.Client(profile=profile, timeout=LIMIT)
+        self.rc = pxrun.Client(profile=profile, timeout=LIMIT, output="keep")
         self.mine = f"soak{os.getpid()}_{self.random.getrandbits(32):x}"
         self.known = {}  # (engine, generation) -> {name: value}
         self.kept = []  # (array, its sum): results that stay
@@ -264,6 +264,8 @@ class Worker:
             self.step = f"{step.__name__}({chosen})"
             try:
                 step(self, chosen)
+            except error.EngineError:
+                self.deaths += 1  # it was removed before anything was sent
             except error.ArenaError as e:
                 # others fill the arena: what needs a lot of it may fail, and says so; small calls may not
                 check(step.__name__ in ("names", "recall", "arrays", "parts", "queued", "prints", "dropped"), step.__name__, e)
