@@ -12,7 +12,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define LARGE_BYTES ((size_t)16 << 20)
+#include "shm/sizes.h"
+
 /* "Enhanced REP MOVSB/STOSB": leaf 7, EBX. */
 #define ERMS (1u << 9)
 
@@ -32,7 +33,7 @@ static bool moves_well(void)
 
 void px_copy(void *to, const void *from, size_t bytes)
 {
-	if (bytes < LARGE_BYTES || !moves_well()) {
+	if (bytes < PX_MOVED_BYTES || !moves_well()) {
 		memcpy(to, from, bytes);
 		return;
 	}

@@ -11,9 +11,7 @@
 #define PX_REGION_H
 
 #include "shm/arena.h"
-
-/* From this size on a region begins with a page, and can be found by an address in it. */
-#define PX_REGION_LARGE_BYTES (64 * 1024)
+#include "shm/sizes.h"
 
 /* A piece of array memory. Counted privately: 1 at birth, one more with each lease. */
 struct px_region {

@@ -143,8 +143,6 @@ int px_result_new(struct px_client *client, const uint32_t *engines, uint32_t n,
 int px_result_send(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns);
 /* Gives up one hold; the last frees. px_result_free() does, and ends the handle for its user. */
 void px_result_release(struct px_result *result);
-/* A body of this size on may be too long for a frame. */
-#define PX_SHARED_BODY_BYTES (PX_FRAME_MAX_BYTES / 2)
 /*
  * A body that is too long for a frame is copied once for all of several engines. *made: the copy,
  * to be released when it was sent; NULL if there is none. The caller holds the endpoint.

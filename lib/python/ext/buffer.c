@@ -82,7 +82,7 @@ PyObject *px_buffer_from_loan(struct px_loan *loan)
 	if (!loan)
 		return (PyObject *)buffer;
 	buffer->bytes = (Py_ssize_t)loan->bytes;
-	if (loan->bytes < PX_BUFFER_COPY_BYTES && !loan->live) {
+	if (loan->bytes < PX_MAPPED_BYTES && !loan->live) {
 		rc = copy_loan(buffer, loan);
 	} else {
 		rc = px_loan_map(loan, &buffer->at);

@@ -4,7 +4,7 @@
  *
  * Who:     any thread with the interpreter's lock. Nothing ends a Buffer but its own end: it holds
  *          the endpoint, so the memory stays when the client is closed or the pool has ended.
- * Where:   below PX_BUFFER_COPY_BYTES a private copy, and the loan is over at once; from there on a
+ * Where:   below PX_MAPPED_BYTES a private copy, and the loan is over at once; from there on a
  *          private map of the loan, of which the kernel copies the pages that are written. Live
  *          memory is mapped shared.
  * Blocks:  never.
@@ -21,9 +21,6 @@
 #include <Python.h>
 
 #include "link/endpoint.h"
-
-/* Mapping and touching a view takes as long as copying this much (measured: 30-100 KiB). */
-#define PX_BUFFER_COPY_BYTES (64 * 1024)
 
 /* Takes the loan, also on failure; NULL for an empty buffer. New, or NULL with an exception. */
 PyObject *px_buffer_from_loan(struct px_loan *loan);

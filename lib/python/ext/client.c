@@ -18,8 +18,6 @@
 #include "python/ext/result.h"
 #include "shm/error.h"
 
-#define LARGE_BYTES (256 * 1024) /* from this size on, other threads may run during the copy */
-
 struct client {
 	PyObject_HEAD
 	/* Held as long as the object: another thread may be in a call while it is closed. */
@@ -59,7 +57,7 @@ static int pack_buffer(struct parcel *parcel, PyObject *object)
 
 	if (PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS) < 0)
 		return -1;
-	if (view.len >= LARGE_BYTES) {
+	if (view.len >= PX_UNLOCKED_BYTES) {
 		Py_BEGIN_ALLOW_THREADS
 		rc = px_endpoint_pack(parcel->endpoint, view.buf, (uint64_t)view.len, place);
 		Py_END_ALLOW_THREADS

@@ -13,6 +13,7 @@
 #include "python/ext/region.h"
 #include "python/ext/result.h"
 #include "shm/error.h"
+#include "shm/sizes.h"
 
 static PyMethodDef functions[] = {
 	{ "set_errors", px_set_errors, METH_O,
@@ -34,6 +35,10 @@ static const struct {
 	{ "URGENT", PX_MESSAGE_URGENT },
 	{ "TRACK", PX_FLAG_TRACK },
 	{ "BUFFERS_MAX", (long)PX_BUFFERS_MAX },
+	{ "LENT_BYTES", PX_LENT_BYTES },
+	{ "LENT_STRING_BYTES", PX_LENT_STRING_BYTES },
+	{ "REGION_LARGE_BYTES", PX_REGION_LARGE_BYTES },
+	{ "GATHERED_BYTES", PX_GATHERED_BYTES },
 };
 
 static int add_constants(PyObject *module)

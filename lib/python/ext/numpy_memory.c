@@ -16,9 +16,7 @@
 
 #include "python/ext/module.h"
 #include "python/ext/numpy_memory.h"
-
-/* Copying this much takes 20 us; a lease takes a few. */
-#define SHARED_MIN_BYTES ((size_t)1 << 20)
+#include "shm/sizes.h"
 
 /* PyDataMem_Handler of numpy/ndarraytypes.h. */
 struct handler {
@@ -44,7 +42,7 @@ static const struct handler *numpys; /* the handler that was there before */
 
 static void *get(void *ctx, size_t size)
 {
-	void *at = size >= SHARED_MIN_BYTES ? px_numpy_get(size) : NULL;
+	void *at = size >= PX_ALLOCATED_BYTES ? px_numpy_get(size) : NULL;
 
 	(void)ctx;
 	return at ? at : numpys->allocator.malloc(numpys->allocator.ctx, size);
@@ -59,7 +57,7 @@ static void *get_zeros(void *ctx, size_t count, size_t size)
 static void put(void *ctx, void *at, size_t size)
 {
 	(void)ctx;
-	if (size >= SHARED_MIN_BYTES && px_numpy_size_of(at))
+	if (size >= PX_ALLOCATED_BYTES && px_numpy_size_of(at))
 		px_numpy_put(at);
 	else
 		numpys->allocator.free(numpys->allocator.ctx, at, size);

@@ -5,6 +5,10 @@ from typing import Any, Callable
 VERSION: str
 PYTHON: str
 BUFFERS_MAX: int
+LENT_BYTES: int
+LENT_STRING_BYTES: int
+REGION_LARGE_BYTES: int
+GATHERED_BYTES: int
 
 EINVAL: int
 ENOMEM: int

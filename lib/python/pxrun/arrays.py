@@ -22,8 +22,6 @@ import numpy
 from . import _pxrun
 from .wire import pickling
 
-#: The smallest region that is found by an address in it.
-_LARGE = 64 * 1024
 
 def _memory(client: Any) -> Any:
     """What makes regions and knows them by address: the client's connection, or on an engine the extension."""
@@ -56,7 +54,7 @@ def _new(memory: Any, shape: Any, dtype: Any, order: Any) -> tuple[Any, Any]:
         size *= operator.index(extent)
     if size <= 0:
         return numpy.empty(shape, dtype, order), None
-    region = memory.region(max(size, _LARGE))
+    region = memory.region(max(size, _pxrun.REGION_LARGE_BYTES))
     return numpy.ndarray(shape, dtype, region, order=order), region
 
 
@@ -64,7 +62,7 @@ def fill(to: Any, source: Any) -> None:
     """Copies an array into another of its shape and dtype, which does not overlap with it."""
     ours, theirs = to.flags, source.flags
     alike = ours.c_contiguous and theirs.c_contiguous or ours.f_contiguous and theirs.f_contiguous
-    if alike and to.nbytes >= _LARGE:
+    if alike and to.nbytes >= _pxrun.REGION_LARGE_BYTES:
         _pxrun.copy(to.reshape(-1, order="A").view("u1"), source.reshape(-1, order="A").view("u1"))
     else:
         to[...] = source

@@ -6,6 +6,8 @@ import itertools
 import sys
 from typing import Any, Sequence
 
+from .. import _pxrun
+
 
 class Map:
     """Contiguous parts; the first ``n % q`` of them have one element more. Joined in order."""
@@ -114,10 +116,6 @@ def by_name(dist: str) -> Map:
 
 # --- parts in shared memory --------------------------------------------------
 
-#: Shorter arrays are pickled part by part.
-_LARGE = 64 * 1024
-
-
 def shared_parts(client: Any, mapping: Map, sequence: Sequence, count: int) -> tuple[list, bool]:
     """The parts of a sequence, those of a large numpy array in shared memory, and whether they are copies."""
 
@@ -127,7 +125,8 @@ def shared_parts(client: Any, mapping: Map, sequence: Sequence, count: int) -> t
     if not _is_array(sequence) or type(sequence) is not sys.modules["numpy"].ndarray:
         return cut(sequence), False
     array: Any = sequence
-    if array.nbytes < _LARGE or array.dtype.hasobject:
+    # shorter arrays are pickled part by part
+    if array.nbytes < _pxrun.REGION_LARGE_BYTES or array.dtype.hasobject:
         return cut(array), False
     from .. import arrays
 

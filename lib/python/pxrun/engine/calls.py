@@ -115,9 +115,6 @@ def clear() -> None:
 
 # --- gathering into one array ------------------------------------------------
 
-#: Smaller parts are sent as they are.
-_LARGE = 256 * 1024
-
 
 class Part:
     """Shape and dtype of a large array that an engine has, in place of the array."""
@@ -133,7 +130,7 @@ def part(name: str) -> Any:
     """What pull() returns, but for a large array a `Part`."""
     value = pull(name)
     numpy = sys.modules.get("numpy")
-    if numpy and type(value) is numpy.ndarray and value.ndim and value.nbytes >= _LARGE and not value.dtype.hasobject:
+    if numpy and type(value) is numpy.ndarray and value.ndim and value.nbytes >= _pxrun.GATHERED_BYTES and not value.dtype.hasobject:
         return Part(value.shape, value.dtype)
     return value
 

@@ -18,16 +18,11 @@ import sys
 import types
 from typing import Any, Callable, Sequence
 
-from .._pxrun import BUFFERS_MAX, Buffer, Region
+from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region
 from . import names
 from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_cached_property, reduce_dispatcher, sent_class
 from .functions import Along, NeedsCloudpickle, importable, plain_function, reduce_function
 from .modules import can_be_imported
-
-#: Shorter buffers are copied into the stream, which costs less than a lease.
-OUT_OF_BAND = 16 * 1024
-#: The same for bytes and bytearray, which pickle would otherwise copy twice.
-BYTES_OUT_OF_BAND = 64 * 1024
 
 NONE = pickle.dumps(None, 5)
 
@@ -173,7 +168,7 @@ class Buffers:
         if self.in_band or len(self.found) >= BUFFERS_MAX:
             return True
         memory = buffer.raw()
-        if memory.nbytes < OUT_OF_BAND and not _is_live(memory):
+        if memory.nbytes < LENT_BYTES and not _is_live(memory):
             return True
         self.found.append(buffer)
         return False
@@ -219,7 +214,7 @@ def _reduce_array(array: Any) -> Any:
         return NotImplemented
     if array.dtype.kind in "mM":
         return _of_dtype, (array.view("i8"), array.dtype.str)  # such arrays export no buffers
-    if contiguous and array.nbytes < OUT_OF_BAND:
+    if contiguous and array.nbytes < LENT_BYTES:
         return NotImplemented
     if not flags.writeable and contiguous:
         order = "C" if flags.c_contiguous else "F"
@@ -318,7 +313,7 @@ def _wrap(obj: Any, made: dict[int, Any]) -> Any:
         return made[id(obj)]
     kind = type(obj)
     if kind is bytes or kind is bytearray:
-        new: Any = _Bytes(obj) if len(obj) >= BYTES_OUT_OF_BAND else obj
+        new: Any = _Bytes(obj) if len(obj) >= LENT_STRING_BYTES else obj
     elif kind is list and len(obj) <= _WIDE:
         new = made[id(obj)] = []
         new += [_wrap(item, made) for item in obj]
@@ -337,7 +332,7 @@ def _holds_bytes(obj: Any, seen: set[int]) -> bool:
     """Whether _wrap() would replace something."""
     kind = type(obj)
     if kind is bytes or kind is bytearray:
-        return len(obj) >= BYTES_OUT_OF_BAND
+        return len(obj) >= LENT_STRING_BYTES
     if kind is not list and kind is not tuple and kind is not dict or len(obj) > _WIDE or id(obj) in seen:
         return False
     seen.add(id(obj))
