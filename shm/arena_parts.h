@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * arena_parts.h - the books of an arena: what arena.c (extents, blocks) and region.c share.
+ *
+ * Who:     these two files, with the arena's lock. px_arena_mapped() reads without it in a forked
+ *          child, where there is no other thread.
+ * Where:   private memory.
+ * Blocks:  on the lock.
+ * Death:   of the process: nobody else sees them; the extent map in the segment says what was its.
  */
 #ifndef PX_ARENA_PARTS_H
 #define PX_ARENA_PARTS_H

@@ -2,7 +2,8 @@
 /*
  * doorbell.h - tells a sleeping member that one of its rings has news.
  *
- * Who:     any member may ring; one thread of one member sleeps.
+ * Who:     any member may ring. The member whose bell it is sleeps, one thread at a time: a second
+ *          one takes the announcement over, and hands it back (lib/client/wait.c).
  * Where:   one cache line in the segment, writable for all.
  * Blocks:  px_doorbell_sleep() only, never past its nap.
  * Death:   a ringer killed between publishing and ringing loses one wake-up;

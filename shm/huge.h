@@ -3,7 +3,9 @@
  * huge.h - a file for shared memory that may lie in huge pages.
  *
  * Who:     the supervisor, once.
- * Blocks:  for the life of one short child.
+ * Where:   a mount in a namespace of a child's own.
+ * Blocks:  for the life of that child, which is short.
+ * Death:   of the child: there is no file, and the mount is gone with it.
  *
  * Few systems let ordinary shared memory have huge pages (shmem_enabled is `never` by default),
  * yet any tmpfs may be mounted with huge=advise. A child process does so in a mount namespace of

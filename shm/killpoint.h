@@ -2,6 +2,11 @@
 /*
  * killpoint.h - places where a test may kill the process it runs in.
  *
+ * Who:     any thread of a process that has said its role.
+ * Where:   a count in private memory; a file if only one process is to die.
+ * Blocks:  never.
+ * Death:   is what it is for: the comment at each point says what it leaves.
+ *
  * PX_KILLPOINT("object.verb.state") stands after each step that another process
  * can see, with a comment that says what a death there leaves. Nothing in an
  * ordinary build. With --enable-killpoints each label is also a string in the

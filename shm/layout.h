@@ -2,6 +2,11 @@
 /*
  * layout.h - where everything lies in the segment, and who writes it.
  *
+ * Who:     as listed here; each struct says who reads.
+ * Where:   offsets in the segment, never addresses: every process maps it elsewhere.
+ * Blocks:  never: there is no lock in it.
+ * Death:   of a writer: its pages stay as they are until the supervisor's sweep frees them.
+ *
  *   head     header, member table, engine table, extent map   the supervisor
  *   bells    one cache line a member                          everyone
  *   blocks   one a member: state, links, crash slot           that member

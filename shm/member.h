@@ -3,6 +3,8 @@
  * member.h - the table of who is on the segment.
  *
  * Who:     the supervisor writes (join, live, mark_dead, sweep); every member reads.
+ * Where:   the table in the head of the segment, which the supervisor maps writable; each member's
+ *          links in its own block.
  * Blocks:  never.
  * Death:   of a member: one word, dead_epoch, says so; the sweep that frees what it left is
  *          idempotent.

@@ -2,6 +2,11 @@
 /*
  * os.h - the few calls of the kernel whose failures tests must be able to script.
  *
+ * Who:     any thread.
+ * Where:   a table in private memory.
+ * Blocks:  futex_wait() and fallocate(), as the calls they stand for.
+ * Death:   of who slept on a futex leaves nothing in the kernel.
+ *
  * The table is px_os; tests swap entries in it before they start threads.
  */
 #ifndef PX_OS_H

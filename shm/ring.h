@@ -5,7 +5,7 @@
  * Who:     one producer, one consumer, each one thread at a time.
  * Where:   a chain of chunks. The first two lie in the producer's link to the
  *          consumer, further ones in the producer's extents. The consumer's
- *          progress, a count of chunks, lies in its link to the producer.
+ *          progress, counts of chunks and frames, lies in its link to the producer.
  * Blocks:  never: a full ring grows by a chunk. If there is no memory for one, a short frame
  *          still gets room in the first two chunks, as soon as the consumer has read on.
  * Death:   a frame is there once its length is stored, and not before. A

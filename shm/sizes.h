@@ -2,12 +2,7 @@
 /*
  * sizes.h - from which size on what is done with memory: what is copied, lent, mapped.
  *
- * Who:     all layers; Python is told the numbers by lib/python/ext/module.c.
- * Where:   nowhere: constants.
- * Blocks:  never.
- * Death:   leaves nothing.
- *
- * In the order in which an array meets them. The times are of a virtual machine with an AMD Zen 5, on
+ * All layers use it; Python is told the numbers by lib/python/ext/module.c. In the order in which an array meets them. The times are of a virtual machine with an AMD Zen 5, on
  * which memcpy(3) makes 10 GB/s; `make bench` (tests/bench/arrays.py) shows what another number does.
  */
 #ifndef PX_SIZES_H

@@ -3,6 +3,7 @@
  * endpoint.h - a member's place on the segment: its block, bell, memory, and links to peers.
  *
  * Who:     clients and engines alike; any thread: each function takes the endpoint's lock itself.
+ *          But a link is read by one thread at a time.
  * Where:   private memory, over the member's block and bell in the segment.
  * Blocks:  never on a peer; on the supervisor while it grants an extent.
  * Death:   a dead peer's ring is read to its end; its link closes when

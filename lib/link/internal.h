@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * internal.h - what the files of this folder share among themselves.
+ *
+ * Who:     as endpoint.h: a link has one reader; what needs the endpoint's lock says so.
+ * Where:   private memory, and what links say in the member's block.
+ * Blocks:  never.
+ * Death:   as endpoint.h.
  */
 #ifndef PX_LINK_INTERNAL_H
 #define PX_LINK_INTERNAL_H

@@ -2,6 +2,13 @@
 /*
  * message.h - the messages between clients and engines: what is in a frame.
  *
+ * Who:     the sender writes a message before it is published, and `aborted` after; the receiver
+ *          copies what it checks.
+ * Where:   a frame of the ring from one to the other, and regions of the sender's.
+ * Blocks:  never.
+ * Death:   of the sender: what it published is read all the same. Of the receiver: what it has not
+ *          answered fails (lib/client/replies.c).
+ *
  * A frame's payload is struct px_message_shm, then `regions` times struct
  * px_region_shm, then the inline body. A body that is too long for a frame is
  * the first region instead (PX_MESSAGE_BODY_REGION). Regions behind the body are the
