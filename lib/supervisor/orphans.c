@@ -12,6 +12,9 @@
 #include "supervisor/engines.h"
 #include "supervisor/supervision.h"
 
+/* Between SIGTERM and SIGKILL. */
+#define ORPHAN_GRACE_NS UINT64_C(2000000000)
+
 /* The place of an orphan that was seen before, seen_count if it was not. */
 static uint32_t find(const struct px_orphans *o, pid_t pid)
 {
@@ -148,7 +151,7 @@ bool px_orphans_end(struct px_supervisor *s)
 	char name[32];
 
 	if (count && !o->given_up && !o->timer.deadline_ns)
-		px_loop_timer_set(s->loop, &o->timer, PX_STOP_GRACE_NS, waited_enough, s);
+		px_loop_timer_set(s->loop, &o->timer, ORPHAN_GRACE_NS, waited_enough, s);
 	for (size_t i = 0; i < count; i++) {
 		(void)px_children_name(pids[i], name, sizeof(name));
 		if (o->given_up)

@@ -25,7 +25,8 @@ struct px_engine;
 struct px_pending;
 struct px_supervisor_options;
 
-#define PX_STOP_GRACE_NS UINT64_C(2000000000)
+/* Engines end within two seconds of SIGTERM, if they can (python/ext/interrupt.c). */
+#define PX_STOP_GRACE_NS UINT64_C(3000000000)
 #define PX_STARTS_MAX 3 /* in a row without success */
 
 struct px_supervisor {

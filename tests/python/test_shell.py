@@ -156,3 +156,9 @@ def test_interrupt_is_not_lost_in_the_shell(rc):
         endless.interrupt(0)
         assert endless.wait(10), i
         assert endless.reply(0)[0] == _pxrun.EREMOTE
+
+
+def test_clear_leaves_IPython_what_it_needs(pool):
+    for _ in range(2):
+        pool[0].execute("%cd .\n_dh", block=True)
+        pool[0].clear(block=True)

@@ -409,6 +409,7 @@ static void end_child(struct interpreter *py)
 	PyErr_NormalizeException(&type, &value, &traceback);
 	if (value && traceback)
 		PyException_SetTraceback(value, traceback);
+	Py_CLEAR(traceback); /* its frames have objects that are to go */
 	PyObject_CallFunctionObjArgs(py->forked, value ? value : Py_None, NULL);
 	_exit(1);
 }
@@ -559,11 +560,11 @@ static int say_ready(int control)
 static PyObject *serve(PyObject *self, PyObject *args)
 {
 	struct interpreter py = { 0 };
-	struct px_engine_process engine = { .run = run,
-					    .before_wait = let_others_run,
-					    .after_wait = take_turn,
-					    .ctx = &py,
-					    .stop = &px_interrupt_stop };
+	/* Static, for the memory of arrays is looked for in it until the process ends. */
+	static struct px_engine_process engine = { .run = run,
+						   .before_wait = let_others_run,
+						   .after_wait = take_turn,
+						   .stop = &px_interrupt_stop };
 	struct px_segment *segment;
 	struct px_member_id id;
 	int segment_fd, control, out_read, err_read, log, rc;
@@ -577,6 +578,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	px_killpoint_role("engine");
 	px_heap_keep_warm();
 	py.engine = &engine;
+	engine.ctx = &py;
 	rc = px_segment_attach(segment_fd, &segment);
 	if (rc == 0)
 		rc = px_endpoint_open(segment, id, control, &engine.endpoint);
@@ -591,8 +593,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	rc = say_ready(control);
 	if (rc == 0)
 		rc = px_engine_serve(&engine);
-	serving = NULL;
-	/* Nothing is freed: the process ends now, and the supervisor's sweep frees its memory. */
+	/* Nothing is freed: the process ends soon, and the supervisor's sweep frees its memory. */
 	return PyLong_FromLong(rc);
 }
 

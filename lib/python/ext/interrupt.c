@@ -26,16 +26,23 @@ static pid_t engine_pid;
  */
 #define NUDGE_NS 20000000
 
-static timer_t nudge;
+/*
+ * After SIGTERM: what runs is to be interrupted, and what code wants done at its end is to be done,
+ * within this time; less than the supervisor waits before it kills (PX_STOP_GRACE_NS).
+ */
+#define END_SECONDS 2
+
+static timer_t nudge, late;
 static _Atomic int nudging;
 
-static int make_nudge(void)
+static int make_timer(timer_t *timer)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
-				  .sigev_signo = PX_SIGNAL_INTERRUPT };
+				  .sigev_signo = PX_SIGNAL_INTERRUPT,
+				  .sigev_value.sival_ptr = timer };
 
 	event._sigev_un._tid = gettid();
-	return timer_create(CLOCK_MONOTONIC, &event, &nudge) < 0 ?
+	return timer_create(CLOCK_MONOTONIC, &event, timer) < 0 ?
 		       px_fail_errno("making an engine's timer") :
 		       0;
 }
@@ -77,26 +84,35 @@ static int interrupt_wanted(void)
 								      memory_order_relaxed));
 }
 
+static void die(int number)
+{
+	(void)signal(number, SIG_DFL);
+	(void)kill(getpid(), number); /* as soon as the handler is left */
+}
+
 static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
 {
 	(void)number, (void)context;
-	if (info->si_code != SI_TIMER && runs() && interrupt_wanted())
+	if (info->si_code == SI_TIMER && info->si_value.sival_ptr == &late)
+		die(SIGTERM);
+	else if (info->si_code != SI_TIMER && runs() && interrupt_wanted())
 		interrupt_python();
 }
 
 static void on_terminate(int number, siginfo_t *info, void *context)
 {
+	static const struct itimerspec once = { .it_value.tv_sec = END_SECONDS };
 	bool told =
 		info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL;
 	pid_t self = getpid();
 
 	(void)context;
 	if (self != engine_pid || (told && info->si_pid == self)) {
-		(void)signal(number, SIG_DFL);
-		(void)kill(self, number); /* as soon as this handler is left */
+		die(number);
 		return;
 	}
-	atomic_store_explicit(&px_interrupt_stop, 1, memory_order_relaxed);
+	if (!atomic_exchange_explicit(&px_interrupt_stop, 1, memory_order_relaxed))
+		(void)timer_settime(late, 0, &once, NULL);
 	/* Interrupt what runs, so that the loop gets to see that it has to stop. */
 	if (runs())
 		interrupt_python();
@@ -112,8 +128,10 @@ static void install(int number, void (*handler)(int, siginfo_t *, void *))
 
 int px_interrupt_watch(struct px_engine_process *engine)
 {
-	int rc = watched ? 0 : make_nudge();
+	int rc = watched ? 0 : make_timer(&nudge);
 
+	if (rc == 0 && !watched)
+		rc = make_timer(&late);
 	if (rc < 0)
 		return rc;
 	watched = engine;

@@ -4,8 +4,9 @@
  *
  * Who:     the engine's main thread; the handlers run in it.
  * Where:   SIGINT interrupts the running request, PX_SIGNAL_INTERRUPT only if it is the one that its
- *          client wants interrupted; SIGTERM interrupts it and ends the loop. A request that sends its
- *          own process SIGTERM ends it at once, as a child dies of SIGTERM that user code forked.
+ *          client wants interrupted; SIGTERM interrupts it and ends the loop, and two seconds later the
+ *          process. A request that sends its own process SIGTERM ends it at once, as a child dies of
+ *          SIGTERM that user code forked.
  * Blocks:  never.
  */
 #ifndef PX_EXT_INTERRUPT_H

@@ -11,6 +11,7 @@
 /* What each file adds to the module: 0, or -1 with an exception. */
 int px_add_client(PyObject *module);
 int px_add_pool(PyObject *module);
+int px_add_ending(PyObject *module);
 int px_add_engine(PyObject *module);
 int px_add_file(PyObject *module);
 int px_add_numpy_memory(PyObject *module);

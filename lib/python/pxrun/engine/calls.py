@@ -111,6 +111,8 @@ def clear() -> None:
     user.clear()
     user.update(kept)
     brought.forget()
+    if "pxrun.engine.shell" in sys.modules:
+        sys.modules["pxrun.engine.shell"].cleared()
 
 
 # --- gathering into one array ------------------------------------------------

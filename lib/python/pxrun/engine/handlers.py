@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import importlib
 import linecache
-import os
 import pickle
 import sys
 import traceback
 
+from .. import _pxrun
 from ..wire import failure, foreign, pickling, values
-from . import calls, shell
+from . import calls, ending, shell
 
 #: Types of frequent results that plain pickle can do.
 _PLAIN = {bool, int, float, complex, str}
@@ -139,14 +139,10 @@ class Handlers:
         elif error is not None:
             code = 1
             traceback.print_exception(error)
-        try:
-            self.flush()
-        finally:
-            os._exit(code & 0xFF)
-
-    def flush(self):
-        sys.stdout.flush()
-        sys.stderr.flush()
+        if error is not None:  # its frames have the namespace
+            error.__traceback__ = error.__context__ = None
+        ending.end(self)
+        _pxrun.end(code & 0xFF)
 
     def to_array(self, buffer, code, bits, shape):
         """A tensor of a C program as an array over the memory it came in."""

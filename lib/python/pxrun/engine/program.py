@@ -19,7 +19,7 @@ import sys
 import types
 
 from .. import _pxrun
-from . import randomness, shell
+from . import ending, randomness, shell
 from .handlers import Handlers
 
 #: Preloaded by default: no message if they are not installed.
@@ -58,13 +58,10 @@ def _be_engine(birth, segment, log):
     handlers = Handlers(engine_id, _main_module())
     shell.offer(handlers.namespace)
     code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
-    try:
-        handlers.flush()
-    finally:
-        if code == 0:  # by SIGTERM, and that is to be seen
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTERM)
+    if code != 0:  # the supervisor is gone
         os._exit(1)
+    ending.end(handlers)
+    _pxrun.end(None)
 
 
 def _stream(fd):
@@ -126,6 +123,7 @@ def _options(argv):
 
 def main(argv: list[str]) -> int:
     """The template of a pool (``--template``), or one engine (``--engine``)."""
+    _pxrun.prepare_end()
     options = _options(argv)
     control, segment, log = int(options.get("control", 3)), 4, 5
     descriptors = [control, segment, log] + [6, 7] * (options["mode"] == "engine")

@@ -37,6 +37,18 @@ def offer(namespace: dict) -> None:
         sys.meta_path.insert(0, _Watcher())  # type: ignore[arg-type]
 
 
+def cleared() -> None:
+    """The namespace has been emptied: IPython, if it runs, needs names of its own in it."""
+    if _shell is not None:
+        _shell.init_user_ns()
+
+
+def forget() -> None:
+    """The namespace is no longer the engine's."""
+    global _namespace
+    _namespace = {}
+
+
 def get_ipython() -> Any:
     """IPython's shell in this engine; NameError, as without IPython, if it is not installed."""
     try:
@@ -94,6 +106,10 @@ def _make() -> Any:
         def enable_gui(self, gui: str | None = None) -> None:
             if gui not in (None, "inline"):
                 raise UsageError(f"engines have no event loop for {gui!r}: use %matplotlib inline")
+
+        def ask_exit(self) -> None:
+            """exit() and quit() end the request, as they do without IPython."""
+            raise SystemExit
 
     Shell.display_pub_class.default_value = Publisher
     return Shell.instance(user_module=sys.modules["__main__"], user_ns=_namespace)
