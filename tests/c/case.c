@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -18,6 +19,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "shm/error.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LIMIT_S 600
@@ -67,9 +70,45 @@ static int tear_down(void **state)
 	return this_run->teardown && this_run->teardown(state) ? -1 : rc;
 }
 
+/* --- what cases need --- */
+
+static char folder[128];
+
+const char *case_folder(void)
+{
+	const char *above = getenv("XDG_RUNTIME_DIR");
+
+	if (*folder)
+		return folder;
+	/* Of the driver's folder nothing is left, even if we are killed. */
+	snprintf(folder, sizeof(folder), "%s/pxc.XXXXXX", above && *above == '/' ? above : "/tmp");
+	assert_non_null(mkdtemp(folder));
+	return folder;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *walk)
+{
+	(void)st, (void)flag, (void)walk;
+	return remove(path);
+}
+
+static void remove_folder(void)
+{
+	if (*folder)
+		(void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	*folder = '\0';
+}
+
+void assert_words(const char *words)
+{
+	if (!strstr(px_last_error(), words))
+		fail_msg("'%s' is not in '%s'", words, px_last_error());
+}
+
 static int run_here(const struct run *run)
 {
 	struct CMUnitTest alone[] = { *run->test };
+	int failed;
 
 	for (size_t i = 0; i < CRASHES; i++)
 		(void)sigaction(crashes[i], NULL, &before_cmocka[i]);
@@ -77,7 +116,9 @@ static int run_here(const struct run *run)
 	alone[0].test_func = with_crashes;
 	alone[0].setup_func = set_up;
 	alone[0].teardown_func = tear_down;
-	return cmocka_run_group_tests(alone, NULL, NULL);
+	failed = cmocka_run_group_tests(alone, NULL, NULL);
+	remove_folder();
+	return failed;
 }
 
 static void be_case(const struct run *run, pid_t parent, int output)

@@ -24,6 +24,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+/* A new folder of the case, removed at its end. */
+const char *case_folder(void);
+/* px_last_error() has these words. */
+void assert_words(const char *words);
+
 /* Runs an array of cases. The number of those that failed. The group's fixtures may be NULL. */
 #define run_cases(cases, setup, teardown) run_cases_named("", cases, setup, teardown)
 /* The same; group stands before their names. */

@@ -47,12 +47,6 @@ static int teardown(void **state)
 	return nftw(base, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static void assert_words(const char *words)
-{
-	if (!strstr(px_last_error(), words))
-		fail_msg("'%s' is not in '%s'", words, px_last_error());
-}
-
 static struct px_runtime made(const char *profile)
 {
 	struct px_runtime runtime;
