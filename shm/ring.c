@@ -252,6 +252,12 @@ bool px_producer_drained(const struct px_producer *ring)
 	return atomic_load_explicit(ring->read, memory_order_acquire) == ring->frames_seq;
 }
 
+uint64_t px_producer_backlog(struct px_producer *ring)
+{
+	retire_consumed(ring);
+	return ring->grown_bytes;
+}
+
 int px_producer_reserve(struct px_producer *ring, uint32_t payload_bytes, void **payload)
 {
 	uint32_t frame_bytes = UINT32_MAX; /* fits nowhere */

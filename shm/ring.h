@@ -105,6 +105,8 @@ void px_producer_close(struct px_producer *ring);
 int px_producer_reserve(struct px_producer *ring, uint32_t payload_bytes, void **payload);
 /* Whether the consumer has read all that was published: it is not about to give anything back. */
 bool px_producer_drained(const struct px_producer *ring);
+/* Bytes of the source's chunks that hold what the consumer has not read; gives back the others. */
+uint64_t px_producer_backlog(struct px_producer *ring);
 /* Makes the reserved frame visible. Ring the consumer's bell afterwards. */
 void px_producer_publish(struct px_producer *ring, uint16_t kind, uint16_t flags, uint64_t id,
 			 uint32_t payload_bytes);

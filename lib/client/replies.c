@@ -112,6 +112,13 @@ static void queue_drop(struct px_client *client, struct px_queue *queue)
 
 /* --- reading --- */
 
+/* Each request that is out has a hold of its result, and whoever has the result another one. */
+static bool nobody_holds(const struct px_result *result)
+{
+	return atomic_load_explicit(&result->holds, memory_order_relaxed) <=
+	       atomic_load_explicit(&result->pending, memory_order_relaxed);
+}
+
 static int output_append(struct px_request *request, const struct px_incoming *in)
 {
 	if (in->lost)
@@ -119,10 +126,16 @@ static int output_append(struct px_request *request, const struct px_incoming *i
 	if (in->flags >= PX_STREAMS)
 		return px_fail(PX_ECORRUPT, "engine %u sent output of no known kind (%u)",
 			       request->engine, in->flags);
+	if (nobody_holds(request->result))
+		return 0;
 	if (!request->output)
 		request->output = calloc(1, sizeof(*request->output));
 	if (!request->output)
 		return px_fail(PX_ENOMEM, "no private memory for an engine's output");
+	/* An engine bounds it (engine/outlet.h), and may have gone mad. */
+	if (in->flags <= PX_STREAM_STDERR &&
+	    request->output->texts[in->flags].length > 2 * PX_OUTPUT_HEAD_BYTES)
+		return px_fail(PX_ECORRUPT, "engine %u sent output without end", request->engine);
 	atomic_fetch_add_explicit(&request->result->client->outputs, 1, memory_order_relaxed);
 	return px_output_append(request->output, (enum px_stream)in->flags, in->body,
 				in->body_bytes);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/outlet.h"
 #include "shm/error.h"
 
 /* One read fills one frame: output never needs a lease. */
@@ -36,7 +37,7 @@ struct px_streams {
 	bool log_full;
 	struct px_link *link; /* NULL: nobody's request runs */
 	uint64_t id;
-	uint64_t dropped[2];
+	struct px_outlet outlets[2];
 	char piece[PIECE_BYTES];
 };
 
@@ -64,40 +65,6 @@ static void write_log(struct px_streams *s, const char *bytes, size_t length)
 	}
 }
 
-static int send_piece(struct px_streams *s, enum px_stream which, const void *bytes, size_t length)
-{
-	struct px_outgoing out = {
-		.kind = PX_STREAM,
-		.flags = (uint16_t)which,
-		.id = s->id,
-		.body = bytes,
-		.body_bytes = length,
-	};
-
-	return px_link_send(s->link, &out);
-}
-
-/* Says in the stream how much was dropped, as soon as there is memory for that. */
-static void tell_dropped(struct px_streams *s, unsigned which)
-{
-	char note[160];
-
-	if (!s->dropped[which])
-		return;
-	snprintf(note, sizeof(note),
-		 "\n[pxrun: %llu bytes of output were dropped: the arena is full]\n",
-		 (unsigned long long)s->dropped[which]);
-	if (send_piece(s, which, note, strlen(note)) == 0)
-		s->dropped[which] = 0;
-}
-
-static void forward(struct px_streams *s, unsigned which, size_t length)
-{
-	tell_dropped(s, which);
-	if (s->dropped[which] || send_piece(s, which, s->piece, length) < 0)
-		s->dropped[which] += length;
-}
-
 /*
  * With the lock: reads what is in a pipe, but at most one pipe's worth at a time, for a process
  * in the background may print without end. False: the pipe has no writer any more.
@@ -112,8 +79,7 @@ static bool drain(struct px_streams *s, unsigned which)
 		if (got <= 0)
 			return got < 0 && errno == EAGAIN;
 		write_log(s, s->piece, (size_t)got);
-		if (s->link)
-			forward(s, which, (size_t)got);
+		px_outlet_write(&s->outlets[which], s->piece, (size_t)got);
 		taken += (size_t)got;
 	}
 	return true;
@@ -214,7 +180,8 @@ void px_streams_begin(struct px_streams *s, struct px_link *link, uint64_t id)
 	pthread_mutex_lock(&s->lock);
 	s->link = link;
 	s->id = id;
-	s->dropped[0] = s->dropped[1] = 0;
+	px_outlet_open(&s->outlets[0], link, id, PX_STREAM_STDOUT);
+	px_outlet_open(&s->outlets[1], link, id, PX_STREAM_STDERR);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -225,7 +192,7 @@ int px_streams_publish(struct px_streams *s, enum px_stream stream, const void *
 
 	pthread_mutex_lock(&s->lock);
 	drain_both(s);
-	rc = s->link ? send_piece(s, stream, bytes, length) :
+	rc = s->link ? px_outlet_send(s->link, s->id, stream, bytes, length) :
 		       px_fail(PX_EINVAL, "no request runs to which this output would belong");
 	pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -243,7 +210,7 @@ void px_streams_end(struct px_streams *s)
 	if (left)
 		drain_both(s);
 	for (unsigned which = 0; which < 2; which++)
-		tell_dropped(s, which);
+		px_outlet_close(&s->outlets[which]);
 	s->link = NULL;
 	pthread_mutex_unlock(&s->lock);
 }

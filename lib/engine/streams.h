@@ -5,8 +5,7 @@
  * Who:     a thread of C reads the pipes all the time; the engine's main thread reads what is left
  *          at the end of a request, so that all output precedes the reply.
  * Where:   descriptors 1 and 2 are pipes, whose read ends the engine has as well.
- * Blocks:  never; output for which there is no memory is dropped, and a line in the stream says how
- *          much.
+ * Blocks:  never; of output for which there is no room, the middle is left out (outlet.h).
  * Death:   the supervisor reads what is still in the pipes, into the log.
  */
 #ifndef PX_STREAMS_H

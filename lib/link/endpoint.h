@@ -160,6 +160,8 @@ void px_link_finish(struct px_link *link);
  * In both cases nothing was sent and nothing is held.
  */
 int px_link_send(struct px_link *link, const struct px_outgoing *message);
+/* Bytes of the arena that what was sent and the peer has not read takes. */
+uint64_t px_link_backlog(struct px_link *link);
 /* Whether the peer has read all that was sent. */
 bool px_link_drained(struct px_link *link);
 /* Changes when the peer has given back leases or chunks of ours. No lock. */

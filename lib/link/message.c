@@ -140,6 +140,16 @@ int px_link_send(struct px_link *link, const struct px_outgoing *message)
 	return rc;
 }
 
+uint64_t px_link_backlog(struct px_link *link)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&link->endpoint->lock);
+	bytes = px_producer_backlog(&link->tx);
+	pthread_mutex_unlock(&link->endpoint->lock);
+	return bytes;
+}
+
 bool px_link_drained(struct px_link *link)
 {
 	bool drained;

@@ -40,6 +40,14 @@ enum px_message_kind {
 /* Flags of a STREAM: what it carries. */
 enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREAM_DATA };
 #define PX_STREAMS 4u
+/* Of what a request prints on a stream, the beginning and the end that are sent (engine/outlet.h). */
+#ifdef PX_TINY
+#define PX_OUTPUT_HEAD_BYTES (64u << 10)
+#define PX_OUTPUT_TAIL_BYTES (16u << 10)
+#else
+#define PX_OUTPUT_HEAD_BYTES (8u << 20)
+#define PX_OUTPUT_TAIL_BYTES (1u << 20)
+#endif
 /* Flags of any request. */
 #define PX_MESSAGE_BODY_REGION 0x8000u
 #define PX_MESSAGE_URGENT 0x4000u /* overtakes requests that wait */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a call's functions print is shown here, while the call waits."""
 import io
+import json
 import os
 import subprocess
 import sys
@@ -251,3 +252,117 @@ def test_reference_that_prints(pool, capsys):
     pool[:2].execute("def f(x): print(x)", block=True)
     pool[:2].map_sync(Reference("f"), [1, 2])
     assert lines(capsys.readouterr().out) == ["[stdout:0] 1", "[stdout:1] 2"]
+
+
+# --- without end
+
+#: Of what a request prints on a stream, so much is shown of its beginning and of its end.
+HEAD, TAIL = 8 << 20, 1 << 20
+
+
+@pytest.fixture
+def small():
+    """A pool whose arena endless output would fill at once."""
+    with pxrun.Cluster(n=2, preload="", arena="64M", output="keep") as client:
+        yield client
+
+
+def endless():
+    n = 0
+    while True:
+        n += 1
+        print("x" * 90, n)
+
+
+def used(rc):
+    return json.loads(rc.status())["arena"]["used"]
+
+
+def printed(rc, mebibytes):
+    """How much of the engine's output the log has: by then it was printed."""
+    log = os.path.join(os.path.dirname(rc.connection_file), "log")
+    return os.path.getsize(log) >= mebibytes << 20
+
+
+def test_endless_output_that_nobody_reads_leaves_the_arena_to_others(small):
+    ar = small[0].apply_async(endless)
+    while not printed(small, 10):
+        assert not ar._result.done(0)
+    assert used(small) < 16 << 20
+    with Client(small.connection_file) as innocent:
+        innocent[1].push({"a": bytes(20 << 20)}, block=True)
+        assert innocent[1]["len(a)"] == 20 << 20
+    ar.cancel(grace=None)
+    assert ar.wait(60)
+    lines = ar.stdout.splitlines()
+    (cut,) = [i for i, line in enumerate(lines) if "are left out here]" in line]
+    assert len(ar.stdout) < 4 << 20
+    first, last = lines[:cut], lines[cut + 1 :]
+    assert [int(line.split()[1]) for line in first if " " in line][:3] == [1, 2, 3]
+    numbers = [int(line.split()[1]) for line in last if len(line) > 90]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) and len(numbers) > 20
+
+
+def test_beginning_and_end_of_long_output_are_kept(pool):
+    view = pool.direct_view(0, output="keep")
+    ar = view.execute("for i in range(200_000): print('y' * 93, i)", block=True)
+    assert HEAD + TAIL - (1 << 16) < len(ar.stdout) < HEAD + TAIL + (1 << 17)  # what one read gave is not cut
+    lines = ar.stdout.splitlines()
+    assert lines[0].endswith(" 0") and lines[-1].endswith(" 199999")
+    (left_out,) = [line for line in lines if "bytes of output are left out here]" in line]
+    total = sum(94 + len(str(i)) + 1 for i in range(200_000))
+    kept = sum(len(line) + 1 for line in lines if line.startswith("y"))
+    assert abs(int(left_out.split()[1]) + kept - total) < 100  # a line may be cut in two
+    assert sum("only the last 1024 KiB are shown" in line for line in lines) == 1
+
+
+def test_output_below_the_bound_is_complete(pool):
+    view = pool.direct_view(0, output="keep")
+    ar = view.execute("for i in range(60_000): print('z' * 93, i)", block=True)
+    assert [line.split()[1] for line in ar.stdout.splitlines()] == [str(i) for i in range(60_000)]
+
+
+def test_output_of_many_requests_that_nobody_reads_is_bounded(small):
+    for _ in range(100):
+        ar = small[0].apply_async(lambda: [print("x" * 999) for _ in range(2000)] and None)
+    with Client(small.connection_file) as other:
+        assert other[0].apply_sync(abs, -1) == 1
+        assert used(small) < 16 << 20
+    ar.wait(60)
+
+
+def test_output_of_a_client_that_died_is_not_kept(small):
+    code = (
+        "import os, sys, pxrun\n"
+        "rc = pxrun.Client(sys.argv[1])\n"
+        "ar = rc[0].execute('while True: print(90 * \"x\")', block=False)\n"
+        "while not ar.running(): pass\n"
+        "print('runs', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, small.connection_file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as client:
+        assert client.stdout.readline() == b"runs\n"
+        client.kill()
+    while not printed(small, 12):
+        pass
+    assert used(small) < 16 << 20
+    small.send_signal("SIGINT", 0)
+    small[0].apply_sync(abs, -1)
+    assert used(small) < 8 << 20
+
+
+def test_output_of_a_result_that_nobody_has_is_not_kept(pool, new_gate):
+    gate, told = new_gate(), new_gate()
+    with Client(pool.connection_file) as client:
+        code = (
+            f"import os, pxrun\nprint('unheard')\npxrun.publish_data({{}})\n"  # which sends what was printed before
+            f"os.write(os.open({told.path!r}, os.O_RDWR), b'x')\n{gate.code()}\nprint('heard')"
+        )
+        client[0].execute(code, block=False)
+        os.read(told.fd, 1)
+        client._core.poll()
+        ar = client.get_result(-1)
+        gate.open()
+        assert ar.wait(10) and ar.stdout == "heard\n"

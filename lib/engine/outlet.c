@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * outlet.c - sends a stream, or withholds it.
+ */
+#include "engine/outlet.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of the end of a stream whose client reads nothing. */
+#define LAST_BYTES 4096
+/* So much goes into one frame. */
+#define PIECE_BYTES (PX_FRAME_MAX_BYTES - 128)
+#define ARENA_SHARE 32
+
+int px_outlet_send(struct px_link *link, uint64_t id, enum px_stream stream, const void *bytes,
+		   size_t length)
+{
+	struct px_outgoing out = {
+		.kind = PX_STREAM,
+		.flags = (uint16_t)stream,
+		.id = id,
+		.body = bytes,
+		.body_bytes = length,
+	};
+
+	return px_link_send(link, &out);
+}
+
+void px_outlet_open(struct px_outlet *outlet, struct px_link *link, uint64_t id,
+		    enum px_stream stream)
+{
+	*outlet = (struct px_outlet){ .link = link, .id = id, .stream = stream };
+}
+
+static bool send(struct px_outlet *outlet, const char *bytes, size_t length)
+{
+	if (px_outlet_send(outlet->link, outlet->id, outlet->stream, bytes, length) < 0)
+		return false;
+	outlet->sent_bytes += length;
+	return true;
+}
+
+/* Whether more than that part of what may wait in the link does wait there. */
+static bool waits(const struct px_outlet *outlet, unsigned part)
+{
+	uint64_t most = outlet->link->endpoint->segment->arena_bytes / ARENA_SHARE;
+
+	if (most > PX_OUTPUT_HEAD_BYTES)
+		most = PX_OUTPUT_HEAD_BYTES;
+	return px_link_backlog(outlet->link) > most / part;
+}
+
+/* --- what is withheld */
+
+static void drop_first(struct px_outlet *outlet, size_t bytes)
+{
+	outlet->tail_start = (outlet->tail_start + bytes) % PX_OUTPUT_TAIL_BYTES;
+	outlet->tail_bytes -= bytes;
+}
+
+static void leave_out(struct px_outlet *outlet, size_t bytes)
+{
+	drop_first(outlet, bytes);
+	outlet->left_out_bytes += bytes;
+}
+
+static void withhold(struct px_outlet *outlet, const char *bytes, size_t length)
+{
+	outlet->withholds = true;
+	if (!outlet->tail)
+		outlet->tail = malloc(PX_OUTPUT_TAIL_BYTES);
+	if (!outlet->tail) {
+		outlet->left_out_bytes += length;
+		return;
+	}
+	if (length > PX_OUTPUT_TAIL_BYTES) {
+		outlet->left_out_bytes += length - PX_OUTPUT_TAIL_BYTES;
+		bytes += length - PX_OUTPUT_TAIL_BYTES;
+		length = PX_OUTPUT_TAIL_BYTES;
+	}
+	if (outlet->tail_bytes + length > PX_OUTPUT_TAIL_BYTES)
+		leave_out(outlet, outlet->tail_bytes + length - PX_OUTPUT_TAIL_BYTES);
+	while (length) {
+		size_t end = (outlet->tail_start + outlet->tail_bytes) % PX_OUTPUT_TAIL_BYTES;
+		size_t room = PX_OUTPUT_TAIL_BYTES - end;
+		size_t part = length < room ? length : room;
+
+		memcpy(outlet->tail + end, bytes, part);
+		outlet->tail_bytes += part;
+		bytes += part;
+		length -= part;
+	}
+}
+
+/* What is left out ends with a line, unless that one is long: then it ends anywhere. */
+static void begin_with_a_line(struct px_outlet *outlet)
+{
+	for (size_t i = 0; i < outlet->tail_bytes && i < LAST_BYTES; i++)
+		if (outlet->tail[(outlet->tail_start + i) % PX_OUTPUT_TAIL_BYTES] == '\n') {
+			leave_out(outlet, i + 1);
+			return;
+		}
+}
+
+/* For those who watch it. */
+static void tell_that_it_is_long(struct px_outlet *outlet)
+{
+	char note[128];
+	int length = snprintf(note, sizeof(note),
+			      "\n[pxrun: of what is printed from here on, only the last %u KiB are "
+			      "shown, at the end]\n",
+			      PX_OUTPUT_TAIL_BYTES >> 10);
+
+	(void)send(outlet, note, (size_t)length);
+}
+
+static bool tell_left_out(struct px_outlet *outlet)
+{
+	char note[96];
+	int length;
+
+	if (!outlet->left_out_bytes)
+		return true;
+	begin_with_a_line(outlet);
+	length = snprintf(note, sizeof(note),
+			  "\n[pxrun: %" PRIu64 " bytes of output are left out here]\n",
+			  outlet->left_out_bytes);
+	if (!send(outlet, note, (size_t)length))
+		return false;
+	outlet->left_out_bytes = 0;
+	return true;
+}
+
+/* Sends what is withheld. False: there is no memory for all of it. */
+static bool let_go(struct px_outlet *outlet)
+{
+	if (!tell_left_out(outlet))
+		return false;
+	while (outlet->tail_bytes) {
+		size_t part = PX_OUTPUT_TAIL_BYTES - outlet->tail_start;
+
+		if (part > outlet->tail_bytes)
+			part = outlet->tail_bytes;
+		if (part > PIECE_BYTES)
+			part = PIECE_BYTES;
+		if (!send(outlet, outlet->tail + outlet->tail_start, part))
+			return false;
+		drop_first(outlet, part);
+	}
+	return true;
+}
+
+/* --- the stream */
+
+static bool passes(struct px_outlet *outlet)
+{
+	if (outlet->sent_bytes >= PX_OUTPUT_HEAD_BYTES) {
+		if (!outlet->withholds)
+			tell_that_it_is_long(outlet);
+		return false;
+	}
+	/* A client that reads again finds some of it read before it gets more. */
+	if (outlet->withholds && !waits(outlet, 2))
+		outlet->withholds = !let_go(outlet);
+	return !outlet->withholds && !waits(outlet, 1);
+}
+
+void px_outlet_write(struct px_outlet *outlet, const char *bytes, size_t length)
+{
+	if (!outlet->link || !px_member_alive(outlet->link->endpoint->segment, outlet->link->peer))
+		return;
+	if (!passes(outlet) || !send(outlet, bytes, length))
+		withhold(outlet, bytes, length);
+}
+
+void px_outlet_close(struct px_outlet *outlet)
+{
+	if (outlet->withholds &&
+	    px_member_alive(outlet->link->endpoint->segment, outlet->link->peer)) {
+		if (waits(outlet, 1) && outlet->tail_bytes > LAST_BYTES)
+			leave_out(outlet, outlet->tail_bytes - LAST_BYTES);
+		(void)let_go(outlet);
+	}
+	free(outlet->tail);
+	*outlet = (struct px_outlet){ 0 };
+}
