@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Invalid input gets a clear error, and the engine goes on."""
+import copy
+import functools
 import os
 import signal
 import threading
@@ -48,6 +50,49 @@ def test_unpicklable_value_leaves_nothing_pushed(pool, pids):
     with pytest.raises(TypeError):
         pool[:].push({"first": 1, "second": Unpicklable()}, block=True)
     assert pool[0].apply_sync(lambda: "first" in globals()) is False
+
+
+BAD = Unpicklable()
+PLACES = {
+    "argument": (lambda view: view.apply_async(len, BAD), "argument 1 of len, of type Unpicklable, cannot"),
+    "within": (lambda view: view.apply_async(len, {"a": [1, (2, BAD)]}),
+               r"argument 1 of len, of type dict, at \['a'\]\[1\]\[1\], of type Unpicklable, cannot"),
+    "keyword": (lambda view: view.apply_async(len, key=[BAD]), r"argument 'key' of len, of type list, at \[0\], of type Unpicklable, cannot"),
+    "partial": (lambda view: view.apply_async(functools.partial(len, BAD)), "the function len, of type partial, cannot"),
+    "push": (lambda view: view.push({"good": 1, "bad": BAD}), "the value of 'bad', of type Unpicklable, cannot"),
+    "push within": (lambda view: view.push({"bad": {"k": BAD}}), r"the value of 'bad', of type dict, at \['k'\], of type Unpicklable, cannot"),
+    "assignment": (lambda view: view.__setitem__("bad", BAD), "the value of 'bad', of type Unpicklable, cannot"),
+    "map": (lambda view: view.map_async(len, [1] * 9 + [BAD, 1]), "element 9 of argument 1 of the map of len, of type Unpicklable, cannot"),
+    "map of two": (lambda view: view.map_async(pow, range(5), [1, 2, (BAD,), 4, 5]),
+                   r"element 2 of argument 2 of the map of pow, of type tuple, at \[0\], of type Unpicklable, cannot"),
+    "map of a function": (lambda view: view.map_async(lambda x, lock=BAD: x, [1]), "the function <lambda>, of type function, cannot"),
+    "round robin": (lambda view: view.parallel(dist="r")(len).map([1] * 9 + [BAD, 1]), "element 9 of argument 1 of the map of len, of type Unp"),
+    "scatter": (lambda view: view.scatter("s", [1] * 9 + [BAD]), "element 9, of type Unpicklable, cannot"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_cannot_be_sent_is_named_by_its_place(pool, pids, place):
+    call, words = PLACES[place]
+    with pytest.raises(TypeError, match=f"^{words} be sent: RuntimeError: not for travelling$" if words.endswith("cannot") else words):
+        call(pool[:])
+
+
+def test_what_belongs_to_this_process(pool, pids):
+    view = pool[:]
+    ar = view.apply_async(len, [])
+    for value, words in ((pool, "a Client belongs to the process that made it: .*pxrun.Client"),
+                         (view, "a DirectView belongs .*pxrun.Client"),
+                         (pool[0].executor, "a DirectView belongs"),
+                         (ar, "an? AsyncResult belongs .*send its value"),
+                         ([{"r": ar}], r"at \[0\]\['r'\], of type AsyncResult, cannot be sent: .*send its value"),
+                         (pxrun.Cluster(1), "a Cluster belongs .*to_dict")):
+        with pytest.raises(TypeError, match=words):
+            view.apply_async(len, value)
+    with pytest.raises(NameError, match="'of_here' is defined here, .*belongs to this process.*pxrun.Client"):
+        pool[0].apply_sync(eval("lambda: of_here", {"__name__": "__main__", "of_here": view}))
+    same = copy.copy(view)
+    assert same.targets == view.targets and same.apply_sync(len, []) == [0] * 4
 
 
 def test_unpicklable_result_is_named(pool, pids):

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, Iterable
 
 from . import _pxrun
+from .client.staying import Staying
 
 if TYPE_CHECKING:
     from .client.client import Client
@@ -44,7 +45,7 @@ class _Signature:
         return inspect.Signature([n, *map(parameter, [*others, "profile", "send_globals", "output"])])
 
 
-class Cluster:
+class Cluster(Staying):
     """A pool of engines, stopped at the end of a with statement.
 
     Parameters
@@ -65,6 +66,8 @@ class Cluster:
     """
 
     __signature__ = _Signature()
+
+    _instead = "send its to_dict(), of which Cluster.from_dict() makes another one"
 
     def __init__(
         self,

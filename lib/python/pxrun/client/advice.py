@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 from ..wire import functions, kinds
+from .staying import Staying
 
 
 def on(ename: str, evalue: str, known: dict | None) -> str:
@@ -56,6 +57,8 @@ def _missing_name(evalue: str, known: dict) -> str:
 
 
 def _how_to_send(name: str, value: Any) -> str:
+    if isinstance(value, Staying):
+        return f"It belongs to this process: {value._instead}"
     if isinstance(value, types.ModuleType):
         if value.__name__ == name:
             return f"Import it there: `with view.sync_imports(): import {name}`, or put @pxrun.require({name!r}) before the function"

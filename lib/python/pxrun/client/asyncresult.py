@@ -21,6 +21,7 @@ from .history import message_id
 from .joined import Joined
 from .metadata import Described
 from .outputs import LOOK, Outputs
+from .staying import Staying
 
 #: Attributes that concurrent.futures uses; made when one of them is first read.
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
@@ -33,7 +34,7 @@ def _end_of(timeout: float | None) -> float | None:
     return None if timeout is None or timeout < 0 else time.monotonic() + timeout
 
 
-class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
+class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.Future):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
@@ -50,6 +51,7 @@ class AsyncResult(Described, Outputs, Cancellable, concurrent.futures.Future):
         The engines that were asked.
     """
 
+    _instead = "send its value, ar.get()"
     _state: str
     _return_exceptions = False
     _is_map = False  # whether an engine's part is a part of the value

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 from .. import _pxrun, error
 from .history import History
 from .outputs import is_shown
+from .staying import Staying
 from .view import BroadcastView, DirectView
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 EngineInfo = collections.namedtuple("EngineInfo", "id pid state generation restarts done")
 
 
-class Client:
+class Client(Staying):
     """Attaches to a pool that runs.
 
     May be used by several threads at once, also closed while others use it: they get `ClosedError`.
@@ -67,6 +68,8 @@ class Client:
     [0, 1, 2, 3]
     >>> rc[:].apply_sync(os.getpid)             # doctest: +SKIP
     """
+
+    _instead = "code on an engine that needs one makes its own, pxrun.Client(CONNECTION_FILE)"
 
     def __init__(
         self,

@@ -20,6 +20,11 @@ class Map:
         start = part * size + min(part, more)
         return sequence[start : start + size + (part < more)]
 
+    def index(self, length: int, part: int, parts: int, i: int) -> int:
+        """The index in the whole sequence of element i of a part."""
+        size, more = divmod(length, parts)
+        return part * size + min(part, more) + i
+
     def places(self, whole: Any, lengths: list[int]) -> list:
         """Views of the joined array: the place of each part, given the parts' lengths."""
         ends = list(itertools.accumulate(lengths))
@@ -43,6 +48,9 @@ class RoundRobinMap(Map):
         if part < 0 or part >= parts:
             raise IndexError(f"there is no part {part} of {parts}")
         return sequence[part : len(sequence) : parts]
+
+    def index(self, length: int, part: int, parts: int, i: int) -> int:
+        return part + i * parts
 
     def places(self, whole: Any, lengths: list[int]) -> list:
         return [whole[i :: len(lengths)] for i in range(len(lengths))]

@@ -6,6 +6,7 @@ import contextlib
 from typing import Any, Sequence
 
 from ..engine import calls as engine_calls
+from ..wire.calls import CannotSend, find_culprit
 from . import map as maps
 from .joined import Joined
 from .sequences import first, for_scatter
@@ -55,11 +56,16 @@ class Parts:
         try:
             for part, engine in zip(parts, ids):
                 results.append(self._submit_call(engine_calls.push, ({key: part},), {}, [engine], flags))
-        except BaseException:
+        except BaseException as failed:
             # all parts or none
             for engine in ids[: len(results)]:
                 with contextlib.suppress(Exception):
                     self._submit_call(engine_calls.drop, (key,), {}, [engine])
+            if isinstance(failed, CannotSend) and hasattr(part, "__iter__"):
+                named = [(f"element {mapping.index(len(sequence), len(results), len(ids), i)}", each) for i, each in enumerate(part)]
+                culprit = find_culprit(named, failed.library)
+                if culprit is not None:
+                    raise CannotSend(culprit, failed.reason, failed.library) from failed.__cause__
             raise
         ar = self._new("AsyncResult", Joined(results), "scatter", False)
         got = self._finish(ar, self._blocks(block))

@@ -8,6 +8,7 @@ from typing import Any, Callable, Sequence
 
 from ..engine.calls import map_chunk, map_guarded, map_resolved
 from ..serialize import Reference
+from ..wire.calls import CannotSend, find_culprit, name_of
 from . import map as maps
 from .cancel import take_back
 from .joined import Joined
@@ -86,6 +87,17 @@ class ParallelFunction(RemoteFunction):
             return self._distribute(functools.partial(map_resolved, self.func, guard=guard), listed, True)
         return self._distribute(functools.partial(map_guarded if guard else map_chunk, self.func), listed, True)
 
+    def _element_of(self, unsent: CannotSend, arguments: list, length: int, part: int, parts: int) -> CannotSend:
+        """The same of the element that cannot be sent, by its index in the whole."""
+        name = name_of(self.func)
+        named = [(f"the function {name}", self.func)] + [
+            (f"element {self.mapping.index(length, part, parts, i)} of argument {number} of the map of {name}", element)
+            for number, argument in enumerate(arguments, 1)
+            for i, element in enumerate(argument)
+        ]
+        culprit = find_culprit(named, unsent.library)
+        return unsent if culprit is None else CannotSend(culprit, unsent.reason, unsent.library)
+
     def _distribute(self, f: Callable, sequences: Sequence, mapped: bool) -> Any:
         with self.view.temp_flags(**self.flags):
             return self._send_parts(f, sequences, mapped)
@@ -105,6 +117,9 @@ class ParallelFunction(RemoteFunction):
             for i, engine in enumerate(targets[:parts]):
                 arguments = [self.mapping.partition(s, i, parts) for s in sequences]
                 results.append(view._submit_call(f, tuple(arguments), {}, [engine], view._track_flag()))
+        except CannotSend as unsent:
+            take_back(results)
+            raise self._element_of(unsent, arguments, length, i, parts) from unsent.__cause__
         except BaseException:
             take_back(results)
             raise

@@ -15,6 +15,7 @@ from .flags import Flags
 from .history import History
 from .parts import Parts
 from .remotefunction import ParallelFunction, RemoteFunction
+from .staying import Staying
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
@@ -30,7 +31,7 @@ def _results() -> Any:
     return mapresult
 
 
-class DirectView(Flags, Parts):
+class DirectView(Flags, Parts, Staying):
     """Some engines of a pool, addressed directly.
 
     Made by indexing a client. Requests to one engine run in the order in which they
@@ -63,6 +64,8 @@ class DirectView(Flags, Parts):
         AsyncResult is waited for; with 'keep' only the AsyncResult has it.
     """
 
+    _instead = "code on an engine that needs one makes its own, pxrun.Client(CONNECTION_FILE)[:]"
+
     def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
         self.client = client
         self._sent = History(client, client._sent)
@@ -73,6 +76,11 @@ class DirectView(Flags, Parts):
         if len(text) > 16:
             text = text[:12] + "...]"
         return f"<{type(self).__name__} {text}>"
+
+    def __copy__(self) -> "DirectView":
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        return new
 
     def __len__(self) -> int:
         if isinstance(self.targets, int):

@@ -107,9 +107,11 @@ def _make() -> Any:
             if gui not in (None, "inline"):
                 raise UsageError(f"engines have no event loop for {gui!r}: use %matplotlib inline")
 
-        def ask_exit(self) -> None:
-            """exit() and quit() end the request, as they do without IPython."""
-            raise SystemExit
+        def init_user_ns(self) -> None:
+            """Without IPython's exit and quit, which end a prompt: Python's own end the request."""
+            super().init_user_ns()
+            for name in ("exit", "quit"):
+                self.user_ns.pop(name, None)
 
     Shell.display_pub_class.default_value = Publisher
     return Shell.instance(user_module=sys.modules["__main__"], user_ns=_namespace)

@@ -2,18 +2,30 @@
 """Calls as bytes and buffers: the body of APPLY requests; says what part of a call cannot be pickled."""
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, Iterable
 
 from .. import serialize
 from . import failure, foreign, pickling
 
 
+class CannotSend(TypeError):
+    """A part of a call cannot be pickled; `reason` are the words of why not."""
+
+    def __init__(self, part: str, reason: str, library: str | None) -> None:
+        super().__init__(f"{part} cannot be sent: {reason}")
+        self.reason, self.library = reason, library
+
+
 def name_of(f: Any) -> str:
+    """What a function is called in messages; of a partial its function's name."""
+    while isinstance(f, functools.partial):
+        f = f.func
     return getattr(f, "__name__", None) or type(f).__name__
 
 
 def dumps(f: Any, args: tuple, kwargs: dict, bring: bool, library: str | None = None) -> tuple[bytes, list | None]:
-    """The pickle of a call and its buffers; TypeError, naming the part, if it cannot be sent.
+    """The pickle of a call and its buffers; `CannotSend`, naming the part, if it cannot be sent.
 
     Parameters
     ----------
@@ -35,20 +47,48 @@ def dumps(f: Any, args: tuple, kwargs: dict, bring: bool, library: str | None = 
             call = foreign.call, (library, foreign.By(library, call)), {}
         return pickling.dumps(call, bring=bring)
     except Exception as e:
-        culprit = _culprit(f, args, kwargs, library)
+        culprit = find_culprit(_parts(f, args, kwargs), library)
         if culprit is None:
             raise  # not pickle's: a signal handler's, which came meanwhile
-        raise TypeError(f"{culprit} cannot be sent: {failure.words(e)}") from e
+        raise CannotSend(culprit, failure.words(e), library) from e
 
 
-def _culprit(f: Any, args: tuple, kwargs: dict, library: str | None) -> str | None:
-    """Which part of a call cannot be pickled, in words; None: all of them can."""
-    parts = [(f"the function {name_of(f)}", f)]
-    parts += [(f"argument {i + 1} of {name_of(f)}", a) for i, a in enumerate(args)]
-    parts += [(f"argument {k!r} of {name_of(f)}", a) for k, a in kwargs.items()]
-    for what, part in parts:
+def _parts(f: Any, args: tuple, kwargs: dict) -> Iterable[tuple[str, Any]]:
+    """What a call consists of, in words."""
+    from ..engine import calls
+
+    if f is calls.push:
+        return [(f"the value of {name!r}", value) for name, value in args[0].items()]
+    name = name_of(f)
+    parts = [(f"the function {name}", f)]
+    parts += [(f"argument {i + 1} of {name}", a) for i, a in enumerate(args)]
+    return parts + [(f"argument {k!r} of {name}", a) for k, a in kwargs.items()]
+
+
+def find_culprit(parts: Iterable[tuple[str, Any]], library: str | None) -> str | None:
+    """The first part that cannot be pickled, in words, down to what is within lists and dicts; None: all of them can."""
+
+    def fails(part: Any) -> bool:
         try:
             pickling.dumps(part if library is None else foreign.By(library, part))
         except Exception:
-            return f"{what}, of type {type(part).__name__},"
+            return True
+        return False
+
+    for words, part in parts:
+        if fails(part):
+            where, inner = _within(part, fails)
+            return f"{words}, of type {type(part).__name__}," + (f" at {where}, of type {type(inner).__name__}," if where else "")
     return None
+
+
+def _within(part: Any, fails: Any) -> tuple[str, Any]:
+    """Where in a container, as ``[0]['key']``, something is that cannot be pickled, and what; else '' and the part."""
+    where = ""
+    while len(where) < 200:  # a container may hold itself
+        items: Iterable = part.items() if type(part) is dict else enumerate(part) if type(part) in (list, tuple) else ()
+        found = next(((key, item) for key, item in items if fails(item)), None)
+        if found is None:
+            break
+        where, part = f"{where}[{found[0]!r}]", found[1]
+    return where, part
