@@ -165,6 +165,7 @@ static int adopt(struct px_engine *e, pid_t pid)
 		e->process = (struct px_process){ .pidfd = -1 };
 		return rc;
 	}
+	px_template_answered(e->supervisor);
 	/* Now that its pid is known, other children can be told from it. */
 	e->supervisor->turn.reap = true;
 	if (e->life == PX_LIFE_DYING && e->told)

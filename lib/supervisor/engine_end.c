@@ -120,6 +120,8 @@ static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 	px_last_words_drain(e->ours.out, &s->log, NULL);
 	px_last_words_drain(e->ours.err, &s->log, &words);
 	log_crash(e, how);
+	if (!pid && e->ours.control >= 0)
+		px_template_answered(s);
 	px_engine_close(e);
 	explain(e, pid, how, oom_killed, &words);
 	e->member = (struct px_member_id){ 0 };

@@ -19,6 +19,9 @@
 #include "supervisor/command_line.h"
 #include "supervisor/supervision.h"
 
+/* A fork takes milliseconds, of very much memory on a busy machine seconds. */
+#define ANSWER_NS UINT64_C(10000000000)
+
 /* The template, in messages to people. */
 #define IT "the process that forks engines"
 
@@ -90,6 +93,7 @@ static void let_go(struct px_supervisor *s)
 	if (t->output >= 0)
 		close(t->output);
 	t->socket = t->output = -1;
+	t->orders = 0;
 }
 
 static void kill_process(struct px_supervisor *s)
@@ -383,9 +387,33 @@ void px_template_want(struct px_supervisor *s)
 
 /* --- engines --- */
 
+static uint64_t answer_limit_ns(const struct px_supervisor *s)
+{
+	/* Tests have less time for a start. */
+	return s->start_limit_ns / 4 < ANSWER_NS ? s->start_limit_ns / 4 : ANSWER_NS;
+}
+
+/* It is stopped, or hangs in what a module does before each fork. */
+static void does_not_answer(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+	struct px_template *t = &s->template;
+
+	px_log(&s->log, IT " (%d) is killed: it has forked none for %.0f s", (int)t->process.pid,
+	       (double)answer_limit_ns(s) / 1e9);
+	px_process_kill(&t->process);
+}
+
+/* Each answer begins the time anew: there may be many orders, and much memory to fork. */
+static void wait_for_answer(struct px_supervisor *s)
+{
+	px_loop_timer_set(s->loop, &s->template.timer, answer_limit_ns(s), does_not_answer, s);
+}
+
 int px_template_fork(struct px_supervisor *s, const struct px_template_order *order,
 		     struct px_process *process)
 {
+	struct px_template *t = &s->template;
 	struct px_control call = {
 		.type = PX_CONTROL_FORK,
 		.a = order->id,
@@ -393,8 +421,25 @@ int px_template_fork(struct px_supervisor *s, const struct px_template_order *or
 		.c = order->member.epoch,
 		.d = order->generation,
 	};
+	int rc;
 
-	if (s->template.by_exec)
+	if (t->by_exec)
 		return execute(s, order, process);
-	return px_control_send(s->template.socket, &call, NULL, order->fds, 5);
+	rc = px_control_send(t->socket, &call, NULL, order->fds, 5);
+	if (rc == 0 && t->orders++ == 0)
+		wait_for_answer(s);
+	return rc;
+}
+
+void px_template_answered(struct px_supervisor *s)
+{
+	struct px_template *t = &s->template;
+
+	/* What was asked of a template before this one is not counted any more. */
+	if (t->orders == 0)
+		return;
+	if (--t->orders)
+		wait_for_answer(s);
+	else
+		px_loop_timer_stop(s->loop, &t->timer);
 }

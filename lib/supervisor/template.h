@@ -23,7 +23,7 @@ struct px_supervisor;
  *   ABSENT   -> STARTING             it is wanted
  *   STARTING -> READY | BACKOFF      it said so | it died, or said that it cannot
  *   STARTING -> GIVEN_UP             … for the third time, or before the pool was ready
- *   READY    -> BACKOFF              it died
+ *   READY    -> BACKOFF              it died, or was killed as it answered no order
  *   BACKOFF  -> ABSENT               the delay is over, and it is wanted
  *   GIVEN_UP -> ABSENT               engines that wait have been told
  */
@@ -40,7 +40,8 @@ struct px_template {
 	struct px_process process;
 	int socket, output; /* our ends; -1 */
 	struct px_watch socket_watch, output_watch, death_watch;
-	struct px_timer timer; /* time to be ready, or back-off */
+	struct px_timer timer; /* time to be ready, to answer an order, or back-off */
+	uint32_t orders;       /* that it has not answered yet */
 	bool wanted;           /* to be started if it is absent */
 	bool ended;            /* its process has ended: to be reaped */
 	uint32_t failures;     /* deaths in a row, each soon after its start */
@@ -78,6 +79,8 @@ bool px_template_given_up(struct px_supervisor *s, const char **why);
  */
 int px_template_fork(struct px_supervisor *s, const struct px_template_order *order,
 		     struct px_process *process);
+/* An engine that was asked for has begun, or will not. */
+void px_template_answered(struct px_supervisor *s);
 /* Marks that its process has ended. */
 void px_template_ended(struct px_supervisor *s);
 /* The phase of the turn: handles its end. */

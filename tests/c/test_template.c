@@ -100,6 +100,28 @@ static void template_killed_engines_go_on_and_another_comes(void **state)
 	stop(pool);
 }
 
+static void template_that_does_not_answer_is_replaced(void **state)
+{
+	struct pool *pool = *state;
+	struct attached a;
+	pid_t template;
+
+	pool->options.start_seconds = 4;
+	start(pool);
+	a = attach(pool);
+	template = (pid_t)number(px_json_member(status(a.fd), "template"), "pid");
+	kill(template, SIGSTOP);
+	kill(engine_pid(a.segment, 0), SIGKILL);
+	/* Of the first replacement only the request is there, and ends with the template. */
+	await_generation(a.segment, 0, 2);
+	assert_true(logged(pool, "is killed: it has forked none for 1 s"));
+	assert_int_not_equal((pid_t)number(px_json_member(status(a.fd), "template"), "pid"),
+			     template);
+	assert_int_equal(engine_state(a.segment, 1), PX_ENGINE_UP);
+	detach(&a);
+	stop(pool);
+}
+
 static void stop_while_adding_answers_nobody_and_ends(void **state)
 {
 	struct pool *pool = *state;
@@ -156,6 +178,7 @@ int main(void)
 		POOL_CASE(start_by_exec_where_fork_is_refused),
 		POOL_CASE(stop_while_template_starts_leaves_nothing),
 		POOL_CASE(template_killed_engines_go_on_and_another_comes),
+		POOL_CASE(template_that_does_not_answer_is_replaced),
 		POOL_CASE(stop_while_adding_answers_nobody_and_ends),
 		POOL_CASE(add_without_a_program_says_why),
 	};
