@@ -35,6 +35,7 @@
 
 #define PX_MEMBERS_MAX 1024
 #define PX_ENGINES_MAX 512 /* half of the slots: a dying engine and its replacement coexist */
+#define PX_CLIENTS_MAX (PX_MEMBERS_MAX - PX_ENGINES_MAX) /* the rest is for engines that come back */
 #define PX_CRASH_BYTES 65536
 
 #ifdef PX_TINY /* small tests reach every boundary */

@@ -225,19 +225,38 @@ no_memory:
 	return rc;
 }
 
+static int find_free_slot(const struct px_segment *segment, enum px_member_kind kind,
+			  uint32_t *slot)
+{
+	uint32_t clients = 0, lowest = PX_MEMBERS_MAX;
+
+	for (uint32_t i = 0; i < PX_MEMBERS_MAX; i++) {
+		const struct px_member_shm *m = &segment->members[i];
+
+		if (LOAD(m->state) != PX_SLOT_FREE)
+			clients += LOAD(m->kind) == PX_MEMBER_CLIENT;
+		else if (lowest == PX_MEMBERS_MAX)
+			lowest = i;
+	}
+	if (kind == PX_MEMBER_CLIENT && clients >= PX_CLIENTS_MAX)
+		return px_fail(PX_ENOMEM, "all %d places for clients are taken: close some",
+			       PX_CLIENTS_MAX);
+	if (lowest == PX_MEMBERS_MAX)
+		return px_fail(PX_ENOMEM, "all %d places for clients and engines are taken",
+			       PX_MEMBERS_MAX);
+	*slot = lowest;
+	return 0;
+}
+
 int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t engine_id,
 		   struct px_member_id *out)
 {
 	struct px_member_shm *m = segment->rw.members;
 	uint32_t slot = 0, epoch;
-	int rc;
+	int rc = find_free_slot(segment, kind, &slot);
 
-	while (slot < PX_MEMBERS_MAX && LOAD(m[slot].state) != PX_SLOT_FREE)
-		slot++;
-	if (slot == PX_MEMBERS_MAX)
-		return px_fail(PX_ENOMEM, "all %d places for clients and engines are taken",
-			       PX_MEMBERS_MAX);
-	rc = reserve_block(segment, slot, kind);
+	if (rc == 0)
+		rc = reserve_block(segment, slot, kind);
 	if (rc < 0)
 		return rc;
 	m += slot;

@@ -16,6 +16,7 @@
 #include "shm/error.h"
 #include "shm/killpoint.h"
 #include "shm/os.h"
+#include "supervisor/backoff.h"
 #include "supervisor/memory_requests.h"
 #include "supervisor/supervision.h"
 #include "supervisor/supervisor.h"
@@ -47,7 +48,7 @@ static void show(struct px_engine *e, enum px_engine_state state)
 void px_engine_wait(struct px_engine *e)
 {
 	e->life = PX_LIFE_WAITING;
-	e->served = e->told = e->keep = false;
+	e->served = e->told = e->keep = e->postponed = false;
 	e->process = (struct px_process){ .pidfd = -1 };
 	e->supervisor->turn.start = true;
 }
@@ -199,7 +200,7 @@ static void up(struct px_engine *e)
 	px_loop_timer_stop(s->loop, &e->timer);
 	pin(e);
 	e->life = PX_LIFE_UP;
-	e->served = true;
+	e->served = e->was_up = true;
 	e->starts_failed = 0;
 	e->why[0] = '\0';
 	px_member_live(s->segment, e->member, e->process.pid);
@@ -286,30 +287,61 @@ static int ask(struct px_engine *e)
 	return rc;
 }
 
+/* Of what was not asked for in the end. */
+static void leave_place(struct px_engine *e)
+{
+	struct px_death never = { .expected = true };
+
+	if (!e->member.epoch)
+		return;
+	px_member_mark_dead(e->supervisor->segment, e->member, &never);
+	e->member = (struct px_member_id){ 0 };
+	px_sweep_mark(e->supervisor);
+}
+
+/*
+ * Places, descriptors or memory are used up. An engine that was up is not given up for that: at
+ * any time somebody may leave.
+ */
+static void postpone(struct px_engine *e)
+{
+	char why[sizeof(e->why)];
+
+	snprintf(why, sizeof(why), "engine %u cannot be started now: %.400s", e->id,
+		 px_last_error());
+	if (strcmp(e->why, why) != 0)
+		px_log(&e->supervisor->log, "%s; it is tried again", why);
+	memcpy(e->why, why, sizeof(why));
+	leave_place(e);
+	px_engine_back_off(e, px_backoff_ns(&e->failures, px_os.now_ns()));
+	e->postponed = true;
+	settled(e);
+}
+
 int px_engine_start(struct px_engine *e)
 {
 	struct px_supervisor *s = e->supervisor;
 	int rc = px_member_join(s->segment, PX_MEMBER_ENGINE, (int32_t)e->id, &e->member);
 
-	e->why[0] = '\0';
 	e->started_ns = px_os.now_ns();
 	if (rc == 0)
 		rc = ask(e);
 	if (rc == PX_EAGAIN || rc == PX_EPOOL) { /* the template is full, or dead: later */
-		struct px_death never = { .expected = true };
-
-		px_member_mark_dead(s->segment, e->member, &never);
-		e->member = (struct px_member_id){ 0 };
-		px_sweep_mark(s);
+		leave_place(e);
 		return PX_EAGAIN;
 	}
 	e->life = PX_LIFE_STARTING;
+	if (rc < 0 && e->was_up) {
+		postpone(e);
+		return 0;
+	}
 	if (rc < 0) {
 		snprintf(e->why, sizeof(e->why), "engine %u cannot be started: %.400s", e->id,
 			 px_last_error());
 		px_engine_ended(e);
 		return 0;
 	}
+	e->why[0] = '\0';
 	PX_KILLPOINT("supervisor.engine.asked"); /* dead here: the pool ends */
 	px_loop_timer_set(s->loop, &e->timer, s->start_limit_ns, too_late, e);
 	return 0;

@@ -53,6 +53,8 @@ struct px_engine {
 	bool told;      /* … was told to stop */
 	bool keep;      /* … and another is to replace it */
 	bool ended;     /* … has ended, or never appeared: to be reaped */
+	bool was_up;    /* some process of this id was up */
+	bool postponed; /* could not be started just now; it is tried again and again */
 	bool settled;   /* it came up or is gone; who waits for that is yet to be answered */
 	char why[1024]; /* the last failure */
 };

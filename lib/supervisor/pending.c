@@ -33,20 +33,25 @@ static bool covers(const struct px_pending *w, uint32_t id)
 	return id >= w->first && id - w->first < w->count;
 }
 
+/* It will not be up, as far as it can be known. */
+static bool failed(const struct px_engine *e)
+{
+	return e->life == PX_LIFE_GONE || e->postponed;
+}
+
 static bool all_settled(const struct px_supervisor *s, const struct px_pending *w)
 {
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (covers(w, i) && s->engines[i]->life != PX_LIFE_UP &&
-		    s->engines[i]->life != PX_LIFE_GONE)
+		if (covers(w, i) && s->engines[i]->life != PX_LIFE_UP && !failed(s->engines[i]))
 			return false;
 	return true;
 }
 
-/* That an engine is gone is a failure, unless its removal was asked for. */
+/* Why an engine is not up, unless its removal was asked for. */
 static void note_failures(const struct px_supervisor *s, struct px_pending *w)
 {
 	for (uint32_t i = 0; i < s->engines_count && !w->failure[0]; i++)
-		if (s->engines[i]->settled && s->engines[i]->life == PX_LIFE_GONE &&
+		if (s->engines[i]->settled && failed(s->engines[i]) &&
 		    w->type != PX_CONTROL_REMOVE && covers(w, i))
 			snprintf(w->failure, sizeof(w->failure), "%s", s->engines[i]->why);
 }

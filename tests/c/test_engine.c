@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "pool/control.h"
@@ -167,6 +169,71 @@ static void engine_that_gives_back_what_is_not_its_own_is_told(void **state)
 	stop(pool);
 }
 
+static void engine_comes_back_though_clients_have_all_places(void **state)
+{
+	struct pool *pool = *state;
+	struct rlimit files;
+	struct attached a;
+	int fd, rc = 0;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	if (files.rlim_max < 3 * PX_CLIENTS_MAX)
+		skip(); /* the hard limit of descriptors is too low here */
+	files.rlim_cur = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	start(pool);
+	a = attach(pool);
+	for (int i = 1; i < PX_CLIENTS_MAX && rc == 0; i++) {
+		rc = ask(dial(pool), PX_CONTROL_HELLO, PX_SEGMENT_VERSION, 0);
+		close(packet.fds[0]);
+	}
+	assert_int_equal(rc, 0);
+	fd = dial(pool);
+	assert_int_equal(ask(fd, PX_CONTROL_HELLO, PX_SEGMENT_VERSION, 0), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "places for clients"));
+	close(fd);
+	kill(engine_pid(a.segment, 0), SIGKILL);
+	await_generation(a.segment, 0, 1);
+	stop(pool);
+	detach(&a);
+}
+
+/* As many clients as the supervisor has descriptors for; the last one was turned away. */
+static void use_up_descriptors(struct pool *pool, int *clients, int max)
+{
+	int rc = 0;
+
+	for (int i = 0; i < max && rc == 0; i++) {
+		clients[i] = dial(pool);
+		rc = ask(clients[i], PX_CONTROL_STATUS, 0, 0);
+	}
+	assert_int_equal(rc, PX_ESYSTEM);
+}
+
+static void engine_that_cannot_be_started_now_is_tried_again(void **state)
+{
+	struct pool *pool = *state;
+	struct rlimit few = { 48, 48 };
+	struct attached a;
+	int clients[64] = { 0 };
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	start(pool);
+	a = attach(pool);
+	use_up_descriptors(pool, clients, 64);
+	kill(engine_pid(a.segment, 0), SIGKILL);
+	await_log(pool, "engine 0 cannot be started now: ");
+	assert_int_equal(ask(a.fd, PX_CONTROL_RESTART, 0, 0), PX_EENGINE);
+	assert_non_null(strstr(px_last_error(), "cannot be started now"));
+	assert_int_equal(engine_state(a.segment, 0), PX_ENGINE_STARTING);
+	for (int i = 0; i < 64; i++)
+		if (clients[i] > 0)
+			close(clients[i]);
+	await_generation(a.segment, 0, 1);
+	detach(&a);
+	stop(pool);
+}
+
 static void output_of_a_dead_engine_is_logged(void **state)
 {
 	struct pool *pool = *state;
@@ -193,6 +260,8 @@ int main(void)
 		POOL_CASE(engine_that_loses_its_socket_is_replaced),
 		POOL_CASE(engine_that_talks_rubbish_is_replaced),
 		POOL_CASE(engine_that_gives_back_what_is_not_its_own_is_told),
+		POOL_CASE(engine_comes_back_though_clients_have_all_places),
+		POOL_CASE(engine_that_cannot_be_started_now_is_tried_again),
 		POOL_CASE(output_of_a_dead_engine_is_logged),
 	};
 

@@ -191,12 +191,17 @@ static void join_all_slots_taken_says_nomem(void **state)
 	uint64_t full;
 
 	(void)state;
-	for (uint32_t i = 0; i < PX_MEMBERS_MAX; i++) {
+	for (uint32_t i = 0; i < PX_CLIENTS_MAX; i++) {
 		id = join(PX_MEMBER_CLIENT);
 		assert_int_equal(id.slot, i);
-		if (i == PX_MEMBERS_MAX / 2)
+		if (i == PX_CLIENTS_MAX / 2)
 			middle = id;
 	}
+	assert_int_equal(px_member_join(segment, PX_MEMBER_CLIENT, -1, &id), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "all 512 places for clients"));
+	/* The others are for engines. */
+	for (uint32_t i = PX_CLIENTS_MAX; i < PX_MEMBERS_MAX; i++)
+		id = join(PX_MEMBER_ENGINE);
 	full = reserved_bytes();
 	assert_int_equal(px_member_join(segment, PX_MEMBER_ENGINE, 0, &id), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "1024"));
