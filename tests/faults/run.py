@@ -113,7 +113,7 @@ class Pool:
             os.sched_yield()
 
     def finish(self):
-        """Stops what runs; nothing may be left."""
+        """Stops what runs; nothing may be left. Whether the kill happened, be it now."""
         self.run(PXRUN, "stop", "--profile", self.profile)
         self.must_vanish()
         left = [p for p in glob.glob(os.path.join(self.folder.name, "pxrun", "*", "*")) if not p.endswith("/log")]
@@ -167,9 +167,7 @@ def try_point(role, label, hit, loop):
                 raise
     elif not pool.fired() or not started.stderr.strip():
         raise Failure(f"start ended with {started.returncode}: {started.stderr!r}")
-    fired = pool.fired()
-    pool.finish()
-    return fired
+    return pool.finish()
 
 
 def every_point(hits, only):

@@ -68,6 +68,17 @@ def overtaking(view):
         assert ar.wait(30)
 
 
+def died(view):
+    # one that falls while others wait behind it, and comes back
+    one = view.client[0]
+    falls = one.apply_async(lambda: __import__("os").kill(__import__("os").getpid(), 9))
+    behind = one.apply_async(abs, -1)
+    assert isinstance(falls.exception(30), (pxrun.error.EngineError, pxrun.error.PoolError))
+    # if it was killed before, this one may have gone to its next process
+    assert isinstance(behind.exception(30), (pxrun.error.EngineError, pxrun.error.PoolError, type(None)))
+    assert one.apply_sync(abs, -2) == 2
+
+
 def held(view):
     # more than there are leases that last: their buffers are held until they are asked for
     pending = [view.apply_async(bytes, 100_000 + i) for i in range(40)]
@@ -81,7 +92,7 @@ def main(profile):
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return
-    for step in (calls, queued, buffers, prints, overtaking, held, dropped, calls):
+    for step in (calls, queued, buffers, prints, overtaking, died, held, dropped, calls):
         tolerate(lambda step=step: step(client[:]))
     tolerate(client.close)
 
