@@ -3,131 +3,41 @@
  * test_endpoint.c - two members of one segment in one process, and a thread that
  * grants extents as the supervisor does.
  */
-#include "tests/c/case.h"
+#include "tests/c/side.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "link/endpoint.h"
 #include "pool/control.h"
 #include "shm/error.h"
 
-#define ARENA_BYTES (40 * PX_UNIT_BYTES)
-
-struct side {
-	struct px_endpoint *endpoint;
-	struct px_link *link; /* to the other side */
-	int supervisor_end;
-	pthread_t granter;
-	uint32_t slot;
-};
+#define ARENA_UNITS 40
+#define ARENA_BYTES (ARENA_UNITS * PX_UNIT_BYTES)
 
 static struct px_segment *segment;
 static struct side client, engine;
 
-/* First fit over the unit map, until the member hangs up. */
-static void *grant(void *ctx)
-{
-	struct side *side = ctx;
-	struct px_packet *packet = malloc(sizeof(*packet));
-	uint64_t count = segment->arena_bytes / PX_UNIT_BYTES;
-
-	while (px_control_receive(side->supervisor_end, packet) == 0) {
-		struct px_control reply = { .type = PX_CONTROL_REPLY,
-					    .serial = packet->head.serial };
-		uint64_t units = packet->head.a / PX_UNIT_BYTES, first = 0, run = 0;
-
-		if (packet->head.type == PX_CONTROL_EXTENT_PUT) {
-			first = (packet->head.a - segment->arena_offset) / PX_UNIT_BYTES;
-			for (uint64_t i = 0; i < packet->head.b / PX_UNIT_BYTES; i++)
-				atomic_store(&segment->rw.units[first + i], 0);
-		}
-		if (packet->head.type != PX_CONTROL_EXTENT_GET)
-			continue;
-		for (uint64_t unit = 0; unit < count && run < units; unit++) {
-			run = atomic_load(&segment->units[unit]) ? 0 : run + 1;
-			first = unit + 1 - run;
-		}
-		if (run < units) {
-			reply.code = PX_ENOMEM;
-		} else {
-			for (uint64_t i = 0; i < units; i++)
-				atomic_store(&segment->rw.units[first + i],
-					     (uint16_t)(side->slot + 1));
-			reply.a = segment->arena_offset + first * PX_UNIT_BYTES;
-			reply.b = units * PX_UNIT_BYTES;
-		}
-		(void)px_control_send(side->supervisor_end, &reply,
-				      reply.code ? "arena full" : NULL, NULL, 0);
-	}
-	free(packet);
-	return NULL;
-}
-
-static void open_side(struct side *side, enum px_member_kind kind)
-{
-	struct px_member_id id;
-	struct px_segment *mine;
-	int ends[2];
-
-	assert_int_equal(px_member_join(segment, kind, kind == PX_MEMBER_ENGINE ? 0 : -1, &id), 0);
-	px_member_live(segment, id, getpid());
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
-	side->supervisor_end = ends[1];
-	side->slot = id.slot;
-	pthread_create(&side->granter, NULL, grant, side);
-	assert_int_equal(px_segment_attach(dup(segment->fd), &mine), 0);
-	assert_int_equal(px_endpoint_open(mine, id, ends[0], &side->endpoint), 0);
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	if (px_segment_create(ARENA_BYTES, true, &segment) < 0)
-		return -1;
-	open_side(&client, PX_MEMBER_CLIENT);
-	open_side(&engine, PX_MEMBER_ENGINE);
-	return px_endpoint_link(client.endpoint, engine.endpoint->self, &client.link) |
-	       px_endpoint_link(engine.endpoint, client.endpoint->self, &engine.link);
-}
-
-/* Its endpoint is closed: its units are free again, as after a sweep. */
-static void forget_side(struct side *side)
-{
-	pthread_join(side->granter, NULL); /* the socket is closed when nothing is held */
-	close(side->supervisor_end);
-	for (uint64_t i = 0; i < segment->arena_bytes / PX_UNIT_BYTES; i++)
-		if (atomic_load(&segment->units[i]) == side->slot + 1)
-			atomic_store(&segment->rw.units[i], 0);
-}
-
-static void close_side(struct side *side)
-{
-	px_endpoint_close(side->endpoint);
-	forget_side(side);
+	segment = side_segment(ARENA_UNITS);
+	side_open(&client, segment, PX_MEMBER_CLIENT);
+	side_open(&engine, segment, PX_MEMBER_ENGINE);
+	side_meet(&client, &engine);
+	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	close_side(&client);
-	close_side(&engine);
+	side_close(&client);
+	side_close(&engine);
 	px_segment_detach(segment);
 	return 0;
-}
-
-/* The next message, which must be there. */
-static struct px_incoming receive(struct px_link *link)
-{
-	struct px_incoming in;
-
-	if (px_link_receive(link, &in) != 1)
-		fail_msg("nothing came: %s", px_last_error());
-	return in;
 }
 
 static void send_inline_body_arrives(void **state)
@@ -145,7 +55,7 @@ static void send_inline_body_arrives(void **state)
 	(void)state;
 	assert_int_equal(px_link_receive(engine.link, &in), 0);
 	assert_int_equal(px_link_send(client.link, &out), 0);
-	in = receive(engine.link);
+	in = side_receive(&engine);
 	assert_int_equal(in.kind, PX_REQUEST_NOOP);
 	assert_int_equal(in.flags, 3);
 	assert_int_equal(in.id, 9);
@@ -172,7 +82,7 @@ static void send_each_size_arrives(void **state)
 			.kind = PX_REPLY, .id = bytes, .body = body, .body_bytes = bytes
 		};
 		assert_int_equal(px_link_send(client.link, &out), 0);
-		struct px_incoming in = receive(engine.link);
+		struct px_incoming in = side_receive(&engine);
 		assert_true(in.id == bytes && in.body_bytes == bytes);
 		assert_memory_equal(in.body, body, bytes);
 		px_link_next(engine.link);
@@ -201,7 +111,7 @@ static void loan_is_private_and_writable(void **state)
 
 	(void)state;
 	assert_int_equal(px_link_send(client.link, &out), 0);
-	struct px_incoming in = receive(engine.link);
+	struct px_incoming in = side_receive(&engine);
 	px_link_next(engine.link);
 	assert_int_equal(in.buffers_count, 3);
 	assert_null(in.buffers[1]);
@@ -256,7 +166,7 @@ static void held_beyond_the_table(struct side *from, struct side *to)
 
 	for (uint32_t i = 0; i < HELD; i++) {
 		assert_int_equal(send_number(from, i), 0);
-		held[i] = receive(to->link);
+		held[i] = side_receive(to);
 		px_link_next(to->link);
 	}
 	px_link_collect(from->link);
@@ -292,7 +202,7 @@ static void unread_beyond_the_table_waits_for_the_reader(void **state)
 		uint64_t room = px_link_room_seq(client.link);
 
 		assert_false(px_link_drained(client.link));
-		in = receive(engine.link);
+		in = side_receive(&engine);
 		px_link_next(engine.link);
 		assert_int_equal(number_of(in.buffers[0]), i);
 		if (i >= LASTING_MAX) {
@@ -302,7 +212,7 @@ static void unread_beyond_the_table_waits_for_the_reader(void **state)
 		px_incoming_free(&in);
 	}
 	for (uint32_t i = LASTING_MAX; i < PX_LEASES_MAX; i++) {
-		in = receive(engine.link);
+		in = side_receive(&engine);
 		px_link_next(engine.link);
 		assert_int_equal(number_of(in.buffers[0]), i);
 		px_incoming_free(&in);
@@ -325,14 +235,14 @@ static void largest_message_finds_brief_leases(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < LASTING_MAX; i++) {
 		assert_int_equal(send_number(&client, i), 0);
-		held[i] = receive(engine.link);
+		held[i] = side_receive(&engine);
 		px_link_next(engine.link);
 	}
 	for (uint32_t i = 0; i < PX_BUFFERS_MAX; i++)
 		parts[i] = (struct px_part){ region, i, 1 };
 	for (int round = 0; round < 3; round++) {
 		assert_int_equal(px_link_send(client.link, &out), 0);
-		in = receive(engine.link);
+		in = side_receive(&engine);
 		px_link_next(engine.link);
 		assert_int_equal(((const char *)in.body)[4095], 'z');
 		assert_int_equal(in.buffers[PX_BUFFERS_MAX - 1]->shared[0], 'z');
@@ -353,7 +263,7 @@ static void dead_holder_of_many_releases_all(void **state)
 		struct px_incoming in;
 
 		assert_int_equal(send_number(&client, i), 0);
-		in = receive(engine.link);
+		in = side_receive(&engine);
 		px_link_next(engine.link);
 		/* The engine's own memory is freed with its process. */
 		if (in.buffers[0]->copy)
@@ -398,7 +308,7 @@ static void dead_peer_is_freed_after_the_last_loan(void **state)
 
 	(void)state;
 	assert_int_equal(px_link_send(client.link, &out), 0);
-	struct px_incoming in = receive(engine.link);
+	struct px_incoming in = side_receive(&engine);
 	px_link_next(engine.link);
 	px_member_mark_dead(segment, client.endpoint->self, &death);
 	px_link_finish(engine.link);
@@ -420,16 +330,15 @@ static void port_closed_before_loan_is_released(void **state)
 
 	(void)state;
 	assert_int_equal(px_link_send(client.link, &out), 0);
-	struct px_incoming in = receive(engine.link);
+	struct px_incoming in = side_receive(&engine);
 	px_link_next(engine.link);
 	assert_int_equal(px_loan_map(in.buffers[0], &view), 0);
 	px_endpoint_close(engine.endpoint);
 	assert_int_equal(((uint8_t *)view)[1], 'e');
 	px_incoming_free(&in); /* closes the endpoint for good */
-	pthread_join(engine.granter, NULL);
-	close(engine.supervisor_end);
+	side_forget(&engine);
 	px_region_release(region);
-	open_side(&engine, PX_MEMBER_ENGINE);
+	side_open(&engine, segment, PX_MEMBER_ENGINE);
 }
 
 static struct px_region *shown(uint64_t bytes, int fill)
@@ -448,7 +357,7 @@ static uint8_t *send_part(const struct px_part *part, struct px_incoming *in)
 	void *view;
 
 	assert_int_equal(px_link_send(client.link, &out), 0);
-	*in = receive(engine.link);
+	*in = side_receive(&engine);
 	px_link_next(engine.link);
 	assert_int_equal(in->buffers[0]->bytes, part->bytes);
 	assert_int_equal(px_loan_map(in->buffers[0], &view), 0);
@@ -504,7 +413,7 @@ static void tracker_counts_what_is_shown(void **state)
 	(void)state;
 	out.tracker = px_tracker_new();
 	assert_int_equal(px_link_send(client.link, &out), 0);
-	in = receive(engine.link);
+	in = side_receive(&engine);
 	px_link_next(engine.link);
 	px_link_collect(client.link);
 	assert_int_equal(atomic_load(&out.tracker->leases), 1);
@@ -533,7 +442,7 @@ static void live_beyond_the_table_says_no_memory(void **state)
 	assert_int_equal(px_link_send(client.link, &out), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "let go of some"));
 	assert_int_equal(send_number(&client, 5), 0);
-	in = receive(engine.link);
+	in = side_receive(&engine);
 	px_link_next(engine.link);
 	assert_int_equal(number_of(in.buffers[0]), 5);
 	px_incoming_free(&in);
@@ -582,8 +491,8 @@ static void port_closed_before_region_is_hidden(void **state)
 	px_endpoint_close(client.endpoint);
 	assert_int_equal(((uint8_t *)region->at)[199999], 'm');
 	px_endpoint_hide(client.endpoint, region); /* closes the endpoint for good */
-	forget_side(&client);
-	open_side(&client, PX_MEMBER_CLIENT);
+	side_forget(&client);
+	side_open(&client, segment, PX_MEMBER_CLIENT);
 }
 
 /* What one thread has of the engine's endpoint while another closes it. */
@@ -624,7 +533,7 @@ static void close_while_others_let_go(void **state)
 
 			h->all = &all;
 			assert_int_equal(px_link_send(client.link, &out), 0);
-			h->in = receive(engine.link);
+			h->in = side_receive(&engine);
 			px_link_next(engine.link);
 			assert_int_equal(px_endpoint_show(engine.endpoint, 70000, &h->region), 0);
 			px_endpoint_hold(engine.endpoint);
@@ -637,14 +546,9 @@ static void close_while_others_let_go(void **state)
 		px_endpoint_close(engine.endpoint);
 		for (int i = 0; i < 3; i++)
 			pthread_join(threads[i], NULL);
-		forget_side(&engine);
-		open_side(&engine, PX_MEMBER_ENGINE);
-		assert_int_equal(px_endpoint_link(client.endpoint, engine.endpoint->self,
-						  &client.link),
-				 0);
-		assert_int_equal(px_endpoint_link(engine.endpoint, client.endpoint->self,
-						  &engine.link),
-				 0);
+		side_forget(&engine);
+		side_open(&engine, segment, PX_MEMBER_ENGINE);
+		side_meet(&client, &engine);
 	}
 	pthread_barrier_destroy(&all);
 	px_region_release(lent);
@@ -694,7 +598,7 @@ static void damaged_message_says_corrupt(void **state)
 	char expected[32];
 
 	(void)state;
-	snprintf(expected, sizeof(expected), "member %u", client.slot);
+	snprintf(expected, sizeof(expected), "member %u", client.id.slot);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		void *payload;
 
