@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * handle.c - recognises handles, and those that are no longer any.
+ * handle.c - recognises handles, also those that were freed.
  */
 #include "client/handle.h"
 
@@ -8,9 +8,9 @@
 
 #include "shm/error.h"
 
-/* Of each kind: more than the threads that may be about to use one, less than a cache. */
+/* Freed handles of each kind whose memory is kept: some for threads that are late, not many. */
 #define KEPT 16
-#define ENDED 0x80808080u /* above the letters of every kind */
+#define ENDED 0x80808080u /* set in a kind: bits that no letter has */
 
 static const struct {
 	uint32_t kind;
@@ -22,7 +22,7 @@ static const struct {
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-/* Its place in the table; KINDS: no kind at all. */
+/* The kind's index in the table; KINDS: it is none. */
 static size_t place_of(uint32_t kind)
 {
 	size_t i = 0;
@@ -48,8 +48,8 @@ int px_handle_refuse(const struct px_handle *handle, enum px_handle_kind kind, c
 			       wanted);
 	place = place_of(found & ~ENDED);
 	if (place == KINDS)
-		return px_fail(PX_EINVAL, "the argument '%s' is no %s, nor any handle", name,
-			       wanted);
+		return px_fail(PX_EINVAL, "the argument '%s' is not a %s, nor any other handle",
+			       name, wanted);
 	return px_fail(PX_EINVAL, "the argument '%s' is a %s where a %s is needed", name,
 		       kinds[place].word, wanted);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * handle.h - what every handle of pxrun.h begins with: a word that says what it is.
+ * handle.h - the beginning of every handle of pxrun.h: a word that says what kind it is.
  *
  * Who:     any thread. The word changes once, when the handle's owner frees it.
  * Where:   private memory.
  * Blocks:  never.
  * Death:   of the handle: its memory is kept until some more handles have been freed, so that a
- *          late call with it reads a word that is there, and is an error in words.
+ *          late call with it still finds the word, and returns an error.
  */
 #ifndef PX_HANDLE_H
 #define PX_HANDLE_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No small numbers, which other memory is full of. */
+/* Letters, since small numbers are frequent in other memory. */
 enum px_handle_kind {
 	PX_HANDLE_CLIENT = 0x636c6e74,
 	PX_HANDLE_VIEW = 0x76696577,
@@ -31,23 +31,23 @@ static inline void px_handle_init(struct px_handle *handle, enum px_handle_kind 
 	atomic_init(&handle->kind, kind);
 }
 
-/* The failing half of px_handle_check(). */
+/* The error of px_handle_check(). */
 int px_handle_refuse(const struct px_handle *handle, enum px_handle_kind kind, const char *name);
 
 /*
- * Whether an argument is a handle of that kind. PX_EINVAL: it is NULL or something else;
- * PX_ECLOSED: it was freed. The words have its name.
+ * Checks that an argument is a handle of that kind. PX_EINVAL: it is NULL or something else;
+ * PX_ECLOSED: it was freed. The message names the argument.
  */
 static inline int px_handle_check(const struct px_handle *handle, enum px_handle_kind kind,
 				  const char *name)
 {
-	/* Relaxed: how the pointer came to this thread orders the rest. */
+	/* Relaxed: whatever passed the pointer to this thread has ordered the rest. */
 	if (handle && atomic_load_explicit(&handle->kind, memory_order_relaxed) == kind)
 		return 0;
 	return px_handle_refuse(handle, kind, name);
 }
 
-/* Its owner has freed it: from now on px_handle_check() says PX_ECLOSED. */
+/* For a handle that its owner frees: from now on px_handle_check() says PX_ECLOSED. */
 void px_handle_end(struct px_handle *handle);
 /* Takes the memory, from malloc, of a handle that has ended; it is freed some handles later. */
 void px_handle_discard(struct px_handle *handle);

@@ -82,7 +82,7 @@ int px_output_copy(const struct px_output *output, struct px_output *out)
 	return rc;
 }
 
-/* What was printed since the last call, up to an end. */
+/* Gives what was printed since the last call, up to the offset end. */
 static int tell_text(struct px_output *output, enum px_stream stream, size_t end, bool all,
 		     struct px_output *out)
 {

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * output.h - what a request printed and published, in the order in which it came.
+ *
+ * Who:     whoever holds the client's lock.
+ * Where:   private memory.
+ * Blocks:  never.
+ * Death:   of the engine: what it sent before stays.
  */
 #ifndef PX_OUTPUT_H
 #define PX_OUTPUT_H
@@ -11,7 +16,10 @@
 
 #include "link/message.h"
 
-/* Pieces of one stream that follow each other are one, but for what was published as a whole. */
+/*
+ * Consecutive output of one stream is one piece, except for published data: there each message is
+ * a piece of its own.
+ */
 struct px_output_piece {
 	enum px_stream stream;
 	size_t start, length; /* in the stream's text */
@@ -20,7 +28,7 @@ struct px_output_piece {
 struct px_output_text {
 	char *bytes;
 	size_t length, capacity;
-	size_t told; /* px_output_news() has given so much of it */
+	size_t told; /* the bytes that px_output_news() has given */
 };
 
 /* All zero: empty. */
@@ -28,20 +36,20 @@ struct px_output {
 	struct px_output_text texts[PX_STREAMS];
 	struct px_output_piece *pieces;
 	size_t count, capacity;
-	size_t told; /* pieces that px_output_news() is through with */
+	size_t told; /* the pieces that px_output_news() has given all of */
 };
 
 /* Copies the bytes. PX_ENOMEM. */
 int px_output_append(struct px_output *output, enum px_stream stream, const void *bytes,
 		     size_t length);
-/* Makes *out, which is empty, the same. PX_ENOMEM. */
+/* Copies it to *out, which is empty. PX_ENOMEM. */
 int px_output_copy(const struct px_output *output, struct px_output *out);
 /*
- * Appends to *out what no earlier call has given: of what was printed whole lines only, or with all
- * the beginning of a line as well. PX_ENOMEM.
+ * Appends to *out what no earlier call has given. Of what was printed only whole lines, but with
+ * all also a last line that has no newline yet. PX_ENOMEM.
  */
 int px_output_news(struct px_output *output, bool all, struct px_output *out);
-/* Whether the next call with all gives something. */
+/* Whether px_output_news() with all would give something. */
 bool px_output_has_news(const struct px_output *output);
 void px_output_clear(struct px_output *output);
 

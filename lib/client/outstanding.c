@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * outstanding.c - finds results that their user let go of before they were answered.
+ * outstanding.c - finds results that are not ready, also those that their user has freed already.
  */
 #include <stdlib.h>
 
@@ -12,8 +12,8 @@ static bool is_done(const struct px_request *request)
 	return atomic_load_explicit(&request->done, memory_order_relaxed);
 }
 
-/* Of a result's requests that are out, each in the queue of its engine, the first. */
-static bool stands_for_its_result(const struct px_request *request)
+/* Whether it is the first unanswered request of its result: so each result is counted once. */
+static bool is_first_of_result(const struct px_request *request)
 {
 	const struct px_request *first = request->result->requests;
 
@@ -22,7 +22,7 @@ static bool stands_for_its_result(const struct px_request *request)
 	return first == request && !is_done(request);
 }
 
-/* With the lock: a request that is out has a hold of its result until it is answered. */
+/* With the lock: there each unanswered request has a hold of its result, so the result is there. */
 static struct px_result *hold(struct px_result *result)
 {
 	atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
@@ -36,7 +36,7 @@ static size_t collect(struct px_client *client, struct px_result **into)
 	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
 		for (const struct px_request *request = queue->head; request;
 		     request = request->next) {
-			if (!stands_for_its_result(request))
+			if (!is_first_of_result(request))
 				continue;
 			if (into)
 				into[count] = hold(request->result);

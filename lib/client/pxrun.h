@@ -13,26 +13,25 @@
  *	px_result_wait(result, PX_FOREVER);
  *	px_result_value(result, 0, &sum);
  *
- * Functions return 0 or a negative PX_E…, and then px_last_error() has a line of
- * words; out-parameters are written only on success. Functions that return a number or
- * a pointer return 0 or NULL then. The library installs no signal handler, does not fork
- * your process and links no Python.
+ * Functions return 0 or a negative PX_E…; then px_last_error() has a message, and out-parameters
+ * are not written. Functions that return a number or a pointer return 0 or NULL on failure. The
+ * library installs no signal handler, does not fork your process and does not link Python.
  *
- * Handles are opaque, and each is freed by the function of its own family; NULL may be freed.
- * NULL for a handle or for a pointer that is needed is PX_EINVAL, and the words name the argument.
- * Who may use them, what ends them, and what a call gets then:
+ * Handles are opaque, and each kind has its own function to free it; NULL may be freed. NULL for
+ * a handle or for a pointer that is needed is PX_EINVAL, and the message names the argument. Who
+ * may use them, what ends them, and what a call returns then:
  *
  *   client   Any thread, any function, at any time. px_client_detach() ends it, whatever others are
  *            doing: their calls return PX_ECLOSED, and so do later ones.
- *   view     Any thread, several at once. px_view_free() ends it, when nobody is in a call of it.
+ *   view     Any thread, several at once. px_view_free() ends it; no thread may be in a call of it.
  *            When its client is closed, its requests are PX_ECLOSED.
- *   result   Any thread, several at once. px_result_free() ends it, when nobody is in a call of it.
- *            When its client is closed, entries that were not ready are, with PX_ECLOSED; what came
- *            before stays readable, values as well.
+ *   result   Any thread, several at once. px_result_free() ends it; no thread may be in a call of
+ *            it. When its client is closed, entries that were not ready become ready, with
+ *            PX_ECLOSED; what came before stays readable, values as well.
  *
- * After a fork the child cannot use its parent's handles: PX_ECLOSED, as long as the segment would
- * be needed. It may free views and results. A handle that was freed a moment ago is recognised
- * (PX_ECLOSED), but a program must not count on it. No function may be called by a signal handler.
+ * After a fork the child cannot use its parent's handles: whatever needs the segment is
+ * PX_ECLOSED. It may free views and results. A handle that was freed a moment ago is recognised
+ * (PX_ECLOSED), but a program must not rely on it. No function may be called by a signal handler.
  *
  * The semantics are those of IPython's direct interface: requests to one engine run
  * in the order in which this client sent them; targets are engine ids.
@@ -70,7 +69,7 @@ extern "C" {
 #define PX_EINTR (-13)    /* a signal arrived while waiting */
 #define PX_ECLOSED (-14)  /* the handle is closed, or used after a fork */
 #define PX_EABORTED (-15) /* the request was aborted before it ran */
-#define PX_EPERM (-16)    /* not ours: owner or mode of a file, another user */
+#define PX_EPERM (-16)    /* a file's owner or mode is wrong, or the pool is another user's */
 
 #define PX_FOREVER UINT64_MAX /* as timeout_ns */
 
@@ -78,18 +77,19 @@ struct px_client;
 struct px_view;
 struct px_result;
 
-/* The words of this thread's last failure; "" if none. Lends. */
+/* The message of this thread's last failure, "" if none. Valid until its next failure. */
 PX_PUBLIC const char *px_last_error(void);
-/* The meaning of an error number. Static. */
+/* The meaning of an error number. A constant string. */
 PX_PUBLIC const char *px_strerror(int code);
-/* "0.1.0". Static. */
+/* As "0.1.0". A constant string. */
 PX_PUBLIC const char *px_version(void);
 
 /* --- pools --- */
 
 /*
- * To be begun by PX_POOL_OPTIONS: what is left 0 or NULL has its default. A program that was compiled
- * with another header may use this library, if it sets nothing that the library does not know.
+ * Initialise it by PX_POOL_OPTIONS: what is left 0 or NULL has its default. A program that was
+ * compiled with another version of this header may use the library, if it sets no member that the
+ * library does not know.
  */
 struct px_pool_options {
 	size_t size;
@@ -100,13 +100,13 @@ struct px_pool_options {
 	const char *restart;    /* NULL: "on-failure"; "never", "always" */
 	const char *event_loop; /* NULL: "auto"; "io_uring", "epoll" */
 	const char *python;     /* NULL: the interpreter pxrun was built for */
-	/* NULL: "numpy" if it can be had; modules separated by commas, "" none. */
+	/* Modules separated by commas. NULL: "numpy" if it is installed; "": none. */
 	const char *preload;
-	/* NULL; folders, separated by colons, put before the engines' sys.path. */
+	/* Folders separated by colons, put before the engines' sys.path. NULL: none. */
 	const char *sys_path;
 	const char *command;    /* NULL: the installed `pxrun` */
 	uint64_t quota_bytes;   /* the most of the arena that one client may have; 0: all of it */
-	const char *huge_pages; /* NULL: "auto", where they are to be had; "never" */
+	const char *huge_pages; /* NULL: "auto", where the kernel has them; "never" */
 };
 #define PX_POOL_OPTIONS                                                                            \
 	{                                                                                          \
@@ -114,10 +114,10 @@ struct px_pool_options {
 	}
 
 /*
- * Starts a pool and attaches to it: returns when all engines serve. The
- * supervisor is a process of its own, started by posix_spawn(3). A pool started
- * here with profile "" stops when this client is detached or its process ends.
- * PX_EEXIST, PX_EINVAL, PX_ENOMEM, PX_ESYSTEM, PX_EENGINE (engines did not start; why).
+ * Starts a pool and attaches to it: returns when all engines serve. The supervisor is a process
+ * of its own, started by posix_spawn(3). A pool started here with profile "" stops when this
+ * client is detached or its process ends. PX_EEXIST, PX_EINVAL, PX_ENOMEM, PX_ESYSTEM, PX_EENGINE
+ * (engines did not start; says why).
  */
 PX_PUBLIC PX_CHECKED int px_pool_start(const struct px_pool_options *options,
 				       struct px_client **client);
@@ -136,15 +136,15 @@ PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
  */
 PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client **client);
 /*
- * Detaches and frees. Any thread, while others are in any call: they return PX_ECLOSED, and it
- * waits until they have. Results not yet ready become PX_ECLOSED. Views and results stay to be
- * freed.
+ * Detaches and frees. Any thread, also while others are in calls: these return PX_ECLOSED, and it
+ * waits until they have. Results that are not ready become so, with PX_ECLOSED. Views and results
+ * have to be freed all the same.
  */
 PX_PUBLIC void px_client_detach(struct px_client *client);
 /*
- * A descriptor for poll(2): readable once a request has finished, until the next px_client_poll(),
- * and when the pool is gone. The client's: not to be read or closed. The first call starts a
- * thread, which ends with the client. PX_ESYSTEM, PX_ENOMEM, PX_ECLOSED.
+ * A descriptor for poll(2): readable once a request has finished, until the next
+ * px_client_poll(), and when the pool is gone. It belongs to the client: do not read or close it.
+ * The first call starts a thread, which ends with the client. PX_ESYSTEM, PX_ENOMEM, PX_ECLOSED.
  */
 PX_PUBLIC PX_CHECKED int px_client_fd(struct px_client *client);
 /* Reads whatever has come, without waiting. PX_EPOOL if the pool is lost, PX_ECLOSED. */
@@ -166,7 +166,7 @@ PX_PUBLIC int px_client_restart_engine(struct px_client *client, uint32_t engine
 PX_PUBLIC int px_client_remove_engine(struct px_client *client, uint32_t engine);
 /* The pool's state as JSON. Returns a new string: free(3). */
 PX_PUBLIC int px_client_status(struct px_client *client, char **json);
-/* Gives memory that lies idle back to the pool. Returns the bytes. */
+/* Gives unused memory of this client back to the pool. Returns the bytes. */
 PX_PUBLIC uint64_t px_client_trim(struct px_client *client);
 
 /* --- values --- */
@@ -180,7 +180,7 @@ enum px_type {
 	PX_BYTES,
 	PX_LIST,
 	PX_TENSOR,
-	PX_OBJECT, /* a Python object with no C form: its repr as text. Only received */
+	PX_OBJECT, /* any other Python object, as its repr. Only received */
 };
 
 /* DLPack's dtype codes. */
@@ -252,11 +252,11 @@ PX_PUBLIC PX_CHECKED int px_view_new(struct px_client *client, const uint32_t *i
 PX_PUBLIC void px_view_free(struct px_view *view);
 
 /*
- * Requests: each returns a new result, one entry per target in the view's order, or
- * NULL may be given as result: then nobody hears of it. PX_EENGINE if a target
- * does not exist or is dead (names the live ids), PX_ENOMEM, PX_EPOOL, PX_ECLOSED.
- * What is passed may be changed as soon as the call returns. Where memory or an engine's start
- * has to be waited for, the call waits, and no signal ends that.
+ * Requests: each returns a new result with one entry per target, in the view's order. result may
+ * be NULL: then the request runs, but its value or failure cannot be had. PX_EENGINE if a target
+ * does not exist or is dead (names the live ids), PX_ENOMEM, PX_EPOOL, PX_ECLOSED. What is passed
+ * may be changed as soon as the call returns. The call waits for memory or an engine's start if it
+ * has to, and no signal ends that.
  */
 PX_PUBLIC PX_CHECKED int px_view_noop(struct px_view *view, struct px_result **result);
 /* Runs code in the engines' namespace; the value is the repr of a last expression, or none. */
@@ -278,24 +278,28 @@ PX_PUBLIC int px_result_ready(struct px_result *result); /* 1 or 0, looks at the
 PX_PUBLIC size_t px_result_count(const struct px_result *result);
 PX_PUBLIC uint32_t px_result_engine(const struct px_result *result, size_t index);
 /*
- * The value of a ready entry; lent until the result is freed, to all threads the same. A failed
- * entry gives its code (PX_EREMOTE, PX_EENGINE, …) and its words; PX_EAGAIN if it is not ready.
+ * The value of a ready entry. Its memory is the result's; all threads get the same. For a failed
+ * entry returns its code (PX_EREMOTE, PX_EENGINE, …), with the message in px_last_error();
+ * PX_EAGAIN if it is not ready.
  */
 PX_PUBLIC PX_CHECKED int px_result_value(struct px_result *result, size_t index,
 					 struct px_value *value);
-/* The exception of an entry with PX_EREMOTE, in three strings, lent; any may be NULL. */
+/*
+ * The exception of an entry with PX_EREMOTE, in three strings, whose memory is the result's. Each of
+ * the pointers may be NULL.
+ */
 PX_PUBLIC int px_result_error(struct px_result *result, size_t index, const char **ename,
 			      const char **evalue, const char **traceback);
 /*
- * Copies what the request printed so far, from a place on, at most cap bytes; *got is how many.
- * which is 1 (stdout) or 2 (stderr). A caller that goes on at from + *got has all when the entry
- * was ready and then *got is 0. to may be NULL if cap is 0.
+ * Copies what the request printed so far, from the offset from on, at most cap bytes; *got is how
+ * many. which is 1 (stdout) or 2 (stderr). A caller that goes on at from + *got has everything
+ * once the entry was ready before a call that gives 0 bytes. to may be NULL if cap is 0.
  */
 PX_PUBLIC PX_CHECKED int px_result_output(struct px_result *result, size_t index, int which,
 					  uint64_t from, char *to, size_t cap, size_t *got);
 /*
- * Takes back those entries that no engine has begun: they are ready then, with PX_EABORTED.
- * Returns how many there were; what runs already goes on.
+ * Takes back the requests that no engine has begun: their entries are then ready, with
+ * PX_EABORTED. Returns their number. Requests that run already go on.
  */
 PX_PUBLIC size_t px_result_abort(struct px_result *result);
 /* Frees; a request that has not run yet still runs. */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * request.c - what can be done about a request that was sent: taking it back, interrupting it,
- * asking how far it is, what it has printed, and who holds what was sent with it.
+ * request.c - what can be done about a request that was sent: abort it, interrupt it, ask for its
+ * progress and output, and whether its engine still uses the memory that was sent with it.
  */
 #include <string.h>
 
 #include "client/internal.h"
 
-/* --- out of turn --- */
+/* --- abort, interrupt, progress --- */
 
-/* With the lock: the link to the process that the request was sent to, NULL if that is over. */
+/*
+ * With the lock: the link to the process that the request was sent to; NULL if that process is dead
+ * or the request is done.
+ */
 static struct px_link *link_of(struct px_request *request)
 {
 	struct px_client *client = request->result->client;
@@ -97,7 +100,7 @@ int px_request_output(struct px_request *request, struct px_output *out)
 
 	if (rc < 0)
 		return rc;
-	/* What has come stays, also when the client is closed. */
+	/* What has been read can be had also when the client is closed. */
 	(void)px_client_poll(client);
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_lock(&client->lock);
@@ -115,7 +118,7 @@ int px_request_news(struct px_request *request, struct px_output *out)
 
 	memset(out, 0, sizeof(*out));
 	if (rc < 0)
-		return 0; /* whose it is shows it */
+		return 0; /* the parent shows it */
 	pthread_mutex_lock(&client->lock);
 	if (request->output)
 		rc = px_output_news(request->output, all, out);
@@ -148,10 +151,10 @@ bool px_result_has_news(struct px_result *result)
 	return found;
 }
 
-/* --- what was sent --- */
+/* --- the memory that was sent --- */
 
-/* With the lock. True: nobody holds it, or nobody is left. */
-static bool let_go(struct px_client *client, struct px_request *request)
+/* With the lock. Whether no engine uses what was sent with it any more; true if the pool is gone. */
+static bool is_released(struct px_client *client, struct px_request *request)
 {
 	if (!request->tracker || client->lost || px_tracker_over(request->tracker))
 		return true;
@@ -170,23 +173,24 @@ int px_request_sent(struct px_request *request)
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	rc = let_go(client, request);
+	rc = is_released(client, request);
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return rc;
 }
 
-static int all_let_go(void *ctx)
+static int all_released(void *ctx)
 {
 	struct px_result *result = ctx;
 
 	for (uint32_t i = 0; i < result->count; i++)
-		if (!let_go(result->client, &result->requests[i]))
+		if (!is_released(result->client, &result->requests[i]))
 			return 0;
 	return 1;
 }
 
-static bool over(const struct px_result *result)
+/* The same as far as it is known already. */
+static bool all_known_released(const struct px_result *result)
 {
 	for (uint32_t i = 0; i < result->count; i++)
 		if (!px_tracker_over(result->requests[i].tracker))
@@ -199,15 +203,15 @@ int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns)
 	struct px_client *client = result->client;
 	int rc;
 
-	if (!result->tracked || over(result))
+	if (!result->tracked || all_known_released(result))
 		return 0;
 	rc = px_client_enter(client);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	rc = px_client_wait_locked(client, all_let_go, result, timeout_ns,
+	rc = px_client_wait_locked(client, all_released, result, timeout_ns,
 				   PX_BELL_FRAME | PX_BELL_RELEASE);
-	if (rc == 0 && !all_let_go(result))
+	if (rc == 0 && !all_released(result))
 		rc = px_client_usable(client);
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);

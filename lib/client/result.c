@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * result.c - what came back: counted, and as C values.
+ * result.c - results: their allocation and holds, and their entries as C values.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -78,10 +78,10 @@ static void request_clear(struct px_request *request)
 
 void px_result_release(struct px_result *result)
 {
-	/* SYNC private: who lets go last sees what the others did before they let go. */
+	/* SYNC private: the last to release sees what the others did before they released. */
 	if (atomic_fetch_sub_explicit(&result->holds, 1, memory_order_acq_rel) != 1)
 		return;
-	/* Nobody may use it, also if it never was the user's. */
+	/* Also for a result that was never given to the user. */
 	px_handle_end(&result->handle);
 	for (uint32_t i = 0; i < result->count; i++)
 		request_clear(&result->requests[i]);
@@ -106,7 +106,7 @@ size_t px_result_count(const struct px_result *result)
 	return px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0 ? 0 : result->count;
 }
 
-/* Whether the result is one, and has such an entry. */
+/* Checks the handle and the index. */
 static int check_entry(const struct px_result *result, size_t index)
 {
 	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
@@ -145,13 +145,13 @@ static int entry(struct px_result *result, size_t index, struct px_request **out
 	return px_fail(PX_EAGAIN, "engine %u has not answered yet", (*out)->engine);
 }
 
-/* Decodes at the first call. */
+/* The entry's reply as values, which the first call decodes. */
 static int decoded_entry(struct px_request *request, struct px_decoded **out)
 {
 	struct px_result *result = request->result;
 	int rc = 0;
 
-	/* For several threads that ask at once: what one has decoded stays as it is. */
+	/* Several threads may ask at once: the first decodes, and what it decoded is not changed. */
 	pthread_mutex_lock(&result->lock);
 	if (!result->decoded)
 		result->decoded = calloc(result->count, sizeof(*result->decoded));
@@ -207,7 +207,7 @@ int px_result_value(struct px_result *result, size_t index, struct px_value *val
 	rc = decoded_entry(request, &decoded);
 	if (rc < 0)
 		return rc;
-	/* EXECUTE answers with a count and then the value as text; the others with one value. */
+	/* A reply to EXECUTE is a count and then the value as text; others are one value. */
 	*value = decoded->values[decoded->count > 1 ? 1 : 0];
 	return 0;
 }
@@ -256,7 +256,7 @@ int px_result_output(struct px_result *result, size_t index, int which, uint64_t
 		rc = px_need(got, "got");
 	if (rc < 0)
 		return rc;
-	/* What has come stays, also when the client is closed. */
+	/* What has been read can be had also when the client is closed. */
 	(void)px_client_poll(result->client);
 	pthread_mutex_lock(&result->client->lock);
 	output = result->requests[index].output;

@@ -12,7 +12,7 @@
 #include "shm/error.h"
 #include "shm/os.h"
 
-/* How long a request waits for an engine that is being started again. */
+/* How long a request waits for an engine that is being restarted. */
 #define ENGINE_START_NS UINT64_C(60000000000)
 
 static int no_such_engine(struct px_client *client, uint32_t engine, bool gone)
@@ -49,8 +49,8 @@ static int not_starting(void *ctx)
 }
 
 /*
- * Until the engine of the next request is up, or gone. The time that it may take goes on while
- * the caller looks at signals.
+ * Waits until the engine is no longer being started. The time for that counts from the first call
+ * for this request, so that a caller may come back often to look at signals.
  */
 static int wait_for_start(struct px_result *result, uint32_t engine, uint64_t timeout_ns)
 {
@@ -74,8 +74,8 @@ static int wait_for_start(struct px_result *result, uint32_t engine, uint64_t ti
 }
 
 /*
- * A queue for the engine's process. With the lock. PX_EENGINE: it has died, and its state changes
- * next.
+ * A queue for the engine's process. With the lock. PX_EENGINE: it has died, and its state will
+ * change in a moment.
  */
 static int queue_open(struct px_client *client, uint32_t engine, struct px_member_id id,
 		      struct px_queue **out)
@@ -97,7 +97,7 @@ static int queue_open(struct px_client *client, uint32_t engine, struct px_membe
 	return 0;
 }
 
-/* The queue of an engine's present process; with the lock, which it may leave and retake. */
+/* The queue of an engine's current process; with the lock, which it may release and take again. */
 static int engine_queue(struct px_result *result, uint32_t engine, uint64_t timeout_ns,
 			struct px_queue **out)
 {
@@ -137,7 +137,7 @@ struct progress {
 	uint64_t room_seq;
 };
 
-/* The engine has answered or given something back: there may be room now. Or it died. */
+/* Whether the engine has answered or released something, so that there may be room; or died. */
 static int progressed(void *ctx)
 {
 	const struct progress *p = ctx;
@@ -148,14 +148,14 @@ static int progressed(void *ctx)
 }
 
 /*
- * Publishes; if there is no room, waits until the engine has got further. With the lock, which
- * waiting leaves and retakes.
+ * Publishes the request; if there is no room, waits until the engine has made progress. With the
+ * lock, which waiting releases and takes again.
  *
- * This never waits for something that only this client can do. It waits while the engine has a
- * request of ours to answer, and reads the replies meanwhile. So no reply is kept back for lack of
- * room (see send_reply() in engine/loop.c), and the engine comes to the next request, and
- * by reading it gives back chunks and brief leases. If all requests are answered and there is
- * still no room, there may never be any: the call fails.
+ * Why this cannot deadlock: it waits only while the engine has a request of ours to answer, and
+ * reads the replies meanwhile. So no reply is kept back for lack of room (see send_reply() in
+ * engine/loop.c), and the engine gets to the next request; by reading that it releases chunks and
+ * brief leases. If all requests are answered and there is still no room, there may never be any:
+ * the call fails.
  */
 static int send_request(struct px_request *request, const struct px_outgoing *message,
 			uint64_t timeout_ns)
@@ -171,13 +171,13 @@ static int send_request(struct px_request *request, const struct px_outgoing *me
 		rc = engine_queue(request->result, request->engine, timeout_ns, &queue);
 		if (rc < 0)
 			return rc;
-		assert(queue); /* a link of a client always has one */
+		assert(queue); /* each link of a client has one */
 		request->member = queue->link->peer;
 		struct progress progress = { client, request->engine, queue, queue->head,
 					     px_link_room_seq(queue->link) };
 		rc = px_link_send(queue->link, message);
 		if (rc == 0) {
-			/* The reply may be there already; nobody reads it without the lock. */
+			/* The reply may be there already; but it is read only with the lock. */
 			px_queue_push(client, queue, request);
 			return 0;
 		}
@@ -205,7 +205,7 @@ int px_share_body(struct px_endpoint *endpoint, struct px_outgoing *message, uin
 	return rc;
 }
 
-/* Before anything is sent: a target that is not there is no reason for others to run. */
+/* Before anything is sent: if one target does not exist, the request runs on none. */
 static int all_there(const struct px_result *result)
 {
 	struct px_client *client = result->client;
@@ -232,7 +232,7 @@ static int send_one(struct px_request *request, struct px_outgoing *message, uin
 	message->ticket = &request->ticket;
 	message->tracker = request->tracker;
 	request->submitted_ns = message->started_ns;
-	/* Its answer may come while this thread waits to send the next one. */
+	/* Before it is sent: its answer may come while this thread waits to send the next one. */
 	atomic_fetch_add_explicit(&request->result->holds, 1, memory_order_relaxed);
 	rc = send_request(request, message, timeout_ns);
 	if (rc < 0)
@@ -255,7 +255,7 @@ static int send_rest(struct px_result *result, struct px_outgoing *message, uint
 		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
 			return rc;
 		if (rc < 0 && result->sent) {
-			/* Others run already: this one's failure is an entry of the result. */
+			/* Other engines have got it already: the failure goes into this entry. */
 			atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
 			px_request_fail(result->client, request, rc, px_last_error());
 			rc = 0;
@@ -265,7 +265,7 @@ static int send_rest(struct px_result *result, struct px_outgoing *message, uint
 	return rc;
 }
 
-/* px_result_send(), inside. */
+/* px_result_send() of a client that was entered. */
 static int send_step(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
 {
 	int rc;
@@ -288,7 +288,7 @@ int px_result_send(struct px_result *result, struct px_outgoing *message, uint64
 	return rc;
 }
 
-/* All of it; inside. */
+/* Sends to all engines. The client was entered. */
 static int send_all(struct px_result *result, struct px_outgoing *message)
 {
 	struct px_region *shared;
@@ -296,9 +296,7 @@ static int send_all(struct px_result *result, struct px_outgoing *message)
 
 	if (rc < 0)
 		return rc;
-	/*
-	 * Waiting for an answer can be interrupted, sending not: half of a broadcast is no request.
-	 */
+	/* A signal must not leave a request sent to a part of its engines. */
 	do
 		rc = send_step(result, message, PX_FOREVER);
 	while (rc == PX_EINTR);

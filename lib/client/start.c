@@ -97,7 +97,7 @@ int px_client_attach(const char *profile, struct px_client **out)
 
 #define ARGUMENTS_MAX (2 * PX_SETTINGS + 10)
 
-/* The arguments of `pxrun start`, as text that lives as long as this and the settings. */
+/* The arguments of `pxrun start`; they point into this and into the settings. */
 struct command_line {
 	const char *argv[ARGUMENTS_MAX];
 	char options[PX_SETTINGS][PX_SETTING_NAME_BYTES];
@@ -147,7 +147,7 @@ static void build(struct command_line *line, const struct px_settings *settings,
 	line->argv[line->count] = NULL;
 }
 
-/* Runs the command, which puts the supervisor into the background and exits. */
+/* Runs the command, which starts the supervisor in the background and exits. */
 static int spawn(const char *path, struct command_line *line, const int *inherited, size_t count,
 		 pid_t *pid)
 {
@@ -169,8 +169,8 @@ static int spawn(const char *path, struct command_line *line, const int *inherit
 }
 
 /*
- * What the supervisor says once: an empty string when all engines serve, else
- * "CODE words". End of file without either means that it died.
+ * Reads what the supervisor writes once: an empty string when all engines serve, else "CODE
+ * words". End of file without either means that it died.
  */
 static int read_ready(int fd)
 {
@@ -209,8 +209,8 @@ static void private_name(char *out, size_t bytes)
 }
 
 /*
- * As pipe2(2), and neither end takes the place of a standard stream that the application has
- * closed: what is inherited there is not known from what is to be that stream.
+ * As pipe2(2), but neither end gets the number of a standard stream that the application has
+ * closed: the child would take an inherited descriptor there for that stream.
  */
 static int make_pipe(int ends[2])
 {
@@ -232,7 +232,10 @@ static int make_pipe(int ends[2])
 	return px_fail_errno("making a pipe");
 }
 
-/* Starts the supervisor; ready[] and hang[] are pipes, of which it has the second and the first end. */
+/*
+ * Starts the supervisor. It inherits the write end of ready[], and of a private pool the read end
+ * of hang[].
+ */
 static int launch(const struct px_settings *settings, const char *command, struct px_launch *launch)
 {
 	struct command_line line = { 0 };
@@ -287,7 +290,7 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 	if (rc == 0)
 		rc = attach(l->profile, out);
 	if (rc < 0) {
-		/* A private pool ends with this. */
+		/* A private pool that did start ends by this. */
 		if (l->owner >= 0)
 			close(l->owner);
 		return rc;
@@ -305,7 +308,9 @@ int px_pool_start_by(const struct px_settings *settings, const char *profile, co
 
 	if (rc == 0)
 		rc = px_pool_launch(settings, profile, command, &l);
-	return rc < 0 ? rc : px_pool_launched(&l, out);
+	if (rc == 0)
+		rc = px_pool_launched(&l, out);
+	return rc;
 }
 
 int px_pool_start(const struct px_pool_options *options, struct px_client **out)
@@ -331,7 +336,7 @@ int px_pool_await_end(const struct px_runtime *runtime, uint64_t timeout_ns,
 {
 	uint64_t start = px_os.now_ns();
 
-	/* A lock cannot be waited for with a time limit; stopping takes milliseconds. */
+	/* Locking a file has no time limit, so this polls; stopping takes milliseconds. */
 	while (px_runtime_alive(runtime)) {
 		int rc = give_up ? give_up(ctx) : 0;
 

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * start.h - the start of a pool in two steps, for who has something to do meanwhile.
+ * start.h - starting a pool in two steps, for callers that have something to do meanwhile.
+ *
+ * Who:     any thread.
+ * Where:   private memory, two pipes, and the process of `pxrun start`.
+ * Blocks:  the second step until all engines serve; px_pool_await_end() until the pool has ended.
+ * Death:   of the caller: a private pool ends, for its supervisor sees the pipe close. Of the
+ *          supervisor: the second step fails, for its pipe closes.
  */
 #ifndef PX_POOL_H
 #define PX_POOL_H
@@ -12,23 +18,27 @@
 #include "pool/runtime.h"
 #include "pool/settings.h"
 
-/* A pool on its way. */
+/* A pool that is being started. */
 struct px_launch {
 	const char *profile; /* the caller's, or name */
 	char name[64];       /* of a private pool */
 	bool private;
-	int ready, owner; /* our ends of two pipes: it is ready; we live. owner -1: not private */
+	int ready; /* our end of the pipe by which the supervisor says that it is ready */
+	int owner; /* our end of the pipe by which it sees that we live; -1: not private */
 	pid_t pid;
 };
 
 /*
- * The first step of px_pool_start(), whose options profile and command are; *launch stays where it is
- * until the second. Settings that are not the default go to the supervisor as options. PX_EINVAL
- * from there, PX_ENOMEM, PX_ESYSTEM.
+ * The first step: runs `pxrun start`. profile and command are as in struct px_pool_options;
+ * *launch must not be moved before the second step. Settings that are not the default are passed
+ * as options. PX_ENOMEM, PX_ESYSTEM.
  */
 int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
 		   struct px_launch *launch);
-/* The second step, which waits. It always ends the launch. */
+/*
+ * The second step: waits until the pool is ready, and attaches to it. Must be called, and once, if
+ * the first step succeeded. Errors as of px_pool_start().
+ */
 int px_pool_launched(struct px_launch *launch, struct px_client **client);
 /* Both steps. */
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * supervisor.c - what a client asks its pool's supervisor.
+ * supervisor.c - the requests of a client to its pool's supervisor.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +10,13 @@
 #include "pool/control.h"
 #include "shm/error.h"
 
-/* A supervisor may take its time, and the client be closed meanwhile. */
-static int no_longer(void *ctx)
+/* Ends a wait for the supervisor when the client is closed meanwhile. */
+static int give_up_if_closed(void *ctx)
 {
 	return px_client_check(ctx);
 }
 
-/* One call; inside. *packet, if wanted, is the caller's to give. */
+/* One call. The client was entered. packet: where the answer goes; NULL: it is not wanted. */
 static int ask(struct px_client *client, struct px_control call, struct px_packet *packet,
 	       int (*give_up)(void *ctx))
 {
@@ -36,7 +36,7 @@ static int ask(struct px_client *client, struct px_control call, struct px_packe
 	return rc;
 }
 
-/* The same for who is not inside yet. */
+/* The same; enters the client. */
 static int call(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
 		struct px_packet *packet)
 {
@@ -44,7 +44,8 @@ static int call(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
 
 	if (rc < 0)
 		return rc;
-	rc = ask(client, (struct px_control){ .type = type, .a = a, .b = b }, packet, no_longer);
+	rc = ask(client, (struct px_control){ .type = type, .a = a, .b = b }, packet,
+		 give_up_if_closed);
 	px_client_leave(client);
 	return rc;
 }
@@ -119,7 +120,7 @@ int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns)
 
 	if (rc < 0)
 		return rc;
-	rc = stop_pool(client, timeout_ns, no_longer);
+	rc = stop_pool(client, timeout_ns, give_up_if_closed);
 	px_client_leave(client);
 	return rc;
 }

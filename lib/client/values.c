@@ -9,7 +9,7 @@
 
 #include "shm/error.h"
 
-/* Lists may nest; what a peer wrote must not exhaust the stack. */
+/* How deep lists may nest, so that what a peer wrote cannot exhaust the stack. */
 #define DEPTH_MAX 100
 
 struct px_value px_string(const char *text)
@@ -178,7 +178,7 @@ void px_encoder_free(struct px_encoder *e)
 		free(e->bytes);
 }
 
-/* --- decoding: a cursor that remembers its first error --- */
+/* --- decoding, with a cursor that keeps its first error --- */
 
 struct px_decoded_block {
 	struct px_decoded_block *next;
@@ -229,7 +229,7 @@ static uint64_t take_u64(struct cursor *c)
 	return number;
 }
 
-/* Text is copied to be NUL-terminated, as C expects of it. */
+/* Text is copied, so that it can be NUL-terminated. */
 static void take_text(struct cursor *c, struct px_value *out, enum px_type type)
 {
 	uint64_t bytes = take_u64(c);
@@ -298,9 +298,10 @@ static void take_list(struct cursor *c, struct px_value *out, unsigned depth)
 	uint64_t count = take_u64(c);
 	struct px_value *items;
 
-	/* Each item takes a byte at least: a count beyond that is a lie, and no reason to allocate. */
+	/* An item takes a byte at least, so a greater count is wrong; it must not be allocated. */
 	if (c->rc == 0 && (count > c->left || depth >= DEPTH_MAX))
-		c->rc = px_fail(PX_ECORRUPT, "an engine's reply has a list that cannot be");
+		c->rc = px_fail(PX_ECORRUPT, "an engine's reply has a list that is nested too "
+					     "deeply or longer than the reply");
 	items = c->rc == 0 ? keep(c, count * sizeof(*items) + 1) : NULL;
 	if (!items)
 		return;

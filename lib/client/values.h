@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * values.h - the neutral encoding of message.h, between struct px_value and bytes.
+ * values.h - struct px_value to and from the neutral encoding, which message.h describes.
+ *
+ * Who:     one thread for each encoder or decoded reply.
+ * Where:   private memory; the data of tensors in regions of the segment.
+ * Blocks:  never.
+ * Death:   of the peer: nothing changes. What it wrote is checked before it is used.
  */
 #ifndef PX_VALUES_H
 #define PX_VALUES_H
@@ -14,7 +19,7 @@ struct px_encoder {
 	size_t length, capacity;
 	struct px_part *parts;
 	uint32_t parts_count;
-	uint8_t room[256]; /* a short call needs no malloc */
+	uint8_t room[256]; /* used first, so that a short call needs no malloc() */
 };
 #define PX_ENCODER(the_client)                                                                     \
 	{                                                                                          \
@@ -22,22 +27,22 @@ struct px_encoder {
 	}
 
 /*
- * Appends a value; a tensor's data is copied into a region. PX_EINVAL (a dtype or size
- * that cannot be, text that is no UTF-8 is the engine's to refuse), PX_ENOMEM.
+ * Appends a value; a tensor's data is copied into a region. PX_EINVAL: a NULL pointer, or a
+ * tensor whose shape and size do not fit. Dtypes and UTF-8 are checked by the engine. PX_ENOMEM.
  */
 int px_encode(struct px_encoder *encoder, const struct px_value *value);
 void px_encoder_free(struct px_encoder *encoder);
 
-/* One decoded reply: values and what they lie in. */
+/* One decoded reply: values and their memory. */
 struct px_decoded {
 	struct px_value *values;
 	uint32_t count;
-	struct px_decoded_block *blocks; /* lists and tensors, freed together */
+	struct px_decoded_block *blocks; /* text, lists and tensors, freed together */
 };
 
 /*
- * Decodes all values of a reply's body; text and tensors point into the reply, which
- * must live as long. PX_ECORRUPT, PX_ENOMEM.
+ * Decodes all values of a reply's body. The data of tensors stays in the reply, which must live
+ * as long. PX_ECORRUPT, PX_ENOMEM.
  */
 int px_decode(const struct px_incoming *reply, struct px_decoded *out);
 void px_decoded_clear(struct px_decoded *decoded);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * view.c - a handle on some engines, and what can be asked of them.
+ * view.c - a handle on some engines, and the requests to them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 struct px_view {
 	struct px_handle handle;
 	struct px_client *client;
-	uint32_t count; /* 0: all that are up, asked at each call */
+	uint32_t count; /* 0: all that are up at each call */
 	uint32_t ids[];
 };
 
@@ -68,7 +68,7 @@ static int begin(struct px_view *view)
 	return rc < 0 ? rc : px_client_enter(view->client);
 }
 
-/* Sends one message to the view's targets; inside. */
+/* Sends one message to the view's targets. The client was entered. */
 static int submit(struct px_view *view, struct px_outgoing *message, struct px_result **result)
 {
 	uint32_t ids[PX_ENGINES_MAX];
@@ -84,7 +84,7 @@ static int submit(struct px_view *view, struct px_outgoing *message, struct px_r
 	return px_client_submit(view->client, targets, (uint32_t)count, message, result);
 }
 
-/* The same for a message that is at hand. */
+/* The same; enters the client. */
 static int request(struct px_view *view, struct px_outgoing *message, struct px_result **result)
 {
 	int rc = begin(view);
@@ -114,7 +114,7 @@ int px_view_execute(struct px_view *view, const char *code, struct px_result **r
 	return request(view, &message, result);
 }
 
-/* Values as a body; the tensors among them travel in regions. Inside. */
+/* The same with values as the body, and their tensors in regions. The client was entered. */
 static int submit_values(struct px_view *view, uint16_t kind, const char *name, size_t argc,
 			 const struct px_value *argv, struct px_result **result)
 {
@@ -138,6 +138,7 @@ static int submit_values(struct px_view *view, uint16_t kind, const char *name, 
 	return rc;
 }
 
+/* The same; enters the client. */
 static int request_values(struct px_view *view, uint16_t kind, const char *name, size_t argc,
 			  const struct px_value *argv, struct px_result **result)
 {
