@@ -76,8 +76,8 @@ static int parse_targets(const char *text, struct targets *out)
 
 /* One engine's output on one stream. */
 struct stream {
-	uint64_t taken; /* of what it has printed */
-	char *text;     /* what of it is not shown yet */
+	uint64_t taken; /* the bytes of its output that were read */
+	char *text;     /* those of them that are not shown yet */
 	size_t length;
 };
 
@@ -205,7 +205,7 @@ static int show_end(struct px_result *result, size_t index)
 
 /* --- waiting --- */
 
-/* Our own requests, and nobody else's: those that wait are taken back, those that run interrupted. */
+/* Only of this command: requests that wait are aborted, those that run are interrupted. */
 static void stop_requests(struct px_result *result)
 {
 	for (size_t i = 0; i < px_result_count(result); i++)
@@ -237,7 +237,10 @@ static int handle_signals(struct px_result *result)
 	return 0;
 }
 
-/* The worse of two exit codes: a dead pool is worse than a dead engine, that than what code says. */
+/*
+ * The worse of two exit codes: a dead pool is worse than a dead engine, and that is worse than any
+ * exit code of the user's code.
+ */
 static int worse(int a, int b)
 {
 	if (a == PX_EXIT_NO_POOL || b == PX_EXIT_NO_POOL)
@@ -272,7 +275,7 @@ static int show_all(struct px_result *result)
 	return code;
 }
 
-/* What ends the command; what its caller has told it to ignore, as nohup(1) does, it ignores. */
+/* The signals that end the command, except those that it was started to ignore, as by nohup(1). */
 static void catch_signals(void)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };

@@ -27,9 +27,8 @@
 #include "shm/region.h"
 
 /*
- * Counts the leases of one message that are not over. Whoever asks and each lease hold it; any
- * thread may ask and let go. What closes the table ends its leases: nobody finds out about them any
- * more.
+ * Counts the leases of one message that are not over. It is held by each lease and by whoever
+ * wants to ask; any thread may ask and release. Closing the table ends its leases.
  */
 struct px_tracker {
 	_Atomic uint32_t leases, holds;

@@ -5,7 +5,7 @@
  * Who:     any thread.
  * Where:   a table in private memory.
  * Blocks:  futex_wait() and fallocate(), as the calls they stand for.
- * Death:   of who slept on a futex leaves nothing in the kernel.
+ * Death:   of a thread that slept on a futex leaves nothing in the kernel.
  *
  * The table is px_os; tests swap entries in it before they start threads.
  */

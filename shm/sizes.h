@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sizes.h - from which size on what is done with memory: what is copied, lent, mapped.
+ * sizes.h - from which size on memory is copied, lent or mapped.
  *
- * All layers use it; Python is told the numbers by lib/python/ext/module.c. In the order in which an array meets them. The times are of a virtual machine with an AMD Zen 5, on
+ * All layers use it; Python gets the numbers from lib/python/ext/module.c. They are in the order in
+ * which they apply to an array that is sent. The times are of a virtual machine with an AMD Zen 5, on
  * which memcpy(3) makes 10 GB/s; `make bench` (tests/bench/arrays.py) shows what another number does.
  */
 #ifndef PX_SIZES_H

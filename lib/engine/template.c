@@ -94,8 +94,9 @@ static int become_engine(int control, int supervisor_pid, const struct px_packet
 }
 
 /*
- * 1 in the engine, which is to call PyOS_AfterFork_Child(), 0 in the template, PX_ESYSTEM. The template does not wait for the process in
- * between: while that one forks, the template can go on with the next engine.
+ * 1 in the engine, which is to call PyOS_AfterFork_Child(), 0 in the template, PX_ESYSTEM. The
+ * template does not wait for the process in between: while that one forks, the template can go on
+ * with the next engine.
  */
 static int fork_twice(void)
 {
@@ -172,7 +173,7 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 		if (rc == 1) {
 			sigaction(SIGCHLD, &on_child, NULL);
 			rc = become_engine(control, supervisor_pid, packet, birth);
-			/* If a module's code dies here, the supervisor knows who it was, and its output. */
+			/* Runs modules' code. If it dies, the supervisor knows its pid and output. */
 			PyOS_AfterFork_Child();
 			rc = rc < 0 ? rc : 1;
 			break;

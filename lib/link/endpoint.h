@@ -181,8 +181,8 @@ static inline bool px_link_ready(const struct px_link *link)
 /* Ends leases that are over, takes back consumed chunks. */
 void px_link_collect(struct px_link *link);
 /*
- * The same for the link to a peer, which may be gone, since the last loan of a dead peer takes it
- * along.
+ * The same for the link to a peer. There may be none: the link of a dead peer is freed with its
+ * last loan.
  */
 void px_endpoint_collect(struct px_endpoint *endpoint, struct px_member_id peer);
 /* The same for all links. */

@@ -97,7 +97,7 @@ static int send_locked(struct px_link *link, const struct px_outgoing *message,
 	if (message->flags & PX_MESSAGE_URGENT) {
 		/* Relaxed: the release of the frame, which follows, publishes this too. */
 		atomic_fetch_add_explicit(&link->own->urgent_seq, 1, memory_order_relaxed);
-		/* Dead here: the peer looks for an urgent message that is not there. */
+		/* Dead here: the peer looks for an urgent message, and finds none. */
 		PX_KILLPOINT("endpoint.send.urgent");
 	}
 	px_producer_publish(&link->tx, message->kind,

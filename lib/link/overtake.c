@@ -36,7 +36,7 @@ bool px_link_abort(struct px_link *link, const struct px_ticket *ticket, uint64_
 	if (ticket->chunk_seq - link->tx.first_seq < link->tx.chunks_count) {
 		/* SYNC message.abort: seq_cst, store before load; partner: px_link_begin(). */
 		atomic_store_explicit(ticket->aborted, 1, memory_order_seq_cst);
-		/* Dead here: our requests are dropped, be they aborted or not. */
+		/* Dead here: our requests are dropped, whether they were aborted or not. */
 		PX_KILLPOINT("overtake.abort.visible");
 		stopped = begun_id(link) < id;
 	}

@@ -157,7 +157,7 @@ static bool readable(int socket)
 	return poll(&look, 1, 0) > 0;
 }
 
-/* Until there is something to read. Without give_up: for ever. */
+/* Waits until there is something to read; without give_up, for ever. */
 static int wait_readable(int socket, int (*give_up)(void *ctx), void *ctx)
 {
 	struct pollfd news = { .fd = socket, .events = POLLIN };

@@ -12,7 +12,7 @@
 #include "supervisor/engines.h"
 #include "supervisor/supervision.h"
 
-/* Between SIGTERM and SIGKILL. */
+/* The time between SIGTERM and SIGKILL. */
 #define ORPHAN_GRACE_NS UINT64_C(2000000000)
 
 /* The place of an orphan that was seen before, seen_count if it was not. */
@@ -35,7 +35,7 @@ static void forget(struct px_orphans *o, pid_t pid)
 
 void px_orphans_begin(struct px_orphans *o)
 {
-	/* Of `pxrun start` in the foreground, the process that waits to print that it is ready. */
+	/* If `pxrun start` runs in the foreground: its process that waits to print that it is ready. */
 	if (px_children_list(&o->foreign, 1) == 0)
 		o->foreign = 0;
 }

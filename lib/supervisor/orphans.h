@@ -41,11 +41,11 @@ void px_orphans_begin(struct px_orphans *orphans);
 /* Part of the reap phase: reaps those that have ended, and logs the names of new ones. */
 void px_orphans_reap(struct px_supervisor *s);
 /*
- * For a pool whose engines are gone: asks those that are left to end, and kills them 2 s later.
- * Returns whether none is left, or none that ends.
+ * For a pool whose engines are gone: sends SIGTERM to those that are left, and SIGKILL 2 s later.
+ * Returns whether there is nothing more to wait for: none is left, or those that are do not end.
  */
 bool px_orphans_end(struct px_supervisor *s);
-/* Without waiting so long. */
+/* SIGKILL at once. */
 void px_orphans_kill(struct px_supervisor *s);
 
 #endif

@@ -231,7 +231,7 @@ static const char *origin(const struct px_supervisor *s, char *out, size_t out_b
 	return out;
 }
 
-/* Which preloaded module it was busy with. Returns out. */
+/* Writes which module the template was importing. Returns out. */
 static const char *importing(const struct px_template *t, char *out, size_t out_bytes)
 {
 	out[0] = '\0';

@@ -385,7 +385,7 @@ def test_exec_ended_ends_its_code(pool, number):
 
 
 def test_exec_whose_reader_is_gone(pool):
-    """As of `pxrun exec … | head -1`."""
+    """As in `pxrun exec … | head -1`."""
     run = pool.begin("exec", "-t", "0", "while True: print('x' * 1000)")
     run.stdout.readline()
     run.stdout.close()

@@ -99,7 +99,7 @@ PyObject *px_buffer_from_loan(struct px_loan *loan)
 
 PyObject *px_buffers_from_incoming(struct px_incoming *in)
 {
-	/* Making an object may run code that comes here again: each loan is taken once. */
+	/* Making an object may run Python code that calls this again, so each loan is taken once. */
 	struct px_loan **loans = in->buffers;
 	uint32_t count = in->buffers_count;
 	PyObject *list;

@@ -2,14 +2,14 @@
 /*
  * buffer.h - memory that was lent to us, as a Python object with the buffer protocol.
  *
- * Who:     any thread with the interpreter's lock. Nothing ends a Buffer but its own end: it holds
+ * Who:     any thread with the interpreter's lock. A Buffer is valid until it is freed: it holds
  *          the endpoint, so the memory stays when the client is closed or the pool has ended.
  * Where:   below PX_MAPPED_BYTES a private copy, and the loan is over at once; from there on a
  *          private map of the loan, of which the kernel copies the pages that are written. Live
  *          memory is mapped shared.
  * Blocks:  never.
- * Death:   of the lender: its memory stays until the last loan is released. A forked child has the
- *          memory too; its end tells nobody.
+ * Death:   of the lender: its memory stays until the last loan is released. A forked child has
+ *          the memory too, and its end releases nothing.
  *
  * Writable, and unless it is live nobody else sees what is written. The loan ends with the last
  * view of the object.

@@ -2,12 +2,12 @@
 /*
  * client.h - the type pxrun._pxrun.Client: a client's handle, over lib/client/client.h.
  *
- * Who:     any thread with the interpreter's lock, which calls that may block give up. detach() ends
- *          it, while others are in any call: ClosedError there, and in all later calls. What it has
- *          given out, Results, Regions, Buffers, stays.
+ * Who:     any thread with the interpreter's lock; calls that may block release it. detach() may
+ *          be called while other threads are in calls: these and later calls get ClosedError.
+ *          Results, Regions and Buffers that it made stay valid.
  * Blocks:  submit() while rings or memory are full; call() and the functions named wait_... until
  *          they have what they wait for; those that ask the supervisor until it answers. Python's
- *          signal handlers run meanwhile, but for those of the last.
+ *          signal handlers run meanwhile, except while the supervisor is asked.
  * Death:   of the pool: pxrun.error.PoolError. In a forked child: ClosedError.
  */
 #ifndef PX_EXT_CLIENT_H

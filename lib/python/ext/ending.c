@@ -10,7 +10,7 @@
 
 #include "python/ext/module.h"
 
-static pid_t ends_by_signal; /* the process that does */
+static pid_t ends_by_signal; /* the pid of the process that is to end so; 0: none */
 
 static void end_by_signal(void)
 {

@@ -409,7 +409,7 @@ static void end_child(struct interpreter *py)
 	PyErr_NormalizeException(&type, &value, &traceback);
 	if (value && traceback)
 		PyException_SetTraceback(value, traceback);
-	Py_CLEAR(traceback); /* its frames have objects that are to go */
+	Py_CLEAR(traceback); /* its frames keep objects that are to be finalized */
 	PyObject_CallFunctionObjArgs(py->forked, value ? value : Py_None, NULL);
 	_exit(1);
 }
@@ -584,7 +584,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 		rc = px_endpoint_open(segment, id, control, &engine.endpoint);
 	if (rc == 0)
 		rc = px_interrupt_watch(&engine);
-	/* The last of what may fail: from now on the supervisor does not get the output of a death. */
+	/* The last step that may fail: from now on the supervisor no longer logs what it prints. */
 	if (rc == 0)
 		rc = px_streams_new(out_read, err_read, log, &engine.streams);
 	if (rc < 0)

@@ -27,8 +27,8 @@ static pid_t engine_pid;
 #define NUDGE_NS 20000000
 
 /*
- * After SIGTERM: what runs is to be interrupted, and what code wants done at its end is to be done,
- * within this time; less than the supervisor waits before it kills (PX_STOP_GRACE_NS).
+ * The time after SIGTERM for interrupting the request and for what is done at exit. Less than the
+ * supervisor waits before it kills (PX_STOP_GRACE_NS).
  */
 #define END_SECONDS 2
 
@@ -87,7 +87,7 @@ static int interrupt_wanted(void)
 static void die(int number)
 {
 	(void)signal(number, SIG_DFL);
-	(void)kill(getpid(), number); /* as soon as the handler is left */
+	(void)kill(getpid(), number); /* is delivered when this handler returns */
 }
 
 static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
@@ -113,7 +113,7 @@ static void on_terminate(int number, siginfo_t *info, void *context)
 	}
 	if (!atomic_exchange_explicit(&px_interrupt_stop, 1, memory_order_relaxed))
 		(void)timer_settime(late, 0, &once, NULL);
-	/* Interrupt what runs, so that the loop gets to see that it has to stop. */
+	/* Interrupts the running request, so that the loop sees that it has to stop. */
 	if (runs())
 		interrupt_python();
 }

@@ -23,7 +23,7 @@ int px_interrupt_watch(struct px_engine_process *engine);
 void px_interrupt_begin(void);
 /* The request is over: drops an interrupt that came too late, lest it hit the next request. */
 void px_interrupt_end(void);
-/* The engine has been waiting: runs what Python code wants done on a signal, which may be to exit. */
+/* After the engine has waited: runs Python's signal handlers, which may exit the process. */
 void px_interrupt_idle(void);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * region.h - the type pxrun._pxrun.Region: memory that can be sent without a copy.
  *
- * Who:     any thread with the interpreter's lock. Nothing ends a Region but its own end: it holds
+ * Who:     any thread with the interpreter's lock. A Region is valid until it is freed: it holds
  *          the endpoint, so the memory stays when the client is closed or the pool has ended.
  * Where:   a region of this process's own arena (shm/region.h).
  * Blocks:  px_region_object(), while the supervisor grants an extent.

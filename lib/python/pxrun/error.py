@@ -422,8 +422,8 @@ def without_end(exception: BaseException) -> BaseException:
 
 # --- codes ------------------------------------------------------------------
 
-#: What a call of the extension raises. EREMOTE is an engine's own exception, the others that are not here are
-#: seen to before they are raised.
+#: What a call of the extension raises for each code. EREMOTE is an engine's own exception; the other codes that
+#: are missing here are handled inside the extension, and never raised.
 _CLASSES: dict[int, type[BaseException]] = {
     _pxrun.EINVAL: ValueError,
     _pxrun.ENOMEM: ArenaError,
@@ -441,7 +441,7 @@ _CLASSES: dict[int, type[BaseException]] = {
 }
 _pxrun.set_errors(_CLASSES)
 
-#: Those with which an entry of a result may fail, beside what its engine is to be blamed for.
+#: The codes with which an entry of a result may fail, apart from failures of its engine.
 _OF_ENTRIES = {_pxrun.ENOMEM, _pxrun.EPOOL, _pxrun.ECLOSED, _pxrun.EABORTED, _pxrun.ECORRUPT}
 
 

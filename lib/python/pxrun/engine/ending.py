@@ -21,12 +21,12 @@ from . import shell
 
 
 def end(owner: Any) -> None:
-    """Waits for threads, calls what was registered with atexit, lets go of the namespace, and flushes files.
+    """Waits for threads, calls what was registered with atexit, empties the namespace, and flushes files.
 
     Parameters
     ----------
     owner : Handlers
-        Its namespace is the one.
+        The engine's handlers, which own the namespace.
     """
     steps: list[Callable[[], Any]] = [threading._shutdown, atexit._run_exitfuncs]  # type: ignore[attr-defined]
     # garbage collection may close a file before the text over it is flushed
@@ -41,14 +41,14 @@ def end(owner: Any) -> None:
 
 
 class _Marker:
-    """Says whether a namespace is still there."""
+    """Is freed with the namespace that it is put into; so a weak reference to it says whether that was freed."""
 
     def __init__(self, namespace: dict) -> None:
         self.namespace = namespace
 
 
 def _let_go(owner: Any) -> None:
-    """Drops the namespace as a whole, so that finalizers still find what they use; what others refer to is emptied."""
+    """Frees the namespace as a whole, so that finalizers still find globals; if something refers to it, empties it."""
     marker = weakref.ref(owner.namespace.setdefault("__pxrun_marker__", _Marker(owner.namespace)))
     owner.namespace = {}
     shell.forget()
@@ -63,7 +63,7 @@ def _let_go(owner: Any) -> None:
 
 
 def _flush_files() -> None:
-    """Of what modules still have: text first, which is flushed into buffers of bytes."""
+    """Flushes all open files: text files first, since they write into buffers of bytes."""
     files = [obj for obj in gc.get_objects() if isinstance(obj, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom))]
     for file in sorted(files, key=lambda file: not isinstance(file, io.TextIOWrapper)):
         with contextlib.suppress(Exception):

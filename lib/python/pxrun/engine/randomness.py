@@ -13,9 +13,9 @@ import os
 import sys
 from typing import Any, Iterator
 
-# Of random.Random: those that were seeded by chance, by id.
+# The instances of random.Random that were seeded from the system's randomness, by id.
 _random: dict[int, Any] = {}
-# The same of numpy: what generators are seeded with, bit generators, and the RandomStates that use one.
+# The same of numpy: seed sequences, bit generators, and RandomStates that use one of these.
 _sequences: list[Any] = []
 _bits: list[Any] = []
 _states: list[Any] = []
@@ -65,7 +65,7 @@ def _find_numpys(numpy_random: Any, drawn: set[int]) -> None:
         entropy = getattr(seeded_with, "entropy", None)
         return isinstance(entropy, int) and entropy in drawn
 
-    own = numpy_random.mtrand._rand._bit_generator._seed_seq  # of numpy.random.rand() and its kin
+    own = numpy_random.mtrand._rand._bit_generator._seed_seq  # of numpy.random.rand() and other module functions
     if not drawn - {getattr(own, "entropy", None)}:
         return  # looking at all objects takes tens of milliseconds
     kinds = sequence, bits, state = numpy_random.SeedSequence, numpy_random.BitGenerator, numpy_random.RandomState
@@ -76,20 +76,20 @@ def _find_numpys(numpy_random: Any, drawn: set[int]) -> None:
 
 
 def reseed() -> None:
-    """In an engine that was forked. Modules that are imported later seed themselves."""
+    """Seeds the generators anew, in an engine that was forked. Modules that are imported later seed themselves."""
     if "random" in sys.modules:
         sys.modules["random"].seed()
     for generator in _random.values():
-        with contextlib.suppress(Exception):  # a subclass may want a seed
+        with contextlib.suppress(Exception):  # a subclass may need an argument
             generator.seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
     for sequence in _sequences:
-        sequence.__init__()  # of which spawn() makes others
+        sequence.__init__()  # also for those that spawn() makes of it later
     for bits in _bits:
         bits.state = type(bits)().state
     for state in _states:
-        with contextlib.suppress(TypeError):  # not of MT19937: then it was seeded with its bit generator
+        with contextlib.suppress(TypeError):  # only MT19937 can; others were seeded with their bit generator
             state.seed()  # it may also have kept the second of a pair of normal numbers
     if "torch" in sys.modules:
         sys.modules["torch"].seed()

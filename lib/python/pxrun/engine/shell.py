@@ -38,7 +38,7 @@ def offer(namespace: dict) -> None:
 
 
 def cleared() -> None:
-    """The namespace has been emptied: IPython, if it runs, needs names of its own in it."""
+    """Is called when the namespace was emptied: if IPython runs, puts the names that it needs into it again."""
     if _shell is not None:
         _shell.init_user_ns()
 

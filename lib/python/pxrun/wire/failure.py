@@ -42,7 +42,7 @@ def callers(error: BaseException) -> list[str]:
     try:
         stack = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(left_out)]
         lines = "".join(traceback.format_list(stack)).splitlines()
-    except Exception:  # of a source file that cannot be read, say: it is not worth the rest
+    except Exception:  # such as a source file that cannot be read: the error itself is still shown
         return []
     return ["Traceback (most recent call last):", *lines, ""] if lines else []
 

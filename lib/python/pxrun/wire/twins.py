@@ -47,10 +47,10 @@ def attempt(base: type, cls: type, new: Callable[[type], Any], arguments: tuple)
 
 
 def common_class(base: type, exceptions: Sequence[BaseException]) -> type | None:
-    """The class that engines raised, if it is the same of all these instances of base; else None."""
+    """The class that engines raised, if it is the same for all these instances of base; else None."""
     found = {_other_class(base, e) for e in exceptions}
     cls = found.pop() if len(found) == 1 else None
-    # a group is no member of itself, and the end of an iteration must not be taken for one here
+    # not a group, which would be a member of itself, nor StopIteration, which would end an iteration here
     ends = (BaseExceptionGroup, StopIteration, StopAsyncIteration)
     return None if cls is None or issubclass(cls, ends) else cls
 
@@ -70,7 +70,7 @@ def copy(error: BaseException) -> BaseException:
         copy_attributes(error, made)
         made.args = error.args
         return made
-    except Exception:  # a class of the user's, which has its own ways
+    except Exception:  # a class of the user's that cannot be made so
         return error.with_traceback(None)
 
 
