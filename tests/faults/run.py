@@ -126,7 +126,9 @@ class Pool:
         left += glob.glob("/dev/shm/pxrun*")
         if left:
             raise Failure(f"files are left: {left}")
+        fired = self.fired()
         self.folder.cleanup()
+        return fired
 
     def check_serves(self):
         """All engines answer, and nobody but live members owns memory."""
