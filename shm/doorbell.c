@@ -16,6 +16,15 @@
 
 #define NAP_MAX_NS UINT64_C(50000000)
 
+void px_doorbell_wake(struct px_doorbell_shm *bell)
+{
+	/* SYNC bell.seq: release; partner: px_doorbell_announce(). */
+	atomic_fetch_add_explicit(&bell->seq, 1, memory_order_release);
+	/* Dead here: the sleeper wakes at the end of its nap. */
+	PX_KILLPOINT("doorbell.ring.counted");
+	px_os.futex_wake(&bell->seq);
+}
+
 void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 {
 	/*
@@ -25,16 +34,12 @@ void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!(atomic_load_explicit(&bell->asleep, memory_order_relaxed) & why))
 		return;
-	/* SYNC bell.seq: release; partner: the acquire in px_doorbell_announce(). */
-	atomic_fetch_add_explicit(&bell->seq, 1, memory_order_release);
-	/* Dead here: the sleeper wakes at the end of its nap. */
-	PX_KILLPOINT("doorbell.ring.counted");
-	px_os.futex_wake(&bell->seq);
+	px_doorbell_wake(bell);
 }
 
 uint32_t px_doorbell_announce(struct px_doorbell_shm *bell, uint32_t why)
 {
-	/* SYNC bell.seq: acquire; partner: the release in px_doorbell_ring(). */
+	/* SYNC bell.seq: acquire; partner: the release in px_doorbell_wake(). */
 	uint32_t ticket = atomic_load_explicit(&bell->seq, memory_order_acquire);
 
 	atomic_store_explicit(&bell->asleep, why, memory_order_relaxed);

@@ -2,8 +2,9 @@
 /*
  * doorbell.h - tells a sleeping member that one of its rings has news.
  *
- * Who:     any member may ring. The member whose bell it is sleeps, one thread at a time: a second
- *          one takes the announcement over, and hands it back (lib/client/wait.c).
+ * Who:     any member may ring. The member whose bell it is sleeps: mostly one thread. Several have
+ *          one announcement, so who leaves takes it back for all and has to wake those that sleep on
+ *          (lib/client/wait.c).
  * Where:   one cache line in the segment, writable for all.
  * Blocks:  px_doorbell_sleep() only, never past its nap.
  * Death:   a ringer killed between publishing and ringing loses one wake-up;
@@ -26,6 +27,8 @@
 
 /* Wakes the sleeper if it waits for any of `why`. Call after publishing. */
 void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why);
+/* Wakes all threads that sleep there, announced or not: for who shares the bell with them. */
+void px_doorbell_wake(struct px_doorbell_shm *bell);
 /*
  * Announces that this thread is about to sleep until `why`. Returns the ticket for
  * px_doorbell_sleep(). Look at the rings between the two.

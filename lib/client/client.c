@@ -123,6 +123,13 @@ int px_client_endpoint(struct px_client *client, struct px_endpoint **out)
 	return 0;
 }
 
+int px_client_look(struct px_client *client)
+{
+	px_client_read_all(client);
+	return !client->active && px_endpoint_orphaned(client->endpoint) ? px_client_lose(client) :
+									   0;
+}
+
 int px_client_poll(struct px_client *client)
 {
 	int rc = px_client_begin(client);
@@ -131,12 +138,24 @@ int px_client_poll(struct px_client *client)
 		return rc;
 	pthread_mutex_lock(&client->lock);
 	rc = px_client_usable(client);
-	if (rc == 0) {
-		px_notifier_quiet(client->notifier);
-		px_client_read_all(client);
-		if (!client->active && px_endpoint_orphaned(client->endpoint))
-			rc = px_client_lose(client);
-	}
+	if (rc == 0)
+		rc = px_client_look(client);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return rc;
+}
+
+int px_client_fd(struct px_client *client)
+{
+	int rc = px_client_begin(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	if (!client->finished.notifier)
+		rc = px_notifier_new(client, &client->finished);
+	if (rc == 0)
+		rc = px_notifier_fd(client->finished.notifier);
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return rc;
@@ -217,6 +236,10 @@ static void end(struct px_client *client)
 	px_client_fail_all(client, PX_ECLOSED, "the client was closed before the result came");
 	/* SYNC client.ended: release; partner: the acquire in await_end(). */
 	atomic_store_explicit(&client->ended, true, memory_order_release);
+	px_completions_clear(&client->finished);
+	px_completions_clear(&client->watched);
+	if (client->finished.notifier)
+		px_notifier_alarm(client->finished.notifier);
 	pthread_cond_broadcast(&client->changed);
 	pthread_mutex_unlock(&client->lock);
 }
@@ -229,8 +252,7 @@ static void wait_until_left(struct px_client *client)
 	/* SYNC client.entered: seq_cst, after the store of closed; partner: px_client_enter(). */
 	/* SYNC client.left: acquire, by the same load; partner: px_client_leave(). */
 	while ((inside = atomic_load_explicit(&client->entered, memory_order_seq_cst)) > 0) {
-		px_doorbell_ring(client->endpoint->bell,
-				 PX_BELL_FRAME | PX_BELL_RELEASE | PX_BELL_ROOM);
+		px_doorbell_wake(client->endpoint->bell);
 		px_os.futex_wait(&client->entered, inside, LOOK_NS);
 	}
 }
@@ -242,6 +264,15 @@ static void free_queues(struct px_client *client)
 			free(client->engine_links[engine]->user);
 			client->engine_links[engine]->user = NULL;
 		}
+}
+
+static void free_notifier(struct px_client *client)
+{
+	px_notifier_free(client->finished.notifier);
+	/* Results that are freed later look at their list. */
+	pthread_mutex_lock(&client->lock);
+	client->finished.notifier = NULL;
+	pthread_mutex_unlock(&client->lock);
 }
 
 void px_client_detach(struct px_client *client)
@@ -261,7 +292,7 @@ void px_client_detach(struct px_client *client)
 	wait_until_left(client);
 	if (client->owns_pool)
 		px_client_stop_private(client, PRIVATE_STOP_NS);
-	px_notifier_free(client->notifier);
+	free_notifier(client);
 	if (client->owner_fd >= 0)
 		close(client->owner_fd);
 	free_queues(client);

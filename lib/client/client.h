@@ -13,8 +13,8 @@
  *
  * Several threads may wait at once: one of them reads all rings (the leader),
  * the others sleep until it has something of theirs or leaves. A thread that waits for
- * whatever comes (px_client_wait_any) leads only while nobody else does: who waits for an
- * answer takes the bell from it, and hands it back.
+ * whatever finishes (the lurker) leads only while nobody else does: who waits for an answer takes
+ * the bell from it, and hands it back.
  *
  * Closing. Each call enters the client and leaves it; px_client_detach() says closed, has all who
  * wait look up, and waits until nobody is inside. Then the endpoint goes: who has memory of it in
@@ -23,6 +23,7 @@
 #ifndef PX_CLIENT_H
 #define PX_CLIENT_H
 
+#include "client/completions.h"
 #include "client/handle.h"
 #include "client/output.h"
 #include "client/pxrun.h"
@@ -45,8 +46,9 @@ struct px_request {
 	struct px_ticket ticket;
 	struct px_tracker *tracker; /* NULL: not asked for */
 	bool urgent;
-	bool aborted;      /* done for its user; in the queue until the engine has passed it by */
-	void *long_body;   /* from malloc; NULL: the body is short, or a loan */
+	bool aborted;    /* done for its user; in the queue until the engine has passed it by */
+	void *long_body; /* from malloc; NULL: the body is short, or a loan */
+	uint32_t nth; /* of the result's entry of this index: which was done as the nth, from 0 */
 	uint8_t small[48]; /* a short body */
 };
 
@@ -61,9 +63,11 @@ struct px_result {
 	uint32_t count;
 	uint32_t sent;        /* of the requests; the sending thread's */
 	uint64_t start_by_ns; /* until when the next one waits for its engine; 0: it does not */
-	bool quiet;           /* px_client_wait_any() is not told; with the client's lock */
 	bool tracked;         /* every request has a tracker */
-	pthread_mutex_t lock; /* decoded */
+	_Atomic(void *) user; /* px_result_set_user() */
+	struct px_completion completion; /* with the client's lock */
+	uint32_t entry_waiters; /* with the client's lock: threads that wait for single entries */
+	pthread_mutex_t lock;   /* decoded */
 	struct px_decoded *decoded; /* [count], made by the first px_result_value() */
 	struct px_request *requests;
 	struct px_request inlined[];
@@ -95,16 +99,13 @@ struct px_client {
 	uint64_t seen_members_seq;
 	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
 	struct px_queue *active;                      /* queues that are not empty */
+	struct px_completions finished;               /* for px_client_next() */
+	struct px_completions watched;                /* for the extension */
 	bool pumping;                                 /* there is a leader */
-	bool lurking;                                 /* there is one that waits for anything */
-	uint64_t lurker_seen;                         /* of finished */
-	uint32_t waiters;
-	uint32_t any_waiters;         /* of them, those that wait for any request */
-	_Atomic bool any_waited;      /* there has been one, and there may be again */
-	uint64_t finished;            /* requests so far, but for quiet ones */
-	_Atomic uint64_t outputs;     /* pieces of output so far, of any request */
-	struct px_notifier *notifier; /* NULL until px_client_fd() is called */
-	int owner_fd;                 /* of a private pool: its end stops the pool; else -1 */
+	const struct px_waiting *lurker;              /* NULL: there is none */
+	uint32_t followers;                           /* threads that sleep until changed */
+	_Atomic uint64_t outputs;                     /* pieces of output so far, of any request */
+	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */
 	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
 };
 
@@ -149,21 +150,25 @@ void px_result_release(struct px_result *result);
  */
 int px_share_body(struct px_endpoint *endpoint, struct px_outgoing *message, uint32_t n,
 		  struct px_region **made);
-/* Like px_result_wait() for all of them. */
-int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
-		   uint64_t timeout_ns);
+/* px_client_next() of one of the client's lists; the result is held. */
+int px_client_take(struct px_client *client, struct px_completions *list, uint64_t timeout_ns,
+		   struct px_result **result);
 /*
- * Waits until as many requests as *seen are no longer all that have finished; *seen is then
- * their number. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED, PX_EPOOL.
+ * From now on the result is put into that list, NULL for none, when it has finished, at once if it
+ * has; with each also whenever an entry is done. PX_ECLOSED.
  */
-int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
+int px_result_list(struct px_result *result, struct px_completions *list, bool each);
+/* The same for the list of px_client_next(), unless it is for another one. */
+int px_result_tell(struct px_result *result);
+/* Waits until the entry is done. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED. */
+int px_request_wait(struct px_request *request, uint64_t timeout_ns);
+/* Waits until more than so many entries are done. Likewise. */
+int px_result_wait_more(struct px_result *result, uint32_t known, uint64_t timeout_ns);
+/* How many entries are done; result->requests[i].nth is the one that was as the ith. */
+uint32_t px_result_finished(const struct px_result *result);
 /* What this client has of the arena, when what peers let go of has been counted. PX_ECLOSED. */
 int px_client_usage(struct px_client *client, struct px_arena_usage *out);
-/* Takes back what px_client_fd() says; NULL: nobody asked for it. */
-void px_notifier_quiet(struct px_notifier *notifier);
-/* Of a closed client: waits until the thread has left. */
-void px_notifier_free(struct px_notifier *notifier);
-/* Waits until nothing that was sent is unanswered. As px_client_wait_any(). */
+/* Waits until nothing that was sent is unanswered. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED, PX_EPOOL. */
 int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns);
 /*
  * Counts the unanswered requests of each engine id; counts has PX_ENGINES_MAX entries. PX_ECLOSED.
@@ -179,19 +184,11 @@ int px_client_find(struct px_client *client, uint64_t id, struct px_result **res
 /* What names a result among all of its client's. */
 uint64_t px_result_id(const struct px_result *result);
 /*
- * Only the caller waits for this result, so nobody else need be woken by it; false takes that
- * back, and tells of what has come meanwhile.
- */
-void px_result_keep_quiet(struct px_result *result, bool quiet);
-/*
  * 1: the request waits in its engine's ring, and is now done with PX_EABORTED. 0: not so.
  * PX_ECLOSED.
  */
 int px_request_abort(struct px_request *request);
-/*
- * Has KeyboardInterrupt raised in the request if its engine works on it, or just begins to, and
- * never in another one. False: it is done. As px_client_signal().
- */
+/* px_result_interrupt(). */
 int px_request_interrupt(struct px_request *request);
 /* 1 or 0: whether its engine works on it at the moment, and what it counted as done. PX_ECLOSED. */
 int px_request_running(struct px_request *request, uint64_t *progress);
@@ -200,7 +197,9 @@ int px_request_running(struct px_request *request, uint64_t *progress);
  * come. A pool that is gone holds nothing. PX_ECLOSED: nobody knows any more.
  */
 int px_request_sent(struct px_request *request);
-/* Waits until that is so of every entry. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED. */
+/* Waits until that is so. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED. */
+int px_request_wait_sent(struct px_request *request, uint64_t timeout_ns);
+/* Waits until that is so of every entry. Likewise. */
 int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns);
 /* A copy of what it printed so far; PX_ENOMEM, PX_ECLOSED in a forked child. */
 int px_request_output(struct px_request *request, struct px_output *out);

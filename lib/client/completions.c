@@ -1,36 +1,127 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * completions.c - makes what arrives in shared memory known on a descriptor.
+ * completions.c - lists of finished results, and descriptors that say whether they are empty.
  *
- * A futex cannot be polled. So a thread of ours waits where px_result_wait() would,
- * and writes to an eventfd; it starts when somebody asks for the descriptor.
+ * A futex cannot be polled. So a thread of ours reads the rings while nobody else does, and whoever
+ * puts the first result into a list writes to its eventfd. It starts when somebody asks for the
+ * descriptor.
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "client/client.h"
+#include "client/internal.h"
 #include "shm/error.h"
+
+/* --- lists; with the client's lock --- */
 
 struct px_notifier {
 	struct px_client *client;
 	pthread_t thread;
 	int fd;
-	uint64_t seen;
+	bool alarmed;
 };
+
+bool px_completions_add(struct px_result *result)
+{
+	struct px_completion *place = &result->completion;
+	struct px_completions *list = place->list;
+	bool first = list && !list->first;
+
+	if (!list || place->listed)
+		return false;
+	place->listed = true;
+	place->next = NULL;
+	place->before = list->last;
+	if (first)
+		list->first = result;
+	else
+		list->last->completion.next = result;
+	list->last = result;
+	/* Who waits was woken by the first, and does not sleep before the list is empty. */
+	if (!first)
+		return false;
+	if (list->notifier)
+		(void)eventfd_write(list->notifier->fd, 1);
+	px_client_wake(result->client, list);
+	return true;
+}
+
+void px_completions_remove(struct px_result *result)
+{
+	struct px_completion *place = &result->completion;
+	struct px_completions *list = place->list;
+	eventfd_t count;
+
+	if (!place->listed)
+		return;
+	place->listed = false;
+	if (place->before)
+		place->before->completion.next = place->next;
+	else
+		list->first = place->next;
+	if (place->next)
+		place->next->completion.before = place->before;
+	else
+		list->last = place->before;
+	if (!list->first && list->notifier && !list->notifier->alarmed)
+		(void)eventfd_read(list->notifier->fd, &count);
+}
+
+/* One more hold of a result, unless the last one ends just now. */
+static bool hold(struct px_result *result)
+{
+	uint32_t holds = atomic_load_explicit(&result->holds, memory_order_relaxed);
+
+	while (holds &&
+	       !atomic_compare_exchange_weak_explicit(&result->holds, &holds, holds + 1,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	return holds;
+}
+
+struct px_result *px_completions_take(struct px_completions *list)
+{
+	struct px_result *result;
+
+	while ((result = list->first) != NULL) {
+		px_completions_remove(result);
+		if (hold(result))
+			break;
+	}
+	return result;
+}
+
+void px_completions_clear(struct px_completions *list)
+{
+	while (list->first)
+		px_completions_remove(list->first);
+}
+
+/* --- the descriptor --- */
+
+static int never(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
 
 static void *notify(void *ctx)
 {
 	struct px_notifier *notifier = ctx;
-	int rc;
+	struct px_client *client = notifier->client;
 
-	do {
-		rc = px_client_wait_any(notifier->client, &notifier->seen, PX_FOREVER);
-		/* Also of the end: who polls is then told by the next call. */
-		(void)eventfd_write(notifier->fd, 1);
-	} while (rc == 0 || rc == PX_EINTR);
+	if (px_client_enter(client) < 0)
+		return NULL;
+	pthread_mutex_lock(&client->lock);
+	/* With all signals blocked it ends with the client, or the pool. */
+	while (!px_client_ended(client) && !client->lost)
+		(void)px_client_lurk_locked(client, NULL, never, NULL, PX_FOREVER);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 	return NULL;
 }
 
@@ -47,7 +138,7 @@ static int start(struct px_notifier *notifier)
 	return rc ? px_fail(PX_ESYSTEM, "the thread that tells of results cannot be started") : 0;
 }
 
-static int notifier_new(struct px_client *client, struct px_notifier **out)
+int px_notifier_new(struct px_client *client, struct px_completions *list)
 {
 	struct px_notifier *notifier = calloc(1, sizeof(*notifier));
 	int rc;
@@ -55,8 +146,7 @@ static int notifier_new(struct px_client *client, struct px_notifier **out)
 	if (!notifier)
 		return px_fail(PX_ENOMEM, "no private memory for a notifier");
 	notifier->client = client;
-	notifier->seen = client->finished;
-	notifier->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	notifier->fd = eventfd(list->first != NULL, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = notifier->fd < 0 ? px_fail_errno("making an eventfd") : start(notifier);
 	if (rc < 0) {
 		if (notifier->fd >= 0)
@@ -64,32 +154,21 @@ static int notifier_new(struct px_client *client, struct px_notifier **out)
 		free(notifier);
 		return rc;
 	}
-	*out = notifier;
+	list->notifier = notifier;
+	if (client->lost)
+		px_notifier_alarm(notifier);
 	return 0;
 }
 
-int px_client_fd(struct px_client *client)
+int px_notifier_fd(const struct px_notifier *notifier)
 {
-	int rc = px_client_begin(client);
-
-	if (rc < 0)
-		return rc;
-	pthread_mutex_lock(&client->lock);
-	if (!client->notifier)
-		rc = notifier_new(client, &client->notifier);
-	if (rc == 0)
-		rc = client->notifier->fd;
-	pthread_mutex_unlock(&client->lock);
-	px_client_leave(client);
-	return rc;
+	return notifier->fd;
 }
 
-void px_notifier_quiet(struct px_notifier *notifier)
+void px_notifier_alarm(struct px_notifier *notifier)
 {
-	eventfd_t count;
-
-	if (notifier)
-		(void)eventfd_read(notifier->fd, &count);
+	notifier->alarmed = true;
+	(void)eventfd_write(notifier->fd, 1);
 }
 
 void px_notifier_free(struct px_notifier *notifier)

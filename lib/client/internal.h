@@ -16,6 +16,8 @@ static inline bool px_client_ended(const struct px_client *client)
 {
 	return atomic_load_explicit(&client->ended, memory_order_relaxed);
 }
+/* Reads what has come, and looks whether the pool is there if nothing is to come. PX_EPOOL. */
+int px_client_look(struct px_client *client);
 /* px_client_engines() of a client that was entered; needs no lock. */
 int px_client_live(const struct px_client *client, uint32_t *ids, size_t cap);
 
@@ -31,6 +33,8 @@ void px_request_fail(struct px_client *client, struct px_request *request, int c
 		     const char *words);
 /* Reads every engine's ring, after a look at who has died. */
 void px_client_read_all(struct px_client *client);
+/* px_result_release(), with the lock. */
+void px_result_release_locked(struct px_result *result);
 void px_client_fail_all(struct px_client *client, int code, const char *words);
 /* The pool is gone: every request fails, and every later call. Always PX_EPOOL. */
 int px_client_lose(struct px_client *client);
@@ -43,11 +47,21 @@ int px_client_lose(struct px_client *client);
  */
 int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void *ctx,
 			  uint64_t timeout_ns, uint32_t why);
+/* The same for who waits for a list, or with NULL only reads for others: he is the lurker. */
+int px_client_lurk_locked(struct px_client *client, const struct px_completions *list,
+			  int (*done)(void *ctx), void *ctx, uint64_t timeout_ns);
+/* A list has got its first result: whoever waits for it looks, but the caller. */
+void px_client_wake(struct px_client *client, const struct px_completions *list);
 
 /* --- send.c --- */
 
 /* enum px_engine_state. Needs no lock. */
 uint32_t px_client_engine_state(const struct px_client *client, uint32_t engine);
+
+/* --- result.c; no lock --- */
+
+/* Whether it is a result and has such an entry: PX_EINVAL, PX_ECLOSED. */
+int px_result_check_entry(const struct px_result *result, size_t index);
 
 /* --- supervisor.c; no lock --- */
 

@@ -142,12 +142,21 @@ PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client 
  */
 PX_PUBLIC void px_client_detach(struct px_client *client);
 /*
- * A descriptor for poll(2): readable once a request has finished, until the next
- * px_client_poll(), and when the pool is gone. It belongs to the client: do not read or close it.
- * The first call starts a thread, which ends with the client. PX_ESYSTEM, PX_ENOMEM, PX_ECLOSED.
+ * Takes the result that finished first of those that have: whose entries are all ready, and that
+ * was not taken before. Whether it was waited for or looked at by other functions does not
+ * matter. The caller frees it; a result that was freed before is not given. If there is none it
+ * waits; with 0 ns it only looks. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED; PX_EPOOL if the pool is
+ * gone and none is left. Another thread may get a result before the call that makes it returns.
+ */
+PX_PUBLIC PX_CHECKED int px_client_next(struct px_client *client, uint64_t timeout_ns,
+					struct px_result **result);
+/*
+ * A descriptor for poll(2): readable while px_client_next() has a result to give, and when the
+ * pool is gone. It belongs to the client: do not read or close it. The first call starts a
+ * thread, which ends with the client. PX_ESYSTEM, PX_ENOMEM, PX_ECLOSED.
  */
 PX_PUBLIC PX_CHECKED int px_client_fd(struct px_client *client);
-/* Reads whatever has come, without waiting. PX_EPOOL if the pool is lost, PX_ECLOSED. */
+/* Reads whatever has arrived, without waiting. PX_EPOOL if the pool is lost, PX_ECLOSED. */
 PX_PUBLIC int px_client_poll(struct px_client *client);
 /*
  * Ids of the engines that are up or starting, ascending; returns their number, which may exceed
@@ -272,6 +281,9 @@ PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
 
 /* --- results --- */
 
+/* A pointer of the caller's, for whoever gets the result from px_client_next(). NULL at first. */
+PX_PUBLIC int px_result_set_user(struct px_result *result, void *user);
+PX_PUBLIC void *px_result_user(const struct px_result *result);
 /* Waits until every entry is ready. PX_ETIMEDOUT, PX_EINTR; 0 also if entries failed. */
 PX_PUBLIC int px_result_wait(struct px_result *result, uint64_t timeout_ns);
 PX_PUBLIC int px_result_ready(struct px_result *result); /* 1 or 0, looks at the rings */
@@ -297,6 +309,18 @@ PX_PUBLIC int px_result_error(struct px_result *result, size_t index, const char
  */
 PX_PUBLIC PX_CHECKED int px_result_output(struct px_result *result, size_t index, int which,
 					  uint64_t from, char *to, size_t cap, size_t *got);
+/*
+ * Raises KeyboardInterrupt in the request of an entry if its engine runs it, or runs it next, and
+ * in no other request of this or another client. 0 also if the entry is ready. PX_EENGINE,
+ * PX_EPOOL, PX_ECLOSED.
+ */
+PX_PUBLIC int px_result_interrupt(struct px_result *result, size_t index);
+#define PX_ALL_ENTRIES SIZE_MAX
+/*
+ * Stops the request of an entry, or with PX_ALL_ENTRIES of all: requests that no engine has begun
+ * are taken back as by px_result_abort(), requests that run are interrupted. PX_EPOOL, PX_ECLOSED.
+ */
+PX_PUBLIC int px_result_cancel(struct px_result *result, size_t index);
 /*
  * Takes back the requests that no engine has begun: their entries are then ready, with
  * PX_EABORTED. Returns their number. Requests that run already go on.

@@ -59,15 +59,17 @@ static void queue_remove(struct px_queue *queue, struct px_request *request)
 void px_request_done(struct px_client *client, struct px_request *request)
 {
 	struct px_result *result = request->result;
-	bool last;
+	uint32_t left = atomic_load_explicit(&result->pending, memory_order_relaxed);
+	bool woken;
 
 	request->received_ns = px_wall_ns();
+	result->requests[result->count - left].nth = (uint32_t)(request - result->requests);
 	/* SYNC request.done: release; partner: px_request_is_done(). */
 	atomic_store_explicit(&request->done, 1, memory_order_release);
-	/* SYNC result.pending: release; partner: all_done(), px_result_ready(). */
-	last = atomic_fetch_sub_explicit(&result->pending, 1, memory_order_acq_rel) == 1;
-	client->finished += !result->quiet;
-	if (client->waiters && (last || client->any_waiters))
+	/* SYNC result.pending: release; partner: px_result_finished(). */
+	atomic_store_explicit(&result->pending, --left, memory_order_release);
+	woken = (!left || result->completion.each) && px_completions_add(result);
+	if (!woken && client->followers && (!left || result->entry_waiters))
 		pthread_cond_broadcast(&client->changed);
 }
 
@@ -76,7 +78,7 @@ static void request_finish(struct px_client *client, struct px_request *request)
 {
 	if (!request->aborted)
 		px_request_done(client, request);
-	px_result_release(request->result);
+	px_result_release_locked(request->result);
 }
 
 void px_request_fail(struct px_client *client, struct px_request *request, int code,
@@ -305,6 +307,8 @@ int px_client_lose(struct px_client *client)
 		px_client_fail_all(client, PX_EPOOL,
 				   "the pool's supervisor is gone, and its engines with it");
 		pthread_cond_broadcast(&client->changed);
+		if (client->finished.notifier)
+			px_notifier_alarm(client->finished.notifier);
 	}
 	return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
 }

@@ -153,13 +153,19 @@ bool px_result_has_news(struct px_result *result)
 
 /* --- the memory that was sent --- */
 
+/* The same as far as it is known already. Without the lock, also when the client is closed. */
+static bool is_known_released(const struct px_request *request)
+{
+	return !request->tracker || px_tracker_over(request->tracker);
+}
+
 /* With the lock. Whether no engine uses what was sent with it any more; true if the pool is gone. */
 static bool is_released(struct px_client *client, struct px_request *request)
 {
-	if (!request->tracker || client->lost || px_tracker_over(request->tracker))
+	if (client->lost || is_known_released(request))
 		return true;
 	px_endpoint_collect(client->endpoint, request->member);
-	return px_tracker_over(request->tracker);
+	return is_known_released(request);
 }
 
 int px_request_sent(struct px_request *request)
@@ -167,7 +173,7 @@ int px_request_sent(struct px_request *request)
 	struct px_client *client = request->result->client;
 	int rc;
 
-	if (!request->tracker || px_tracker_over(request->tracker))
+	if (is_known_released(request))
 		return 1;
 	rc = px_client_enter(client);
 	if (rc < 0)
@@ -177,6 +183,13 @@ int px_request_sent(struct px_request *request)
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return rc;
+}
+
+static int entry_released(void *ctx)
+{
+	struct px_request *request = ctx;
+
+	return is_released(request->result->client, request);
 }
 
 static int all_released(void *ctx)
@@ -189,31 +202,78 @@ static int all_released(void *ctx)
 	return 1;
 }
 
-/* The same as far as it is known already. */
-static bool all_known_released(const struct px_result *result)
+static int wait_sent(struct px_client *client, int (*done)(void *ctx), void *ctx,
+		     uint64_t timeout_ns)
 {
-	for (uint32_t i = 0; i < result->count; i++)
-		if (!px_tracker_over(result->requests[i].tracker))
-			return false;
-	return true;
-}
+	int rc = px_client_enter(client);
 
-int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns)
-{
-	struct px_client *client = result->client;
-	int rc;
-
-	if (!result->tracked || all_known_released(result))
-		return 0;
-	rc = px_client_enter(client);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	rc = px_client_wait_locked(client, all_released, result, timeout_ns,
-				   PX_BELL_FRAME | PX_BELL_RELEASE);
-	if (rc == 0 && !all_released(result))
+	rc = px_client_wait_locked(client, done, ctx, timeout_ns, PX_BELL_FRAME | PX_BELL_RELEASE);
+	if (rc == 0 && !done(ctx))
 		rc = px_client_usable(client);
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return rc;
+}
+
+int px_request_wait_sent(struct px_request *request, uint64_t timeout_ns)
+{
+	return is_known_released(request) ?
+		       0 :
+		       wait_sent(request->result->client, entry_released, request, timeout_ns);
+}
+
+int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns)
+{
+	uint32_t i = 0;
+
+	while (i < result->count && is_known_released(&result->requests[i]))
+		i++;
+	return i == result->count ? 0 : wait_sent(result->client, all_released, result, timeout_ns);
+}
+
+/* --- for pxrun.h --- */
+
+int px_result_interrupt(struct px_result *result, size_t index)
+{
+	int rc = px_result_check_entry(result, index);
+
+	return rc < 0 ? rc : px_request_interrupt(&result->requests[index]);
+}
+
+/* An engine that dies meanwhile has stopped as well. */
+static int cancel(struct px_request *request)
+{
+	int rc = px_request_abort(request);
+
+	if (rc == 0)
+		rc = px_request_interrupt(request);
+	return rc > 0 || rc == PX_EENGINE ? 0 : rc;
+}
+
+int px_result_cancel(struct px_result *result, size_t index)
+{
+	int rc = px_result_check_entry(result, index == PX_ALL_ENTRIES ? 0 : index);
+
+	if (rc < 0 || index != PX_ALL_ENTRIES)
+		return rc < 0 ? rc : cancel(&result->requests[index]);
+	for (uint32_t i = 0; i < result->count; i++) {
+		int failed = cancel(&result->requests[i]);
+
+		rc = rc < 0 ? rc : failed;
+	}
+	return rc;
+}
+
+size_t px_result_abort(struct px_result *result)
+{
+	size_t count = 0;
+
+	if (px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0)
+		return 0;
+	for (uint32_t i = 0; i < result->count; i++)
+		count += px_request_abort(&result->requests[i]) == 1;
+	return count;
 }

@@ -76,11 +76,8 @@ static void request_clear(struct px_request *request)
 	free(request->output);
 }
 
-void px_result_release(struct px_result *result)
+static void result_free(struct px_result *result)
 {
-	/* SYNC private: the last to release sees what the others did before they released. */
-	if (atomic_fetch_sub_explicit(&result->holds, 1, memory_order_acq_rel) != 1)
-		return;
 	/* Also for a result that was never given to the user. */
 	px_handle_end(&result->handle);
 	for (uint32_t i = 0; i < result->count; i++)
@@ -93,12 +90,106 @@ void px_result_release(struct px_result *result)
 	px_handle_discard(&result->handle);
 }
 
+/* Whether that was the last hold. */
+static bool let_go(struct px_result *result)
+{
+	/* SYNC private: who lets go last sees what the others did before they let go. */
+	return atomic_fetch_sub_explicit(&result->holds, 1, memory_order_acq_rel) == 1;
+}
+
+/* Has it in no list. In a forked child lists are of no use, and the lock may be taken. */
+static void unlist(struct px_result *result)
+{
+	struct px_client *client = result->client;
+
+	if (!result->completion.list || px_client_own(client) < 0)
+		return;
+	pthread_mutex_lock(&client->lock);
+	px_completions_remove(result);
+	result->completion.list = NULL;
+	pthread_mutex_unlock(&client->lock);
+}
+
+void px_result_release(struct px_result *result)
+{
+	if (!let_go(result))
+		return;
+	unlist(result);
+	result_free(result);
+}
+
+void px_result_release_locked(struct px_result *result)
+{
+	if (!let_go(result))
+		return;
+	px_completions_remove(result);
+	result_free(result);
+}
+
 void px_result_free(struct px_result *result)
 {
 	if (!result || px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0)
 		return;
+	unlist(result);
 	px_handle_end(&result->handle);
 	px_result_release(result);
+}
+
+/* With the lock. */
+static void set_list(struct px_result *result, struct px_completions *list, bool each)
+{
+	uint32_t finished = px_result_finished(result);
+
+	px_completions_remove(result);
+	result->completion.list = list;
+	result->completion.each = each;
+	if (finished == result->count || (each && finished))
+		(void)px_completions_add(result);
+}
+
+int px_result_list(struct px_result *result, struct px_completions *list, bool each)
+{
+	struct px_client *client = result->client;
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	set_list(result, list, each);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return 0;
+}
+
+int px_result_tell(struct px_result *result)
+{
+	struct px_client *client = result->client;
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	if (!result->completion.list)
+		set_list(result, &client->finished, false);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return 0;
+}
+
+int px_result_set_user(struct px_result *result, void *user)
+{
+	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+
+	if (rc == 0)
+		atomic_store_explicit(&result->user, user, memory_order_relaxed);
+	return rc;
+}
+
+void *px_result_user(const struct px_result *result)
+{
+	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+
+	return rc < 0 ? NULL : atomic_load_explicit(&result->user, memory_order_relaxed);
 }
 
 size_t px_result_count(const struct px_result *result)
@@ -106,8 +197,7 @@ size_t px_result_count(const struct px_result *result)
 	return px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0 ? 0 : result->count;
 }
 
-/* Checks the handle and the index. */
-static int check_entry(const struct px_result *result, size_t index)
+int px_result_check_entry(const struct px_result *result, size_t index)
 {
 	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
 
@@ -118,7 +208,8 @@ static int check_entry(const struct px_result *result, size_t index)
 
 uint32_t px_result_engine(const struct px_result *result, size_t index)
 {
-	return check_entry(result, index) < 0 ? UINT32_MAX : result->requests[index].engine;
+	return px_result_check_entry(result, index) < 0 ? UINT32_MAX :
+							  result->requests[index].engine;
 }
 
 void px_decoded_free(struct px_result *result)
@@ -133,7 +224,7 @@ void px_decoded_free(struct px_result *result)
  */
 static int entry(struct px_result *result, size_t index, struct px_request **out)
 {
-	int rc = check_entry(result, index);
+	int rc = px_result_check_entry(result, index);
 
 	if (rc == 0)
 		rc = px_client_own(result->client);
@@ -244,7 +335,7 @@ int px_result_output(struct px_result *result, size_t index, int which, uint64_t
 	const struct px_output_text *text;
 	const struct px_output *output;
 	size_t bytes = 0;
-	int rc = check_entry(result, index);
+	int rc = px_result_check_entry(result, index);
 
 	if (rc == 0)
 		rc = px_client_own(result->client);
@@ -268,17 +359,6 @@ int px_result_output(struct px_result *result, size_t index, int which, uint64_t
 	pthread_mutex_unlock(&result->client->lock);
 	*got = bytes;
 	return 0;
-}
-
-size_t px_result_abort(struct px_result *result)
-{
-	size_t count = 0;
-
-	if (px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0)
-		return 0;
-	for (uint32_t i = 0; i < result->count; i++)
-		count += px_request_abort(&result->requests[i]) == 1;
-	return count;
 }
 
 const char *px_version(void)

@@ -317,6 +317,7 @@ int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t
 		return rc;
 	rc = px_result_new(client, engines, n, false, &result);
 	if (rc == 0) {
+		result->completion.list = out ? &client->finished : NULL;
 		rc = send_all(result, message);
 		if (rc == 0 && out)
 			*out = result;

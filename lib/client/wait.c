@@ -10,29 +10,38 @@
 
 #define FOLLOWER_NAP_NS UINT64_C(50000000)
 
-struct waiting {
+struct px_waiting {
 	struct px_client *client;
 	int (*done)(void *ctx); /* with the lock */
 	void *ctx;
+	bool lurks;
+	bool reads;                        /* it looks at the moment, and needs no waking */
+	const struct px_completions *list; /* of a lurker: what done() looks at; NULL: nothing */
 };
 
+/* Not 0: the wait is over, and the lock taken. */
 static int pump(void *ctx)
 {
-	struct waiting *w = ctx;
+	struct px_waiting *w = ctx;
 	struct px_client *client = w->client;
-	int rc;
 
 	pthread_mutex_lock(&client->lock);
+	/* Who waits for an answer reads; where both sleep, each would take the other's bell. */
+	if (w->lurks && client->pumping)
+		return 1;
+	w->reads = true;
 	if (!px_client_ended(client) && !client->lost)
 		px_client_read_all(client);
-	rc = px_client_ended(client) || client->lost ? 1 : w->done(w->ctx);
+	w->reads = false;
+	if (px_client_ended(client) || client->lost || w->done(w->ctx))
+		return 1;
 	pthread_mutex_unlock(&client->lock);
-	return rc;
+	return 0;
 }
 
 static int pump_nap(void *ctx)
 {
-	struct waiting *w = ctx;
+	struct px_waiting *w = ctx;
 
 	if (!px_endpoint_orphaned(w->client->endpoint))
 		return 0;
@@ -40,7 +49,6 @@ static int pump_nap(void *ctx)
 	/* What engines published before they went still counts. */
 	px_client_read_all(w->client);
 	(void)px_client_lose(w->client);
-	pthread_mutex_unlock(&w->client->lock);
 	return 1;
 }
 
@@ -57,9 +65,9 @@ static int follow(struct px_client *client, uint64_t deadline_ns)
 
 	if (now >= deadline_ns)
 		return PX_ETIMEDOUT;
-	client->waiters++;
+	client->followers++;
 	pthread_cond_clockwait(&client->changed, &client->lock, CLOCK_MONOTONIC, &until);
-	client->waiters--;
+	client->followers--;
 	return 0;
 }
 
@@ -69,44 +77,50 @@ static int follow(struct px_client *client, uint64_t deadline_ns)
  */
 static void take_bell(struct px_client *client)
 {
-	if (client->lurking)
+	if (client->lurker)
 		px_doorbell_cancel(client->endpoint->bell);
 }
 
-/* The lurker sleeps on where it is, announced again by us; or wakes, if it has missed something. */
+/* The lurker sleeps on where it is, announced by us; what it has missed is read here. */
 static void give_bell_back(struct px_client *client)
 {
-	if (!client->lurking || px_client_ended(client) || client->lost)
+	if (!client->lurker || px_client_ended(client) || client->lost)
 		return;
 	(void)px_doorbell_announce(client->endpoint->bell, PX_BELL_FRAME);
 	px_client_read_all(client);
-	if (client->finished != client->lurker_seen)
-		px_doorbell_ring(client->endpoint->bell, PX_BELL_FRAME);
 }
 
 /* Reads all rings until w->done; with the lock before and after. As px_doorbell_wait(). */
-static int lead(struct waiting *w, uint64_t timeout_ns, uint32_t why, bool lurk)
+static int lead(struct px_waiting *w, uint64_t timeout_ns, uint32_t why)
 {
 	struct px_client *client = w->client;
-	bool *role = lurk ? &client->lurking : &client->pumping;
 	int rc;
 
-	*role = true;
-	if (!lurk)
+	if (w->lurks) {
+		client->lurker = w;
+	} else {
+		client->pumping = true;
 		take_bell(client);
+	}
 	pthread_mutex_unlock(&client->lock);
 	rc = px_endpoint_wait(client->endpoint, why, timeout_ns, pump, pump_nap, w);
-	pthread_mutex_lock(&client->lock);
-	*role = false;
-	if (!lurk)
+	if (rc <= 0)
+		pthread_mutex_lock(&client->lock);
+	if (w->lurks) {
+		client->lurker = NULL;
+		/* By leaving the bell we have taken his announcement back. */
+		if (client->pumping)
+			px_doorbell_wake(client->endpoint->bell);
+	} else {
+		client->pumping = false;
 		give_bell_back(client);
-	if (client->waiters)
+	}
+	if (client->followers)
 		pthread_cond_broadcast(&client->changed);
 	return rc;
 }
 
-/* px_client_wait_locked(); lurk: of lower rank than others. */
-static int wait_locked(struct waiting *w, uint64_t timeout_ns, uint32_t why, bool lurk)
+static int wait_locked(struct px_waiting *w, uint64_t timeout_ns, uint32_t why)
 {
 	struct px_client *client = w->client;
 	uint64_t now = timeout_ns == PX_FOREVER ? 0 : px_os.now_ns();
@@ -114,7 +128,7 @@ static int wait_locked(struct waiting *w, uint64_t timeout_ns, uint32_t why, boo
 	int rc = 0;
 
 	while (!w->done(w->ctx) && !px_client_ended(client) && !client->lost && rc == 0) {
-		if (client->pumping || (lurk && client->lurking)) {
+		if (client->pumping || (w->lurks && client->lurker)) {
 			rc = follow(client, deadline);
 			continue;
 		}
@@ -122,7 +136,7 @@ static int wait_locked(struct waiting *w, uint64_t timeout_ns, uint32_t why, boo
 			now = px_os.now_ns();
 			timeout_ns = deadline > now ? deadline - now : 0;
 		}
-		rc = lead(w, timeout_ns, why, lurk);
+		rc = lead(w, timeout_ns, why);
 		rc = rc > 0 ? 0 : rc;
 	}
 	return w->done(w->ctx) ? 0 : rc;
@@ -131,77 +145,188 @@ static int wait_locked(struct waiting *w, uint64_t timeout_ns, uint32_t why, boo
 int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void *ctx,
 			  uint64_t timeout_ns, uint32_t why)
 {
-	return wait_locked(&(struct waiting){ client, done, ctx }, timeout_ns, why, false);
+	struct px_waiting w = { .client = client, .done = done, .ctx = ctx };
+
+	return wait_locked(&w, timeout_ns, why);
 }
 
-struct wanted {
-	struct px_result *const *results;
-	size_t count;
-};
-
-static int all_done(void *ctx)
+int px_client_lurk_locked(struct px_client *client, const struct px_completions *list,
+			  int (*done)(void *ctx), void *ctx, uint64_t timeout_ns)
 {
-	const struct wanted *wanted = ctx;
+	struct px_waiting w = {
+		.client = client, .done = done, .ctx = ctx, .lurks = true, .list = list
+	};
 
-	/* SYNC result.pending: acquire; partner: px_request_done(). */
-	for (size_t i = 0; i < wanted->count; i++)
-		if (atomic_load_explicit(&wanted->results[i]->pending, memory_order_acquire))
-			return 0;
-	return 1;
+	return wait_locked(&w, timeout_ns, PX_BELL_FRAME);
 }
 
-int px_client_wait(struct px_client *client, struct px_result *const *results, size_t n,
-		   uint64_t timeout_ns)
+void px_client_wake(struct px_client *client, const struct px_completions *list)
 {
-	struct wanted wanted = { results, n };
+	const struct px_waiting *lurker = client->lurker;
+
+	if (client->followers)
+		pthread_cond_broadcast(&client->changed);
+	if (lurker && lurker->list == list && !lurker->reads)
+		px_doorbell_wake(client->endpoint->bell);
+}
+
+static int late(int rc, uint64_t timeout_ns)
+{
+	return rc == PX_ETIMEDOUT ? px_fail(rc, "not ready in %.3f s", (double)timeout_ns / 1e9) :
+				    rc;
+}
+
+/* --- results and their entries --- */
+
+uint32_t px_result_finished(const struct px_result *result)
+{
+	/* SYNC result.pending: acquire, of nth and what it says; partner: px_request_done(). */
+	return result->count - atomic_load_explicit(&result->pending, memory_order_acquire);
+}
+
+static int is_finished(void *ctx)
+{
+	const struct px_result *result = ctx;
+
+	return px_result_finished(result) == result->count;
+}
+
+int px_result_wait(struct px_result *result, uint64_t timeout_ns)
+{
+	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+
+	if (rc < 0 || is_finished(result))
+		return rc;
+	rc = px_client_enter(result->client);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&result->client->lock);
+	rc = px_client_wait_locked(result->client, is_finished, result, timeout_ns, PX_BELL_FRAME);
+	pthread_mutex_unlock(&result->client->lock);
+	px_client_leave(result->client);
+	return late(rc, timeout_ns);
+}
+
+/* Waits for something that one entry may change. */
+static int wait_entry(struct px_result *result, int (*done)(void *ctx), void *ctx,
+		      uint64_t timeout_ns)
+{
+	struct px_client *client = result->client;
 	int rc;
 
-	if (all_done(&wanted))
+	if (done(ctx))
 		return 0;
 	rc = px_client_enter(client);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	rc = px_client_wait_locked(client, all_done, &wanted, timeout_ns, PX_BELL_FRAME);
+	result->entry_waiters++;
+	rc = px_client_wait_locked(client, done, ctx, timeout_ns, PX_BELL_FRAME);
+	result->entry_waiters--;
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
-	return rc == PX_ETIMEDOUT ? px_fail(rc, "not ready in %.3f s", (double)timeout_ns / 1e9) :
-				    rc;
+	return late(rc, timeout_ns);
 }
 
-struct any {
-	const struct px_client *client;
-	uint64_t seen;
+static int is_done(void *ctx)
+{
+	return px_request_is_done(ctx);
+}
+
+int px_request_wait(struct px_request *request, uint64_t timeout_ns)
+{
+	return wait_entry(request->result, is_done, request, timeout_ns);
+}
+
+struct more {
+	const struct px_result *result;
+	uint32_t known;
 };
 
-static int any_finished(void *ctx)
+static int are_more(void *ctx)
 {
-	const struct any *any = ctx;
+	const struct more *more = ctx;
 
-	return any->client->finished != any->seen;
+	return px_result_finished(more->result) > more->known;
 }
 
-int px_client_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns)
+int px_result_wait_more(struct px_result *result, uint32_t known, uint64_t timeout_ns)
 {
-	struct any any = { client, *seen };
+	return wait_entry(result, are_more, &(struct more){ result, known }, timeout_ns);
+}
+
+int px_result_ready(struct px_result *result)
+{
+	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+
+	if (rc < 0)
+		return rc;
+	if (is_finished(result))
+		return 1;
+	(void)px_client_poll(result->client);
+	return is_finished(result);
+}
+
+/* --- whatever finishes --- */
+
+struct taking {
+	struct px_completions *list;
+	struct px_result *taken;
+};
+
+static int taken(void *ctx)
+{
+	struct taking *t = ctx;
+
+	if (!t->taken)
+		t->taken = px_completions_take(t->list);
+	return t->taken != NULL;
+}
+
+int px_client_take(struct px_client *client, struct px_completions *list, uint64_t timeout_ns,
+		   struct px_result **out)
+{
+	struct taking t = { .list = list };
 	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	client->any_waiters++;
-	atomic_store_explicit(&client->any_waited, true, memory_order_relaxed);
-	client->lurker_seen = *seen;
-	rc = wait_locked(&(struct waiting){ client, any_finished, &any }, timeout_ns, PX_BELL_FRAME,
-			 true);
-	client->any_waiters--;
-	*seen = client->finished;
-	if (rc == 0 && *seen == any.seen)
+	if (!taken(&t)) {
 		rc = px_client_usable(client);
+		if (rc == 0)
+			rc = px_client_look(client);
+		if (rc == 0 && !taken(&t) && timeout_ns)
+			rc = px_client_lurk_locked(client, list, taken, &t, timeout_ns);
+		if (rc == 0 && !t.taken)
+			rc = px_client_usable(client);
+		if (rc == 0 && !t.taken)
+			rc = PX_ETIMEDOUT;
+	}
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
+	if (!t.taken)
+		return rc == PX_ETIMEDOUT ? px_fail(rc, "nothing has finished in %.3f s",
+						    (double)timeout_ns / 1e9) :
+					    rc;
+	*out = t.taken;
+	return 0;
+}
+
+int px_client_next(struct px_client *client, uint64_t timeout_ns, struct px_result **out)
+{
+	int rc = px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client");
+
+	if (rc == 0)
+		rc = px_need(out, "result");
+	if (rc == 0)
+		rc = px_client_take(client, &client->finished, timeout_ns, out);
+	if (rc == 0)
+		px_result_release(*out); /* its user has it, and will free it */
 	return rc;
 }
+
+/* --- everything --- */
 
 /* What was aborted is done for its user, though it is in its queue. */
 static int idle(void *ctx)
@@ -209,10 +334,8 @@ static int idle(void *ctx)
 	const struct px_client *client = ctx;
 
 	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
-		for (const struct px_request *request = queue->head; request;
-		     request = request->next)
-			if (!request->aborted)
-				return 0;
+		if (queue->waiting)
+			return 0;
 	return 1;
 }
 
@@ -231,46 +354,4 @@ int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns)
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return rc;
-}
-
-int px_result_wait(struct px_result *result, uint64_t timeout_ns)
-{
-	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
-
-	return rc < 0 ? rc : px_client_wait(result->client, &result, 1, timeout_ns);
-}
-
-void px_result_keep_quiet(struct px_result *result, bool quiet)
-{
-	struct px_client *client = result->client;
-
-	/* Quick, for the blocking call of most clients. */
-	if (quiet && !atomic_load_explicit(&client->any_waited, memory_order_relaxed))
-		return;
-	/* Closed: nobody waits. */
-	if (px_client_enter(client) < 0)
-		return;
-	pthread_mutex_lock(&client->lock);
-	if (result->quiet && !quiet &&
-	    !atomic_load_explicit(&result->pending, memory_order_relaxed)) {
-		client->finished++;
-		pthread_cond_broadcast(&client->changed);
-		px_doorbell_ring(client->endpoint->bell, PX_BELL_FRAME);
-	}
-	result->quiet = quiet;
-	pthread_mutex_unlock(&client->lock);
-	px_client_leave(client);
-}
-
-int px_result_ready(struct px_result *result)
-{
-	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
-
-	if (rc < 0)
-		return rc;
-	/* SYNC result.pending: acquire; partner: px_request_done(). */
-	if (atomic_load_explicit(&result->pending, memory_order_acquire) == 0)
-		return 1;
-	(void)px_client_poll(result->client);
-	return atomic_load_explicit(&result->pending, memory_order_acquire) == 0;
 }

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -406,23 +407,332 @@ static void abort_takes_back_what_waits(void **state)
 	px_result_free(held);
 }
 
-static void fd_is_readable_once_something_finished(void **state)
+/* --- finished results --- */
+
+/* Runs code on the first engine; who asks for it finds the number. */
+static struct px_result *begin(const char *code, int *number)
+{
+	struct px_result *result;
+
+	assert_int_equal(px_view_execute(first, code, &result), 0);
+	assert_null(px_result_user(result));
+	assert_int_equal(px_result_set_user(result, number), 0);
+	return result;
+}
+
+/* The result that is next, and is the user's. */
+static void next_is(const struct px_result *result, const int *number)
+{
+	struct px_result *next;
+
+	assert_int_equal(px_client_next(client, LIMIT, &next), 0);
+	assert_ptr_equal(next, result);
+	assert_ptr_equal(px_result_user(next), number);
+	assert_int_equal(px_result_ready(next), 1);
+}
+
+static void next_gives_each_once_as_they_finish(void **state)
+{
+	struct px_result *results[3], *none;
+	int numbers[3];
+
+	(void)state;
+	assert_int_equal(px_client_next(client, 0, &none), PX_ETIMEDOUT);
+	for (int i = 0; i < 3; i++)
+		results[i] = begin("pass", &numbers[i]);
+	/* Looking at them otherwise, or waiting, is no reason not to give them. */
+	assert_int_equal(px_result_wait(results[2], LIMIT), 0);
+	assert_int_equal(px_client_poll(client), 0);
+	for (int i = 0; i < 3; i++)
+		next_is(results[i], &numbers[i]);
+	assert_int_equal(px_client_next(client, 0, &none), PX_ETIMEDOUT);
+	assert_int_equal(px_client_next(client, SECOND / 1000, &none), PX_ETIMEDOUT);
+	for (int i = 0; i < 3; i++)
+		px_result_free(results[i]);
+}
+
+static void next_does_not_give_what_was_freed_or_ignored(void **state)
+{
+	struct px_result *waiting, *ready, *last, *none;
+	int number;
+
+	(void)state;
+	waiting = begin("import time; time.sleep(0.05)", &number);
+	ready = begin("pass", &number);
+	px_result_free(waiting);
+	assert_int_equal(px_result_wait(ready, LIMIT), 0);
+	px_result_free(ready);
+	assert_int_equal(px_view_execute(first, "pass", NULL), 0);
+	last = begin("pass", &number);
+	next_is(last, &number);
+	assert_int_equal(px_client_next(client, 0, &none), PX_ETIMEDOUT);
+	px_result_free(last);
+}
+
+struct taking {
+	struct px_result *taken, *slow;
+	int slow_was_ready;
+};
+
+static void *take_one(void *ctx)
+{
+	struct taking *t = ctx;
+
+	if (px_client_next(client, LIMIT, &t->taken) < 0)
+		return NULL;
+	t->slow_was_ready = px_result_ready(t->slow);
+	return t;
+}
+
+/* Who waits for an answer reads the rings; who waits for whatever finishes is told all the same. */
+static void next_is_told_while_another_thread_waits(void **state)
+{
+	struct px_result *quick;
+	struct px_view *second;
+	struct taking taking;
+	pthread_t thread;
+	void *got;
+
+	(void)state;
+	assert_int_equal(px_view_new(client, (uint32_t[]){ 1 }, 1, &second), 0);
+	for (int round = 0; round < 4; round++) {
+		assert_int_equal(px_view_execute(second, "import time; time.sleep(0.5)",
+						 &taking.slow),
+				 0);
+		pthread_create(&thread, NULL, take_one, &taking);
+		assert_int_equal(px_view_execute(first, "import time; time.sleep(0.02)", &quick),
+				 0);
+		assert_int_equal(px_result_wait(taking.slow, LIMIT), 0);
+		pthread_join(thread, &got);
+		assert_non_null(got);
+		assert_ptr_equal(taking.taken, quick);
+		assert_int_equal(taking.slow_was_ready, 0);
+		assert_int_equal(px_client_next(client, LIMIT, &taking.taken), 0);
+		assert_ptr_equal(taking.taken, taking.slow);
+		px_result_free(quick);
+		px_result_free(taking.slow);
+	}
+	px_view_free(second);
+}
+
+#define MANY 3000
+
+static void *take_many(void *ctx)
+{
+	_Atomic int *taken = ctx;
+	struct px_result *result;
+	intptr_t own = 0;
+
+	while (atomic_load(taken) < MANY)
+		if (px_client_next(client, SECOND / 100, &result) == 0) {
+			px_result_free(result);
+			atomic_fetch_add(taken, 1);
+			own++;
+		}
+	return (void *)own;
+}
+
+static void next_by_several_threads_gives_each_to_one(void **state)
+{
+	struct px_result *result;
+	_Atomic int taken = 0;
+	pthread_t threads[3];
+	intptr_t sum = 0;
+	void *own;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, take_many, &taken);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(px_view_noop(first, &result), 0);
+	for (int i = 0; i < 3; i++) {
+		pthread_join(threads[i], &own);
+		sum += (intptr_t)own;
+	}
+	assert_int_equal(sum, MANY);
+	assert_int_equal(px_client_next(client, 0, &result), PX_ETIMEDOUT);
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+static void next_ends_with_a_signal(void **state)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct px_result *none;
+
+	(void)state;
+	sigaction(SIGALRM, &action, NULL);
+	ualarm(20000, 20000);
+	assert_int_equal(px_client_next(client, LIMIT, &none), PX_EINTR);
+	ualarm(0, 0);
+}
+
+static void next_gives_what_failed_and_then_that_the_pool_is_lost(void **state)
 {
 	struct pollfd news = { .events = POLLIN };
-	struct px_result *result;
+	struct px_result *lost, *next;
+	struct px_value value;
+	char *json, *at;
+	int number;
 
 	(void)state;
 	news.fd = px_client_fd(client);
+	lost = begin("import time; time.sleep(100)", &number);
+	assert_int_equal(poll(&news, 1, 0), 0);
+	assert_int_equal(px_client_status(client, &json), 0);
+	at = strstr(json, "\"pid\":");
+	assert_non_null(at);
+	assert_int_equal(kill((pid_t)strtol(at + 6, NULL, 10), SIGKILL), 0);
+	free(json);
+	assert_int_equal(poll(&news, 1, 10000), 1);
+	next_is(lost, &number);
+	assert_int_equal(px_result_value(lost, 0, &value), PX_EPOOL);
+	px_result_free(lost);
+	assert_int_equal(px_client_next(client, PX_FOREVER, &next), PX_EPOOL);
+	assert_int_equal(poll(&news, 1, 0), 1);
+}
+
+static void fd_is_readable_as_long_as_there_is_a_next(void **state)
+{
+	struct pollfd news = { .events = POLLIN };
+	struct px_result *result, *other, *next;
+
+	(void)state;
+	/* What finished before somebody asked counts as well. */
+	assert_int_equal(px_view_noop(first, &result), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	news.fd = px_client_fd(client);
 	assert_true(news.fd >= 0);
 	assert_int_equal(px_client_fd(client), news.fd);
-	assert_int_equal(px_client_poll(client), 0);
-	assert_int_equal(poll(&news, 1, 0), 0);
-	assert_int_equal(px_view_noop(first, &result), 0);
-	assert_int_equal(poll(&news, 1, 10000), 1);
-	assert_int_equal(px_result_ready(result), 1);
-	assert_int_equal(px_client_poll(client), 0);
+	assert_int_equal(poll(&news, 1, 0), 1);
+	assert_int_equal(px_client_next(client, 0, &next), 0);
 	assert_int_equal(poll(&news, 1, 0), 0);
 	px_result_free(result);
+	for (int round = 0; round < 200; round++) {
+		assert_int_equal(px_view_noop(first, &result), 0);
+		assert_int_equal(px_view_noop(all, &other), 0);
+		assert_int_equal(poll(&news, 1, 10000), 1);
+		assert_int_equal(px_result_wait(result, LIMIT), 0);
+		assert_int_equal(px_result_wait(other, LIMIT), 0);
+		assert_int_equal(px_client_poll(client), 0);
+		assert_int_equal(poll(&news, 1, 0), 1);
+		if (round % 2) {
+			px_result_free(result);
+		} else {
+			assert_int_equal(px_client_next(client, 0, &next), 0);
+			assert_ptr_equal(next, result);
+			px_result_free(result);
+		}
+		assert_int_equal(poll(&news, 1, 0), 1);
+		px_result_free(other);
+		assert_int_equal(poll(&news, 1, 0), 0);
+	}
+}
+
+/* --- stopping --- */
+
+/* Another client's request, which runs on the first engine until it is told. */
+static struct px_result *occupy(struct px_client *other)
+{
+	struct px_result *running;
+	struct px_view *view;
+
+	assert_int_equal(px_view_new(other, (uint32_t[]){ 0 }, 1, &view), 0);
+	assert_int_equal(px_view_execute(view,
+					 "import os, time\nprint('runs', flush=True)\n"
+					 "while not os.path.exists('/proc/self/fd/99999'):\n"
+					 "    time.sleep(0.001)",
+					 &running),
+			 0);
+	px_view_free(view);
+	return running;
+}
+
+static void wait_until_it_prints(struct px_result *result)
+{
+	char text[4];
+	size_t got = 0;
+
+	while (!got) {
+		assert_int_equal(px_result_ready(result), 0);
+		assert_int_equal(px_result_output(result, 0, 1, 0, text, 4, &got), 0);
+	}
+}
+
+static char *pool_profile(void)
+{
+	char *json, *at, *end, *profile;
+
+	assert_int_equal(px_client_status(client, &json), 0);
+	at = strstr(json, "\"profile\":");
+	assert_non_null(at);
+	at = strchr(at + 10, '"') + 1;
+	end = strchr(at, '"');
+	profile = strndup(at, (size_t)(end - at));
+	free(json);
+	return profile;
+}
+
+static void interrupt_and_cancel_hit_no_other_request(void **state)
+{
+	char *profile = pool_profile();
+	struct px_client *other;
+	struct px_result *theirs, *ours;
+	struct px_value value;
+	const char *ename;
+
+	(void)state;
+	assert_int_equal(px_client_attach(profile, &other), 0);
+	free(profile);
+	theirs = occupy(other);
+	wait_until_it_prints(theirs);
+	ours = begin("never = 1", NULL);
+	assert_int_equal(px_result_interrupt(ours, 0), 0);
+	assert_int_equal(px_result_interrupt(ours, 1), PX_EINVAL);
+	assert_int_equal(px_result_cancel(ours, 1), PX_EINVAL);
+	assert_int_equal(px_result_cancel(ours, 0), 0);
+	assert_int_equal(px_result_value(ours, 0, &value), PX_EABORTED);
+	assert_int_equal(px_result_cancel(ours, PX_ALL_ENTRIES), 0);
+	assert_int_equal(px_result_interrupt(ours, 0), 0);
+	px_result_free(ours);
+	/* An answer to whoever comes after them shows that they go on. */
+	assert_int_equal(px_result_wait(theirs, SECOND / 20), PX_ETIMEDOUT);
+	assert_int_equal(px_result_interrupt(theirs, 0), 0);
+	assert_int_equal(px_result_wait(theirs, LIMIT), 0);
+	assert_int_equal(px_result_value(theirs, 0, &value), PX_EREMOTE);
+	assert_int_equal(px_result_error(theirs, 0, &ename, NULL, NULL), 0);
+	assert_string_equal(ename, "KeyboardInterrupt");
+	px_result_free(theirs);
+	px_client_detach(other);
+}
+
+static void cancel_all_stops_what_runs_and_what_waits(void **state)
+{
+	struct px_result *running, *behind;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_view_execute(all,
+					 "import time\nprint('runs', flush=True)\ntime.sleep(100)",
+					 &running),
+			 0);
+	assert_int_equal(px_view_noop(all, &behind), 0);
+	wait_until_it_prints(running);
+	assert_int_equal(px_result_cancel(behind, PX_ALL_ENTRIES), 0);
+	assert_int_equal(px_result_cancel(running, PX_ALL_ENTRIES), 0);
+	assert_int_equal(px_result_wait(running, LIMIT), 0);
+	for (size_t i = 0; i < 2; i++) {
+		int rc = px_result_value(running, i, &value);
+
+		/* The second engine may not have begun. */
+		assert_true(rc == PX_EREMOTE || (i == 1 && rc == PX_EABORTED));
+	}
+	assert_int_equal(px_result_value(behind, 0, &value), PX_EABORTED);
+	px_result_free(running);
+	px_result_free(behind);
 }
 
 static void start_wrong_options_are_refused(void **state)
@@ -472,7 +782,15 @@ int main(void)
 		cmocka_unit_test(handle_in_a_forked_child_is_refused),
 		cmocka_unit_test(detach_ends_what_waits),
 		cmocka_unit_test(abort_takes_back_what_waits),
-		cmocka_unit_test(fd_is_readable_once_something_finished),
+		cmocka_unit_test(next_gives_each_once_as_they_finish),
+		cmocka_unit_test(next_does_not_give_what_was_freed_or_ignored),
+		cmocka_unit_test(next_is_told_while_another_thread_waits),
+		cmocka_unit_test(next_by_several_threads_gives_each_to_one),
+		cmocka_unit_test(next_ends_with_a_signal),
+		cmocka_unit_test(next_gives_what_failed_and_then_that_the_pool_is_lost),
+		cmocka_unit_test(fd_is_readable_as_long_as_there_is_a_next),
+		cmocka_unit_test(interrupt_and_cancel_hit_no_other_request),
+		cmocka_unit_test(cancel_all_stops_what_runs_and_what_waits),
 		cmocka_unit_test(start_wrong_options_are_refused),
 	};
 

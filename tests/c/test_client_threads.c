@@ -170,15 +170,12 @@ static int call_supervisor(void)
 static int call_memory(void)
 {
 	struct px_arena_usage usage;
-	uint64_t seen = UINT64_MAX;
 	int rc = px_client_usage(client, &usage);
 
 	(void)px_client_trim(client);
 	if (rc == 0)
 		rc = px_client_poll(client);
-	if (rc == 0)
-		rc = px_client_wait_any(client, &seen, 0);
-	return rc == PX_ETIMEDOUT ? 0 : rc;
+	return rc;
 }
 
 static int call_idle(void)
@@ -188,6 +185,23 @@ static int call_idle(void)
 
 	if (rc == 0)
 		rc = px_client_wait_idle(client, SECOND / 1000);
+	return rc == PX_ETIMEDOUT ? 0 : rc;
+}
+
+/* Results of other threads, which free them. */
+static int call_next(void)
+{
+	struct px_result *result;
+	int rc = px_client_next(client, SECOND / 1000, &result);
+
+	return rc == PX_ETIMEDOUT ? 0 : rc;
+}
+
+static int call_next_look(void)
+{
+	struct px_result *result;
+	int rc = px_client_next(client, 0, &result);
+
 	return rc == PX_ETIMEDOUT ? 0 : rc;
 }
 
@@ -212,7 +226,8 @@ static int call_shared(void)
 
 static int (*const kinds[])(void) = { call_noop,  call_with_array, call_push_and_pull, call_print,
 				      call_abort, call_views,      call_supervisor,    call_memory,
-				      call_idle,  call_fd,         call_shared,        call_noop };
+				      call_idle,  call_fd,         call_shared,        call_noop,
+				      call_next,  call_next,       call_next_look };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 /* The code that ended it. */
@@ -534,7 +549,7 @@ static int all_refused(struct px_result *pending)
 	struct px_value value = px_array(&tensor);
 	struct px_arena_usage usage;
 	uint32_t counts[PX_ENGINES_MAX];
-	uint64_t seen = 0;
+	struct px_result *next;
 	struct px_view *view;
 	char text[8], *json;
 	size_t got;
@@ -544,8 +559,7 @@ static int all_refused(struct px_result *pending)
 	    !REFUSED(px_client_signal(client, 0, 0)) || px_client_trim(client) != 0 ||
 	    !REFUSED(px_client_usage(client, &usage)) ||
 	    !REFUSED(px_client_queued(client, counts)) ||
-	    !REFUSED(px_client_wait_any(client, &seen, 0)) ||
-	    !REFUSED(px_client_wait_idle(client, 0)))
+	    !REFUSED(px_client_next(client, 0, &next)) || !REFUSED(px_client_wait_idle(client, 0)))
 		return 1;
 	if (!REFUSED(px_view_new(client, NULL, 0, &view)) || !REFUSED(px_view_noop(all, NULL)) ||
 	    !REFUSED(px_view_execute(all, "1", NULL)) ||
@@ -558,7 +572,8 @@ static int all_refused(struct px_result *pending)
 	    !REFUSED(px_result_value(shared, 0, &value)) ||
 	    !REFUSED(px_result_error(shared, 0, NULL, NULL, NULL)) ||
 	    !REFUSED(px_result_output(shared, 0, 1, 0, text, sizeof(text), &got)) ||
-	    px_result_abort(pending) != 0)
+	    px_result_abort(pending) != 0 || !REFUSED(px_result_interrupt(pending, 0)) ||
+	    !REFUSED(px_result_cancel(pending, PX_ALL_ENTRIES)))
 		return 3;
 	return 0;
 }

@@ -353,7 +353,7 @@ def test_times(pool):
 def test_progress_counts_elements(pool, hold):
     gate = hold(3)
     ar = pool[:].map_async(square, range(10))  # 3, 3, 2, 2
-    ar._wait_until(lambda: sum(ar._result.done(i) for i in range(4)) == 3)
+    assert all(part.wait(10) for part in ar.split()[:3])
     assert ar.progress == 8
     gate.open()
     ar.get()

@@ -12,9 +12,13 @@ HEADER = os.path.join(os.environ["PXRUN_SRCDIR"], "lib/client/pxrun.h")
 LIBRARY = os.path.join(os.environ["PXRUN_BUILDDIR"], ".libs/libpxrun.so")
 
 #: Pointers that may be NULL: the header says what that means.
-MAY_BE_NULL = {("px_client_attach", "profile"), ("px_pool_stop", "profile")} | {
+MAY_BE_NULL = {("px_client_attach", "profile"), ("px_pool_stop", "profile"), ("px_result_set_user", "user")} | {
     ("px_result_error", name) for name in ("ename", "evalue", "traceback")
 }
+
+
+#: Requests of which nobody wants to hear.
+IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "push", "pull")}
 
 
 class Value(ctypes.Structure):
@@ -30,6 +34,7 @@ SCALARS = {
     "uint64_t": ctypes.c_uint64,
     "void": None,
     "const char *": ctypes.c_char_p,
+    "void *": ctypes.c_void_p,
     "struct px_value": Value,
 }
 
@@ -136,7 +141,7 @@ def refused(function, returned, code):
 def test_NULL_is_refused_by_name(world, name):
     function = world.functions[name]
     for place, (kind, argument) in enumerate(function.arguments):
-        if "*" not in kind or (name, argument) in MAY_BE_NULL or kind == "struct px_result **":
+        if "*" not in kind or (name, argument) in MAY_BE_NULL or (name, kind) in IGNORED:
             continue
         arguments = [None if i == place else world.good(*a) for i, a in enumerate(function.arguments)]
         returned = function.call(*arguments)

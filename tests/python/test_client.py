@@ -398,20 +398,20 @@ def test_executor(pool):
 
 
 def test_fileno_works_with_asyncio(pool):
-    async def main():
-        loop, done = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(pool.fileno(), done.set)
+    async def main(client):
+        loop, come = asyncio.get_running_loop(), asyncio.Queue()
+        loop.add_reader(client.fileno(), lambda: come.put_nowait(client.next_result(0)))
         try:
-            ar = pool[0].apply_async(abs, -1)
-            while not ar.ready():
-                await asyncio.wait_for(done.wait(), 10)
-                done.clear()
-            return ar.get()
+            ars = [client[i].apply_async(abs, -i) for i in range(4)]
+            found = [await asyncio.wait_for(come.get(), 10) for _ in ars]
+            assert set(found) == set(ars)
+            return [ar.get() for ar in ars]
         finally:
-            loop.remove_reader(pool.fileno())
+            loop.remove_reader(client.fileno())
 
-    assert asyncio.run(main()) == 1
-    assert select.select([pool.fileno()], [], [], 0)[1] == []
+    with pxrun.Client(pool.connection_file) as client:
+        assert asyncio.run(main(client)) == [0, 1, 2, 3]
+        assert select.select([client.fileno()], [], [], 0)[0] == []
 
 
 def test_threads_share_a_client(pool):

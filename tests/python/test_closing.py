@@ -143,6 +143,7 @@ def pool_waited_for(rc, view, held):
     view.apply_async(total, np.ones(SIZE))
     rc.wait(timeout=60)
     rc.fileno()
+    rc.next_result(0)
 
 
 def signalled(rc, view, held):
@@ -235,6 +236,7 @@ def test_forked_child_is_refused_whatever_it_asks(pool, hold):
         lambda: pool.gc(),
         lambda: pool.queue_status(),
         lambda: pool.fileno(),
+        lambda: pool.next_result(0),
         lambda: pool.wait(),
         lambda: pool.send_signal("SIGCONT"),
         lambda: pool[1].apply_sync(os.getpid),

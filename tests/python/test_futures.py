@@ -210,7 +210,7 @@ def test_close_while_threads_wait_for_anything(pool):
         def wait():
             with pytest.raises(error.ClosedError):
                 while True:
-                    core.wait_any(core.wait_any(-1, 0), 0.0005)
+                    core.next(0.0005)
 
         thread = threading.Thread(target=wait)
         thread.start()
@@ -255,7 +255,7 @@ def test_abort_of_several_engines(pool, hold):
         ar.get(5)
     partly = pool[:].apply_async(square, 3)
     gates[1].open()
-    partly._wait_until(lambda: partly._result.done(1))
+    assert partly.split()[1].wait(10)
     partly.abort()
     assert partly.wait(5)
     values = partly.get(return_exceptions=True)
@@ -431,3 +431,75 @@ def test_result_with_callback_or_timeout_goes_when_it_is_done(pool):
     for thread in threads():
         thread.join(20)
     assert [ref() for ref in gone] == [None] * 20
+
+
+# --- how often results are looked at
+
+LOOKS = ("ready", "done", "finished", "reply", "wait", "wait_entry", "running")
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Counts the calls by which results of the extension are asked whether they are done."""
+    counted = [0]
+
+    def counting(method):
+        def call(*args):
+            counted[0] += 1
+            return method(*args)
+
+        return call
+
+    for name in LOOKS:
+        monkeypatch.setattr(pxrun._pxrun.Result, name, counting(getattr(pxrun._pxrun.Result, name)))
+    return counted
+
+
+def called_back(ars):
+    left = threading.Semaphore(0)
+    for ar in ars:
+        ar.add_done_callback(lambda f: left.release())
+    for _ in ars:
+        assert left.acquire(timeout=60)
+
+
+def as_completed(ars):
+    assert len({f.result() for f in concurrent.futures.as_completed(ars, timeout=60)}) == len(ars)
+
+
+def waited_for(ars):
+    assert not concurrent.futures.wait(ars, timeout=60).not_done
+
+
+def awaited(ars):
+    async def all_of_them():
+        return await asyncio.gather(*(asyncio.wrap_future(ar) for ar in ars))
+
+    assert len(asyncio.run(all_of_them())) == len(ars)
+
+
+def one_by_one(ars):
+    """The first of those that are left, again and again."""
+    joined = AsyncResult.join(*ars)
+    assert sorted(joined._finishing()) == list(range(len(ars)))
+
+
+def with_timeouts(ars):
+    for ar in ars:
+        ar._expire_after(3600)
+    called_back(ars)
+
+
+@pytest.mark.parametrize("use", [called_back, as_completed, waited_for, awaited, one_by_one, with_timeouts])
+def test_looks_at_results_are_as_many_as_results(pool, hold, looks, use):
+    needed = []
+    for n in (1000, 2000):
+        gates = [hold(i) for i in range(4)]
+        ars = [pool[i % 4].apply_async(square, i) for i in range(n)]
+        begun = looks[0]
+        threading.Timer(0.05, lambda: [gate.open() for gate in gates]).start()
+        use(ars)
+        needed.append((looks[0] - begun) / n)
+        for gate in gates:
+            gate.ar.get()
+    assert needed[1] < 1.2 * needed[0] < 20

@@ -209,28 +209,64 @@ def test_publish_outside_of_an_engine_is_refused():
         _pxrun.publish(3, b"x")
 
 
-def test_wait_any_counts_what_finished(pool):
-    seen = pool._core.wait_any(-1, 0)
-    assert pool._core.wait_any(seen, 0.01) == seen
-    result = submit(pool, "pass")
-    assert pool._core.wait_any(seen, 10) == seen + 1
-    assert result.ready()
+# --- what has finished
 
 
-def test_wait_any_ends_when_the_client_closes(pool):
-    client = pxrun.Client(pool._core.folder + "/connection.json")
+def test_finished_gives_entries_in_the_order_in_which_they_were_done(pool, hold):
+    gates = {i: hold(i) for i in (0, 2)}
+    result = pool._core.submit(_pxrun.EXECUTE, 0, [0, 1, 2, 3], b"pass", None)
+    assert result.finished(0, 0) in ([], [1], [3], [1, 3], [3, 1])
+    assert len(result.finished(1, 10)) == 1
+    assert sorted(result.finished(0, 0)) == [1, 3] and result.finished(2, 0.001) == []
+    gates[2].open()
+    assert result.finished(2, 10) == [2] and result.wait_entry(2, 0) and not result.wait_entry(0, 0.001)
+    gates[0].open()
+    assert result.wait_entry(0, 10) and result.finished(3, 10) == [0] and result.finished(4, 10) == []
+
+
+def test_take_gives_what_is_watched_once(pool):
+    client = pxrun.Client(pool.connection_file)
+    results = [submit(client, "pass") for _ in range(5)]
+    ignored = submit(client, "pass")
+    results[0].wait(10)
+    for result in results:
+        result.watch(False)
+    ignored.wait(10)
+    found = []
+    while len(found) < 5:
+        found += client._core.take(10)
+    assert found == [result.id for result in results] and client._core.take(0.001) == []
+    client.close()
+
+
+def test_take_of_each_entry(pool, hold):
+    gate = hold(0)
+    client = pxrun.Client(pool.connection_file)
+    result = client._core.submit(_pxrun.EXECUTE, 0, [0, 1], b"pass", None)
+    result.watch(True)
+    assert client._core.take(10) == [result.id] and result.done(1) and not result.done(0)
+    assert client._core.take(0) == []
+    gate.open()
+    assert client._core.take(10) == [result.id] and result.ready()
+    client.close()
+
+
+@pytest.mark.parametrize("wait", ["take", "next"])
+def test_take_and_next_end_when_the_client_closes(pool, wait):
+    client = pxrun.Client(pool.connection_file)
     core = client._core
+    core.tell()
     waits = threading.Event()
     raised = []
 
-    def wait():
+    def work():
         waits.set()
         try:
-            core.wait_any(core.wait_any(-1, 0), None)
+            getattr(core, wait)(None)
         except pxrun.error.ClosedError as error:
             raised.append(error)
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=work)
     thread.start()
     waits.wait()
     client.close()
@@ -238,47 +274,75 @@ def test_wait_any_ends_when_the_client_closes(pool):
     assert not thread.is_alive() and raised
 
 
-def test_fileno_is_readable_when_something_finished(pool):
-    fd = pool._core.fileno()
-    assert pool._core.fileno() == fd
-    pool._core.poll()
-    result = submit(pool, "pass")
-    while not result.ready():
-        # an earlier event may be reported late
-        assert select.select([fd], [], [], 10)[0] == [fd]
-        pool._core.poll()
+def is_readable(fd, timeout=0.0):
+    return bool(select.select([fd], [], [], timeout)[0])
 
 
-def test_fileno_tells_of_what_came_while_another_result_was_waited_for(pool):
-    fd = pool._core.fileno()
+@pytest.fixture
+def client(pool):
+    with pxrun.Client(pool.connection_file) as client:
+        yield client
+
+
+def test_fileno_is_readable_as_long_as_there_is_a_next(client):
+    before = submit(client, "import time; time.sleep(0.05)")  # outstanding at the first call
+    fd = client.fileno()
+    assert client._core.fileno() == fd and not is_readable(fd)
+    results = [before, submit(client, "pass"), submit(client, "pass")]
+    assert is_readable(fd, 10) and results[2].wait(10)
+    client._core.poll()
+    for result in results:
+        assert is_readable(fd) and result.ready()
+        assert client._core.next(0) == result.id
+    assert not is_readable(fd) and client._core.next(0) is None
+    dropped = submit(client, "pass")
+    assert is_readable(fd, 10) and dropped.ready()
+    del dropped
+    assert not is_readable(fd)
+
+
+def test_fileno_tells_of_what_came_while_another_result_was_waited_for(client):
+    fd = client.fileno()
     for _ in range(200):
-        pool._core.poll()
-        behind = pool[1].apply_async(time.sleep, 0.002)
-        pool[0].apply_sync(time.sleep, 0.001)
-        while not behind.ready():
-            assert select.select([fd], [], [], 10)[0] == [fd]
-            pool._core.poll()
+        behind = client[1].apply_async(time.sleep, 0.002)
+        client[0].apply_sync(time.sleep, 0.001)
+        assert is_readable(fd, 10) and client.next_result(0) is behind and behind.ready()
+        assert not is_readable(fd)
 
 
-def test_blocking_call_does_not_make_fileno_readable(pool):
-    fd = pool._core.fileno()
-    told = 0
+def test_blocking_call_tells_nobody(client):
+    fd = client.fileno()
     for _ in range(100):
-        # the thread behind the descriptor may be busy with what came before: then it is told once more
-        pool._core.poll()
-        pool[0].apply_sync(os.getpid)
-        told += bool(select.select([fd], [], [], 0)[0])
-    assert told < 10
+        client[0].apply_sync(os.getpid)
+        assert not is_readable(fd)
+    client[0].execute("pass", block=True)
+    assert client.next_result(0) is None
+
+
+def test_next_result(client, hold):
+    assert client.next_result(0) is None
+    ars = [client[i].apply_async(abs, -i) for i in range(4)]
+    parts = client[:].scatter("a", range(8), block=False)
+    assert {client.next_result(10) for _ in range(5)} == {*ars, parts}
+    assert client.next_result(0) is None and [ar.get() for ar in ars] == [0, 1, 2, 3]
+    gate = hold(0)
+    waiting = client[0].apply_async(abs, -7)
+    client[1].apply_async(abs, -8).wait()  # nobody holds it any more
+    assert client.next_result(0.01) is None
+    gate.open()
+    assert client.next_result(10) is waiting
 
 
 def test_fileno_is_readable_when_the_pool_is_lost(tmp_path):
     with pxrun.Cluster(n=1) as rc:
-        fd = rc._core.fileno()
-        rc._core.poll()
-        os.kill(rc._core.supervisor_pid, signal.SIGKILL)
-        assert select.select([fd], [], [], 10)[0] == [fd]
+        fd = rc.fileno()
+        ar = rc[0].apply_async(time.sleep, 1000)
+        os.kill(rc.supervisor_pid, signal.SIGKILL)
+        assert is_readable(fd, 10)
+        assert rc.next_result(10) is ar
         with pytest.raises(pxrun.error.PoolError):
-            rc._core.poll()
+            rc.next_result(10)
+        assert is_readable(fd)
 
 
 def test_clear_is_a_request_like_others(pool):

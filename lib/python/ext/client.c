@@ -6,6 +6,7 @@
  */
 #include "client/client.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct client {
 	PyObject_HEAD
 	/* Held as long as the object: another thread may be in a call while it is closed. */
 	struct px_client *client;
+	bool tells; /* client_tell() was called */
 };
 
 static PyObject *client_type;
@@ -147,8 +149,9 @@ static bool send_parcel(struct px_result *result, struct parcel *parcel)
 	}
 }
 
+/* list: where the result is put when it has finished; NULL: nowhere. */
 static struct px_result *submit(struct px_client *client, const uint32_t *engines, uint32_t count,
-				bool tracked, struct parcel *parcel)
+				bool tracked, struct px_completions *list, struct parcel *parcel)
 {
 	struct px_result *result;
 	int rc = px_result_new(client, engines, count, tracked, &result);
@@ -157,6 +160,7 @@ static struct px_result *submit(struct px_client *client, const uint32_t *engine
 		px_raise(rc);
 		return NULL;
 	}
+	result->completion.list = list;
 	if (send_parcel(result, parcel))
 		return result;
 	px_result_release(result);
@@ -164,7 +168,8 @@ static struct px_result *submit(struct px_client *client, const uint32_t *engine
 }
 
 /* (kind, flags, targets, body, buffers), sent. NULL with an exception. */
-static struct px_result *send_arguments(struct px_client *client, PyObject *args, PyObject **shower)
+static struct px_result *send_arguments(struct px_client *client, PyObject *args,
+					struct px_completions *list, PyObject **shower)
 {
 	struct px_result *result = NULL;
 	uint32_t engines[PX_ENGINES_MAX];
@@ -188,7 +193,8 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 	parcel.message.kind = (uint16_t)kind;
 	parcel.message.flags = (uint16_t)flags;
 	if (pack(client, &parcel, (uint32_t)count, body, buffers) == 0)
-		result = submit(client, engines, (uint32_t)count, flags & PX_FLAG_TRACK, &parcel);
+		result = submit(client, engines, (uint32_t)count, flags & PX_FLAG_TRACK, list,
+				&parcel);
 	parcel_free(&parcel);
 	return result;
 }
@@ -196,8 +202,10 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 static PyObject *client_submit(PyObject *self, PyObject *args)
 {
 	struct px_client *client = client_of(self);
+	struct px_completions *list =
+		client && ((struct client *)self)->tells ? &client->finished : NULL;
 	PyObject *nobody;
-	struct px_result *result = client ? send_arguments(client, args, &nobody) : NULL;
+	struct px_result *result = client ? send_arguments(client, args, list, &nobody) : NULL;
 
 	return result ? px_result_object(result) : NULL;
 }
@@ -220,7 +228,8 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 {
 	struct px_client *client = client_of(self);
 	PyObject *object, *shower = NULL, *replies = NULL;
-	struct px_result *result = client ? send_arguments(client, args, &shower) : NULL;
+	/* Nobody else is told of it. */
+	struct px_result *result = client ? send_arguments(client, args, NULL, &shower) : NULL;
 	int rc;
 
 	if (!result)
@@ -228,20 +237,16 @@ static PyObject *client_call(PyObject *self, PyObject *args)
 	object = px_result_object(result);
 	if (!object)
 		return NULL;
-	px_result_keep_quiet(result, true);
 	rc = px_wait(object, shower, PX_FOREVER);
 	if (rc == 0) {
 		replies = all_replies(result);
 	} else if (rc != PX_RAISED) {
 		px_raise(rc);
-	} else {
-		/* The wait has ended, the request goes on, and other threads may wait for it. */
-		px_result_keep_quiet(result, false);
-		if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-			PyErr_Clear();
-			replies = Py_None;
-			Py_INCREF(replies);
-		}
+	} else if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+		/* The wait has ended, the request goes on. */
+		PyErr_Clear();
+		replies = Py_None;
+		Py_INCREF(replies);
 	}
 	if (replies)
 		return Py_BuildValue("(NN)", replies, object);
@@ -384,22 +389,65 @@ static PyObject *client_poll(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
-static PyObject *client_wait_any(PyObject *self, PyObject *args)
+/* The id of a result that was taken; gives up the hold. */
+static PyObject *id_of(struct px_result *result)
+{
+	PyObject *id = PyLong_FromUnsignedLongLong(px_result_id(result));
+
+	px_result_release(result);
+	return id;
+}
+
+/* What else is there. */
+static int take_rest(struct px_client *client, PyObject *list)
+{
+	struct px_result *result;
+
+	while (px_client_take(client, &client->watched, 0, &result) == 0) {
+		PyObject *id = id_of(result);
+		int rc = id ? PyList_Append(list, id) : -1;
+
+		Py_XDECREF(id);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static PyObject *client_take(PyObject *self, PyObject *timeout)
 {
 	struct px_client *client = client_of(self);
-	unsigned long long seen;
-	PyObject *timeout;
-	uint64_t ns, finished;
+	struct px_result *result;
+	PyObject *list;
+	uint64_t ns;
 	int rc;
 
-	if (!client || !PyArg_ParseTuple(args, "KO", &seen, &timeout) ||
-	    px_timeout(timeout, &ns) < 0)
+	if (!client || px_timeout(timeout, &ns) < 0)
 		return NULL;
-	finished = seen;
-	rc = px_wait_any(client, &finished, ns);
-	if (rc == PX_RAISED)
+	rc = px_wait_taken(client, &client->watched, ns, &result);
+	if (rc < 0 && rc != PX_ETIMEDOUT)
+		return rc == PX_RAISED ? NULL : px_raise(rc);
+	list = rc < 0 ? PyList_New(0) : Py_BuildValue("[N]", id_of(result));
+	if (list && rc == 0 && take_rest(client, list) < 0)
+		Py_CLEAR(list);
+	return list;
+}
+
+static PyObject *client_next(PyObject *self, PyObject *timeout)
+{
+	struct px_client *client = client_of(self);
+	struct px_result *result;
+	uint64_t ns;
+	int rc;
+
+	if (!client || px_timeout(timeout, &ns) < 0)
 		return NULL;
-	return rc < 0 && rc != PX_ETIMEDOUT ? px_raise(rc) : PyLong_FromUnsignedLongLong(finished);
+	rc = px_wait_taken(client, &client->finished, ns, &result);
+	if (rc == PX_ETIMEDOUT)
+		Py_RETURN_NONE;
+	if (rc < 0)
+		return rc == PX_RAISED ? NULL : px_raise(rc);
+	return id_of(result);
 }
 
 static PyObject *client_wait_idle(PyObject *self, PyObject *timeout)
@@ -490,6 +538,36 @@ static PyObject *client_find(PyObject *self, PyObject *id)
 	if (!result)
 		Py_RETURN_NONE;
 	return px_result_object(result);
+}
+
+/* From now on what is out, and what will be sent, is told of. */
+static int tell_of_all(struct client *self)
+{
+	struct px_result **results;
+	size_t count;
+	int rc;
+
+	self->tells = true;
+	rc = px_client_outstanding(self->client, &results, &count);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		(void)px_result_tell(results[i]);
+		px_result_release(results[i]);
+	}
+	free(results);
+	return 0;
+}
+
+static PyObject *client_tell(PyObject *self, PyObject *unused)
+{
+	int rc;
+
+	(void)unused;
+	if (!client_of(self))
+		return NULL;
+	ASK(tell_of_all((struct client *)self));
+	Py_RETURN_NONE;
 }
 
 static PyObject *client_fileno(PyObject *self, PyObject *unused)
@@ -610,9 +688,11 @@ static PyMethodDef client_methods[] = {
 	{ "status", client_status, METH_NOARGS, "status() -> JSON" },
 	{ "stop_pool", client_stop_pool, METH_O, "stop_pool(timeout)" },
 	{ "poll", client_poll, METH_NOARGS, "poll()\n\nReads what has arrived." },
-	{ "wait_any", client_wait_any, METH_VARARGS,
-	  "wait_any(seen, timeout) -> int\n\nWaits until the number of requests that have finished "
-	  "differs from seen, and returns it; with -1 at once." },
+	{ "take", client_take, METH_O,
+	  "take(timeout) -> [id, ...]\n\nResults that are watched and have finished, each once; waits until "
+	  "there is one. Empty: timeout." },
+	{ "next", client_next, METH_O,
+	  "next(timeout) -> id or None\n\nLikewise one of those of tell(). None: timeout." },
 	{ "wait_idle", client_wait_idle, METH_O,
 	  "wait_idle(timeout) -> bool\n\nWaits until every request is answered." },
 	{ "queued", client_queued, METH_NOARGS,
@@ -622,7 +702,10 @@ static PyMethodDef client_methods[] = {
 	{ "find", client_find, METH_O,
 	  "find(id) -> Result or None\n\nOne of them; None: it is answered." },
 	{ "fileno", client_fileno, METH_NOARGS,
-	  "fileno() -> int\n\nA descriptor that is readable once something finished, until poll()." },
+	  "fileno() -> int\n\nA descriptor that is readable as long as next() has something." },
+	{ "tell", client_tell, METH_NOARGS,
+	  "tell()\n\nFrom now on next() gives results that are submitted, or are outstanding, and are not "
+	  "watched." },
 	{ "region", client_region, METH_O, "region(bytes) -> Region" },
 	{ "has", client_has, METH_O,
 	  "has(buffer) -> bool\n\nWhether an object's memory lies in a Region: it is sent as it is." },

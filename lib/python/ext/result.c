@@ -40,21 +40,46 @@ static void result_dealloc(PyObject *self)
 
 /* What to wait for, in slices of time between which signals are looked at. */
 struct slices {
-	struct px_result *result; /* NULL: for the client */
-	bool sent;                /* wait until what was sent is released, rather than answered */
+	int (*wait)(const struct slices *what, uint64_t slice_ns);
 	struct px_client *client;
-	uint64_t *seen; /* wait for any request, see px_wait_any(); NULL: for all */
+	struct px_result *result;
+	struct px_request *request;
+	uint32_t known;
+	struct px_completions *list;
+	struct px_result **taken;
 	/* Of a result: is called with it when it may have output to show. Py_None: is not. */
 	PyObject *shower, *object;
 };
 
-static int wait_slice(const struct slices *what, uint64_t slice_ns)
+static int wait_all(const struct slices *what, uint64_t slice_ns)
 {
-	if (what->result)
-		return what->sent ? px_result_wait_sent(what->result, slice_ns) :
-				    px_result_wait(what->result, slice_ns);
-	return what->seen ? px_client_wait_any(what->client, what->seen, slice_ns) :
-			    px_client_wait_idle(what->client, slice_ns);
+	return px_result_wait(what->result, slice_ns);
+}
+
+static int wait_entry(const struct slices *what, uint64_t slice_ns)
+{
+	return px_request_wait(what->request, slice_ns);
+}
+
+static int wait_more(const struct slices *what, uint64_t slice_ns)
+{
+	return px_result_wait_more(what->result, what->known, slice_ns);
+}
+
+static int wait_sent(const struct slices *what, uint64_t slice_ns)
+{
+	return what->request ? px_request_wait_sent(what->request, slice_ns) :
+			       px_result_wait_sent(what->result, slice_ns);
+}
+
+static int wait_idle(const struct slices *what, uint64_t slice_ns)
+{
+	return px_client_wait_idle(what->client, slice_ns);
+}
+
+static int wait_taken(const struct slices *what, uint64_t slice_ns)
+{
+	return px_client_take(what->client, what->list, slice_ns, what->taken);
 }
 
 static int show(const struct slices *what)
@@ -90,7 +115,7 @@ static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 		int rc;
 
 		Py_BEGIN_ALLOW_THREADS
-		rc = wait_slice(what, slice);
+		rc = what->wait(what, slice);
 		Py_END_ALLOW_THREADS
 		if (show_news(what, rc == 0, &outputs) < 0)
 			return PX_RAISED;
@@ -108,7 +133,8 @@ static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 
 int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns)
 {
-	struct slices what = { .result = ((struct result *)object)->result,
+	struct slices what = { .wait = wait_all,
+			       .result = ((struct result *)object)->result,
 			       .shower = shower,
 			       .object = object };
 
@@ -117,12 +143,17 @@ int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns)
 
 int px_wait_idle(struct px_client *client, uint64_t timeout_ns)
 {
-	return wait_in_slices(&(struct slices){ .client = client }, timeout_ns);
+	return wait_in_slices(&(struct slices){ .wait = wait_idle, .client = client }, timeout_ns);
 }
 
-int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns)
+int px_wait_taken(struct px_client *client, struct px_completions *list, uint64_t timeout_ns,
+		  struct px_result **result)
 {
-	return wait_in_slices(&(struct slices){ .client = client, .seen = seen }, timeout_ns);
+	struct slices what = {
+		.wait = wait_taken, .client = client, .list = list, .taken = result
+	};
+
+	return wait_in_slices(&what, timeout_ns);
 }
 
 int px_timeout(PyObject *object, uint64_t *ns)
@@ -157,29 +188,6 @@ static PyObject *wait_bool(const struct slices *what, PyObject *timeout)
 	return px_raise(rc);
 }
 
-static PyObject *result_wait(PyObject *self, PyObject *args)
-{
-	struct slices what = { .result = ((struct result *)self)->result, .object = self };
-	PyObject *timeout;
-
-	if (!PyArg_ParseTuple(args, "O|O", &timeout, &what.shower))
-		return NULL;
-	return wait_bool(&what, timeout);
-}
-
-static PyObject *result_wait_sent(PyObject *self, PyObject *timeout)
-{
-	struct slices what = { .result = ((struct result *)self)->result, .sent = true };
-
-	return wait_bool(&what, timeout);
-}
-
-static PyObject *result_ready(PyObject *self, PyObject *unused)
-{
-	(void)unused;
-	return PyBool_FromLong(px_result_ready(((struct result *)self)->result));
-}
-
 static struct px_request *request_of(PyObject *self, PyObject *index)
 {
 	struct px_result *result = ((struct result *)self)->result;
@@ -192,6 +200,98 @@ static struct px_request *request_of(PyObject *self, PyObject *index)
 		return NULL;
 	}
 	return &result->requests[i];
+}
+
+static PyObject *result_wait(PyObject *self, PyObject *args)
+{
+	struct slices what = { .wait = wait_all,
+			       .result = ((struct result *)self)->result,
+			       .object = self };
+	PyObject *timeout;
+
+	if (!PyArg_ParseTuple(args, "O|O", &timeout, &what.shower))
+		return NULL;
+	return wait_bool(&what, timeout);
+}
+
+static PyObject *result_wait_entry(PyObject *self, PyObject *args)
+{
+	struct slices what = { .wait = wait_entry,
+			       .result = ((struct result *)self)->result,
+			       .object = self };
+	PyObject *index, *timeout;
+
+	if (!PyArg_ParseTuple(args, "OO|O", &index, &timeout, &what.shower))
+		return NULL;
+	what.request = request_of(self, index);
+	return what.request ? wait_bool(&what, timeout) : NULL;
+}
+
+static PyObject *result_wait_sent(PyObject *self, PyObject *args)
+{
+	struct slices what = { .wait = wait_sent, .result = ((struct result *)self)->result };
+	PyObject *timeout, *index = NULL;
+
+	if (!PyArg_ParseTuple(args, "O|O", &timeout, &index))
+		return NULL;
+	what.request = index ? request_of(self, index) : NULL;
+	return index && !what.request ? NULL : wait_bool(&what, timeout);
+}
+
+/* The entries that were done as the known-th and later ones, in that order. */
+static PyObject *order(const struct px_result *result, uint32_t known)
+{
+	uint32_t finished = px_result_finished(result);
+	PyObject *list = PyList_New(0);
+
+	for (uint32_t i = known; list && i < finished; i++) {
+		PyObject *index = PyLong_FromUnsignedLong(result->requests[i].nth);
+
+		if (!index || PyList_Append(list, index) < 0)
+			Py_CLEAR(list);
+		Py_XDECREF(index);
+	}
+	return list;
+}
+
+static PyObject *result_finished(PyObject *self, PyObject *args)
+{
+	struct slices what = { .wait = wait_more,
+			       .result = ((struct result *)self)->result,
+			       .object = self };
+	PyObject *timeout;
+	unsigned known;
+	uint64_t ns;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "IO|O", &known, &timeout, &what.shower) ||
+	    px_timeout(timeout, &ns) < 0)
+		return NULL;
+	what.known = known;
+	/* When all are known there is nothing to wait for. */
+	rc = known < what.result->count ? wait_in_slices(&what, ns) : 0;
+	if (rc < 0 && rc != PX_ETIMEDOUT)
+		return rc == PX_RAISED ? NULL : px_raise(rc);
+	return order(what.result, known);
+}
+
+static PyObject *result_watch(PyObject *self, PyObject *each)
+{
+	struct px_result *result = ((struct result *)self)->result;
+	int truth = PyObject_IsTrue(each), rc;
+
+	if (truth < 0)
+		return NULL;
+	rc = px_result_list(result, &result->client->watched, truth);
+	if (rc < 0)
+		return px_raise(rc);
+	Py_RETURN_NONE;
+}
+
+static PyObject *result_ready(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(px_result_ready(((struct result *)self)->result));
 }
 
 static PyObject *result_done(PyObject *self, PyObject *index)
@@ -407,6 +507,13 @@ static PyObject *result_id(PyObject *self, void *unused)
 }
 
 static PyMethodDef result_methods[] = {
+	{ "wait_entry", result_wait_entry, METH_VARARGS,
+	  "wait_entry(i, timeout, shower=None) -> bool\n\nThe same, until entry i is done." },
+	{ "finished", result_finished, METH_VARARGS,
+	  "finished(known, timeout, shower=None) -> [i, ...]\n\nThe entries that are done but for the known "
+	  "first ones, in the order in which they were; waits until there is one. Empty: timeout." },
+	{ "watch", result_watch, METH_O,
+	  "watch(each)\n\nClient.take() gives its id once it is done; with each also when an entry is." },
 	{ "wait", result_wait, METH_VARARGS,
 	  "wait(timeout, shower=None) -> bool\n\nUntil every entry is done. shower(result) is called "
 	  "while that lasts and at its end, where there may be news." },
@@ -429,7 +536,7 @@ static PyMethodDef result_methods[] = {
 	  "lines, until the entry is done." },
 	{ "sent", result_sent, METH_O,
 	  "sent(i) -> bool\n\nWhether entry i's engine holds no Region that was sent with TRACK." },
-	{ "wait_sent", result_wait_sent, METH_O,
+	{ "wait_sent", result_wait_sent, METH_VARARGS,
 	  "wait_sent(timeout) -> bool\n\nWaits until sent(i) is true for every entry." },
 	{ "abort", result_abort, METH_O,
 	  "abort(i) -> bool\n\nTrue: its engine had not begun it and will not; it is done with EABORTED." },

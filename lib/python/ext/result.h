@@ -35,8 +35,9 @@ int px_timeout(PyObject *seconds, uint64_t *ns);
 int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns);
 /* Waits likewise, until every request of the client is answered. */
 int px_wait_idle(struct px_client *client, uint64_t timeout_ns);
-/* The same, until the number of the client's finished requests is not *seen; *seen becomes it. */
-int px_wait_any(struct px_client *client, uint64_t *seen, uint64_t timeout_ns);
+/* The same, until px_client_take() gives something. */
+int px_wait_taken(struct px_client *client, struct px_completions *list, uint64_t timeout_ns,
+		  struct px_result **result);
 
 int px_add_result(PyObject *module);
 

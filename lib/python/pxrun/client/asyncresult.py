@@ -18,9 +18,9 @@ from .. import error
 from . import advice, completion, metadata, outcome
 from .cancel import Cancellable
 from .history import message_id
-from .joined import Joined
+from .joined import Joined, sources
 from .metadata import Described
-from .outputs import LOOK, Outputs
+from .outputs import LOOK, Outputs, check_return_when
 from .staying import Staying
 
 #: Attributes that concurrent.futures uses; made when one of them is first read.
@@ -146,40 +146,47 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         """
         if return_when is None:
             return self._result.wait(timeout, self._shower())
-        self._wait_until(self._reached(return_when), timeout)
+        self._wait_for(return_when, timeout)
         parts = self.split()
         done = {part for part in parts if part.ready()}
         return done, set(parts) - done
 
-    def _reached(self, return_when: str) -> Callable[[], bool]:
-        entries = range(self._count)
+    def _wait_for(self, return_when: str, timeout: float | None = None) -> bool:
+        """Waits until what return_when names has happened; false: not in time."""
+        check_return_when(return_when)
         if return_when == ALL_COMPLETED:
-            return lambda: all(self._result.done(i) for i in entries)
-        if return_when == FIRST_COMPLETED:
-            return lambda: any(self._result.done(i) for i in entries)
-        if return_when == FIRST_EXCEPTION:
-            return lambda: self.done() or bool(self._failed())
-        raise ValueError(f"return_when is FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not {return_when!r}")
+            return self._result.wait(timeout, self._shower())
+        for i in self._finishing(timeout):
+            if return_when == FIRST_COMPLETED or self._exceptions(i):
+                return True
+        return self.ready()
 
-    def _wait_until(self, reached: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Waits until reached() is true, which can only change when a request finishes."""
-        core, end, shower = self._client._core, _end_of(timeout), self._shower()
+    def _finishing(self, timeout: float | None = None) -> Iterator[int]:
+        """Indices of entries in the order in which they finish; ends early when the time is over."""
+        end = _end_of(timeout)
+        known = 0
+        while known < self._count:
+            found = self._finished(known, None if end is None else max(0.0, end - time.monotonic()))
+            known += len(found)
+            yield from found
+            if not found:
+                return
+
+    def _finished(self, known: int, timeout: float | None) -> list[int]:
+        """Those behind the first known ones; waits until there is one. Empty: timeout."""
+        shower = self._shower()
+        if type(self._result) is not Joined:
+            return self._result.finished(known, timeout, shower)
+        order = completion.of(self._client).order_of(self._result)
+        end = _end_of(timeout)
         while True:
-            try:
-                seen = core.wait_any(-1, 0)
-                self._result.ready()
-                if shower is not None:
-                    shower(self._result)
-                left = None if end is None else end - time.monotonic()
-                if reached():
-                    return True
-                if left is not None and left <= 0:
-                    return False
-                core.wait_any(seen, left if shower is None or left is not None and left < LOOK else LOOK)
-            except error.PoolError:  # the client is closed or the pool gone: all outstanding requests have failed
-                if reached():
-                    return True
-                raise
+            left = None if end is None else max(0.0, end - time.monotonic())
+            short = shower is not None and (left is None or left > LOOK)
+            found = order.after(known, LOOK if short else left)
+            if shower is not None:
+                shower(self._result)
+            if found or not short:
+                return found
 
     def _must_be_ready(self) -> None:
         if not self.ready():
@@ -266,7 +273,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
             raise ValueError("get() gives all values: to have the first that is there use wait(return_when=FIRST_COMPLETED)")
         raising = not (self._return_exceptions if return_exceptions is None else return_exceptions)
         if return_when == FIRST_EXCEPTION and raising:
-            ready = self._wait_until(self._reached(return_when), timeout)
+            ready = self._wait_for(return_when, timeout)
         else:
             ready = self._result.wait(timeout, self._shower())
         if not ready:
@@ -357,7 +364,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
 
     def _in_order(self) -> Iterator:
         for i in range(self._count):
-            self._wait_until(functools.partial(self._result.done, i))
+            self._result.wait_entry(i, None, self._shower())
             value, exception = self._outcome(i)
             if exception is not None:
                 raise error.again(error.without_end(exception))
@@ -413,8 +420,10 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         with self._lock:
             if "_condition" in self.__dict__:
                 return
+            out = completion.of(self._client).watch(sources(self._result), self._complete)
             self.__dict__.update(_state=_PENDING, _waiters=[], _done_callbacks=[], _condition=threading.Condition())
-        completion.of(self._client).watch(self)
+        if not out:
+            self._complete()
 
     def _complete(self) -> None:
         """Tells waiters and callbacks of concurrent.futures that the result is ready. Once."""

@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterable
 
 from .. import error
 from . import completion
+from .joined import sources
 
 #: Seconds that a request has to end after it was interrupted; then its engine is killed.
 GRACE = 2.0
@@ -95,7 +96,7 @@ class Cancellable:
                 if not self._result.done(i):
                     interrupted.append(i)
         if interrupted and grace is not None:
-            completion.of(self._client).after(grace, self, lambda: self._kill(interrupted))
+            completion.of(self._client).after(grace, sources(self._result), lambda: self._kill(interrupted))
         return stopped
 
     def _stop_entry(self: Any, i: int, reason: Callable[[str], Exception]) -> bool:
@@ -123,4 +124,4 @@ class Cancellable:
         def late(what: str) -> Exception:
             return error.TaskTimeout(f"{what} had not finished after {seconds:g} s, its timeout")
 
-        completion.of(self._client).after(seconds, self, lambda: self._stop(late, GRACE))
+        completion.of(self._client).after(seconds, sources(self._result), lambda: self._stop(late, GRACE))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
 from .history import History
+from .joined import sources
 from .outputs import is_shown
 from .staying import Staying
 from .view import BroadcastView, DirectView
@@ -99,6 +100,7 @@ class Client(Staying):
         self.output = "show" if cluster is None else cluster.output
         self.cluster = cluster
         self._sent = History(self)
+        self._told: weakref.WeakValueDictionary[int, AsyncResult] | None = None  # by the extension's ids
         self._core = core
         _clients[:] = [known for known in _clients if known() is not None]
         _clients.append(weakref.ref(self))
@@ -218,6 +220,48 @@ class Client(Staying):
 
     def _remember(self, ar: AsyncResult) -> None:
         self._sent.add(ar)
+        if self._told is not None:
+            self._tell_of(ar)
+
+    def _tell(self) -> None:
+        """From now on next_result() gives results."""
+        if self._told is None:
+            self._told = weakref.WeakValueDictionary()
+            self._core.tell()
+            for ar in self._sent.requests():
+                self._tell_of(ar)
+
+    def _tell_of(self, ar: AsyncResult) -> None:
+        for result, _ in sources(ar._result):
+            self._told[result.id] = ar  # type: ignore[index]
+
+    def next_result(self, timeout: float | None = None) -> AsyncResult | None:
+        """An AsyncResult that is ready, each once, in the order in which they became it.
+
+        Given are those that somebody holds, and that were made since the first call of this or of fileno(),
+        or were outstanding then; not those that have callbacks, a timeout, or are awaited.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for one; None: for ever; 0 only looks.
+
+        Returns
+        -------
+        AsyncResult or None
+            None: there was none in time.
+        """
+        self._tell()
+        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        while True:
+            id = self._core.next(None if end is None else max(0.0, end - time.monotonic()))
+            if id is None:
+                return None
+            ar = self._told.get(id)  # type: ignore[union-attr]
+            if ar is not None and ar.ready():
+                for result, _ in sources(ar._result):
+                    self._told.pop(result.id, None)  # type: ignore[union-attr]
+                return ar
 
     @property
     def history(self) -> list[str]:
@@ -485,7 +529,8 @@ class Client(Staying):
             (self._core.restart if restart else self._core.remove)(engine)
 
     def fileno(self) -> int:
-        """A descriptor for select() and poll(): readable once a request has finished, until results are looked at."""
+        """A descriptor for select() and poll(): readable as long as next_result() has something to give."""
+        self._tell()
         return self._core.fileno()
 
     # --- memory

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Watches results in a thread, for callbacks, timeouts, and requests that do not stop when cancelled.
 
-One thread for each client, which runs while there is something to watch. Plain get() and wait() never
-start it: they read the rings themselves, which is faster.
+One thread for each client, which runs while there is something to watch. It takes results from a list
+into which the extension puts them as they finish, so each is looked at once, however many there are.
+Plain get() and wait() never start it: they read the rings themselves, which is faster.
 """
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import sys
 import threading
 import time
 import weakref
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from .. import error
 
@@ -24,49 +26,147 @@ _SLICE = 0.1
 _of_client: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
+#: A result of the extension and the index of an entry, or None for all of them.
+Source = tuple[Any, "int | None"]
+
 
 def of(client: Any) -> "Completion":
     """The Completion of a client."""
     with _making:
         found = _of_client.get(client)
         if found is None:
-            found = _of_client[client] = Completion()
+            found = _of_client[client] = Completion(client._core)
         return found
 
 
-class Completion:
-    """Completes the results that it watches, and calls what is due. It refers to results, and they to the client."""
+class _Watch:
+    """A result of the extension, and what is to be called when it or one of its entries is done."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+        self.known = 0  # of its entries: so many were done when it was last looked at
+        self.whole: list[Callable[[], Any]] = []
+        self.entries: dict[int, list[Callable[[], Any]]] = {}
+
+    def news(self) -> list[Callable[[], Any]]:
+        """What is to be called for the entries that are done since the last time."""
+        calls: list[Callable[[], Any]] = []
+        done = self.result.finished(self.known, 0)
+        self.known += len(done)
+        for i in done:
+            calls += self.entries.pop(i, ())
+        if self.known == self.result.count:
+            calls += self.whole
+        return calls
+
+
+class Order:
+    """The indices of entries that are done, in the order in which they were."""
 
     def __init__(self) -> None:
+        self._done: list[int] = []
         self._changed = threading.Condition()
-        self._watched: set = set()
-        self._due: list[tuple] = []  # a heap of (time, number, result, call)
+
+    def add(self, i: int) -> None:
+        with self._changed:
+            self._done.append(i)
+            self._changed.notify_all()
+
+    def after(self, known: int, timeout: float | None) -> list[int]:
+        """Those behind the first known ones; waits until there is one. Empty: timeout."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._done) > known, timeout)
+            return self._done[known:]
+
+
+class _Due:
+    """Something that is to be called at a time, unless it is cancelled before."""
+
+    def __init__(self, when: float, number: int, call: Callable[[], Any]) -> None:
+        self.when, self.number = when, number
+        self.call: Callable[[], Any] | None = call
+
+    def __lt__(self, other: "_Due") -> bool:
+        return (self.when, self.number) < (other.when, other.number)
+
+    def cancel(self) -> None:
+        self.call = None
+
+
+class Completion:
+    """Calls what is to be called when results are done, and at times.
+
+    It refers to results of the extension, and what it calls to AsyncResults and their client.
+    """
+
+    def __init__(self, core: Any) -> None:
+        self._core = core
+        self._changed = threading.Condition()
+        self._watched: dict[int, _Watch] = {}  # by the extension's ids
+        self._due: list[_Due] = []  # a heap
+        self._due_most = 100  # entries, of which some may be cancelled, before these are removed
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
 
-    def watch(self, ar: Any) -> None:
-        """Calls ar._complete() once the result is ready, perhaps at once. ClosedError in a forked child."""
-        if not ar.ready():
-            try:
-                ar._client._core.wait_any(-1, 0)
-            except error.ClosedError:
-                # where several futures are waited for, an exception here would leave others locked
-                if not ar.ready():
-                    raise
-        with self._changed:
-            self._watched.add(ar)
-            self._wake()
-        # if it became ready before the thread watched it, the thread would not notice
-        if ar.ready():
-            self._finish(ar)
+    def watch(self, sources: Sequence[Source], call: Callable[[], Any]) -> bool:
+        """Has `call` called in the thread when all of the sources are done; false if they are done already.
 
-    def after(self, seconds: float, ar: Any, call: Callable[[], Any]) -> None:
-        """Calls `call` after a time, unless the result is ready by then."""
+        Raises
+        ------
+        ClosedError
+            This is a forked child.
+        """
+        try:
+            if self._core.closed:
+                self._core.poll()  # raises; in a forked child the lock may be taken for ever
+            with self._changed:
+                return self._add([source for source in sources if not _is_done(source)], call)
+        except error.ClosedError:
+            if not all(map(_is_done, sources)):
+                raise
+            return False
+
+    def after(self, seconds: float, sources: Sequence[Source], call: Callable[[], Any]) -> None:
+        """Has `call` called after a time, unless all of the sources are done by then."""
+        due = _Due(time.monotonic() + seconds, next(self._numbers), call)
+        if not self.watch(sources, due.cancel):
+            return
         with self._changed:
-            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), ar, call))
+            if len(self._due) >= self._due_most:
+                self._due = [entry for entry in self._due if entry.call is not None]
+                heapq.heapify(self._due)
+                self._due_most = max(100, 2 * len(self._due))
+            heapq.heappush(self._due, due)
             self._wake()
+
+    def order_of(self, joined: Any) -> "Order":
+        """The order in which entries of several results, which are Joined, finish."""
+        with joined.lock:
+            if joined.order is None:
+                order = Order()
+                for n, entry in enumerate(joined.entries):
+                    if not self.watch([entry], functools.partial(order.add, n)):
+                        order.add(n)
+                joined.order = order
+            return joined.order
 
     # --- with the lock
+
+    def _add(self, out: list[Source], call: Callable[[], Any]) -> bool:
+        if not out:
+            return False
+        if len(out) > 1:
+            call = _Countdown(len(out), call)
+        try:
+            for result, i in out:
+                found = self._watched.get(result.id)
+                if found is None:
+                    found = self._watched[result.id] = _Watch(result)
+                (found.whole if i is None else found.entries.setdefault(i, [])).append(call)
+                result.watch(bool(found.entries))  # if it is done by now, it is given at once
+        finally:
+            self._wake()
+        return True
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -77,13 +177,13 @@ class Completion:
 
     def _rest(self) -> bool:
         """Sleeps until there may be something to do; false if there is nothing."""
+        while self._due and self._due[0].call is None:
+            heapq.heappop(self._due)
         if not self._due:
-            return self._changed.wait(_IDLE) or bool(self._due)
-        left = self._due[0][0] - time.monotonic()
+            return self._changed.wait(_IDLE)
+        left = self._due[0].when - time.monotonic()
         if left > 0:
             self._changed.wait(min(left, _IDLE))
-        self._due = [entry for entry in self._due if not entry[2].ready()]
-        heapq.heapify(self._due)
         return True
 
     # --- the thread
@@ -91,62 +191,68 @@ class Completion:
     def _run(self) -> None:
         while True:
             with self._changed:
-                watching = next(iter(self._watched), None)
-                if watching is None and not self._rest():
+                if not self._watched and not self._rest():
                     self._thread = None
                     return
-            if watching is not None:
-                self._wait_for_any(watching)
-            watching = None
+                watching = bool(self._watched)
+            if watching:
+                self._take()
             self._call_due()
 
-    def _wait_for_any(self, one: Any) -> None:
-        """Completes what is ready; if nothing is, waits first until a request finishes."""
+    def _take(self) -> None:
+        """Calls what waits for results that have finished; if none has, waits for one for a moment."""
         try:
-            seen = one._client._core.wait_any(-1, 0)
-            if not self._finish_ready():
-                one._client._core.wait_any(seen, self._slice())
-        except error.PoolError:
-            pass  # everything has failed then, and is ready
-        began = time.monotonic()
-        self._finish_ready()
-        spent = time.monotonic() - began
-        if spent > 0.001:
-            time.sleep(spent)  # even with very many results: use at most half of a processor
+            ids = self._core.take(self._slice())
+        except error.PoolError:  # the client is closed or the pool gone: all have failed, and are done
+            with self._changed:
+                ids = list(self._watched)
+        for id in ids:
+            with self._changed:
+                watch = self._watched.get(id)
+                calls = watch.news() if watch is not None else []
+                if watch is not None and watch.known == watch.result.count:
+                    del self._watched[id]
+            watch = None
+            while calls:
+                _call(calls.pop(0))
 
     def _slice(self) -> float:
         with self._changed:
-            left = self._due[0][0] - time.monotonic() if self._due else _SLICE
+            left = self._due[0].when - time.monotonic() if self._due else _SLICE
         return min(max(left, 0.0), _SLICE)
-
-    def _finish_ready(self) -> bool:
-        with self._changed:
-            watched = list(self._watched)
-        ready = [ar for ar in watched if ar.ready()]
-        for ar in ready:
-            try:
-                self._finish(ar)
-            except BaseException:  # a callback's sys.exit(): others wait for this thread as well
-                sys.excepthook(*sys.exc_info())
-        return bool(ready)
-
-    def _finish(self, ar: Any) -> None:
-        with self._changed:
-            if ar not in self._watched:
-                return
-            self._watched.discard(ar)
-        ar._complete()
 
     def _call_due(self) -> None:
         while True:
             with self._changed:
-                if not self._due or self._due[0][0] > time.monotonic():
+                if not self._due or self._due[0].when > time.monotonic():
                     return
-                _, _, ar, call = heapq.heappop(self._due)
-            if not ar.ready():
-                try:
-                    call()
-                except error.IPythonError:
-                    pass  # the engine or the pool has ended meanwhile
-                except Exception:
-                    sys.excepthook(*sys.exc_info())
+                call = heapq.heappop(self._due).call
+            if call is not None:
+                _call(call, error.IPythonError)  # the engine or the pool has ended meanwhile
+
+
+class _Countdown:
+    """Calls something when it was called itself so many times, all in one thread."""
+
+    def __init__(self, count: int, call: Callable[[], Any]) -> None:
+        self.left = count
+        self.call = call
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if not self.left:
+            self.call()
+
+
+def _call(call: Callable[[], Any], *expected: type[Exception]) -> None:
+    try:
+        call()
+    except expected:
+        pass
+    except BaseException:  # a callback's sys.exit(): others wait for this thread as well
+        sys.excepthook(*sys.exc_info())
+
+
+def _is_done(source: Source) -> bool:
+    result, i = source
+    return result.ready() if i is None else result.done(i)

@@ -2,8 +2,18 @@
 """Several results of the extension as one, with the same methods."""
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any, Callable, Sequence
+
+
+def sources(result: Any) -> list[tuple[Any, int | None]]:
+    """What a result of the extension, or several as one, are made of; None: all entries."""
+    return result.sources() if type(result) is Joined else [(result, None)]
+
+
+def _left(end: float | None) -> float | None:
+    return None if end is None else max(0.0, end - time.monotonic())
 
 
 class Joined:
@@ -21,7 +31,8 @@ class Joined:
         self.parts = list(parts)
         self.entries = list(entries) if entries is not None else [(part, i) for part in self.parts for i in range(part.count)]
         self.count = len(self.entries)
-        self._alone = {id(part) for part in self.parts if part.count == 1}
+        self.lock = threading.RLock()  # a signal's handler may look at it as well
+        self.order: Any = None  # made by Completion.order_of() when somebody asks for it
 
     def _done(self) -> bool:
         return all(result.done(i) for result, i in self.entries)
@@ -32,32 +43,35 @@ class Joined:
             result.ready()
         return self._done()
 
+    def sources(self) -> list[tuple[Any, int | None]]:
+        """The results that it is made of, with None where it has all of their entries."""
+        mine = set(self.entries)
+        whole = {part for part in self.parts if all((part, i) in mine for i in range(part.count))}
+        return [*((part, None) for part in whole), *((part, i) for part, i in mine if part not in whole)]
+
     def wait(self, timeout: float | None, shower: Callable[[Any], object] | None = None) -> bool:
         """Waits until every entry is done; shower(self) is called as Result.wait() of the extension calls it."""
         if shower is None:
-            return self._until("done", "wait", timeout)
+            return self._until(timeout)
         show: Callable[[Any], object] = shower
         try:
-            return self._until("done", "wait", timeout, lambda part: show(self))
+            return self._until(timeout, lambda part: show(self))
         finally:
             show(self)
 
+    def wait_entry(self, i: int, timeout: float | None, shower: Callable[[Any], object] | None = None) -> bool:
+        """Waits until entry i is done; as wait()."""
+        result, i = self.entries[i]
+        return result.wait_entry(i, timeout, None if shower is None else lambda part: shower(self))
+
     def wait_sent(self, timeout: float | None) -> bool:
         """Waits until no engine holds tracked memory that was sent to it."""
-        return self._until("sent", "wait_sent", timeout)
-
-    def _until(self, done: str, wait: str, timeout: float | None, *shower: Callable) -> bool:
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-        for result, i in self.entries:
-            while not getattr(result, done)(i):
-                left = None if end is None else max(0.0, end - time.monotonic())
-                if id(result) not in self._alone:
-                    # the whole result may take longer than this entry: wait in short slices
-                    left = 0.001 if left is None else min(left, 0.001)
-                getattr(result, wait)(left, *shower)
-                if end is not None and not getattr(result, done)(i) and time.monotonic() >= end:
-                    return False
-        return True
+        return all(result.wait_sent(_left(end), i) for result, i in self.entries)
+
+    def _until(self, timeout: float | None, *shower: Callable) -> bool:
+        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        return all(result.wait_entry(i, _left(end), *shower) for result, i in self.entries)
 
     def sent(self, i: int) -> bool:
         """Whether entry i's engine holds no tracked memory that was sent to it."""

@@ -104,17 +104,9 @@ class AsyncMapResult(AsyncResult):
         return self._size_of(i) if self._result.done(i) else self._result.progress(i)
 
     def __iter__(self) -> Iterator:
-        for i in range(self._count) if self._ordered else self._as_they_finish():
-            self._wait_until(functools.partial(self._result.done, i))
+        for i in range(self._count) if self._ordered else self._finishing():
+            self._result.wait_entry(i, None, self._shower())
             value, exception = self._outcome(i)
             if exception is not None and not self._return_exceptions:
                 raise error.again(error.without_end(exception))
             yield from self._elements(i, value, exception)
-
-    def _as_they_finish(self) -> Iterator[int]:
-        left = set(range(self._count))
-        while left:
-            self._wait_until(lambda: any(self._result.done(i) for i in left))
-            for i in [i for i in sorted(left) if self._result.done(i)]:
-                left.remove(i)
-                yield i

@@ -25,6 +25,12 @@ def is_shown(output: str) -> bool:
 LOOK = 0.1
 
 
+def check_return_when(return_when: str) -> None:
+    """ValueError for what is no return_when of concurrent.futures."""
+    if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"):
+        raise ValueError(f"return_when is FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not {return_when!r}")
+
+
 class Outputs:
     """The part of AsyncResult that shows output and progress."""
 
@@ -118,7 +124,7 @@ class Outputs:
         return_when : str
             FIRST_EXCEPTION ends the wait when an engine raised, FIRST_COMPLETED when one is done.
         """
-        reached = self._reached(return_when)
+        check_return_when(return_when)
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         bar = _bar(len(self), self._fname, widget)
         shows, self._shows = self._shows, False  # not into the bar
@@ -126,7 +132,7 @@ class Outputs:
             over = False
             while not over:
                 left = interval if end is None else min(interval, end - time.monotonic())
-                over = self._wait_until(reached, max(left, 0.0)) or left < interval
+                over = self._wait_for(return_when, max(left, 0.0)) or left < interval
                 bar.update(self.progress - bar.n)
         finally:
             bar.close()
