@@ -205,14 +205,6 @@ static int show_end(struct px_result *result, size_t index)
 
 /* --- waiting --- */
 
-/* Only of this command: requests that wait are aborted, those that run are interrupted. */
-static void stop_requests(struct px_result *result)
-{
-	for (size_t i = 0; i < px_result_count(result); i++)
-		if (px_request_abort(&result->requests[i]) == 0)
-			(void)px_request_interrupt(&result->requests[i]);
-}
-
 /*
  * The first Ctrl-C stops the requests, a second one the wait for them. A signal that ends the
  * command, also that of a closed pipe, ends its requests with it. Returns 0 or the exit code.
@@ -224,7 +216,7 @@ static int handle_signals(struct px_result *result)
 	if (ferror(stdout))
 		ended_by = SIGPIPE;
 	if (ended_by) {
-		stop_requests(result);
+		(void)px_result_cancel(result, PX_ALL_ENTRIES);
 		(void)px_result_wait(result, END_NS);
 		return 128 + ended_by;
 	}
@@ -233,7 +225,7 @@ static int handle_signals(struct px_result *result)
 	if (passed_on)
 		return 128 + SIGINT;
 	passed_on = interrupts;
-	stop_requests(result);
+	(void)px_result_cancel(result, PX_ALL_ENTRIES);
 	return 0;
 }
 
@@ -286,26 +278,59 @@ static void catch_signals(void)
 			(void)sigaction(numbers[i], &handler, NULL);
 }
 
-static int execute(const char *profile, const struct targets *targets, const char *code)
+/* All engines, if none are named. */
+static int find_targets(struct px_client *client, struct targets *targets)
+{
+	int count;
+
+	if (targets->count)
+		return 0;
+	count = px_client_engines(client, targets->ids, PX_ENGINES_MAX);
+	if (count == 0)
+		return px_fail(PX_EENGINE, "the pool has no engines");
+	targets->count = count > 0 ? (size_t)count : 0;
+	return count < 0 ? count : 0;
+}
+
+/* As px_view_execute(), but a signal ends it: also where an engine is being started. */
+static int send_code(struct px_client *client, struct targets *targets, const char *code,
+		     struct px_result **out)
+{
+	struct px_outgoing message = { .kind = PX_REQUEST_EXECUTE,
+				       .body = code,
+				       .body_bytes = strlen(code) };
+	int rc = find_targets(client, targets);
+
+	if (rc == 0)
+		rc = px_result_new(client, targets->ids, (uint32_t)targets->count, false, out);
+	if (rc < 0)
+		return rc;
+	do
+		rc = px_result_send(*out, &message, LOOK_NS);
+	while ((rc == PX_ETIMEDOUT || rc == PX_EINTR) && !interrupts && !ended_by);
+	return rc;
+}
+
+static int execute(const char *profile, struct targets *targets, const char *code)
 {
 	struct px_result *result = NULL;
 	struct px_client *client = NULL;
-	struct px_view *view = NULL;
 	int rc, exit_code = PX_EXIT_OK;
 
 	rc = px_client_attach(profile, &client);
-	if (rc == 0)
-		rc = px_view_new(client, targets->ids, targets->count, &view);
 	if (rc == 0) {
 		catch_signals();
-		rc = px_view_execute(view, code, &result);
+		rc = send_code(client, targets, code, &result);
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		exit_code = show_all(result);
-	else
+	} else if (rc == PX_ETIMEDOUT || rc == PX_EINTR) {
+		(void)px_result_cancel(result, PX_ALL_ENTRIES);
+		exit_code = 128 + (ended_by ? ended_by : SIGINT);
+	} else {
 		exit_code = px_command_fail(rc);
+	}
 	px_result_free(result);
-	px_view_free(view);
 	px_client_detach(client);
 	return exit_code;
 }

@@ -384,6 +384,22 @@ def test_exec_ended_ends_its_code(pool, number):
     wait_until(lambda: pool.status()["engines"][0]["busy"] is None)
 
 
+def test_exec_interrupted_while_its_engine_is_started(pool):
+    """The template does nothing, so the engine that was killed does not come back."""
+    state = pool.status()
+    template = state["template"]["pid"]
+    os.kill(template, signal.SIGSTOP)
+    try:
+        os.kill(state["engines"][0]["pid"], signal.SIGKILL)
+        wait_until(lambda: pool.status()["engines"][0]["state"] == "starting")
+        run = pool.begin("exec", "-t", "0", "pass")
+        wait_until(lambda: run.pid in [client["pid"] for client in pool.status()["clients"]])
+        run.send_signal(signal.SIGINT)
+        assert run.wait(LIMIT) in (128 + signal.SIGINT, -signal.SIGINT)  # the latter before it catches signals
+    finally:
+        os.kill(template, signal.SIGCONT)
+
+
 def test_exec_whose_reader_is_gone(pool):
     """As in `pxrun exec … | head -1`."""
     run = pool.begin("exec", "-t", "0", "while True: print('x' * 1000)")
