@@ -61,7 +61,7 @@ struct px_result {
 	_Atomic uint32_t pending; /* requests without an answer */
 	_Atomic uint32_t holds;   /* the user, and each request that was sent and is pending */
 	uint32_t count;
-	uint32_t sent;        /* of the requests; the sending thread's */
+	uint32_t sent; /* of the requests; the sending thread writes it, with the client's lock */
 	uint64_t start_by_ns; /* until when the next one waits for its engine; 0: it does not */
 	bool tracked;         /* every request has a tracker */
 	_Atomic(void *) user; /* px_result_set_user() */

@@ -117,8 +117,11 @@ static void queue_drop(struct px_client *client, struct px_queue *queue)
 /* Each request that is out has a hold of its result, and whoever has the result another one. */
 static bool nobody_holds(const struct px_result *result)
 {
-	return atomic_load_explicit(&result->holds, memory_order_relaxed) <=
-	       atomic_load_explicit(&result->pending, memory_order_relaxed);
+	uint32_t pending = atomic_load_explicit(&result->pending, memory_order_relaxed);
+	uint32_t out =
+		pending - (result->count - result->sent); /* the others are still to be sent */
+
+	return atomic_load_explicit(&result->holds, memory_order_relaxed) <= out;
 }
 
 static int output_append(struct px_request *request, const struct px_incoming *in)

@@ -11,6 +11,7 @@ with all engines; a stop leaves no process, no file, no shared memory.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import glob
 import json
 import os
@@ -54,6 +55,16 @@ class Pool:
         self.loop = loop
         self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder.name, PXRUN_FAULTS=self.mark)
         self.env.pop("PXRUN_PROFILE", None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        """Of a pool that failed, nothing is left to disturb what follows."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.folder.cleanup()
 
     def arm(self, role, label, hit):
         """Environment in which the first process of that role to get there is killed, once."""
@@ -126,9 +137,7 @@ class Pool:
         left += glob.glob("/dev/shm/pxrun*")
         if left:
             raise Failure(f"files are left: {left}")
-        fired = self.fired()
-        self.folder.cleanup()
-        return fired
+        return self.fired()
 
     def check_serves(self):
         """All engines answer, and nobody but live members owns memory."""
@@ -153,7 +162,11 @@ class Pool:
 
 def try_point(role, label, hit, loop):
     """One kill; True if it happened."""
-    pool = Pool(loop)
+    with Pool(loop) as pool:
+        return kill_there(pool, role, label, hit)
+
+
+def kill_there(pool, role, label, hit):
     armed = pool.arm(role, label, hit)
     started = pool.start(armed if role != "client" else None)
     if started.returncode == 0:
@@ -204,16 +217,22 @@ def at_random(count, seed):
     dice = random.Random(seed)
     kills = 0
     while kills < count:
-        pool = Pool(dice.choice(("auto", "epoll")))
-        pool.start(engines=4)
-        for _ in range(ROUNDS_A_POOL):
-            done, supervisor_lives = one_round(pool, dice)
-            kills += done
-            if not supervisor_lives:
-                break
-        else:
-            pool.check_serves()
-        pool.finish()
+        with Pool(dice.choice(("auto", "epoll"))) as pool:
+            kills += rounds(pool, dice)
+            pool.finish()
+
+
+def rounds(pool, dice):
+    """One pool's rounds; how many were killed."""
+    kills = 0
+    pool.start(engines=4)
+    for _ in range(ROUNDS_A_POOL):
+        done, supervisor_lives = one_round(pool, dice)
+        kills += done
+        if not supervisor_lives:
+            return kills
+    pool.check_serves()
+    return kills
 
 
 def one_round(pool, dice):

@@ -88,11 +88,16 @@ def held(view):
         assert ar.get(30) == [bytes(100_000 + i)] * len(view)
 
 
+def returned(view):
+    # the memory that was kept for the next arrays goes back to the pool
+    view.client.gc()
+
+
 def main(profile):
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return
-    for step in (calls, queued, buffers, prints, overtaking, died, held, dropped, calls):
+    for step in (calls, queued, buffers, prints, overtaking, died, held, returned, dropped, calls):
         tolerate(lambda step=step: step(client[:]))
     tolerate(client.close)
 

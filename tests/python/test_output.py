@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -366,3 +368,27 @@ def test_output_of_a_result_that_nobody_has_is_not_kept(pool, new_gate):
         ar = client.get_result(-1)
         gate.open()
         assert ar.wait(10) and ar.stdout == "heard\n"
+
+
+def test_output_that_comes_while_the_request_is_still_being_sent_is_kept(tmp_path):
+    # one engine has it and prints; another is being started meanwhile, so that sending waits
+    printed = tmp_path / "printed"
+    with pxrun.Cluster(n=4, preload="", restart="always") as rc:
+        template = json.loads(rc.status())["template"]["pid"]
+        os.kill(template, signal.SIGSTOP)
+        os.kill(rc[1].apply_sync(os.getpid), signal.SIGKILL)
+        while json.loads(rc.status())["engines"][1]["state"] != "starting":
+            time.sleep(0.001)
+
+        def go_on():
+            while not printed.exists():
+                time.sleep(0.001)
+            time.sleep(0.3)  # the sender reads it, though nothing tells that it has
+            os.kill(template, signal.SIGCONT)
+
+        helper = threading.Thread(target=go_on)
+        helper.start()
+        ar = rc[:].execute(f"print('hello', flush=True); open({str(printed)!r}, 'w')", block=False)
+        helper.join()
+        ar.wait(30)
+        assert ar.stdout[0] == "hello\n"
