@@ -13,8 +13,8 @@
  *
  * Several threads may wait at once: one of them reads all rings (the leader),
  * the others sleep until it has something of theirs or leaves. A thread that waits for
- * whatever finishes (the lurker) leads only while nobody else does: who waits for an answer takes
- * the bell from it, and hands it back.
+ * whatever finishes (the one behind) leads only while nobody else does: who waits for an
+ * answer takes the bell from it, and hands it back.
  *
  * Closing. Each call enters the client and leaves it; px_client_detach() says closed, has all who
  * wait look up, and waits until nobody is inside. Then the endpoint goes: who has memory of it in
@@ -102,7 +102,7 @@ struct px_client {
 	struct px_completions finished;               /* for px_client_next() */
 	struct px_completions watched;                /* for the extension */
 	bool pumping;                                 /* there is a leader */
-	const struct px_waiting *lurker;              /* NULL: there is none */
+	const struct px_waiting *behind;              /* NULL: there is none */
 	uint32_t followers;                           /* threads that sleep until changed */
 	_Atomic uint64_t outputs;                     /* pieces of output so far, of any request */
 	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */

@@ -119,7 +119,7 @@ static void *notify(void *ctx)
 	pthread_mutex_lock(&client->lock);
 	/* With all signals blocked it ends with the client, or the pool. */
 	while (!px_client_ended(client) && !client->lost)
-		(void)px_client_lurk_locked(client, NULL, never, NULL, PX_FOREVER);
+		(void)px_client_wait_behind_locked(client, NULL, never, NULL, PX_FOREVER);
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return NULL;

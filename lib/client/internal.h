@@ -47,9 +47,9 @@ int px_client_lose(struct px_client *client);
  */
 int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void *ctx,
 			  uint64_t timeout_ns, uint32_t why);
-/* The same for who waits for a list, or with NULL only reads for others: he is the lurker. */
-int px_client_lurk_locked(struct px_client *client, const struct px_completions *list,
-			  int (*done)(void *ctx), void *ctx, uint64_t timeout_ns);
+/* The same for who waits for a list, or with NULL only reads for others (wait.c: behind). */
+int px_client_wait_behind_locked(struct px_client *client, const struct px_completions *list,
+				 int (*done)(void *ctx), void *ctx, uint64_t timeout_ns);
 /* A list has got its first result: whoever waits for it looks, but the caller. */
 void px_client_wake(struct px_client *client, const struct px_completions *list);
 

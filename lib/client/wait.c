@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * wait.c - waits for replies: one thread reads all rings, the others follow it.
+ *
+ * A thread that waits for whatever finishes next waits *behind* those that wait for something they
+ * sent. It shares the client's one doorbell with the thread that leads: while somebody leads, the
+ * announcement that wakes a sleeper is taken back, so that engines do not wake both; when the leader
+ * leaves, it announces again and reads what has come meanwhile.
  */
 #include <time.h>
 
@@ -14,9 +19,9 @@ struct px_waiting {
 	struct px_client *client;
 	int (*done)(void *ctx); /* with the lock */
 	void *ctx;
-	bool lurks;
+	bool behind;                       /* waits for whatever finishes */
 	bool reads;                        /* it looks at the moment, and needs no waking */
-	const struct px_completions *list; /* of a lurker: what done() looks at; NULL: nothing */
+	const struct px_completions *list; /* if behind: what done() looks at; NULL: nothing */
 };
 
 /* Not 0: the wait is over, and the lock taken. */
@@ -27,7 +32,7 @@ static int pump(void *ctx)
 
 	pthread_mutex_lock(&client->lock);
 	/* Who waits for an answer reads; where both sleep, each would take the other's bell. */
-	if (w->lurks && client->pumping)
+	if (w->behind && client->pumping)
 		return 1;
 	w->reads = true;
 	if (!px_client_ended(client) && !client->lost)
@@ -72,19 +77,19 @@ static int follow(struct px_client *client, uint64_t deadline_ns)
 }
 
 /*
- * The lurker sleeps, and engines shall not wake it for what we wait for. It may also be about to
- * sleep: then one reply wakes it, for nothing.
+ * Engines shall not wake the one behind for what we wait for. If it is only about to sleep, it
+ * announces itself after this, and one reply wakes it for nothing.
  */
-static void take_bell(struct px_client *client)
+static void silence_behind(struct px_client *client)
 {
-	if (client->lurker)
+	if (client->behind)
 		px_doorbell_cancel(client->endpoint->bell);
 }
 
-/* The lurker sleeps on where it is, announced by us; what it has missed is read here. */
-static void give_bell_back(struct px_client *client)
+/* The one behind sleeps on, announced by us; what it has missed is read here. */
+static void let_behind_hear(struct px_client *client)
 {
-	if (!client->lurker || px_client_ended(client) || client->lost)
+	if (!client->behind || px_client_ended(client) || client->lost)
 		return;
 	(void)px_doorbell_announce(client->endpoint->bell, PX_BELL_FRAME);
 	px_client_read_all(client);
@@ -96,24 +101,24 @@ static int lead(struct px_waiting *w, uint64_t timeout_ns, uint32_t why)
 	struct px_client *client = w->client;
 	int rc;
 
-	if (w->lurks) {
-		client->lurker = w;
+	if (w->behind) {
+		client->behind = w;
 	} else {
 		client->pumping = true;
-		take_bell(client);
+		silence_behind(client);
 	}
 	pthread_mutex_unlock(&client->lock);
 	rc = px_endpoint_wait(client->endpoint, why, timeout_ns, pump, pump_nap, w);
 	if (rc <= 0)
 		pthread_mutex_lock(&client->lock);
-	if (w->lurks) {
-		client->lurker = NULL;
-		/* By leaving the bell we have taken his announcement back. */
+	if (w->behind) {
+		client->behind = NULL;
+		/* By leaving the bell we have taken the leader's announcement back. */
 		if (client->pumping)
 			px_doorbell_wake(client->endpoint->bell);
 	} else {
 		client->pumping = false;
-		give_bell_back(client);
+		let_behind_hear(client);
 	}
 	if (client->followers)
 		pthread_cond_broadcast(&client->changed);
@@ -128,7 +133,7 @@ static int wait_locked(struct px_waiting *w, uint64_t timeout_ns, uint32_t why)
 	int rc = 0;
 
 	while (!w->done(w->ctx) && !px_client_ended(client) && !client->lost && rc == 0) {
-		if (client->pumping || (w->lurks && client->lurker)) {
+		if (client->pumping || (w->behind && client->behind)) {
 			rc = follow(client, deadline);
 			continue;
 		}
@@ -150,11 +155,11 @@ int px_client_wait_locked(struct px_client *client, int (*done)(void *ctx), void
 	return wait_locked(&w, timeout_ns, why);
 }
 
-int px_client_lurk_locked(struct px_client *client, const struct px_completions *list,
-			  int (*done)(void *ctx), void *ctx, uint64_t timeout_ns)
+int px_client_wait_behind_locked(struct px_client *client, const struct px_completions *list,
+				 int (*done)(void *ctx), void *ctx, uint64_t timeout_ns)
 {
 	struct px_waiting w = {
-		.client = client, .done = done, .ctx = ctx, .lurks = true, .list = list
+		.client = client, .done = done, .ctx = ctx, .behind = true, .list = list
 	};
 
 	return wait_locked(&w, timeout_ns, PX_BELL_FRAME);
@@ -162,11 +167,11 @@ int px_client_lurk_locked(struct px_client *client, const struct px_completions 
 
 void px_client_wake(struct px_client *client, const struct px_completions *list)
 {
-	const struct px_waiting *lurker = client->lurker;
+	const struct px_waiting *behind = client->behind;
 
 	if (client->followers)
 		pthread_cond_broadcast(&client->changed);
-	if (lurker && lurker->list == list && !lurker->reads)
+	if (behind && behind->list == list && !behind->reads)
 		px_doorbell_wake(client->endpoint->bell);
 }
 
@@ -297,7 +302,7 @@ int px_client_take(struct px_client *client, struct px_completions *list, uint64
 		if (rc == 0)
 			rc = px_client_look(client);
 		if (rc == 0 && !taken(&t) && timeout_ns)
-			rc = px_client_lurk_locked(client, list, taken, &t, timeout_ns);
+			rc = px_client_wait_behind_locked(client, list, taken, &t, timeout_ns);
 		if (rc == 0 && !t.taken)
 			rc = px_client_usable(client);
 		if (rc == 0 && !t.taken)
