@@ -399,10 +399,12 @@ void px_engine_stop(struct px_engine *e, bool keep)
 	case PX_LIFE_WAITING:
 	case PX_LIFE_BACKOFF:
 		px_loop_timer_stop(s->loop, &e->timer);
-		if (keep)
+		if (keep) {
 			px_engine_wait(e);
-		else
-			px_engine_give_up(e, "it was told to go");
+			return;
+		}
+		e->told = true;
+		px_engine_give_up(e, "it was told to go");
 		return;
 	case PX_LIFE_STARTING:
 		if (keep) /* it is starting anyway */

@@ -145,6 +145,8 @@ static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
 		    life_words[e->life], e->generation, e->restarts);
 	put_activity(json, s, e);
 	put_holdings(json, s, e->member, by_slot);
+	if (e->life == PX_LIFE_GONE)
+		px_json_put(json, ",\"removed\":%s", e->told ? "true" : "false");
 	if (e->why[0]) {
 		px_json_put(json, ",\"why\":");
 		px_json_put_string(json, e->why);

@@ -95,6 +95,18 @@ def test_what_belongs_to_this_process(pool, pids):
     assert same.targets == view.targets and same.apply_sync(len, []) == [0] * 4
 
 
+@pytest.mark.parametrize("mode", ["r", "w", "rb", "wb", "r+b"])
+def test_open_file_belongs_to_its_process(pool, pids, tmp_path, mode):
+    (tmp_path / "text").write_text("text")
+    with open(tmp_path / "text", mode) as file:
+        with pytest.raises(TypeError, match=r"argument 1 of len, of type \w+, cannot be sent: .*open it there"):
+            pool[0].apply_sync(len, file)
+        with pytest.raises(TypeError, match="the function .* cannot be sent: .*open it there"):
+            pool[0].apply_sync(lambda: file.name)
+    with pytest.raises(TypeError, match="the result, of type .*open it there"):
+        pool[0].apply_sync(open, str(tmp_path / "text"), mode)
+
+
 def test_unpicklable_result_is_named(pool, pids):
     pool[:].execute("import threading", block=True)
     with pytest.raises(TypeError, match="the result, of type lock, cannot be sent"):

@@ -160,6 +160,27 @@ def test_wait_for_engines(rc):
     assert future.result(20) is None
 
 
+def test_wait_for_engines_ends_when_one_is_gone_for_good():
+    with pxrun.Cluster(n=3, restart="never") as rc:
+        waiting = rc.wait_for_engines(4, block=False)
+        with pytest.raises(EngineError):
+            rc[1].apply_sync(os._exit, 7)
+        for wait in (waiting.result, rc.wait_for_engines, lambda: rc.wait_for_engines(3, timeout=20)):
+            with pytest.raises(EngineError, match=r"[34] engines will not be ready: 2 are left, and engine 1 .* code 7; .*start_engines\(1\)"):
+                wait()
+        assert rc.wait_for_engines(2) is None
+        rc.cluster.start_engines_sync(1)
+        assert rc.wait_for_engines() is None
+
+
+def test_wait_for_engines_goes_on_where_engines_were_only_removed(rc):
+    n = len(rc)
+    rc.shutdown(rc.ids[-1])
+    future = rc.wait_for_engines(n, block=False)
+    rc.cluster.start_engines_sync(1)
+    assert future.result(20) is None
+
+
 def test_view_that_names_a_dead_engine_lists_the_live_ones(rc):
     view, one = rc[:], rc[1]
     rc.shutdown(1)

@@ -228,7 +228,7 @@ def test_pools_of_processes_in_an_engine_leave_nothing(name):
 def test_exit_where_there_is_IPython(pool):
     pytest.importorskip("IPython")
     pid = pool[0].apply_sync(os.getpid)
-    for code in ("exit()", "quit(3)"):
+    for code in ("exit()", "quit(3)", "%timeit -n1 -r1 exit(4)"):
         pool[0].execute("%cd .", block=True)
         with pytest.raises(pxrun.RemoteError) as caught:
             pool[0].execute(code, block=True)

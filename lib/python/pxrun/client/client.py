@@ -184,6 +184,8 @@ class Client(Staying):
         ------
         TimeoutError
             Says how many there are.
+        EngineError
+            An engine has died and does not come back, and the others are fewer than n. Says how it died.
         """
         if n is None:
             n = getattr(self.cluster, "n", None) or len(self)
@@ -193,13 +195,22 @@ class Client(Staying):
             return _future_of(None)
         return _future_of(functools.partial(self._wait_for_engines, n, timeout))
 
-    def _ready_engines(self) -> int:
-        return sum(e.state == "up" for e in self.engines.values())
+    def _ready_engines(self, n: int = 0) -> int:
+        """How many engines serve; EngineError if n never will, because some have died for good."""
+        engines = json.loads(self._core.status())["engines"]
+        lost = [e for e in engines if e["state"] == "gone" and not e["removed"]]
+        left = sum(e["state"] != "gone" for e in engines)
+        if lost and left < n:
+            raise error.EngineError(
+                f"{n} engines will not be ready: {left} are left, and {lost[0]['why']}; it does not come back. "
+                f"Add another with cluster.start_engines(1), or wait for {left}"
+            )
+        return sum(e["state"] == "up" for e in engines)
 
     def _wait_for_engines(self, n: int, timeout: float) -> None:
         end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         while True:
-            ready = self._ready_engines()
+            ready = self._ready_engines(n)
             if ready >= n:
                 return
             if end is not None and time.monotonic() >= end:

@@ -38,9 +38,17 @@ class Metadata(dict):
         self[name] = value
 
 
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
 def when(ns: int) -> datetime.datetime | None:
-    """Nanoseconds since the epoch as a datetime with time zone; None for 0."""
-    return datetime.datetime.fromtimestamp(ns / 1e9, datetime.timezone.utc) if ns else None
+    """Nanoseconds since the epoch as a datetime with time zone, in whole microseconds; None for 0."""
+    return _EPOCH + datetime.timedelta(microseconds=ns // 1000) if ns else None
+
+
+def _seconds(start: int, end: int) -> float:
+    """Between two times in nanoseconds: as between their datetimes."""
+    return (end // 1000 - start // 1000) / 10**6
 
 
 def text(result: Any, i: int, which: int) -> str:
@@ -151,13 +159,13 @@ class Described:
         """Seconds from submission until the last reply, or until now."""
         times = self._times()
         end = max(t[3] for t in times) if self.ready() else time.time_ns()
-        return (end - min(t[0] for t in times)) / 1e9
+        return _seconds(min(t[0] for t in times), end)
 
     @property
     def serial_time(self: Any) -> float:
         """Seconds that the engines computed, added up; TimeoutError if not ready."""
         self._must_be_ready()
-        return sum(completed - started for _, started, completed, _ in self._times()) / 1e9
+        return sum(_seconds(started, completed) for _, started, completed, _ in self._times())
 
     @property
     def wall_time(self: Any) -> float:

@@ -113,6 +113,12 @@ def _make() -> Any:
             for name in ("exit", "quit"):
                 self.user_ns.pop(name, None)
 
+        def init_builtins(self) -> None:
+            """As it is, but does not hide Python's exit and quit while a magic runs code."""
+            super().init_builtins()
+            for name in ("exit", "quit"):
+                self.builtin_trap.auto_builtins.pop(name, None)
+
     Shell.display_pub_class.default_value = Publisher
     return Shell.instance(user_module=sys.modules["__main__"], user_ns=_namespace)
 

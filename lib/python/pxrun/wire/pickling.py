@@ -174,6 +174,10 @@ class Buffers:
         return False
 
 
+#: cloudpickle would send the text of one that is open for reading.
+_FILES = {io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO}
+
+
 def _reduce(obj: Any, along: Along | None) -> Any:
     """Reductions of both picklers that differ from pickle's; NotImplemented for all else."""
     kind = type(obj)
@@ -187,6 +191,8 @@ def _reduce(obj: Any, along: Along | None) -> Any:
         return reduce_cached_property(obj)
     if kind.__module__ == "dataclasses":
         return dataclass_words().get(id(obj), NotImplemented)
+    if kind in _FILES and obj is not sys.stdout and obj is not sys.stderr:
+        raise TypeError(f"an open {kind.__name__} belongs to the process that opened it: send the path, and open it there")
     if kind.__module__ == "torch" and kind.__name__ == "Tensor":
         from . import tensors
 
