@@ -209,7 +209,13 @@ struct px_incoming side_receive(struct side *side)
 
 struct px_incoming side_await(struct side *side)
 {
-	while (!px_link_ready(side->link))
+	struct px_incoming in;
+	int rc;
+
+	/* A link to the next chunk is something to read, and no message. */
+	while ((rc = px_link_receive(side->link, &in)) == 0)
 		sched_yield();
-	return side_receive(side);
+	if (rc < 0)
+		fail_msg("%s", px_last_error());
+	return in;
 }
