@@ -318,10 +318,10 @@ static int execute(const char *profile, struct targets *targets, const char *cod
 	int rc, exit_code = PX_EXIT_OK;
 
 	rc = px_client_attach(profile, &client);
-	if (rc == 0) {
-		catch_signals();
-		rc = send_code(client, targets, code, &result);
-	}
+	if (rc < 0)
+		return px_command_fail(rc);
+	catch_signals();
+	rc = send_code(client, targets, code, &result);
 	if (rc == 0) {
 		exit_code = show_all(result);
 	} else if (rc == PX_ETIMEDOUT || rc == PX_EINTR) {

@@ -5,7 +5,6 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "bin/command.h"
 #include "pool/runtime.h"
@@ -14,17 +13,6 @@ struct listing {
 	bool json;
 	unsigned count;
 };
-
-/* Removes the files of a dead supervisor, unless another one is just starting. */
-static void clean(const struct px_runtime *runtime)
-{
-	int lock;
-
-	if (px_runtime_lock(runtime, &lock) < 0)
-		return;
-	px_runtime_clean(runtime);
-	close(lock);
-}
 
 static void print_quoted(const char *text)
 {
@@ -74,7 +62,7 @@ static int list_one(void *ctx, const struct px_runtime *runtime)
 				      "starting");
 	listing->count++;
 	if (!alive)
-		clean(runtime);
+		px_runtime_clean_dead(runtime);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "bin/command.h"
 #include "bin/pool_option.h"
 #include "client/pxrun.h"
+#include "client/stop.h"
 #include "pool/runtime.h"
 
 #define TIMEOUT_NS UINT64_C(30000000000)
@@ -19,6 +20,20 @@ struct stopping {
 	int failed; /* the last failure */
 };
 
+/* Stops a pool; says so if its supervisor had to be killed. */
+static int end(const char *profile, uint64_t timeout_ns)
+{
+	pid_t killed = 0;
+	int rc = px_pool_end(profile, timeout_ns, &killed);
+
+	if (rc == 0 && killed)
+		fprintf(stderr,
+			"pxrun: the pool's supervisor (process %d) did not answer, and was killed; its "
+			"engines died with it\n",
+			(int)killed);
+	return rc;
+}
+
 static int stop_one(void *ctx, const struct px_runtime *runtime)
 {
 	struct stopping *stopping = ctx;
@@ -26,7 +41,7 @@ static int stop_one(void *ctx, const struct px_runtime *runtime)
 
 	if (!px_runtime_alive(runtime))
 		return 0;
-	rc = px_pool_stop(runtime->profile, stopping->timeout_ns);
+	rc = end(runtime->profile, stopping->timeout_ns);
 	if (rc == 0) {
 		stopping->stopped++;
 	} else if (rc != PX_ENOPOOL) {
@@ -90,7 +105,7 @@ static int run(int argc, char **argv)
 		return px_command_misuse(&px_verb_stop, "--all and --profile exclude each other");
 	if (all)
 		return stop_all(timeout_ns);
-	rc = px_pool_stop(profile, timeout_ns);
+	rc = end(profile, timeout_ns);
 	return rc < 0 ? px_command_fail(rc) : PX_EXIT_OK;
 }
 
@@ -102,5 +117,6 @@ const struct px_verb px_verb_stop = {
 		"Stops a pool and waits until all its processes are gone.\n\n"
 		"  -p, --profile NAME     which pool (default: $PXRUN_PROFILE, else 'default')\n"
 		"  -a, --all              every pool of yours\n"
-		"  -t, --timeout SECONDS  how long to wait (default: 30)\n",
+		"  -t, --timeout SECONDS  how long to wait (default: 30); a supervisor that does not even\n"
+		"                         answer in that time is killed\n",
 };

@@ -163,15 +163,16 @@ int px_client_fd(struct px_client *client)
 
 /* --- the pool --- */
 
-static int hello(int control, struct px_member_id *self, int *segment_fd)
+static int hello(int control, uint64_t silence_ns, struct px_member_id *self, int *segment_fd)
 {
 	struct px_control call = { .type = PX_CONTROL_HELLO, .a = PX_SEGMENT_VERSION };
+	const struct px_control_wait wait = { .silence_ns = silence_ns };
 	struct px_packet *packet = malloc(sizeof(*packet));
 	int rc;
 
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	rc = px_control_call(control, &call, NULL, packet);
+	rc = px_control_call(control, &call, packet, &wait);
 	if (rc == 0 && packet->head.fds != 1)
 		rc = px_fail(PX_ECORRUPT, "the supervisor sent no segment");
 	if (rc == 0) {
@@ -183,7 +184,8 @@ static int hello(int control, struct px_member_id *self, int *segment_fd)
 	return rc;
 }
 
-int px_client_open(const struct px_runtime *runtime, int control, struct px_client **out)
+int px_client_open(const struct px_runtime *runtime, int control, uint64_t silence_ns,
+		   struct px_client **out)
 {
 	struct px_client *client = calloc(1, sizeof(*client));
 	struct px_segment *segment;
@@ -193,7 +195,7 @@ int px_client_open(const struct px_runtime *runtime, int control, struct px_clie
 	if (!client)
 		return px_fail(PX_ENOMEM, "no private memory for a client");
 	px_killpoint_role("client");
-	rc = hello(control, &self, &fd);
+	rc = hello(control, silence_ns, &self, &fd);
 	if (rc < 0)
 		goto no_hello;
 	rc = px_segment_attach(fd, &segment);

@@ -210,8 +210,12 @@ int px_request_output(struct px_request *request, struct px_output *out);
 int px_request_news(struct px_request *request, struct px_output *out);
 /* Of a result that is ready: whether that gives something of an entry. */
 bool px_result_has_news(struct px_result *result);
-/* Says hello on a connected control socket, which it takes on success. */
-int px_client_open(const struct px_runtime *runtime, int control, struct px_client **out);
+/*
+ * Says hello on a connected control socket, which it takes on success. silence_ns: how long it waits
+ * for an answer, as in struct px_control_wait.
+ */
+int px_client_open(const struct px_runtime *runtime, int control, uint64_t silence_ns,
+		   struct px_client **out);
 /* PX_ECLOSED if the handle is closed or another process's, or will be in a moment. */
 int px_client_check(const struct px_client *client);
 /*

@@ -56,11 +56,11 @@ extern "C" {
 
 #define PX_EINVAL (-1)    /* a wrong argument */
 #define PX_ENOMEM (-2)    /* private or shared memory is used up */
-#define PX_ETIMEDOUT (-3) /* not ready in the given time */
+#define PX_ETIMEDOUT (-3) /* not ready in the given time; the supervisor does not answer */
 #define PX_ECORRUPT (-4)  /* another member wrote invalid data */
 #define PX_EENGINE (-5)   /* the engine is dead, or died meanwhile */
 #define PX_EREMOTE (-6)   /* the request raised an exception on the engine */
-#define PX_EPOOL (-7)     /* the supervisor is gone: so is the pool */
+#define PX_EPOOL (-7)     /* the supervisor is gone: so is the pool; or it grants no memory */
 #define PX_ENOPOOL (-8)   /* no pool runs under that profile */
 #define PX_EEXIST (-9)    /* a pool runs under that profile already */
 #define PX_ESYSTEM (-10)  /* a system call failed */
@@ -122,7 +122,9 @@ struct px_pool_options {
 PX_PUBLIC PX_CHECKED int px_pool_start(const struct px_pool_options *options,
 				       struct px_client **client);
 /*
- * Stops the pool of a profile and waits until all its processes are gone. PX_ENOPOOL, PX_ETIMEDOUT.
+ * Stops the pool of a profile and waits until all its processes are gone. A supervisor that does
+ * not answer within timeout_ns, but at least a second, is killed, and its engines die with it.
+ * PX_ENOPOOL, PX_ETIMEDOUT.
  */
 PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
 
@@ -132,7 +134,8 @@ PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
  * Attaches to the pool that runs under a profile (NULL: that of the connection file
  * $PXRUN_CONNECTION, which `pxrun run` sets, else $PXRUN_PROFILE, else "default"), or, if the name
  * has a '/', to that of a connection file. PX_ENOPOOL (says how to start one), PX_EPERM,
- * PX_EVERSION, PX_ENOMEM.
+ * PX_EVERSION, PX_ENOMEM; PX_ETIMEDOUT: its supervisor has not answered for ten seconds, as it is
+ * stopped or hangs. Functions below that ask the supervisor return that likewise.
  */
 PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client **client);
 /*
@@ -163,7 +166,7 @@ PX_PUBLIC int px_client_poll(struct px_client *client);
  * cap.
  */
 PX_PUBLIC int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap);
-/* Stops the pool this client is attached to. */
+/* Stops the pool this client is attached to, as px_pool_stop() does. */
 PX_PUBLIC int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns);
 /* Sends a signal to an engine's process: SIGINT raises KeyboardInterrupt in the running request. */
 PX_PUBLIC int px_client_signal(struct px_client *client, uint32_t engine, int signal_number);

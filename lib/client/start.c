@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * start.c - starts, finds and stops pools.
+ * start.c - finds pools, and starts them.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,6 @@
 #include "client/start.h"
 #include "pool/control.h"
 #include "shm/error.h"
-#include "shm/os.h"
 
 extern char **environ;
 
@@ -32,8 +30,29 @@ static int no_pool(const struct px_runtime *runtime)
 		       strcmp(runtime->profile, "default") ? runtime->profile : "");
 }
 
-static int dial(const struct px_runtime *runtime, int *out)
+/* Why connect(2) has failed. */
+static int refused(const struct px_runtime *runtime, const char *path, uint64_t silence_ns)
 {
+	struct px_runtime_facts facts;
+
+	switch (errno) {
+	case ENOENT:
+	case ECONNREFUSED:
+	case ENOTDIR:
+		return no_pool(runtime);
+	case EAGAIN:
+		px_runtime_facts(runtime, &facts);
+		return px_control_silent(facts.pid, silence_ns);
+	default:
+		return px_fail_errno("connecting to %s", path);
+	}
+}
+
+/* A connection, made within this time: a supervisor that is stopped may have no room for more. */
+static int dial(const struct px_runtime *runtime, uint64_t silence_ns, int *out)
+{
+	struct timeval limit = { .tv_sec = (time_t)(silence_ns / 1000000000),
+				 .tv_usec = (suseconds_t)(silence_ns % 1000000000 / 1000) };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
@@ -42,14 +61,13 @@ static int dial(const struct px_runtime *runtime, int *out)
 
 	if (fd < 0)
 		return px_fail_errno("making a socket");
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	px_runtime_path(runtime, "control", address.sun_path, sizeof(address.sun_path));
 	do
 		rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
 	while (rc < 0 && errno == EINTR);
 	if (rc < 0) {
-		rc = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR ?
-			     no_pool(runtime) :
-			     px_fail_errno("connecting to %s", address.sun_path);
+		rc = refused(runtime, address.sun_path, silence_ns);
 		goto fail;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.uid != getuid()) {
@@ -64,33 +82,43 @@ fail:
 	return rc;
 }
 
-static int attach(const char *profile, struct px_client **out)
+int px_pool_dial(const char *profile, uint64_t silence_ns, struct px_runtime *runtime, int *control)
+{
+	int rc = profile && strchr(profile, '/') ? px_runtime_from_file(profile, runtime) :
+						   px_runtime_find(profile, false, runtime);
+
+	return rc < 0 ? rc : dial(runtime, silence_ns, control);
+}
+
+static int attach(const char *profile, uint64_t silence_ns, struct px_client **out)
 {
 	struct px_runtime runtime;
-	int control = -1, rc;
+	int control = -1;
+	int rc = px_pool_dial(profile, silence_ns, &runtime, &control);
 
-	if (profile && strchr(profile, '/'))
-		rc = px_runtime_from_file(profile, &runtime);
-	else
-		rc = px_runtime_find(profile, false, &runtime);
 	if (rc < 0)
 		return rc;
-	rc = dial(&runtime, &control);
-	if (rc < 0)
-		return rc;
-	rc = px_client_open(&runtime, control, out);
+	rc = px_client_open(&runtime, control, silence_ns, out);
 	if (rc < 0)
 		close(control);
 	/* The socket of a supervisor that was just killed still takes connections for a moment. */
 	return rc == PX_EPOOL ? no_pool(&runtime) : rc;
 }
 
-int px_client_attach(const char *profile, struct px_client **out)
+int px_client_attach_within(const char *profile, uint64_t silence_ns, struct px_client **out)
 {
 	const char *connection = profile ? NULL : getenv("PXRUN_CONNECTION");
 	int rc = px_need(out, "client");
 
-	return rc < 0 ? rc : attach(connection && connection[0] ? connection : profile, out);
+	if (rc < 0)
+		return rc;
+	return attach(connection && connection[0] ? connection : profile,
+		      silence_ns ? silence_ns : PX_CONTROL_SILENCE_NS, out);
+}
+
+int px_client_attach(const char *profile, struct px_client **out)
+{
+	return px_client_attach_within(profile, 0, out);
 }
 
 /* --- starting --- */
@@ -288,7 +316,7 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 	rc = read_ready(l->ready);
 	close(l->ready);
 	if (rc == 0)
-		rc = attach(l->profile, out);
+		rc = attach(l->profile, PX_CONTROL_SILENCE_NS, out);
 	if (rc < 0) {
 		/* A private pool that did start ends by this. */
 		if (l->owner >= 0)
@@ -326,52 +354,5 @@ int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 	if (rc == 0)
 		rc = px_pool_start_by(&settings, known.profile, known.command, out);
 	px_settings_clear(&settings);
-	return rc;
-}
-
-/* --- stopping --- */
-
-int px_pool_await_end(const struct px_runtime *runtime, uint64_t timeout_ns,
-		      int (*give_up)(void *ctx), void *ctx)
-{
-	uint64_t start = px_os.now_ns();
-
-	/* Locking a file has no time limit, so this polls; stopping takes milliseconds. */
-	while (px_runtime_alive(runtime)) {
-		int rc = give_up ? give_up(ctx) : 0;
-
-		if (rc < 0)
-			return rc;
-		if (px_os.now_ns() - start > timeout_ns)
-			return px_fail(PX_ETIMEDOUT, "the pool '%s' has not stopped in %.1f s",
-				       runtime->profile, (double)timeout_ns / 1e9);
-		(void)poll(NULL, 0, 1);
-	}
-	return 0;
-}
-
-int px_pool_stop(const char *profile, uint64_t timeout_ns)
-{
-	struct px_control call = { .type = PX_CONTROL_STOP };
-	struct px_packet *packet = malloc(sizeof(*packet));
-	struct px_runtime runtime;
-	int control = -1, rc;
-
-	if (!packet)
-		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	if (profile && strchr(profile, '/'))
-		rc = px_runtime_from_file(profile, &runtime);
-	else
-		rc = px_runtime_find(profile, false, &runtime);
-	if (rc == 0)
-		rc = dial(&runtime, &control);
-	if (rc < 0)
-		goto out;
-	rc = px_control_call(control, &call, NULL, packet);
-	close(control);
-	if (rc == 0 || rc == PX_EPOOL)
-		rc = px_pool_await_end(&runtime, timeout_ns, NULL, NULL);
-out:
-	free(packet);
 	return rc;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * start.h - starting a pool in two steps, for callers that have something to do meanwhile.
+ * start.h - finding a pool, and starting one in two steps, for callers that have something to do meanwhile.
  *
  * Who:     any thread.
  * Where:   private memory, two pipes, and the process of `pxrun start`.
- * Blocks:  the second step until all engines serve; px_pool_await_end() until the pool has ended.
+ * Blocks:  the second step until all engines serve.
  * Death:   of the caller: a private pool ends, for its supervisor sees the pipe close. Of the
  *          supervisor: the second step fails, for its pipe closes.
  */
@@ -44,10 +44,13 @@ int px_pool_launched(struct px_launch *launch, struct px_client **client);
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
 		     struct px_client **client);
 /*
- * Waits until the pool's lock is free: then all its processes are gone. PX_ETIMEDOUT. give_up(ctx),
- * if given, is asked meanwhile: a negative number ends the wait, and is returned.
+ * Finds the pool of a profile or connection file, and connects to its supervisor within that time:
+ * one that is stopped may have no room for more connections. PX_ETIMEDOUT, PX_ENOPOOL, PX_EPERM,
+ * PX_EINVAL, PX_ESYSTEM.
  */
-int px_pool_await_end(const struct px_runtime *runtime, uint64_t timeout_ns,
-		      int (*give_up)(void *ctx), void *ctx);
+int px_pool_dial(const char *profile, uint64_t silence_ns, struct px_runtime *runtime,
+		 int *control);
+/* px_client_attach() to a supervisor that answers within that time; 0: within PX_CONTROL_SILENCE_NS. */
+int px_client_attach_within(const char *profile, uint64_t silence_ns, struct px_client **client);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "client/internal.h"
-#include "client/start.h"
+#include "client/stop.h"
 #include "pool/control.h"
 #include "shm/error.h"
 
@@ -29,8 +29,8 @@ static int ask(struct px_client *client, struct px_control call, struct px_packe
 			return px_fail(PX_ENOMEM, "no private memory for a packet");
 	}
 	pthread_mutex_lock(&client->endpoint->control_lock);
-	rc = px_control_call_unless(client->endpoint->control, &call, NULL, packet, give_up,
-				    client);
+	rc = px_control_call(client->endpoint->control, &call, packet,
+			     &(struct px_control_wait){ .give_up = give_up, .ctx = client });
 	pthread_mutex_unlock(&client->endpoint->control_lock);
 	free(own);
 	return rc;
@@ -107,11 +107,14 @@ int px_client_status(struct px_client *client, char **json)
 
 static int stop_pool(struct px_client *client, uint64_t timeout_ns, int (*give_up)(void *ctx))
 {
-	int rc = ask(client, (struct px_control){ .type = PX_CONTROL_STOP }, NULL, give_up);
+	const struct px_control_wait wait = { timeout_ns, give_up, client };
+	pid_t killed;
+	int rc;
 
-	if (rc < 0 && rc != PX_EPOOL)
-		return rc;
-	return px_pool_await_end(&client->runtime, timeout_ns, give_up, client);
+	pthread_mutex_lock(&client->endpoint->control_lock);
+	rc = px_pool_tell_stop(client->endpoint->control, &wait, &killed);
+	pthread_mutex_unlock(&client->endpoint->control_lock);
+	return rc < 0 ? rc : px_pool_await_end(&client->runtime, &wait, killed);
 }
 
 int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns)

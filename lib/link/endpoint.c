@@ -29,12 +29,15 @@ static int extent_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
 	pthread_mutex_lock(&endpoint->control_lock);
-	rc = px_control_call(endpoint->control, &call, NULL, packet);
+	rc = px_control_call(endpoint->control, &call, packet, NULL);
 	pthread_mutex_unlock(&endpoint->control_lock);
 	if (rc == 0) {
 		*offset = packet->head.a;
 		*got = packet->head.b;
 	}
+	/* PX_ETIMEDOUT has callers try again; this is for whoever waits for the request. */
+	if (rc == PX_ETIMEDOUT)
+		rc = px_fail(PX_EPOOL, "%s", px_last_error());
 	free(packet);
 	return rc;
 }
@@ -43,8 +46,11 @@ void px_endpoint_tell(struct px_endpoint *endpoint, uint16_t type, uint64_t a, u
 {
 	struct px_control note = { .type = type, .a = a, .b = b };
 
-	/* If the supervisor is gone, it need not be told. */
-	(void)px_control_send(endpoint->control, &note, NULL, NULL, 0);
+	/*
+	 * If the supervisor is gone, it need not be told. If it is stopped, memory that it is not told
+	 * of stays this member's until its end.
+	 */
+	(void)px_control_tell(endpoint->control, &note);
 }
 
 static void extent_put(void *ctx, uint64_t offset, uint64_t bytes)

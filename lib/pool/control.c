@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "shm/error.h"
+#include "shm/os.h"
 
 #define LOOK_MS 50
 
@@ -36,8 +37,8 @@ static int socket_failure(const char *doing)
 	}
 }
 
-int px_control_send(int socket, const struct px_control *head, const char *text, const int *fds,
-		    size_t fds_count)
+static int send_packet(int socket, const struct px_control *head, const char *text, const int *fds,
+		       size_t fds_count, int flags)
 {
 	struct px_control packet = *head;
 	union fds_buffer control;
@@ -65,9 +66,15 @@ int px_control_send(int socket, const struct px_control *head, const char *text,
 		memcpy(CMSG_DATA(header), fds, fds_count * sizeof(int));
 	}
 	do
-		sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+		sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? socket_failure("writing to") : 0;
+}
+
+int px_control_send(int socket, const struct px_control *head, const char *text, const int *fds,
+		    size_t fds_count)
+{
+	return send_packet(socket, head, text, fds, fds_count, 0);
 }
 
 /* Copies the descriptors of a message out; returns their number. */
@@ -150,57 +157,190 @@ int px_control_receive(int socket, struct px_packet *packet)
 	return 0;
 }
 
-static bool readable(int socket)
-{
-	struct pollfd look = { .fd = socket, .events = POLLIN };
+/* --- who is at the other end --- */
 
-	return poll(&look, 1, 0) > 0;
+pid_t px_control_supervisor(int socket)
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t length = sizeof(peer);
+
+	/* It is the supervisor that listened, or made the pair: the kernel remembers whose pid. */
+	return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
 }
 
-/* Waits until there is something to read; without give_up, for ever. */
-static int wait_readable(int socket, int (*give_up)(void *ctx), void *ctx)
+static bool look(int socket, short events, int ms)
 {
-	struct pollfd news = { .fd = socket, .events = POLLIN };
-	int rc = 0;
+	struct pollfd news = { .fd = socket, .events = events };
 
-	while (give_up && (rc = give_up(ctx)) == 0) {
-		int ready = poll(&news, 1, LOOK_MS);
-
-		if (ready > 0)
-			break;
-		if (ready < 0 && errno != EINTR)
-			return px_fail_errno("waiting for the control socket");
-	}
-	return rc;
+	return poll(&news, 1, ms) > 0;
 }
 
-int px_control_call_unless(int socket, struct px_control *head, const char *text,
-			   struct px_packet *packet, int (*give_up)(void *ctx), void *ctx)
+bool px_control_hung_up(int socket)
 {
-	static _Atomic uint32_t serial;
+	return look(socket, POLLRDHUP, 0);
+}
+
+int px_control_silent(pid_t supervisor, uint64_t silence_ns)
+{
+	double seconds = (double)silence_ns / 1e9;
+	int pid = supervisor;
+
+	if (!pid)
+		return px_fail(PX_ETIMEDOUT,
+			       "the pool's supervisor has not answered for %.3g s; it may be "
+			       "stopped, and its process is not to be seen from here",
+			       seconds);
+	return px_fail(PX_ETIMEDOUT,
+		       "the pool's supervisor (process %d) has not answered for %.3g s; it may be "
+		       "stopped: `kill -CONT %d` has it go on, `kill -KILL %d` ends the pool",
+		       pid, seconds, pid, pid);
+}
+
+/* --- calls --- */
+
+/* One wait for the supervisor. */
+struct patience {
+	int socket;
+	struct px_control_wait wait;
+	uint64_t seen_ns, silent_ns;
+};
+
+static void begin_patience(struct patience *p, int socket, const struct px_control_wait *wait)
+{
+	*p = (struct patience){ .socket = socket, .seen_ns = px_os.now_ns() };
+	if (wait)
+		p->wait = *wait;
+	if (!p->wait.silence_ns)
+		p->wait.silence_ns = PX_CONTROL_SILENCE_NS;
+}
+
+/*
+ * Waits for an event of the socket: 1, or 0 if there is none yet. PX_ETIMEDOUT when the time is over,
+ * or what give_up() says. Time in which this process did not run, as when a job is suspended, does
+ * not count: its supervisor did not run either, perhaps.
+ */
+static int await(struct patience *p, short events)
+{
+	int rc = p->wait.give_up ? p->wait.give_up(p->wait.ctx) : 0;
+	uint64_t now, most = 2 * LOOK_MS * UINT64_C(1000000);
+
+	if (rc < 0 || look(p->socket, events, LOOK_MS))
+		return rc < 0 ? rc : 1;
+	now = px_os.now_ns();
+	p->silent_ns += now - p->seen_ns < most ? now - p->seen_ns : most;
+	p->seen_ns = now;
+	return p->silent_ns < p->wait.silence_ns ? 0 : PX_ETIMEDOUT;
+}
+
+static int silent(const struct patience *p)
+{
+	return px_control_silent(px_control_supervisor(p->socket), p->wait.silence_ns);
+}
+
+static void heard(struct patience *p)
+{
+	p->seen_ns = px_os.now_ns();
+	p->silent_ns = 0;
+}
+
+/* Sends a packet when there is room for it. */
+static int send_patiently(struct patience *p, const struct px_control *head)
+{
 	int rc;
 
-	do
-		head->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed) + 1;
-	while (!head->serial);
-	rc = px_control_send(socket, head, text, NULL, 0);
-	/* A peer that has hung up may have sent the reason before. */
-	if (rc < 0 && (rc != PX_EPOOL || !readable(socket)))
-		return rc;
-	do {
-		rc = wait_readable(socket, give_up, ctx);
-		if (rc == 0)
-			rc = px_control_receive(socket, packet);
+	while ((rc = send_packet(p->socket, head, NULL, NULL, 0, MSG_DONTWAIT)) == PX_EAGAIN) {
+		rc = await(p, POLLOUT);
 		if (rc < 0)
-			return rc;
-		/* An earlier call that was given up may have its reply before ours. */
-	} while (packet->head.type != PX_CONTROL_REPLY ||
-		 (packet->head.serial != head->serial &&
-		  (packet->head.serial || packet->head.code >= 0)));
-	return packet->head.code < 0 ? px_fail(packet->head.code, "%s", packet->text) : 0;
+			break;
+	}
+	return rc == PX_ETIMEDOUT ? silent(p) : rc;
 }
 
-int px_control_call(int socket, struct px_control *head, const char *text, struct px_packet *packet)
+int px_control_tell(int socket, const struct px_control *head)
 {
-	return px_control_call_unless(socket, head, text, packet, NULL, NULL);
+	struct patience p;
+
+	begin_patience(&p, socket, NULL);
+	return send_patiently(&p, head);
+}
+
+/* Takes until the engines are up or gone, for which the supervisor has limits of its own. */
+static bool takes_long(uint16_t type)
+{
+	return type == PX_CONTROL_RESTART || type == PX_CONTROL_ADD || type == PX_CONTROL_REMOVE;
+}
+
+static uint32_t next_serial(void)
+{
+	static _Atomic uint32_t serial;
+	uint32_t next;
+
+	do
+		next = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed) + 1;
+	while (!next);
+	return next;
+}
+
+/* The answer to an earlier call that was given up. What it brings is given back. */
+static void too_late(int socket, const struct px_control *reply)
+{
+	struct px_control back = { .type = PX_CONTROL_EXTENT_PUT, .a = reply->a, .b = reply->b };
+
+	if (reply->c == PX_CONTROL_EXTENT_GET && reply->code == 0)
+		(void)px_control_tell(socket, &back);
+}
+
+static bool answers(const struct px_control *reply, const struct px_control *head)
+{
+	return reply->type == PX_CONTROL_REPLY &&
+	       (reply->serial == head->serial || (!reply->serial && reply->code < 0));
+}
+
+static int await_reply(struct patience *p, const struct px_control *head, struct px_packet *packet)
+{
+	struct px_control ping = { .type = PX_CONTROL_PING };
+	bool pinged = !takes_long(head->type);
+	int rc;
+
+	for (;;) {
+		rc = await(p, POLLIN);
+		if (rc == PX_ETIMEDOUT && !pinged) {
+			ping.serial = next_serial();
+			pinged = true;
+			heard(p);
+			rc = send_patiently(p, &ping);
+			if (rc < 0)
+				return rc;
+		}
+		if (rc == PX_ETIMEDOUT)
+			return silent(p);
+		if (rc > 0)
+			rc = px_control_receive(p->socket, packet);
+		else if (rc == 0)
+			continue;
+		if (rc < 0)
+			return rc;
+		if (answers(&packet->head, head))
+			return 0;
+		too_late(p->socket, &packet->head);
+		pinged = !takes_long(head->type);
+		heard(p);
+	}
+}
+
+int px_control_call(int socket, struct px_control *head, struct px_packet *packet,
+		    const struct px_control_wait *wait)
+{
+	struct patience p;
+	int rc;
+
+	begin_patience(&p, socket, wait);
+	head->serial = next_serial();
+	rc = send_patiently(&p, head);
+	/* A peer that has hung up may have sent the reason before. */
+	if (rc == 0 || (rc == PX_EPOOL && look(socket, POLLIN, 0)))
+		rc = await_reply(&p, head, packet);
+	if (rc == 0 && packet->head.code < 0)
+		return px_fail(packet->head.code, "%s", packet->text);
+	return rc;
 }

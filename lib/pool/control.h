@@ -5,7 +5,8 @@
  * Who:     the supervisor at one end; clients, engines and the template at the other.
  * Where:   SOCK_SEQPACKET: each packet is one struct px_control, then text; descriptors come by
  *          SCM_RIGHTS.
- * Blocks:  px_control_call() until the reply comes; the others only if the socket blocks.
+ * Blocks:  px_control_call() until the reply comes, px_control_tell() until there is room; both give
+ *          a supervisor up that says nothing for a time. The others only if the socket blocks.
  * Death:   of the other end: PX_EPOOL.
  *
  * A call is answered by one packet of type PX_CONTROL_REPLY with the same serial, and code 0 or a
@@ -14,8 +15,10 @@
 #ifndef PX_CONTROL_H
 #define PX_CONTROL_H
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #define PX_CONTROL_MAGIC 0x31505850u /* "PXP1" */
 #define PX_CONTROL_TEXT_MAX 60000
@@ -31,8 +34,9 @@ enum px_control_type {
 	PX_CONTROL_ADD,     /* a = number of engines; reply: a = first new id; when they are up */
 	PX_CONTROL_REMOVE, /* a = engine id: stop it for good */
 	PX_CONTROL_STOP,   /* reply at once; the socket hangs up when all engines are gone */
+	PX_CONTROL_PING,   /* reply at once: it is there */
 	/* client or engine -> supervisor */
-	PX_CONTROL_EXTENT_GET, /* a = bytes; reply: a = offset, b = bytes */
+	PX_CONTROL_EXTENT_GET, /* a = bytes; reply: a = offset, b = bytes, c = this type */
 	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */
 	PX_CONTROL_SWEEP,      /* a link to a dead member was closed. No reply */
 	/* supervisor -> template; no reply: the engine says BORN, or its control socket hangs up */
@@ -78,19 +82,35 @@ int px_control_send(int socket, const struct px_control *head, const char *text,
  * Receives one; waits if the socket blocks. PX_EAGAIN, PX_EPOOL (hung up), PX_ECORRUPT, PX_ESYSTEM.
  */
 int px_control_receive(int socket, struct px_packet *packet);
+
+/*
+ * How long a supervisor may say nothing to who waits for it. It never waits itself, and the longest
+ * of its turns, freeing the memory of a dead member, takes about a second for 10 GiB.
+ */
+#define PX_CONTROL_SILENCE_NS UINT64_C(10000000000)
+
+struct px_control_wait {
+	uint64_t silence_ns;       /* 0: PX_CONTROL_SILENCE_NS */
+	int (*give_up)(void *ctx); /* asked every 50 ms: a negative number ends the wait. NULL */
+	void *ctx;
+};
+
 /*
  * Sends a request and waits for its reply (other packets do not come on a
  * client's socket). Returns the reply's code, with its words. *packet on
- * success. A failure with serial 0, which no request has, answers any. Not thread-safe: hold the
- * endpoint's control lock.
+ * success. A failure with serial 0, which no request has, answers any. PX_ETIMEDOUT: the
+ * supervisor says nothing; what restarts, adds or removes engines is waited for as long as it answers
+ * pings. wait may be NULL. Not thread-safe: hold the endpoint's control lock.
  */
-int px_control_call(int socket, struct px_control *head, const char *text,
-		    struct px_packet *packet);
-/*
- * The same, and give_up(ctx) is asked every 50 ms: a negative number ends the wait, and is
- * returned.
- */
-int px_control_call_unless(int socket, struct px_control *head, const char *text,
-			   struct px_packet *packet, int (*give_up)(void *ctx), void *ctx);
+int px_control_call(int socket, struct px_control *head, struct px_packet *packet,
+		    const struct px_control_wait *wait);
+/* Sends a packet that is not answered. PX_ETIMEDOUT: the socket has been full all the time. */
+int px_control_tell(int socket, const struct px_control *head);
+/* The supervisor's pid, of whatever process has the other end of the socket; 0: not known here. */
+pid_t px_control_supervisor(int socket);
+/* Whether the other end is closed. */
+bool px_control_hung_up(int socket);
+/* PX_ETIMEDOUT in words: who does not answer, and what can be done. pid 0: not known. */
+int px_control_silent(pid_t supervisor, uint64_t silence_ns);
 
 #endif

@@ -298,6 +298,16 @@ void px_runtime_clean(const struct px_runtime *runtime)
 		(void)rmdir(runtime->folder);
 }
 
+void px_runtime_clean_dead(const struct px_runtime *runtime)
+{
+	int lock;
+
+	if (px_runtime_lock(runtime, &lock) < 0)
+		return;
+	px_runtime_clean(runtime);
+	close(lock);
+}
+
 /* --- finding pools --- */
 
 static int by_name(const struct dirent **a, const struct dirent **b)

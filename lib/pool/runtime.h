@@ -54,6 +54,8 @@ void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts 
 
 /* Removes the files, the folder too if it is empty but for the log. */
 void px_runtime_clean(const struct px_runtime *runtime);
+/* The same after a supervisor that was killed, unless another one is just starting. */
+void px_runtime_clean_dead(const struct px_runtime *runtime);
 /* Calls each(ctx, runtime) for every profile folder there is. */
 int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), void *ctx);
 /* From a connection file's path to its runtime. PX_ENOPOOL, PX_EINVAL. */

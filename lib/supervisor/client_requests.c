@@ -154,6 +154,8 @@ void px_client_request_serve(struct px_connection *c, const struct px_control *h
 		status(c, head);
 	} else if (head->type == PX_CONTROL_STOP) {
 		stop(c, head);
+	} else if (head->type == PX_CONTROL_PING) {
+		px_connection_reply(c, head, 0, NULL, 0, 0);
 	} else if (px_memory_request_is(head->type)) {
 		if (!c->member.epoch)
 			px_connection_reply(c, head, PX_EINVAL,

@@ -23,6 +23,8 @@ int px_memory_request_reply(int socket, const struct px_control *head, int code,
 		.code = code,
 		.a = a,
 		.b = b,
+		/* By this who has given the request up knows what came too late. */
+		.c = head->type,
 	};
 	int rc = px_control_send(socket, &reply, words, NULL, 0);
 

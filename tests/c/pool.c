@@ -185,7 +185,7 @@ int ask(int fd, uint16_t type, uint64_t a, uint64_t b)
 {
 	struct px_control head = { .type = type, .a = a, .b = b };
 
-	return px_control_call(fd, &head, NULL, &packet);
+	return px_control_call(fd, &head, &packet, NULL);
 }
 
 /* Joins and maps the segment. */

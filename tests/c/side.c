@@ -140,7 +140,7 @@ void side_attach(struct side *side, struct px_segment *segment)
 	int control = begin(side, segment);
 
 	assert_int_equal(pthread_create(&side->supervisor, NULL, supervise, side), 0);
-	if (px_client_open(&runtime, control, &side->client) < 0)
+	if (px_client_open(&runtime, control, 0, &side->client) < 0)
 		fail_msg("%s", px_last_error());
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/c/case.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -113,7 +116,7 @@ static void call_skips_stale_reply(void **state)
 	/* Serials are given in order: one call tells the next. */
 	assert_int_equal(px_control_send(ends[1], &reply, NULL, NULL, 0), 0);
 	shutdown(ends[1], SHUT_WR);
-	assert_int_equal(px_control_call(ends[0], &call, NULL, &packet), PX_EPOOL);
+	assert_int_equal(px_control_call(ends[0], &call, &packet, NULL), PX_EPOOL);
 }
 
 static void call_refusal_gives_code_and_words(void **state)
@@ -123,14 +126,124 @@ static void call_refusal_gives_code_and_words(void **state)
 
 	(void)state;
 	shutdown(ends[1], SHUT_RD);
-	assert_int_equal(px_control_call(ends[0], &call, NULL, &packet), PX_EPOOL);
+	assert_int_equal(px_control_call(ends[0], &call, &packet, NULL), PX_EPOOL);
 	close(ends[0]);
 	close(ends[1]);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 	reply.serial = call.serial + 1; /* what the next call will have */
 	assert_int_equal(px_control_send(ends[1], &reply, "no room", NULL, 0), 0);
-	assert_int_equal(px_control_call(ends[0], &call, NULL, &packet), PX_ENOMEM);
+	assert_int_equal(px_control_call(ends[0], &call, &packet, NULL), PX_ENOMEM);
 	assert_string_equal(px_last_error(), "no room");
+}
+
+/* --- a supervisor that says nothing --- */
+
+#define MS UINT64_C(1000000)
+
+static const struct px_control_wait brief = { .silence_ns = 60 * MS };
+
+static void call_unanswered_says_who_does_not_answer(void **state)
+{
+	struct px_control call = { .type = PX_CONTROL_STATUS };
+	char words[80];
+
+	(void)state;
+	assert_int_equal(px_control_call(ends[0], &call, &packet, &brief), PX_ETIMEDOUT);
+	snprintf(words, sizeof(words), "supervisor (process %d) has not answered for 0.06 s",
+		 (int)getpid());
+	assert_words(words);
+	snprintf(words, sizeof(words), "`kill -CONT %d`", (int)getpid());
+	assert_words(words);
+}
+
+/* Until the socket takes no more. */
+static void fill(void)
+{
+	struct px_control note = { .type = PX_CONTROL_SWEEP };
+	int flags = fcntl(ends[0], F_GETFL), rc;
+
+	assert_int_equal(fcntl(ends[0], F_SETFL, flags | O_NONBLOCK), 0);
+	do
+		rc = px_control_send(ends[0], &note, NULL, NULL, 0);
+	while (rc == 0);
+	assert_int_equal(rc, PX_EAGAIN);
+	assert_int_equal(fcntl(ends[0], F_SETFL, flags), 0);
+}
+
+static void call_without_room_says_that_nobody_answers(void **state)
+{
+	struct px_control call = { .type = PX_CONTROL_STATUS };
+
+	(void)state;
+	fill();
+	assert_int_equal(px_control_call(ends[0], &call, &packet, &brief), PX_ETIMEDOUT);
+	assert_words("has not answered");
+}
+
+/* The supervisor of the next case: it answers pings, and the call after the third. */
+static void *slow(void *ctx)
+{
+	struct px_packet *got = malloc(sizeof(*got));
+	struct px_control reply = { .type = PX_CONTROL_REPLY }, last = { 0 };
+
+	(void)ctx;
+	for (int pings = 0; pings < 3;) {
+		assert_int_equal(px_control_receive(ends[1], got), 0);
+		reply.serial = got->head.serial;
+		if (got->head.type != PX_CONTROL_PING) {
+			last = reply;
+			continue;
+		}
+		assert_int_equal(px_control_send(ends[1], &reply, NULL, NULL, 0), 0);
+		pings++;
+	}
+	assert_int_equal(px_control_send(ends[1], &last, "at last", NULL, 0), 0);
+	free(got);
+	return NULL;
+}
+
+static void call_that_takes_long_is_waited_for_while_pings_are_answered(void **state)
+{
+	struct px_control call = { .type = PX_CONTROL_RESTART };
+	pthread_t supervisor;
+
+	(void)state;
+	assert_int_equal(pthread_create(&supervisor, NULL, slow, NULL), 0);
+	assert_int_equal(px_control_call(ends[0], &call, &packet, &brief), 0);
+	assert_string_equal(packet.text, "at last");
+	pthread_join(supervisor, NULL);
+}
+
+static void call_that_takes_long_ends_when_no_ping_is_answered(void **state)
+{
+	struct px_control call = { .type = PX_CONTROL_ADD };
+
+	(void)state;
+	assert_int_equal(px_control_call(ends[0], &call, &packet, &brief), PX_ETIMEDOUT);
+	assert_int_equal(px_control_receive(ends[1], &packet), 0);
+	assert_int_equal(packet.head.type, PX_CONTROL_ADD);
+	assert_int_equal(px_control_receive(ends[1], &packet), 0);
+	assert_int_equal(packet.head.type, PX_CONTROL_PING);
+}
+
+/* The answer to a request that was given up brings memory, which nobody would use. */
+static void call_gives_back_an_extent_that_came_too_late(void **state)
+{
+	struct px_control late = {
+		.type = PX_CONTROL_REPLY, .a = 7, .b = 9, .c = PX_CONTROL_EXTENT_GET
+	};
+	struct px_control call = { .type = PX_CONTROL_EXTENT_GET };
+
+	(void)state;
+	assert_int_equal(px_control_call(ends[0], &call, &packet, &brief), PX_ETIMEDOUT);
+	late.serial = call.serial;
+	assert_int_equal(px_control_send(ends[1], &late, NULL, NULL, 0), 0);
+	call.type = PX_CONTROL_STATUS;
+	assert_int_equal(px_control_call(ends[0], &call, &packet, &brief), PX_ETIMEDOUT);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(px_control_receive(ends[1], &packet), 0);
+	assert_int_equal(packet.head.type, PX_CONTROL_EXTENT_PUT);
+	assert_true(packet.head.a == 7 && packet.head.b == 9);
 }
 
 int main(void)
@@ -144,6 +257,17 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(call_skips_stale_reply, setup, teardown),
 		cmocka_unit_test_setup_teardown(call_refusal_gives_code_and_words, setup, teardown),
+		cmocka_unit_test_setup_teardown(call_unanswered_says_who_does_not_answer, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(call_without_room_says_that_nobody_answers, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			call_that_takes_long_is_waited_for_while_pings_are_answered, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(call_that_takes_long_ends_when_no_ping_is_answered,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(call_gives_back_an_extent_that_came_too_late, setup,
+						teardown),
 	};
 
 	return run_cases(tests, NULL, NULL);

@@ -163,12 +163,14 @@ static PyObject *attach(PyObject *module, PyObject *args)
 {
 	struct px_client *client;
 	const char *profile;
+	PyObject *timeout;
+	uint64_t ns;
 	int rc;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "z", &profile))
+	if (!PyArg_ParseTuple(args, "zO", &profile, &timeout) || px_timeout(timeout, &ns) < 0)
 		return NULL;
-	ASK(px_client_attach(profile, &client));
+	ASK(px_client_attach_within(profile, ns, &client));
 	return px_client_object(client);
 }
 
@@ -194,7 +196,9 @@ static PyMethodDef functions[] = {
 	{ "start", start, METH_VARARGS,
 	  "start(settings, profile, sys_path, meanwhile) -> Client\n\nStarts a pool and attaches to "
 	  "it; see px_pool_start() in pxrun.h. meanwhile() is called while the engines start." },
-	{ "attach", attach, METH_VARARGS, "attach(profile or connection file) -> Client" },
+	{ "attach", attach, METH_VARARGS,
+	  "attach(profile or connection file, timeout) -> Client\n\ntimeout: seconds for the "
+	  "supervisor to answer; 0: as many as it should ever need." },
 	{ "stop", stop, METH_VARARGS, "stop(profile, timeout)" },
 	{ NULL, NULL, 0, NULL },
 };

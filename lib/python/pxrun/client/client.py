@@ -42,7 +42,8 @@ class Client(Staying):
     profile : str, optional
         The pool's name; default ``$PXRUN_PROFILE``, else "default".
     timeout : float
-        Seconds to wait for a pool that is not there yet; prints a line if it has to wait.
+        Seconds to wait for a pool that is not there yet, for which it prints a line, and for a supervisor
+        that does not answer; this one is given ten seconds if `timeout` is 0.
     send_globals : bool
         Whether functions of a script bring along the names that they refer to; see `DirectView`.
     output : 'show' or 'keep'
@@ -61,6 +62,8 @@ class Client(Staying):
     ------
     NoPoolError
         No pool runs there; says how to start one.
+    TimeoutError
+        The pool's supervisor does not answer: it is stopped, or hangs.
 
     Examples
     --------
@@ -663,7 +666,7 @@ def _attach(where: str | None, timeout: float) -> Any:
     told = False
     while True:
         try:
-            return _pxrun.attach(where)
+            return _pxrun.attach(where, max(timeout, 0))
         except error.NoPoolError as missing:
             if time.monotonic() >= end:
                 raise
