@@ -347,13 +347,36 @@ int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), vo
 	return rc;
 }
 
+static const char *kind(mode_t mode)
+{
+	return S_ISDIR(mode)  ? "folder" :
+	       S_ISFIFO(mode) ? "FIFO" :
+	       S_ISSOCK(mode) ? "socket" :
+				"device";
+}
+
+/* Before it is opened: opening a device may do something, and reading a FIFO may take for ever. */
+static int check_regular(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+		return 0; /* opening it says why not */
+	return px_fail(PX_EINVAL, "%s is a %s, and no connection file of pxrun", path,
+		       kind(st.st_mode));
+}
+
 /* Reads all of a short file. */
 static int read_file(const char *path, char *out, size_t out_bytes)
 {
 	size_t used = 0;
 	ssize_t got;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd, rc = check_regular(path);
 
+	if (rc < 0)
+		return rc;
+	/* It may be another file by now. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return px_fail(PX_ENOPOOL, "there is no connection file %s: its pool has stopped",
 			       path);

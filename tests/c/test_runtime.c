@@ -504,6 +504,23 @@ static void from_file_garbage_refused(void **state)
 	}
 }
 
+/* A FIFO would be waited for, and a device perhaps do something. */
+static void from_file_of_another_kind_refused(void **state)
+{
+	struct px_runtime found;
+	char path[160];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/fifo", base);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(px_runtime_from_file(path, &found), PX_EINVAL);
+	assert_words("fifo is a FIFO, and no connection file");
+	assert_int_equal(px_runtime_from_file("/dev/zero", &found), PX_EINVAL);
+	assert_words("/dev/zero is a device, and no connection file");
+	assert_int_equal(px_runtime_from_file(base, &found), PX_EINVAL);
+	assert_words(" is a folder, and no connection file");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -531,6 +548,7 @@ int main(void)
 		CASE(from_file_finds_folder),
 		CASE(from_file_missing_says_no_pool),
 		CASE(from_file_garbage_refused),
+		CASE(from_file_of_another_kind_refused),
 	};
 
 	return run_cases(tests, NULL, NULL);
