@@ -8,7 +8,7 @@
  *          are served.
  * Death:   a request that was taken and not answered fails: the client sees the engine's death.
  *
- * What a request means is up to the handler (python/ext/engine.c): the loop knows no Python.
+ * What a request means is up to the handler (python/ext/running.c): the loop knows no Python.
  */
 #ifndef PX_LOOP_H
 #define PX_LOOP_H

@@ -16,10 +16,36 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdbool.h>
+
 struct px_client;
+
+struct px_client_object {
+	PyObject_HEAD
+	/* Held as long as the object: another thread may be in a call while it is closed. */
+	struct px_client *client;
+	bool tells; /* tell() was called */
+};
 
 /* A handle for an attached client, which it takes, also on failure. NULL with an exception. */
 PyObject *px_client_object(struct px_client *client);
+
+/* The client of such an object. NULL with an exception: it is closed, or another process's. */
+struct px_client *px_ext_client(PyObject *self);
+
+/* Methods, described where client.c lists them. sending.c: */
+PyObject *px_ext_submit(PyObject *self, PyObject *args);
+PyObject *px_ext_call(PyObject *self, PyObject *args);
+/* finished.c: */
+PyObject *px_ext_poll(PyObject *self, PyObject *unused);
+PyObject *px_ext_take(PyObject *self, PyObject *timeout);
+PyObject *px_ext_next(PyObject *self, PyObject *timeout);
+PyObject *px_ext_wait_idle(PyObject *self, PyObject *timeout);
+PyObject *px_ext_queued(PyObject *self, PyObject *unused);
+PyObject *px_ext_outstanding(PyObject *self, PyObject *unused);
+PyObject *px_ext_find(PyObject *self, PyObject *id);
+PyObject *px_ext_tell(PyObject *self, PyObject *unused);
+PyObject *px_ext_fileno(PyObject *self, PyObject *unused);
 
 /* A flag of submit() and call() beyond those of messages: the result can be asked for releases. */
 #define PX_FLAG_TRACK 0x10000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Python half of an engine: what lib/python/ext/engine.c calls for requests.
+"""The Python half of an engine: what lib/python/ext/running.c calls for requests.
 
 The C loop takes requests and sends replies; here is what is easier in Python: running code, finding
 functions, pickling results, describing exceptions.

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * running.h - runs requests in Python: what the engine's loop calls for each.
+ *
+ * Who:     the engine's main thread, with the interpreter's lock.
+ * Where:   what it needs of the package is fetched once, into a px_interpreter.
+ * Blocks:  as long as the request runs.
+ * Death:   a child that user code forked, and that returns from the request, ends here.
+ */
+#ifndef PX_EXT_RUNNING_H
+#define PX_EXT_RUNNING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "engine/loop.h"
+#include "python/ext/pyvalues.h"
+
+struct px_interpreter {
+	PyObject *loads;       /* pickle.loads */
+	PyObject *buffers;     /* "buffers", its keyword */
+	PyObject *unreadable;  /* (exception): raises the error that the client gets */
+	PyObject *dumps;       /* result -> (body, buffers) */
+	PyObject *none;        /* the pickle of None */
+	PyObject *execute;     /* (code, silent) -> body */
+	PyObject *resolve;     /* "module:function" -> callable */
+	PyObject *push, *pull; /* (name, value), (name) */
+	PyObject *failure;     /* (exception, method) -> body */
+	PyObject *forked;    /* (exception or None): ends a child that returned from the request */
+	PyObject *flush;     /* "flush" */
+	PyObject *functions; /* resolved before: str -> callable */
+	struct px_array_hooks hooks;
+	struct px_engine_process *engine;
+	PyThreadState *thread;
+};
+
+/* As `run` of struct px_engine_process; ctx is a px_interpreter. */
+void px_run_request(void *ctx, struct px_incoming *request, struct px_reply *reply);
+
+#endif
