@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all tests share: a time limit, and a pool of four engines."""
+"""What all tests share: a time limit, a runtime folder, and a pool of four engines."""
 from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
+import subprocess
+import tempfile
 
 import pytest
 
 import pxrun
 
 LIMIT = 120  # seconds for one test; a hang shows every thread's stack and ends the run
+
+
+# So that no pools are found but those of this run, whatever else runs on the machine. Not below pytest's own
+# folders: a socket's path must be short.
+os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="pxt.", dir="/tmp")
+for name in ("PXRUN_PROFILE", "PXRUN_ENGINES", "PXRUN_CONNECTION"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_folder():
+    yield
+    subprocess.run([os.environ["PXRUN_COMMAND"], "stop", "--all"], stderr=subprocess.DEVNULL, timeout=LIMIT, check=False)
+    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

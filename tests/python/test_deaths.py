@@ -283,7 +283,6 @@ def test_supervisor_killed_ends_every_call():
         wait_for(lambda: not any(map(alive, engines)))
         with pytest.raises((pxrun.error.PoolError, pxrun.EngineError)):
             rc[0].apply_sync(os.getpid)
-    assert not [f for f in os.listdir("/dev/shm") if f.startswith("pxrun")]
 
 
 def test_arena_full_is_memory_error_and_the_pool_goes_on():

@@ -6,8 +6,10 @@ import contextlib
 import gc
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -134,18 +136,26 @@ def test_private_memory_of_engine():
 
 # --- processes and threads
 
-STRANGER = 12345  # root has no limit of processes
+STRANGER = 1_000_000 + os.getpid()  # root has no limit of processes, and nobody else is to have some of this user
 
 
-def as_stranger(script):
-    """A shell script as a user with few processes, in a runtime folder of his own; its exit code and output."""
-    done = subprocess.run(["prlimit", "--nproc=3", "sh", "-c", script], user=STRANGER, group=STRANGER, extra_groups=[], cwd="/",
-                          text=True, capture_output=True, timeout=60, env=dict(os.environ, HOME="/", XDG_RUNTIME_DIR=""))
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture
+def as_stranger():
+    """Runs a shell script as a user with few processes, in a runtime folder of his own; its exit code and output."""
+    folder = tempfile.mkdtemp(prefix="pxt.", dir="/tmp")
+    os.chown(folder, STRANGER, STRANGER)
+
+    def run(script):
+        done = subprocess.run(["prlimit", "--nproc=3", "sh", "-c", script], user=STRANGER, group=STRANGER, extra_groups=[], cwd="/",
+                              text=True, capture_output=True, timeout=60, env=dict(os.environ, HOME="/", XDG_RUNTIME_DIR=folder))
+        return done.returncode, done.stdout + done.stderr
+
+    yield run
+    shutil.rmtree(folder)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
-def test_processes():
+def test_processes(as_stranger):
     code, words = as_stranger("pxrun start --daemonize -n 8 --profile few")
     if "Permission denied" in words:
         pytest.skip("others may not read the build folder")
