@@ -89,6 +89,32 @@ def test_cell_px_group_outputs(ip):
     assert ip.err == "".join(f"[stderr:{i}] b\n" for i in range(4))
 
 
+def test_grouped_outputs_are_shown_at_the_end(ip):
+    code = "import time\ntime.sleep(0.05 * (3 - number))\nprint('a')\nprint('b')\n5"
+    ip.view.scatter("number", range(4), flatten=True, block=True)
+    text = ip("%%px --group-outputs=engine\n" + code)
+    assert re.sub(r"Out\[(\d+):\d+", r"Out[\1:n", text) == "".join(f"[stdout:{i}]\na\nb\nOut[{i}:n]: 5\n" for i in range(4))
+    text = ip("%%px --group-outputs=type\n" + code)
+    assert text.startswith("".join(f"[stdout:{i}]\na\nb\n" for i in range(4)))
+
+
+def test_help_lists_the_options(ip):
+    for name, options in (("pxconfig", "--targets --noblock --progress-after --signal-on-interrupt --no-stream"),
+                          ("pxresult", "--group-outputs --out -r index")):
+        magic = ip.shell.magics_manager.magics["line"][name]
+        assert all(option in magic.__doc__ for option in options.split()) and f"%{name} [" in magic.__doc__
+    cell = ip.shell.magics_manager.magics["cell"]["px"].__doc__
+    assert "--local" in cell and "--group-outputs" in cell and "runs the cell on engines" in cell
+
+
+def test_nothing_is_streamed_where_nobody_watches(ip, pool, monkeypatch):
+    monkeypatch.setenv("IPP_NONINTERACTIVE", "1")
+    pool[:].activate("_quiet")
+    ip("%pxconfig_quiet --block --progress-after 0")
+    assert ip("%px_quiet import time; time.sleep(0.1); print('hi')") == "".join(f"[stdout:{i}] hi\n" for i in range(4))
+    assert ip.err == ""
+
+
 def test_cell_px_out_keeps_the_result(ip):
     ip("%%px --out kept\n6")
     assert [reply.execute_result is not None for reply in ip.shell.user_ns["kept"].get()] == [True] * 4

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import dis
 import sys
 from typing import Any, Iterator
 
 
-def _import_there(name: str, names: tuple[str, ...]) -> None:
-    """Runs on the engine: binds what an import statement would."""
-    user = sys.modules["__main__"].__dict__
+def _import_there(statement: str) -> None:
+    """Runs on the engine."""
+    exec(statement, sys.modules["__main__"].__dict__)
+
+
+def _renamed(frame: Any, name: str, names: tuple[str, ...]) -> list[str]:
+    """What the import statement that a frame is running imports, as "a" or "a as b".
+
+    Only the frame's code knows the names after ``as``: the interpreter stores there what the
+    import gives.
+    """
+    code = [found for found in dis.get_instructions(frame.f_code) if found.offset >= frame.f_lasti]
+    if not code or code[0].opname != "IMPORT_NAME":  # __import__() was called
+        return [*names] or [name]
+    where = [i for i, found in enumerate(code) if found.opname.startswith("STORE_")]
+    # an instruction of Python 3.13 may store one name and do something with another
+    stored = [value if isinstance(value, str) else value[0] for value in (code[i].argval for i in where)]
     if names:
-        exec(f"from {name} import {', '.join(names)}", user)
-    else:
-        exec(f"import {name}", user)
+        return [each if each == "*" or each == there else f"{each} as {there}" for each, there in zip(names, stored or names)]
+    whole = stored[0] == name.partition(".")[0] and "IMPORT_FROM" not in [found.opname for found in code[: where[0]]]
+    return [name if whole else f"{name} as {stored[0]}"]
 
 
 @contextlib.contextmanager
@@ -28,9 +43,10 @@ def sync_imports(view: Any, local: bool, quiet: bool) -> Iterator[None]:
         if sys._getframe(1) is not frame or level:
             return original(name, globals, locals, fromlist, level)
         names = tuple(fromlist or ())
+        what = ", ".join(_renamed(frame, name, names))
         if not quiet:
-            print(f"importing {', '.join(names)} from {name} on engine(s)" if names else f"importing {name} on engine(s)")
-        results.append(view.apply_async(_import_there, name, names))
+            print(f"importing {what} from {name} on engine(s)" if names else f"importing {what} on engine(s)")
+        results.append(view.apply_async(_import_there, f"from {name} import {what}" if names else f"import {what}"))
         return original(name, globals, locals, fromlist, level) if local else _Nothing(name)
 
     builtins.__import__ = importing

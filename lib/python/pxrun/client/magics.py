@@ -13,9 +13,10 @@ from typing import Any, Iterator
 from IPython import get_ipython
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, magics_class
-from IPython.core.magic_arguments import MagicHelpFormatter, argument, construct_parser
+from IPython.core.magic_arguments import argument, construct_parser
 
 from .. import error
+from .outputs import is_noninteractive
 
 #: The number of results that are kept for %pxresult.
 _KEPT = 100
@@ -35,7 +36,7 @@ def _common(f: Any) -> Any:
         argument("--progress-after", type=float, dest="progress_after", help="seconds until a progress bar; -1: none"),
         argument("--signal-on-interrupt", dest="signal_on_interrupt", help="what Ctrl-C sends to the engines; 0: nothing"),
     ]
-    for option in options:
+    for option in reversed(options):  # as decorators: the last one first
         f = option(f)
     return f
 
@@ -45,12 +46,23 @@ def _showing(f: Any) -> Any:
     options = [
         argument("-r", action="store_const", const="order", dest="groupby", help="group outputs by order"),
         argument("-e", action="store_const", const="engine", dest="groupby", help="group outputs by engine"),
-        argument("--group-outputs", choices=_GROUPS, dest="groupby", default="type"),
+        argument("--group-outputs", choices=_GROUPS, dest="groupby", help="show outputs at the end, in this order"),
         argument("-o", "--out", dest="save_name", help="keep the AsyncResult under this name"),
     ]
-    for option in options:
+    for option in reversed(options):  # as decorators: the last one first
         f = option(f)
     return f
+
+
+def _parsed_as(name: str) -> Any:
+    """Makes the parser of a magic's options, which become a part of its docstring."""
+
+    def made(f: Any) -> Any:
+        f.argcmd_name = name
+        f._px_parser = construct_parser(f)
+        return f
+
+    return made
 
 
 @magics_class
@@ -67,7 +79,7 @@ class ParallelMagics(Magics):
     def __init__(self, shell: Any, view: Any, suffix: str = "") -> None:
         self.view, self.suffix = view, suffix
         self.results: collections.deque = collections.deque(maxlen=_KEPT)  # AsyncResults, the last one last
-        self.verbose, self.stream = False, True
+        self.verbose, self.stream = False, not is_noninteractive()
         self.progress_after, self.signal_on_interrupt = 2.0, "SIGINT"
         self._auto: tuple | None = None
         super().__init__(shell=shell)
@@ -106,6 +118,7 @@ class ParallelMagics(Magics):
 
     px.__dict__["_ipython_magic_no_var_expand"] = True
 
+    @_parsed_as("px")
     @_showing
     @_common
     @argument("--local", action="store_true", help="run the cell here, too")
@@ -118,7 +131,8 @@ class ParallelMagics(Magics):
 
     def _run(self, code: str, options: Any) -> Any:
         block = self.view.block if options.block is None else options.block
-        stream = self.stream if options.stream is None else options.stream
+        # what comes while it runs cannot be grouped
+        stream = self.stream and options.groupby is None if options.stream is None else options.stream
         with self._flags(options):
             if self.verbose if options.verbose is None else options.verbose:
                 print(f"{'Parallel' if block else 'Async parallel'} execution on engine(s): {_shortly(self.view.targets)}")
@@ -147,10 +161,10 @@ class ParallelMagics(Magics):
                     raise error.AlreadyDisplayedError(failed) from None
                 if failed is not None:
                     raise failed
-                result.display_outputs(options.groupby, result_only=True)
+                result.display_outputs(options.groupby or "type", result_only=True)
             else:
                 self._wait(result, after)
-                result._display(options.groupby, False)
+                result._display(options.groupby or "type", False)
                 result.get()
         except KeyboardInterrupt:
             self._interrupt(result, options.signal_on_interrupt)
@@ -172,6 +186,7 @@ class ParallelMagics(Magics):
 
     # --- results
 
+    @_parsed_as("pxresult")
     @_showing
     @argument("index", nargs="?", type=int, default=-1, help="which of the view's results: -1 is the last")
     def result(self, line: str = "") -> None:
@@ -185,10 +200,11 @@ class ParallelMagics(Magics):
             raise UsageError(f"%px has {len(self.results)} results: there is none of index {options.index}") from None
         found._shows = False
         failed = found.exception()
-        found._display(options.groupby, False)
+        found._display(options.groupby or "type", False)
         if failed is not None:
             raise failed
 
+    @_parsed_as("pxconfig")
     @_common
     def pxconfig(self, line: str) -> None:
         """``%pxconfig [options]``: sets the defaults of later commands."""
@@ -234,12 +250,7 @@ def _shortly(targets: Any) -> str:
 
 def _options(method: Any, line: str) -> Any:
     """A command's options; UsageError in argparse's words."""
-    function = getattr(method, "__func__", method)
-    parser = getattr(function, "_px_parser", None)
-    if parser is None:
-        parser = function._px_parser = construct_parser(function)
-        parser.formatter_class = MagicHelpFormatter
-    return parser.parse_argstring(line)
+    return method._px_parser.parse_argstring(line)
 
 
 def activate(view: Any, suffix: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import sys
 import threading
@@ -112,6 +113,8 @@ class Outputs:
         self: Any, interval: float = 0.1, timeout: float | None = -1, widget: bool | None = None, return_when: str = "ALL_COMPLETED"
     ) -> None:
         """Waits, and shows a progress bar, and then the output; returns when all is done or the time is over.
+
+        The bar goes to stderr; there is none if ``$IPP_NONINTERACTIVE`` or ``$TQDM_DISABLE`` is set.
 
         Parameters
         ----------
@@ -281,6 +284,21 @@ def _keep_showing(live: _Live, stop: threading.Event) -> None:
 # --- progress -----------------------------------------------------------------
 
 
+def is_noninteractive() -> bool:
+    """Whether ipyparallel's variable says that nobody watches, as where notebooks are built."""
+    return os.environ.get("IPP_NONINTERACTIVE", "0") not in ("", "0")
+
+
+class _NoBar:
+    n = 0
+
+    def update(self, more: int) -> None:
+        self.n += more
+
+    def close(self) -> None:
+        pass
+
+
 class _TextBar:
     """A progress bar where there is no tqdm: one line that is rewritten."""
 
@@ -299,6 +317,8 @@ class _TextBar:
 
 
 def _bar(total: int, name: str, widget: bool | None) -> Any:
+    if is_noninteractive() or os.environ.get("TQDM_DISABLE", "0") not in ("", "0"):
+        return _NoBar()
     try:
         import tqdm
         import tqdm.notebook

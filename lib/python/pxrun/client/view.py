@@ -352,7 +352,7 @@ class DirectView(Flags, Parts, Staying):
     # --- modules and serializers
 
     def sync_imports(self, local: bool = True, quiet: bool = False) -> Any:
-        """For a with statement: imports inside it are made on the engines, too.
+        """For a with statement: imports inside it are made on the engines, too, under the same names.
 
         Parameters
         ----------
