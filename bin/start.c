@@ -7,6 +7,7 @@
  *   --ready-fd N     where to report: one zero byte when all engines serve, or "CODE words"
  *   --owner-fd N     a pipe; when its other end is closed the pool ends
  *   --sys-path A:B   folders put before the engines' sys.path
+ *   --empty          start no engines; clients will ask for them
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@
 struct request {
 	struct px_settings settings;
 	const char *profile;
-	bool daemonize;
+	bool daemonize, empty;
 	int ready_fd, owner_fd; /* -1: not given */
 };
 
@@ -61,6 +62,7 @@ static int decide_settings(struct request *request, struct px_supervisor_options
 		return rc;
 	out->settings = &request->settings;
 	out->owner_fd = request->owner_fd;
+	out->empty = request->empty;
 	/* Last, so that the folder is made only if all settings are right. */
 	return px_runtime_find(request->profile, true, &out->runtime);
 }
@@ -261,7 +263,7 @@ static int parse_fd(const char *what, const char *text, int *out)
 	return 0;
 }
 
-enum { OPTION_READY_FD = PX_OPTION_OWN, OPTION_OWNER_FD };
+enum { OPTION_READY_FD = PX_OPTION_OWN, OPTION_OWNER_FD, OPTION_EMPTY };
 
 static int take_own(void *ctx, int option, const char *value)
 {
@@ -273,6 +275,9 @@ static int take_own(void *ctx, int option, const char *value)
 		return 0;
 	case 'p':
 		request->profile = value;
+		return 0;
+	case OPTION_EMPTY:
+		request->empty = true;
 		return 0;
 	case OPTION_READY_FD:
 		return parse_fd("--ready-fd", value, &request->ready_fd);
@@ -288,10 +293,11 @@ static int run(int argc, char **argv)
 		{ "profile", required_argument, NULL, 'p' },
 		{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 		{ "owner-fd", required_argument, NULL, OPTION_OWNER_FD },
+		{ "empty", no_argument, NULL, OPTION_EMPTY },
 	};
 	struct request request = { .ready_fd = -1, .owner_fd = -1 };
 	const struct px_own_options own = {
-		.letters = "dp:", .list = list, .count = 4, .take = take_own, .ctx = &request
+		.letters = "dp:", .list = list, .count = 5, .take = take_own, .ctx = &request
 	};
 	int code, rc;
 

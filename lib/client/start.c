@@ -123,7 +123,7 @@ int px_client_attach(const char *profile, struct px_client **out)
 
 /* --- starting --- */
 
-#define ARGUMENTS_MAX (2 * PX_SETTINGS + 10)
+#define ARGUMENTS_MAX (2 * PX_SETTINGS + 11)
 
 /* The arguments of `pxrun start`; they point into this and into the settings. */
 struct command_line {
@@ -159,12 +159,14 @@ static const char *command_path(const char *command)
 }
 
 static void build(struct command_line *line, const struct px_settings *settings,
-		  const char *profile, int ready_fd, int owner_fd)
+		  const struct px_launch *launch, int ready_fd, int owner_fd)
 {
 	line->argv[line->count++] = "pxrun";
 	line->argv[line->count++] = "start";
 	line->argv[line->count++] = "--daemonize";
-	add(line, "--profile", profile);
+	if (launch->empty)
+		line->argv[line->count++] = "--empty";
+	add(line, "--profile", launch->profile);
 	add_fd(line, "--ready-fd", ready_fd, line->fds[0]);
 	add_fd(line, "--owner-fd", owner_fd, line->fds[1]);
 	for (unsigned id = 0; id < PX_SETTINGS; id++)
@@ -277,7 +279,7 @@ static int launch(const struct px_settings *settings, const char *command, struc
 		rc = make_pipe(hang);
 	if (rc < 0)
 		goto no_hang;
-	build(&line, settings, launch->profile, ready[1], hang[0]);
+	build(&line, settings, launch, ready[1], hang[0]);
 	rc = spawn(command_path(command), &line, (int[]){ ready[1], hang[0] },
 		   launch->private ? 2 : 1, &launch->pid);
 	if (launch->private)
@@ -296,9 +298,9 @@ no_hang:
 }
 
 int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
-		   struct px_launch *out)
+		   bool empty, struct px_launch *out)
 {
-	*out = (struct px_launch){ .ready = -1, .owner = -1, .profile = profile };
+	*out = (struct px_launch){ .ready = -1, .owner = -1, .profile = profile, .empty = empty };
 	out->private = profile && !profile[0];
 	if (out->private) {
 		private_name(out->name, sizeof(out->name));
@@ -328,6 +330,15 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 	return 0;
 }
 
+int px_client_give_pool(struct px_client *client)
+{
+	int owner = client->owner_fd;
+
+	client->owner_fd = -1;
+	client->owns_pool = false;
+	return owner;
+}
+
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
 		     struct px_client **out)
 {
@@ -335,7 +346,7 @@ int px_pool_start_by(const struct px_settings *settings, const char *profile, co
 	int rc = px_need(out, "client");
 
 	if (rc == 0)
-		rc = px_pool_launch(settings, profile, command, &l);
+		rc = px_pool_launch(settings, profile, command, false, &l);
 	if (rc == 0)
 		rc = px_pool_launched(&l, out);
 	return rc;

@@ -22,25 +22,30 @@
 struct px_launch {
 	const char *profile; /* the caller's, or name */
 	char name[64];       /* of a private pool */
-	bool private;
+	bool private, empty;
 	int ready; /* our end of the pipe by which the supervisor says that it is ready */
 	int owner; /* our end of the pipe by which it sees that we live; -1: not private */
 	pid_t pid;
 };
 
 /*
- * The first step: runs `pxrun start`. profile and command are as in struct px_pool_options;
- * *launch must not be moved before the second step. Settings that are not the default are passed
- * as options. PX_ENOMEM, PX_ESYSTEM.
+ * The first step: runs `pxrun start`. profile and command are as in struct px_pool_options; an
+ * empty pool has no engines yet. *launch must not be moved before the second step. Settings that
+ * are not the default are passed as options. PX_ENOMEM, PX_ESYSTEM.
  */
 int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
-		   struct px_launch *launch);
+		   bool empty, struct px_launch *launch);
 /*
  * The second step: waits until the pool is ready, and attaches to it. Must be called, and once, if
  * the first step succeeded. Errors as of px_pool_start().
  */
 int px_pool_launched(struct px_launch *launch, struct px_client **client);
-/* Both steps. */
+/*
+ * Of a client that has started a private pool: the pool no longer ends with the client, but when
+ * the descriptor that this returns is closed; it is the caller's. -1: the client has none.
+ */
+int px_client_give_pool(struct px_client *client);
+/* Both steps, of a pool with its engines. */
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
 		     struct px_client **client);
 /*

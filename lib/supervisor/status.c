@@ -70,6 +70,7 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 	px_json_put_string(json, s->options->runtime.profile);
 	px_json_put(json, ",\"pid\":%d,\"version\":\"%s\"", (int)getpid(), PX_VERSION);
 	put_python(json, s);
+	px_json_put(json, ",\"n\":%u", s->engines_asked);
 	px_json_put(json,
 		    ",\"event_loop\":\"%s\",\"restart\":\"%s\",\"uptime\":%.3f,\"state\":\"%s\"",
 		    px_loop_name(s->loop),

@@ -43,6 +43,7 @@ struct px_supervisor {
 	struct px_template template;
 	struct px_engine *engines[PX_ENGINES_MAX];
 	uint32_t engines_count;
+	uint32_t engines_asked; /* as many as the settings say */
 	struct px_connections connections;
 	struct px_pending *pending;
 	struct px_sweep sweep;

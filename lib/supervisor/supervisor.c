@@ -262,7 +262,10 @@ static int begin(struct px_supervisor *s)
 		rc = make_segment(s);
 	if (rc == 0)
 		rc = px_connections_open(s);
-	for (uint32_t i = 0; i < engines && rc == 0; i++) {
+	s->engines_asked = engines;
+	/* Of an empty pool the starter is told at once. */
+	s->turn.answer = options->empty;
+	for (uint32_t i = 0; i < engines && rc == 0 && !options->empty; i++) {
 		struct px_engine *engine;
 
 		rc = px_engine_new(s, &engine);

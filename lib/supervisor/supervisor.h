@@ -12,6 +12,7 @@
 #ifndef PX_SUPERVISOR_H
 #define PX_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pool/runtime.h"
@@ -22,6 +23,7 @@ struct px_supervisor_options {
 	struct px_runtime runtime;
 	/* Not to be changed while the pool runs. */
 	const struct px_settings *settings;
+	bool empty;                 /* no engines are started before they are asked for */
 	const char *engine_program; /* for tests: run instead of pxrun-engine */
 	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' once all engines serve, else "CODE words"; is closed. -1: none */

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Starting, finding and stopping pools from Python."""
 import asyncio
+import gc
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -28,26 +30,98 @@ def test_stop_is_idempotent_and_a_cluster_can_start_again():
     cluster = Cluster(n=1)
     cluster.stop_cluster_sync()
     for _ in range(2):
-        assert cluster.start_and_connect_sync() is cluster.start_and_connect_sync()
+        assert cluster.start_and_connect_sync().ids == cluster.start_and_connect_sync().ids == [0]
         cluster.stop_cluster_sync()
         cluster.stop_cluster_sync()
 
 
-def test_connect_and_stop_after_the_client_was_closed():
-    cluster = Cluster(n=1, profile="closed-and-back")
+@pytest.mark.parametrize("profile", [None, "closed-and-back"])
+def test_clients_come_and_go_and_the_pool_goes_on(profile):
+    cluster = Cluster(n=1, profile=profile)
     cluster.start_cluster_sync()
     try:
-        first = cluster.connect_client_sync()
+        first, second = cluster.connect_client_sync(), cluster.connect_client_sync()
+        assert first is not second and first.cluster is second.cluster is cluster
         first[0].push({"a": 5}, block=True)
         first.close()
-        assert "closed" in repr(first)
+        assert "closed" in repr(first) and second[0]["a"] == 5
+        second.close()
+        assert cluster.start_engines_sync(1) == [1] and cluster.is_running()
         again = cluster.connect_client_sync()
-        assert again[0]["a"] == 5 and again.cluster is cluster
-        again.close()
+        assert again[0]["a"] == 5 and again.ids == [0, 1]
+        name = again.profile
     finally:
         cluster.stop_cluster_sync()
+    assert not cluster.is_running() and "closed" in repr(again)
     with pytest.raises(pxrun.NoPoolError):
-        pxrun.Client(profile="closed-and-back", timeout=0)
+        pxrun.Client(profile=name, timeout=0)
+
+
+def ended(supervisor):
+    """Waits for the end of a pool's supervisor, which is no child."""
+    try:
+        descriptor = os.pidfd_open(supervisor)
+    except ProcessLookupError:
+        return True
+    found = select.select([descriptor], [], [], 20)[0]
+    os.close(descriptor)
+    return bool(found)
+
+
+def test_private_pool_ends_with_the_last_that_refers_to_its_cluster():
+    client = Cluster(n=1).start_and_connect_sync()
+    view, supervisor = client[0], client.supervisor_pid
+    del client
+    gc.collect()
+    assert view.apply_sync(abs, -1) == 1
+    del view
+    gc.collect()
+    assert ended(supervisor)
+
+
+def test_pool_without_engines_gets_them_later():
+    async def main():
+        cluster = Cluster(n=2)
+        await cluster.start_controller()
+        with pytest.raises(RuntimeError, match="runs already"):
+            await cluster.start_controller()
+        rc = await cluster.connect_client()
+        assert rc.ids == []
+        with pytest.raises(pxrun.NoEnginesRegistered):
+            rc[:]
+        waiting = rc.wait_for_engines(4, block=False)
+        assert await cluster.start_engines(n=4) == [0, 1, 2, 3]
+        waiting.result(20)
+        assert await rc[:].apply_async(abs, -1) == [1] * 4
+        await cluster.stop_engines([1, 2])
+        assert rc.ids == [0, 3]
+        await cluster.stop_controller()
+        with pytest.raises(RuntimeError, match="closed"):
+            rc.ids  # noqa: B018
+
+    asyncio.run(main())
+
+
+def test_start_after_the_controller_starts_the_engines(monkeypatch):
+    monkeypatch.setenv("PXRUN_ENGINES", "3")
+    for cluster in (Cluster(), Cluster(n=3)):
+        cluster.start_controller_sync()
+        try:
+            assert cluster.start_cluster_sync().connect_client_sync().ids == [0, 1, 2]
+            assert cluster.start_and_connect_sync().ids == [0, 1, 2]
+        finally:
+            cluster.stop_cluster_sync()
+
+
+def test_pool_of_a_profile_is_stopped_at_exit_if_it_is_asked_for():
+    code = "import pxrun; print(pxrun.Cluster(1, cluster_id='until-exit', shutdown_atexit={}).start_and_connect_sync().supervisor_pid)"
+    for flag in (True, False):
+        done = subprocess.run([sys.executable, "-c", code.format(flag)], stdout=subprocess.PIPE, text=True, check=True)
+        if not flag:
+            Cluster.from_file(cluster_id="until-exit").stop_cluster_sync()
+        assert ended(int(done.stdout))
+    with pytest.raises(ValueError, match="needs a name"):
+        Cluster(1, shutdown_atexit=False)
 
 
 def test_start_and_connect_takes_n():
@@ -87,7 +161,7 @@ def test_asyncio():
             await cluster.restart_engines([1])
             await cluster.signal_engines("SIGINT")
             await cluster.stop_engines(1)
-            assert rc.ids == [0] and await cluster.connect_client() is rc
+            assert rc.ids == (await cluster.connect_client()).ids == [0]
         return cluster
 
     cluster = asyncio.run(main())
@@ -118,16 +192,7 @@ def test_pool_of_a_profile_is_stopped_by_another_process():
 def test_private_pool_ends_with_its_process_however_that_ends():
     code = "import os, pxrun; rc = pxrun.Cluster(n=1).start_and_connect_sync(); print(rc.supervisor_pid, flush=True); os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    supervisor = int(done.stdout)
-    assert done.returncode == -signal.SIGKILL
-    try:
-        descriptor = os.pidfd_open(supervisor)
-    except ProcessLookupError:
-        return
-    import select
-
-    assert select.select([descriptor], [], [], 20)[0]
-    os.close(descriptor)
+    assert done.returncode == -signal.SIGKILL and ended(int(done.stdout))
 
 
 @pytest.mark.parametrize("arena", ["1X", "much", ""])

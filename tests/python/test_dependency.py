@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""require, depend, dependent."""
+"""require, depend, dependent, Dependency."""
 import pytest
 
 import pxrun
-from pxrun import CompositeError, RemoteError, depend, dependent, require
+from pxrun import CompositeError, Dependency, RemoteError, depend, dependent, require
 
 
 def test_require_by_name_and_by_module(pool):
@@ -86,3 +86,35 @@ def test_on_a_map(pool):
         return math.isqrt(x)  # noqa: F821
 
     assert pool[:].map_sync(root, [1, 4, 9, 16, 25]) == [1, 2, 3, 4, 5]
+
+
+# --- dependencies on other results
+
+
+def test_dependency_holds_ids(pool):
+    first, second = pool[:2].apply_async(abs, -1), pool[0].apply_async(abs, -1)
+    both = Dependency([first, second.msg_ids[0]])
+    assert both == {*first.msg_ids, *second.msg_ids} and Dependency(first) == set(first.msg_ids) and Dependency("x") == {"x"}
+    assert both.as_dict() == {"dependencies": list(both), "all": True, "success": True, "failure": False}
+    with pytest.raises(ValueError, match="neither"):
+        Dependency("x", success=False)
+    with pytest.raises(TypeError, match="AsyncResults and message ids"):
+        Dependency([5])
+
+
+@pytest.mark.parametrize("flags, good, bad, met, hopeless", [
+    ({}, "ab", "", True, False),
+    ({}, "a", "", False, False),
+    ({}, "a", "b", False, True),
+    ({"all": False}, "a", "b", True, False),
+    ({"all": False}, "", "a", False, False),
+    ({"all": False}, "", "ab", False, True),
+    ({"failure": True}, "a", "b", True, False),
+    ({"success": False, "failure": True}, "", "ab", True, False),
+    ({"success": False, "failure": True}, "a", "", False, True),
+    ({"success": False, "failure": True, "all": False}, "a", "b", True, False),
+])
+def test_dependency_is_met_or_never_will_be(flags, good, bad, met, hopeless):
+    needed = Dependency(["a", "b"], **flags)
+    assert needed.check(set(good), set(bad)) is met and needed.unreachable(set(good), set(bad)) is hopeless
+    assert Dependency([], **flags).check(set()) and not Dependency([], **flags).unreachable(set())

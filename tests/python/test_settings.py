@@ -83,7 +83,7 @@ def test_help_names_the_options_and_their_defaults(verb):
 
 def test_cluster_takes_and_documents_the_settings():
     keywords = {row["keyword"] for row in TABLE if row["keyword"]}
-    keywords |= {"profile", "send_globals", "output"}
+    keywords |= {"profile", "cluster_id", "shutdown_atexit", "send_globals", "output"}
     assert set(inspect.signature(Cluster).parameters) == keywords
     assert all(re.search(rf"^    {keyword} : .*, optional$", Cluster.__doc__, re.M) for keyword in keywords)
     assert "{" + ", ".join(["'never'", "'on-failure'", "'always'"]) + "}" in Cluster.__doc__

@@ -5,6 +5,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <unistd.h>
+
 #include "client/start.h"
 
 #include "client/client.h"
@@ -123,8 +125,9 @@ static PyObject *settings(PyObject *module, PyObject *none)
 static PyObject *await_launch(struct px_launch *launch, PyObject *meanwhile)
 {
 	PyObject *done = PyObject_CallNoArgs(meanwhile);
+	PyObject *object, *both;
 	struct px_client *client;
-	int rc;
+	int rc, owner;
 
 	Py_BEGIN_ALLOW_THREADS
 	rc = px_pool_launched(launch, &client);
@@ -134,7 +137,14 @@ static PyObject *await_launch(struct px_launch *launch, PyObject *meanwhile)
 	if (!done)
 		return NULL;
 	Py_DECREF(done);
-	return rc < 0 ? px_raise(rc) : px_client_object(client);
+	if (rc < 0)
+		return px_raise(rc);
+	owner = px_client_give_pool(client);
+	object = px_client_object(client);
+	both = object ? Py_BuildValue("Ni", object, owner) : NULL;
+	if (!both && owner >= 0)
+		close(owner);
+	return both;
 }
 
 static PyObject *start(PyObject *module, PyObject *args)
@@ -143,17 +153,17 @@ static PyObject *start(PyObject *module, PyObject *args)
 	const char *profile, *sys_path;
 	struct px_settings settings;
 	struct px_launch launch;
-	int rc;
+	int empty, rc;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "O!ssO", &PyDict_Type, &dictionary, &profile, &sys_path,
-			      &meanwhile) ||
+	if (!PyArg_ParseTuple(args, "O!sspO", &PyDict_Type, &dictionary, &profile, &sys_path,
+			      &empty, &meanwhile) ||
 	    take_settings(dictionary, &settings) < 0)
 		return NULL;
 	rc = px_settings_set(&settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "sys_path", sys_path);
 	Py_BEGIN_ALLOW_THREADS
 	if (rc == 0)
-		rc = px_pool_launch(&settings, profile, NULL, &launch);
+		rc = px_pool_launch(&settings, profile, NULL, empty, &launch);
 	px_settings_clear(&settings);
 	Py_END_ALLOW_THREADS
 	return rc < 0 ? px_raise(rc) : await_launch(&launch, meanwhile);
@@ -188,14 +198,45 @@ static PyObject *stop(PyObject *module, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+/* Adds the name of a pool that runs to a list. Returns -1 and an exception if it cannot. */
+static int add_pool(void *ctx, const struct px_runtime *runtime)
+{
+	PyObject *name;
+	int rc;
+
+	if (!px_runtime_alive(runtime))
+		return 0;
+	name = PyUnicode_FromString(runtime->profile);
+	rc = name ? PyList_Append(ctx, name) : -1;
+	Py_XDECREF(name);
+	return rc;
+}
+
+static PyObject *pools(PyObject *module, PyObject *none)
+{
+	PyObject *list = PyList_New(0);
+	int rc;
+
+	(void)module;
+	(void)none;
+	rc = list ? px_runtime_list(add_pool, list) : -1;
+	if (rc == 0)
+		return list;
+	Py_XDECREF(list);
+	return PyErr_Occurred() ? NULL : px_raise(rc);
+}
+
 static PyMethodDef functions[] = {
 	{ "settings", settings, METH_NOARGS,
 	  "settings() -> list\n\nThe table of settings: lib/pool/settings.h." },
 	{ "check_settings", check_settings, METH_VARARGS,
 	  "check_settings(dict)\n\nRaises what start() would, for a dictionary of texts by keyword." },
 	{ "start", start, METH_VARARGS,
-	  "start(settings, profile, sys_path, meanwhile) -> Client\n\nStarts a pool and attaches to "
-	  "it; see px_pool_start() in pxrun.h. meanwhile() is called while the engines start." },
+	  "start(settings, profile, sys_path, empty, meanwhile) -> (Client, descriptor)\n\nStarts a "
+	  "pool, empty or with its engines, and attaches to it; see px_pool_start() in pxrun.h. "
+	  "meanwhile() is called while the engines start. A private pool ends when the descriptor "
+	  "is closed; else it is -1." },
+	{ "pools", pools, METH_NOARGS, "pools() -> list\n\nNames of this user's pools that run." },
 	{ "attach", attach, METH_VARARGS,
 	  "attach(profile or connection file, timeout) -> Client\n\ntimeout: seconds for the "
 	  "supervisor to answer; 0: as many as it should ever need." },

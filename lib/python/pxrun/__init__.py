@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .arrays import asarray, empty, empty_like, full, shared, zeros
     from .client.asyncresult import AsyncResult
     from .client.client import Client
-    from .client.dependency import depend, dependent, require
+    from .client.dependency import Dependency, depend, dependent, require
     from .client.mapresult import AsyncMapResult
     from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
     from .client.view import BroadcastView, DirectView
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         unwrap_exception,
         wrap_exception,
     )
+    from .manager import ClusterManager
     from .serialize import PrePickled, Reference
     from .util import interactive
 
@@ -71,12 +72,13 @@ _HOMES = {
     ".arrays": ("asarray", "empty", "empty_like", "full", "shared", "zeros"),
     ".client.asyncresult": ("AsyncResult",),
     ".client.client": ("Client",),
-    ".client.dependency": ("depend", "dependent", "require"),
+    ".client.dependency": ("Dependency", "depend", "dependent", "require"),
     ".client.mapresult": ("AsyncMapResult",),
     ".client.remotefunction": ("ParallelFunction", "RemoteFunction", "parallel", "remote"),
     ".client.view": ("BroadcastView", "DirectView"),
     ".cluster": ("Cluster",),
     ".datapub": ("publish_data",),
+    ".manager": ("ClusterManager",),
     ".serialize": ("PrePickled", "Reference"),
     ".util": ("interactive",),
     ".error": (
@@ -94,7 +96,7 @@ __all__ = ["__version__", "error", "version_info", *_HOME]
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name], __name__), name)
-    elif name in ("arrays", "files", "client", "cluster", "datapub", "engine", "error", "serialize", "util"):
+    elif name in ("arrays", "files", "client", "cluster", "datapub", "engine", "error", "manager", "serialize", "util"):
         value = importlib.import_module("." + name, __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
-from .. import _pxrun, error
+from .. import _pxrun, error, keywords
 from .history import History
 from .joined import sources
 from .outputs import is_shown
@@ -22,6 +22,7 @@ from .view import BroadcastView, DirectView
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from ..cluster import Cluster
     from .asyncresult import AsyncResult
 
 #: What is known of an engine: `Client.engines`. pid: None where there is no process.
@@ -41,13 +42,20 @@ class Client(Staying):
         ``$PXRUN_CONNECTION`` (set by ``pxrun run``), else the profile.
     profile : str, optional
         The pool's name; default ``$PXRUN_PROFILE``, else "default".
+    cluster_id : str, optional
+        The same: ipyparallel's second name of a pool.
     timeout : float
         Seconds to wait for a pool that is not there yet, for which it prints a line, and for a supervisor
         that does not answer; this one is given ten seconds if `timeout` is 0.
+    cluster : Cluster, optional
+        Attaches to its pool, and is the client's `cluster`.
     send_globals : bool
         Whether functions of a script bring along the names that they refer to; see `DirectView`.
     output : 'show' or 'keep'
         Whether what engines print is shown here; see `DirectView`.
+
+    Other keywords of ipyparallel's Client are ignored with a warning, once each, or refused if
+    they ask for another machine. ``url_file`` is an old name of `connection_info`.
 
     Attributes
     ----------
@@ -80,12 +88,22 @@ class Client(Staying):
         connection_info: str | dict | None = None,
         *,
         profile: str | None = None,
+        cluster_id: str | None = None,
         timeout: float = 10.0,
+        cluster: Cluster | None = None,
         send_globals: bool = True,
         output: str = "show",
+        url_file: str | None = None,
+        **foreign: Any,
     ) -> None:
         is_shown(output)
-        self._set_up(_attach(_where(connection_info, profile), timeout), None)
+        for name in keywords.without_foreign("Client", foreign):
+            raise TypeError(f"Client() got an unexpected keyword argument {name!r}")
+        if connection_info is None:
+            connection_info = url_file
+        if connection_info is None and cluster is not None:
+            connection_info = cluster.to_dict()["connection_file"]
+        self._set_up(_attach(_where(connection_info, keywords.pool_name(profile, cluster_id)), timeout), cluster)
         self.send_globals = send_globals
         self.output = output
 

@@ -1,14 +1,65 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Requirements of functions, checked on the engine before they run: require, depend."""
+"""What must hold before something runs: require and depend on the engine, `Dependency` on other results."""
 from __future__ import annotations
 
 import functools
 import importlib
 import sys
 import types
-from typing import Any, Callable
+from typing import Any, Callable, Collection, Iterable
 
 from ..error import UnmetDependency
+
+
+class Dependency(set):
+    """Message ids of requests on which something depends.
+
+    Parameters
+    ----------
+    dependencies : AsyncResult, message id, or an iterable of them
+    all : bool
+        Whether all of them are needed, or any one.
+    success, failure : bool
+        Whether a request that has succeeded counts, and whether one that has failed does. ValueError if
+        neither.
+    """
+
+    def __init__(self, dependencies: Any = (), all: bool = True, success: bool = True, failure: bool = False) -> None:
+        if not (success or failure):
+            raise ValueError("a dependency is met by requests that succeed, that fail, or both: neither was given")
+        self.all, self.success, self.failure = all, success, failure
+        super().__init__(_ids_of(dependencies))
+
+    def check(self, completed: Collection[str], failed: Collection[str] | None = None) -> bool:
+        """Whether it is met, given the ids of what has succeeded and of what has failed."""
+        return not self or self._holds(self._chosen(self.success, completed, self.failure, failed), self.all)
+
+    def unreachable(self, completed: Collection[str], failed: Collection[str] | None = None) -> bool:
+        """Whether it will never be met: too many have ended otherwise than they should."""
+        return bool(self) and self._holds(self._chosen(not self.success, completed, not self.failure, failed), not self.all)
+
+    @staticmethod
+    def _chosen(first: bool, completed: Collection[str], second: bool, failed: Collection[str] | None) -> set[str]:
+        return {*(completed if first else ()), *((failed or ()) if second else ())}
+
+    def _holds(self, ids: set[str], all: bool) -> bool:
+        return self <= ids if all else not self.isdisjoint(ids)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its ids and flags, as plain values."""
+        return {"dependencies": list(self), "all": self.all, "success": self.success, "failure": self.failure}
+
+
+def _ids_of(dependencies: Any) -> Iterable[str]:
+    if isinstance(dependencies, str) or hasattr(dependencies, "msg_ids"):
+        dependencies = [dependencies]
+    for each in dependencies:
+        if isinstance(each, str):
+            yield each
+        elif hasattr(each, "msg_ids"):
+            yield from each.msg_ids
+        else:
+            raise TypeError(f"what something depends on are AsyncResults and message ids, not {each!r}")
 
 
 class dependent:
