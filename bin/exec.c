@@ -287,7 +287,7 @@ static int find_targets(struct px_client *client, struct targets *targets)
 		return 0;
 	count = px_client_engines(client, targets->ids, PX_ENGINES_MAX);
 	if (count == 0)
-		return px_fail(PX_EENGINE, "the pool has no engines");
+		return px_client_no_engines(client);
 	targets->count = count > 0 ? (size_t)count : 0;
 	return count < 0 ? count : 0;
 }

@@ -51,7 +51,7 @@ int px_client_usable(const struct px_client *client)
 	if (is_closed(client))
 		return closed();
 	if (client->lost)
-		return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
+		return px_client_lost(client);
 	return 0;
 }
 

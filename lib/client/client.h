@@ -211,6 +211,13 @@ int px_request_news(struct px_request *request, struct px_output *out);
 /* Of a result that is ready: whether that gives something of an entry. */
 bool px_result_has_news(struct px_result *result);
 /*
+ * Whether the pool or that engine is gone for good: PX_EPOOL, PX_EENGINE, in words that say how.
+ * engine may be no id of an engine.
+ */
+int px_client_check_gone(struct px_client *client, uint32_t engine);
+/* For a call to all engines where there are none: PX_EENGINE, or PX_EPOOL as the pool is gone. */
+int px_client_no_engines(struct px_client *client);
+/*
  * Says hello on a connected control socket, which it takes on success. silence_ns: how long it waits
  * for an answer, as in struct px_control_wait.
  */

@@ -38,6 +38,8 @@ void px_result_release_locked(struct px_result *result);
 void px_client_fail_all(struct px_client *client, int code, const char *words);
 /* The pool is gone: every request fails, and every later call. Always PX_EPOOL. */
 int px_client_lose(struct px_client *client);
+/* PX_EPOOL, and whether the pool was stopped or its supervisor has died. */
+int px_client_lost(const struct px_client *client);
 
 /* --- wait.c --- */
 
@@ -67,5 +69,13 @@ int px_result_check_entry(const struct px_result *result, size_t index);
 
 /* px_client_stop_pool() of a client that nobody can enter any more. */
 int px_client_stop_private(struct px_client *client, uint64_t timeout_ns);
+
+/* --- supervisor.c; with the lock --- */
+
+/*
+ * PX_EENGINE in the supervisor's words, if the engine is gone for good. PX_EPOOL: the pool stops, or
+ * is gone. 0 also if nobody can tell just now, for another thread asks something that takes long.
+ */
+int px_client_ask_why(struct px_client *client, uint32_t engine);
 
 #endif

@@ -303,17 +303,30 @@ void px_client_fail_all(struct px_client *client, int code, const char *words)
 		queue_fail(client, client->active, code, words);
 }
 
+int px_client_lost(const struct px_client *client)
+{
+	const struct px_segment *segment = client->endpoint->segment;
+	/* SYNC engines.count: acquire; partner: px_engine_new(). */
+	uint32_t left = atomic_load_explicit(&segment->header->engines_count, memory_order_acquire);
+
+	/* A pool that stops takes its engines back before it ends. */
+	while (left > 0 && px_client_engine_state(client, left - 1) == PX_ENGINE_GONE)
+		left--;
+	return px_fail(PX_EPOOL, left ? "the pool's supervisor is gone, and its engines with it" :
+					"the pool was stopped, and its engines with it");
+}
+
 int px_client_lose(struct px_client *client)
 {
 	if (!client->lost) {
 		client->lost = true;
-		px_client_fail_all(client, PX_EPOOL,
-				   "the pool's supervisor is gone, and its engines with it");
+		(void)px_client_lost(client);
+		px_client_fail_all(client, PX_EPOOL, px_last_error());
 		pthread_cond_broadcast(&client->changed);
 		if (client->finished.notifier)
 			px_notifier_alarm(client->finished.notifier);
 	}
-	return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
+	return px_client_lost(client);
 }
 
 /* With the lock. */

@@ -19,14 +19,44 @@ static int no_such_engine(struct px_client *client, uint32_t engine, bool gone)
 {
 	uint32_t ids[PX_ENGINES_MAX];
 	int count = px_client_live(client, ids, PX_ENGINES_MAX);
-	char list[256] = "none";
+	char list[256] = "none", why[1024] = "";
 	size_t used = 0;
+	int rc = gone || !count ? px_client_ask_why(client, engine) : 0;
 
+	if (rc == PX_EPOOL)
+		return rc;
+	if (rc == PX_EENGINE)
+		snprintf(why, sizeof(why), ": %.1000s", px_last_error());
 	for (int i = 0; i < count && used + 16 < sizeof(list); i++)
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%u", i ? ", " : "",
 					 ids[i]);
-	return px_fail(PX_EENGINE, "%s engine %u; the live ones are %s",
-		       gone ? "there is no longer an" : "there is no", engine, list);
+	return px_fail(PX_EENGINE, "%s engine %u%s; the live ones are %s",
+		       gone ? "there is no longer an" : "there is no", engine, why, list);
+}
+
+int px_client_check_gone(struct px_client *client, uint32_t engine)
+{
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	rc = px_client_usable(client);
+	if (rc == 0 && engine < PX_ENGINES_MAX &&
+	    px_client_engine_state(client, engine) == PX_ENGINE_GONE)
+		rc = no_such_engine(client, engine, true);
+	else if (rc == 0)
+		rc = px_client_ask_why(client, engine) == PX_EPOOL ? PX_EPOOL : 0;
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return rc;
+}
+
+int px_client_no_engines(struct px_client *client)
+{
+	int rc = px_client_check_gone(client, PX_ENGINES_MAX);
+
+	return rc < 0 ? rc : px_fail(PX_EENGINE, "the pool has no engines");
 }
 
 struct starting {

@@ -10,10 +10,23 @@
 #include "pool/control.h"
 #include "shm/error.h"
 
+/* The words on a failure are not worth a longer wait. */
+#define WHY_NS UINT64_C(1000000000)
+
 /* Ends a wait for the supervisor when the client is closed meanwhile. */
 static int give_up_if_closed(void *ctx)
 {
 	return px_client_check(ctx);
+}
+
+/* After a call that was PX_EPOOL, with its words: the pool stops, or is gone. With the lock. */
+static int lost(struct px_client *client)
+{
+	if (!px_control_hung_up(client->endpoint->control))
+		return PX_EPOOL;
+	/* What engines published before they went still counts. */
+	px_client_read_all(client);
+	return px_client_lose(client);
 }
 
 /* One call. The client was entered. packet: where the answer goes; NULL: it is not wanted. */
@@ -33,6 +46,11 @@ static int ask(struct px_client *client, struct px_control call, struct px_packe
 			     &(struct px_control_wait){ .give_up = give_up, .ctx = client });
 	pthread_mutex_unlock(&client->endpoint->control_lock);
 	free(own);
+	if (rc == PX_EPOOL) {
+		pthread_mutex_lock(&client->lock);
+		rc = lost(client);
+		pthread_mutex_unlock(&client->lock);
+	}
 	return rc;
 }
 
@@ -48,6 +66,24 @@ static int call(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
 		 give_up_if_closed);
 	px_client_leave(client);
 	return rc;
+}
+
+int px_client_ask_why(struct px_client *client, uint32_t engine)
+{
+	struct px_control call = { .type = PX_CONTROL_WHY, .a = engine };
+	const struct px_control_wait wait = { .silence_ns = WHY_NS };
+	struct px_endpoint *endpoint = client->endpoint;
+	struct px_packet *packet = malloc(sizeof(*packet));
+	int rc = 0;
+
+	if (!packet)
+		return px_fail(PX_ENOMEM, "no private memory for a packet");
+	if (pthread_mutex_trylock(&endpoint->control_lock) == 0) {
+		rc = px_control_call(endpoint->control, &call, packet, &wait);
+		pthread_mutex_unlock(&endpoint->control_lock);
+	}
+	free(packet);
+	return rc == PX_EPOOL ? lost(client) : rc;
 }
 
 int px_client_signal(struct px_client *client, uint32_t engine, int signal_number)

@@ -78,7 +78,7 @@ static int submit(struct px_view *view, struct px_outgoing *message, struct px_r
 	if (!count) {
 		count = px_client_live(view->client, ids, PX_ENGINES_MAX);
 		if (count == 0)
-			return px_fail(PX_EENGINE, "the pool has no engines");
+			return px_client_no_engines(view->client);
 		targets = ids;
 	}
 	return px_client_submit(view->client, targets, (uint32_t)count, message, result);

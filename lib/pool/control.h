@@ -35,6 +35,8 @@ enum px_control_type {
 	PX_CONTROL_REMOVE, /* a = engine id: stop it for good */
 	PX_CONTROL_STOP,   /* reply at once; the socket hangs up when all engines are gone */
 	PX_CONTROL_PING,   /* reply at once: it is there */
+	PX_CONTROL_WHY, /* a = engine id; reply at once: PX_EENGINE and how it went, if it is gone for
+	                    good; PX_EPOOL while the pool stops; else 0 */
 	/* client or engine -> supervisor */
 	PX_CONTROL_EXTENT_GET, /* a = bytes; reply: a = offset, b = bytes, c = this type */
 	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */

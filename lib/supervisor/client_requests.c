@@ -40,6 +40,19 @@ static void status(struct px_connection *c, const struct px_control *head)
 	px_connection_reply(c, head, 0, text, 0, 0);
 }
 
+static void why_gone(struct px_connection *c, const struct px_control *head)
+{
+	const struct px_supervisor *s = c->supervisor;
+	const struct px_engine *e = head->a < s->engines_count ? s->engines[head->a] : NULL;
+
+	if (e && e->told && !e->keep)
+		px_connection_reply(c, head, PX_EENGINE, "it was removed", 0, 0);
+	else if (e && e->life == PX_LIFE_GONE)
+		px_connection_reply(c, head, PX_EENGINE, e->why, 0, 0);
+	else
+		px_connection_reply(c, head, 0, NULL, 0, 0);
+}
+
 static void signal_engine(struct px_connection *c, const struct px_control *head)
 {
 	struct px_engine *e = engine_of(c, head);
@@ -84,10 +97,12 @@ static void add_engines(struct px_connection *c, const struct px_control *head)
 	struct px_engine *e;
 
 	if (head->a == 0 || head->a > PX_ENGINES_MAX - s->engines_count) {
-		(void)px_fail(PX_EINVAL,
-			      "%" PRIu64 " more engines: this pool has given %u of its %d ids, and "
-			      "an id is not used again",
-			      head->a, s->engines_count, PX_ENGINES_MAX);
+		(void)px_fail(
+			PX_EINVAL,
+			"%" PRIu64 " more engines: this pool has given %u of its %d ids, and "
+			"an id is not used again; `pxrun stop` and `pxrun start` begin anew, or "
+			"start another pool with --profile NAME",
+			head->a, s->engines_count, PX_ENGINES_MAX);
 		px_connection_refuse(c, head, PX_EINVAL);
 		return;
 	}
@@ -168,6 +183,8 @@ void px_client_request_serve(struct px_connection *c, const struct px_control *h
 		px_connection_reply(c, head, PX_EPOOL, "the pool is being stopped", 0, 0);
 	} else if (head->type == PX_CONTROL_HELLO) {
 		hello(c, head);
+	} else if (head->type == PX_CONTROL_WHY) {
+		why_gone(c, head);
 	} else if (head->type == PX_CONTROL_SIGNAL) {
 		signal_engine(c, head);
 	} else if (head->type == PX_CONTROL_RESTART) {

@@ -108,6 +108,18 @@ static void extents_belong_to_who_asked(void **state)
 	stop(pool);
 }
 
+static void ping_is_answered_by_the_pool(void **state)
+{
+	struct pool *pool = *state;
+	int fd;
+
+	start(pool);
+	fd = dial(pool);
+	assert_int_equal(ask(fd, PX_CONTROL_PING, 0, 0), 0);
+	close(fd);
+	stop(pool);
+}
+
 static void stranger_may_ask_but_gets_no_memory(void **state)
 {
 	struct pool *pool = *state;
@@ -273,6 +285,7 @@ int main(void)
 		POOL_CASE(add_and_remove_give_new_ids),
 		POOL_CASE(signal_reaches_the_engine),
 		POOL_CASE(extents_belong_to_who_asked),
+		POOL_CASE(ping_is_answered_by_the_pool),
 		POOL_CASE(stranger_may_ask_but_gets_no_memory),
 		POOL_CASE(hello_twice_is_refused),
 		POOL_CASE(client_that_detaches_is_swept),

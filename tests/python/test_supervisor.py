@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A supervisor that is stopped: nothing waits for it without limit, and the pool can be ended."""
+"""The supervisor stopped, ended or gone: nothing waits for it without limit, and what is said then is true."""
 from __future__ import annotations
 
 import concurrent.futures
 import os
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -53,17 +54,14 @@ def silent(call):
 
 def test_everything_that_asks_a_stopped_supervisor_says_so(stopped, run):
     client, path, pid = stopped
-    other = [pxrun.Client(path) for _ in range(7)]
+    other = [pxrun.Client(path) for _ in range(4)]
     calls = [
         lambda: silent(lambda: pxrun.Client(path)),
         lambda: silent(lambda: other[0].engines),
         lambda: silent(lambda: other[1].send_signal(signal.SIGCONT, 0)),
-        lambda: silent(lambda: other[2].shutdown([1], restart=True)),
-        lambda: silent(lambda: other[3].shutdown([1])),
-        lambda: silent(lambda: other[4]._core.add(1)),
         # more memory than it has
-        lambda: silent(lambda: other[5][0].apply_sync(len, bytes(8 << 20))),
-        lambda: silent(lambda: other[6].wait_for_engines(2)),
+        lambda: silent(lambda: other[2][0].apply_sync(len, bytes(8 << 20))),
+        lambda: silent(lambda: other[3].wait_for_engines(2)),
         lambda: run("status", code=1).stderr,
         lambda: run("exec", "1", code=1).stderr,
     ]
@@ -78,7 +76,7 @@ def test_everything_that_asks_a_stopped_supervisor_says_so(stopped, run):
     for words in said:
         assert f"the pool's supervisor (process {pid}) has not answered for 10 s; it may be stopped: `kill -CONT {pid}`" in words
     # and goes on with it, when it goes on
-    assert other[5][0].apply_sync(len, bytes(8 << 20)) == 8 << 20
+    assert other[2][0].apply_sync(len, bytes(8 << 20)) == 8 << 20
     for one in other:
         one.close()
 
@@ -126,3 +124,75 @@ def test_cluster_ends_although_its_supervisor_is_stopped():
     os.kill(pids[0], signal.SIGSTOP)
     cluster.stop_cluster_sync(timeout=1)
     await_end(pids)
+
+
+# --- pools that have ended, and engines that do not come back
+
+
+def ended(client, words, call):
+    """A call that says why the pool has ended."""
+    with pytest.raises(error.PoolError, match=words):
+        call(client)
+
+
+CALLS = {
+    "view of one": lambda client: client[0],
+    "view of all": lambda client: client[:],
+    "whatever is there": lambda client: client.direct_view("all").apply_sync(abs, -1),
+    "status": lambda client: client.engines,
+    "signal": lambda client: client.send_signal(signal.SIGCONT, 0),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_after_a_stop_say_that_the_pool_was_stopped(stopped, run, name):
+    client = stopped[0]
+    run("stop", code=0)
+    ended(client, "the pool was stopped", CALLS[name])
+
+
+@pytest.mark.parametrize("number, words", [(signal.SIGTERM, "the pool was stopped"), (signal.SIGKILL, "the pool's supervisor is gone")])
+def test_views_after_the_end_say_how_it_ended(stopped, number, words):
+    client, path, pid = stopped
+    views = [client[0], client[:]]
+    os.kill(pid, number)
+    await_end([pid])
+    for view in views:
+        ended(view, words, lambda view: view.apply_sync(abs, -1))
+
+
+def test_calls_meanwhile_say_that_the_pool_is_being_stopped(stopped, run, new_gate):
+    client = stopped[0]
+    view, gate = client[0], new_gate()
+    client[0].execute(f"import atexit; atexit.register(lambda: open({gate.path!r}).read(1))", block=True)
+    stop = threading.Thread(target=run, args=("stop",), kwargs={"code": 0})
+    stop.start()
+    while client.ids:
+        pass
+    for call in (lambda _: view.apply_sync(abs, -1), CALLS["view of all"], CALLS["signal"]):
+        ended(client, "the pool is being stopped", call)
+    gate.open()
+    stop.join()
+
+
+@pytest.mark.parametrize("end, words", [
+    ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+    ("os.kill(os.getpid(), signal.SIGTERM)", "SIGTERM"),
+    ("os._exit(3)", "exit code 3"),
+])
+def test_engine_that_does_not_come_back_says_later_how_it_died(end, words):
+    with pxrun.Cluster(n=2, restart="never") as client:
+        view, pid = client[0], client.engines[0].pid
+        with pytest.raises(error.EngineError):
+            view.execute(f"import os, signal; {end}", block=True)
+        while 0 in client.ids:
+            pass
+        for call in (lambda: view.apply_sync(abs, -1), lambda: client[0], lambda: client[[0, 1]], lambda: view.scatter("a", [1])):
+            with pytest.raises(error.EngineError, match=rf"no longer an engine 0: engine 0 \(process {pid}\) died: {words}; the live ones are 1"):
+                call()
+
+
+def test_ids_that_are_used_up_say_what_to_do(stopped):
+    client = stopped[0]
+    with pytest.raises(ValueError, match="an id is not used again; `pxrun stop` and `pxrun start` begin anew"):
+        client._core.add(511)

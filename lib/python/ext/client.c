@@ -90,6 +90,20 @@ static PyObject *client_signal(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+static PyObject *client_check_gone(PyObject *self, PyObject *args)
+{
+	struct px_client *client = px_ext_client(self);
+	long long engine;
+	int rc;
+
+	if (!client || !PyArg_ParseTuple(args, "L", &engine))
+		return NULL;
+	if (engine < 0 || engine > PX_ENGINES_MAX)
+		engine = PX_ENGINES_MAX;
+	ASK(px_client_check_gone(client, (uint32_t)engine));
+	Py_RETURN_NONE;
+}
+
 static PyObject *client_restart(PyObject *self, PyObject *args)
 {
 	struct px_client *client = px_ext_client(self);
@@ -257,6 +271,8 @@ static PyMethodDef client_methods[] = {
 	  "Result.wait() does. replies as Result.reply(i) for each target; None if Ctrl-C ended the wait." },
 	{ "engines", client_engines, METH_NOARGS, "engines() -> list of ids, ascending" },
 	{ "signal", client_signal, METH_VARARGS, "signal(engine, number)" },
+	{ "check_gone", client_check_gone, METH_VARARGS,
+	  "check_gone(engine)\n\nRaises how the engine, if it is gone for good, or the pool has ended." },
 	{ "restart", client_restart, METH_VARARGS, "restart(engine)" },
 	{ "remove", client_remove, METH_VARARGS, "remove(engine)" },
 	{ "add", client_add, METH_VARARGS, "add(count) -> first new id" },

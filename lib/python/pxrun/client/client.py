@@ -168,6 +168,7 @@ class Client(Staying):
         else:
             targets = [self._one_id(t, ids) for t in targets]
         if isinstance(targets, list) and not targets:
+            self._core.check_gone(-1)
             raise error.NoEnginesRegistered("no targets: that selects none of the pool's engines " + str(ids))
         return kind(self, targets, **flags)
 
@@ -181,6 +182,7 @@ class Client(Staying):
         if target < 0 and -target <= len(ids):
             return ids[target]
         if target not in ids:
+            self._core.check_gone(target)
             raise error.EngineError(f"No such engine: {target}; the live ones are {ids}")
         return target
 

@@ -102,6 +102,7 @@ class DirectView(Flags, Parts, Staying):
         else:
             ids = [operator.index(t) for t in targets]
         if not ids:
+            self.client._core.check_gone(-1)
             raise error.NoEnginesRegistered("no targets: the view names no engines, or the pool has none")
         return ids, False
 
@@ -109,6 +110,7 @@ class DirectView(Flags, Parts, Staying):
         live = self.client.ids
         missing = [i for i in ids if i not in live]
         if missing:
+            self.client._core.check_gone(missing[0])
             raise error.EngineError(f"there is no engine {missing[0]}; the live ones are {live}")
 
     # --- sending
