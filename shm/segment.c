@@ -122,6 +122,11 @@ static int open_file(struct px_segment *s, const struct px_header_shm *layout,
 
 /* --- maps --- */
 
+int px_segment_check(const struct px_segment *segment)
+{
+	return px_descriptor_check(segment->fd, segment->file, "the pool's shared memory");
+}
+
 /* A forked child is no member of the pool; and a core dump need not hold every array. */
 static void keep_private(void *at, uint64_t bytes)
 {
@@ -140,9 +145,13 @@ int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, 
 
 int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			segment->fd, (off_t)offset);
+	void *at;
+	int rc = px_segment_check(segment);
 
+	if (rc < 0)
+		return rc;
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, segment->fd,
+		  (off_t)offset);
 	if (at == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
 	(void)madvise(at, bytes, MADV_DONTDUMP);
@@ -152,9 +161,13 @@ int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t 
 
 int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
-			segment->fd, (off_t)offset);
+	void *at;
+	int rc = px_segment_check(segment);
 
+	if (rc < 0)
+		return rc;
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, segment->fd,
+		  (off_t)offset);
 	if (at == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the arena", MIB(bytes));
 	*out = at;
@@ -163,6 +176,10 @@ int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t
 
 static int map_again(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at, int how)
 {
+	int rc = px_segment_check(segment);
+
+	if (rc < 0)
+		return rc;
 	if (mmap(at, bytes, PROT_READ | PROT_WRITE, how | MAP_FIXED | MAP_NORESERVE, segment->fd,
 		 (off_t)offset) == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the arena again", MIB(bytes));
@@ -245,6 +262,7 @@ int px_segment_create(uint64_t arena_bytes, enum px_segment_kind kind, struct px
 	s->fd = rc = open_file(s, &layout, kind);
 	if (rc < 0)
 		goto no_file;
+	s->file = px_descriptor_identify(s->fd);
 	if (ftruncate(s->fd, (off_t)layout.total_bytes) < 0) {
 		rc = px_fail_errno("sizing the segment to %llu MiB", MIB(layout.total_bytes));
 		goto no_map;
@@ -342,6 +360,7 @@ int px_segment_attach(int fd, struct px_segment **out)
 	if (!s)
 		return px_fail(PX_ENOMEM, "no private memory for a segment");
 	s->fd = fd;
+	s->file = px_descriptor_identify(fd);
 	/* Of the kinds of file that we make, only the memfd is sealed like this. */
 	seals = fcntl(fd, F_GET_SEALS);
 	s->memfd = seals > 0 && (seals & F_SEAL_SHRINK);
@@ -354,6 +373,7 @@ int px_segment_attach(int fd, struct px_segment **out)
 		px_segment_detach(s);
 		return rc;
 	}
+	s->fd = px_descriptor_raise(fd);
 	*out = s;
 	return 0;
 }
@@ -371,8 +391,7 @@ void px_segment_detach(struct px_segment *s)
 		munmap(s->rw.header, s->rw.header->bells_offset);
 	if (s->base)
 		munmap((void *)(uintptr_t)s->base, s->total_bytes);
-	if (s->fd >= 0)
-		close(s->fd);
+	px_descriptor_close(s->fd, s->file);
 	free(s);
 }
 
@@ -414,8 +433,11 @@ static int allocate_uninterrupted(struct px_segment *segment, uint64_t offset, u
 
 int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes)
 {
-	int rc = px_os.fallocate(segment->fd, 0, (off_t)offset, (off_t)bytes);
+	int rc = px_segment_check(segment);
 
+	if (rc < 0)
+		return rc;
+	rc = px_os.fallocate(segment->fd, 0, (off_t)offset, (off_t)bytes);
 	if (rc == -EINTR)
 		rc = allocate_uninterrupted(segment, offset, bytes);
 	PX_KILLPOINT("segment.reserve.done"); /* dead here: the sweep punches what was ours */
@@ -446,8 +468,10 @@ int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint6
 
 int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes)
 {
-	int rc;
+	int rc = px_segment_check(segment);
 
+	if (rc < 0)
+		return rc;
 	do
 		rc = px_os.fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				     (off_t)offset, (off_t)bytes);

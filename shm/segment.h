@@ -10,6 +10,8 @@
  * Blocks:  never.
  * Death:   the kernel frees the pages with the last descriptor and mapping.
  *
+ * What needs the descriptor is PX_ECLOSED, in words, once code of the user has closed it.
+ *
  * Writable maps of blocks and bells are MADV_DONTFORK, and the read-only map as
  * well: a child of a member has neither.
  */
@@ -19,12 +21,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "shm/descriptor.h"
 #include "shm/huge.h"
 #include "shm/layout.h"
 
 struct px_segment {
 	int fd;
-	const uint8_t *base; /* the whole segment, read-only */
+	struct px_descriptor_id file; /* what fd is, until code of the user closes it */
+	const uint8_t *base;          /* the whole segment, read-only */
 	/* Copies made when the header was checked; sizes are never read from there again. */
 	uint64_t total_bytes, arena_offset, arena_bytes, blocks_offset;
 	const struct px_header_shm *header;
@@ -52,7 +56,7 @@ enum px_segment_kind { PX_SEGMENT_SHM, PX_SEGMENT_MEMFD, PX_SEGMENT_HUGE };
  */
 int px_segment_create(uint64_t arena_bytes, enum px_segment_kind kind, struct px_segment **out);
 /*
- * Maps what someone else created; takes fd on success. PX_EVERSION if magic,
+ * Maps what someone else created; takes fd on success, and gives it a high number. PX_EVERSION if magic,
  * version, sizes or layout are not ours (the words say which), PX_ESYSTEM.
  */
 int px_segment_attach(int fd, struct px_segment **out);
@@ -87,6 +91,8 @@ int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint6
 			      void *at);
 /* Gives the pages back; they read as zero when reserved again. */
 int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes);
+/* PX_ECLOSED if code of the user has closed the descriptor. */
+int px_segment_check(const struct px_segment *segment);
 
 static inline uint64_t px_segment_block_offset(const struct px_segment *segment, uint32_t slot)
 {

@@ -125,9 +125,11 @@ int px_client_endpoint(struct px_client *client, struct px_endpoint **out)
 
 int px_client_look(struct px_client *client)
 {
+	int rc;
+
 	px_client_read_all(client);
-	return !client->active && px_endpoint_orphaned(client->endpoint) ? px_client_lose(client) :
-									   0;
+	rc = client->active ? 0 : px_endpoint_look(client->endpoint);
+	return rc < 0 ? px_client_lose(client, rc) : 0;
 }
 
 int px_client_poll(struct px_client *client)
@@ -295,8 +297,7 @@ void px_client_detach(struct px_client *client)
 	if (client->owns_pool)
 		px_client_stop_private(client, PRIVATE_STOP_NS);
 	free_notifier(client);
-	if (client->owner_fd >= 0)
-		close(client->owner_fd);
+	px_descriptor_close(client->owner_fd, client->owner_id);
 	free_queues(client);
 	px_endpoint_close(client->endpoint);
 	px_client_release(client);

@@ -95,7 +95,7 @@ struct px_client {
 	pthread_mutex_t lock; /* what follows, and the queues; taken before the endpoint's */
 	pthread_cond_t changed;
 	_Atomic bool ended; /* closed, and every request has failed: there is nothing to wait for */
-	bool lost;          /* the supervisor is gone: every call is PX_EPOOL */
+	int lost; /* what every call is: PX_EPOOL, the supervisor is gone; PX_ECLOSED, our socket is */
 	uint64_t seen_members_seq;
 	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
 	struct px_queue *active;                      /* queues that are not empty */
@@ -105,7 +105,8 @@ struct px_client {
 	const struct px_waiting *behind;              /* NULL: there is none */
 	uint32_t followers;                           /* threads that sleep until changed */
 	_Atomic uint64_t outputs;                     /* pieces of output so far, of any request */
-	int owner_fd;           /* of a private pool: its end stops the pool; else -1 */
+	int owner_fd; /* of a private pool: its end stops the pool; else -1 */
+	struct px_descriptor_id owner_id;
 	_Atomic uint32_t holds; /* the user, views and results keep the handle, not the pool */
 };
 

@@ -22,8 +22,20 @@ struct px_notifier {
 	struct px_client *client;
 	pthread_t thread;
 	int fd;
+	struct px_descriptor_id id;
 	bool alarmed;
 };
+
+static bool is_open(const struct px_notifier *notifier)
+{
+	return px_descriptor_check(notifier->fd, notifier->id, "px_client_fd()") == 0;
+}
+
+static void tell(const struct px_notifier *notifier)
+{
+	if (is_open(notifier))
+		(void)eventfd_write(notifier->fd, 1);
+}
 
 bool px_completions_add(struct px_result *result)
 {
@@ -45,7 +57,7 @@ bool px_completions_add(struct px_result *result)
 	if (!first)
 		return false;
 	if (list->notifier)
-		(void)eventfd_write(list->notifier->fd, 1);
+		tell(list->notifier);
 	px_client_wake(result->client, list);
 	return true;
 }
@@ -67,7 +79,7 @@ void px_completions_remove(struct px_result *result)
 		place->next->completion.before = place->before;
 	else
 		list->last = place->before;
-	if (!list->first && list->notifier && !list->notifier->alarmed)
+	if (!list->first && list->notifier && !list->notifier->alarmed && is_open(list->notifier))
 		(void)eventfd_read(list->notifier->fd, &count);
 }
 
@@ -146,11 +158,12 @@ int px_notifier_new(struct px_client *client, struct px_completions *list)
 	if (!notifier)
 		return px_fail(PX_ENOMEM, "no private memory for a notifier");
 	notifier->client = client;
-	notifier->fd = eventfd(list->first != NULL, EFD_CLOEXEC | EFD_NONBLOCK);
+	notifier->fd =
+		px_descriptor_raise(eventfd(list->first != NULL, EFD_CLOEXEC | EFD_NONBLOCK));
+	notifier->id = px_descriptor_identify(notifier->fd);
 	rc = notifier->fd < 0 ? px_fail_errno("making an eventfd") : start(notifier);
 	if (rc < 0) {
-		if (notifier->fd >= 0)
-			close(notifier->fd);
+		px_descriptor_close(notifier->fd, notifier->id);
 		free(notifier);
 		return rc;
 	}
@@ -168,7 +181,7 @@ int px_notifier_fd(const struct px_notifier *notifier)
 void px_notifier_alarm(struct px_notifier *notifier)
 {
 	notifier->alarmed = true;
-	(void)eventfd_write(notifier->fd, 1);
+	tell(notifier);
 }
 
 void px_notifier_free(struct px_notifier *notifier)
@@ -176,6 +189,6 @@ void px_notifier_free(struct px_notifier *notifier)
 	if (!notifier)
 		return;
 	pthread_join(notifier->thread, NULL);
-	close(notifier->fd);
+	px_descriptor_close(notifier->fd, notifier->id);
 	free(notifier);
 }

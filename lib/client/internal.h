@@ -16,7 +16,7 @@ static inline bool px_client_ended(const struct px_client *client)
 {
 	return atomic_load_explicit(&client->ended, memory_order_relaxed);
 }
-/* Reads what has come, and looks whether the pool is there if nothing is to come. PX_EPOOL. */
+/* Reads what has come, and looks whether the pool is there if nothing is to come. As it. */
 int px_client_look(struct px_client *client);
 /* px_client_engines() of a client that was entered; needs no lock. */
 int px_client_live(const struct px_client *client, uint32_t *ids, size_t cap);
@@ -36,9 +36,15 @@ void px_client_read_all(struct px_client *client);
 /* px_result_release(), with the lock. */
 void px_result_release_locked(struct px_result *result);
 void px_client_fail_all(struct px_client *client, int code, const char *words);
-/* The pool is gone: every request fails, and every later call. Always PX_EPOOL. */
-int px_client_lose(struct px_client *client);
-/* PX_EPOOL, and whether the pool was stopped or its supervisor has died. */
+/*
+ * px_endpoint_look() has returned this code: every request fails, and every later call. Returns the
+ * code.
+ */
+int px_client_lose(struct px_client *client, int code);
+/*
+ * The error of who is lost: PX_EPOOL, and whether the pool was stopped or its supervisor has died; or
+ * PX_ECLOSED.
+ */
 int px_client_lost(const struct px_client *client);
 
 /* --- wait.c --- */

@@ -309,6 +309,11 @@ int px_client_lost(const struct px_client *client)
 	/* SYNC engines.count: acquire; partner: px_engine_new(). */
 	uint32_t left = atomic_load_explicit(&segment->header->engines_count, memory_order_acquire);
 
+	if (client->lost == PX_ECLOSED)
+		return px_fail(PX_ECLOSED,
+			       "code in this process has closed this client's descriptors, as "
+			       "os.closerange() does: close only what is your own, and attach a "
+			       "new client");
 	/* A pool that stops takes its engines back before it ends. */
 	while (left > 0 && px_client_engine_state(client, left - 1) == PX_ENGINE_GONE)
 		left--;
@@ -316,12 +321,15 @@ int px_client_lost(const struct px_client *client)
 					"the pool was stopped, and its engines with it");
 }
 
-int px_client_lose(struct px_client *client)
+int px_client_lose(struct px_client *client, int code)
 {
+	char words[200];
+
 	if (!client->lost) {
-		client->lost = true;
+		client->lost = code;
 		(void)px_client_lost(client);
-		px_client_fail_all(client, PX_EPOOL, px_last_error());
+		snprintf(words, sizeof(words), "%s", px_last_error());
+		px_client_fail_all(client, code, words);
 		pthread_cond_broadcast(&client->changed);
 		if (client->finished.notifier)
 			px_notifier_alarm(client->finished.notifier);

@@ -325,7 +325,8 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 			close(l->owner);
 		return rc;
 	}
-	(*out)->owner_fd = l->owner;
+	(*out)->owner_fd = px_descriptor_raise(l->owner);
+	(*out)->owner_id = px_descriptor_identify((*out)->owner_fd);
 	(*out)->owns_pool = l->private;
 	return 0;
 }

@@ -26,7 +26,7 @@ static int lost(struct px_client *client)
 		return PX_EPOOL;
 	/* What engines published before they went still counts. */
 	px_client_read_all(client);
-	return px_client_lose(client);
+	return px_client_lose(client, PX_EPOOL);
 }
 
 /* One call. The client was entered. packet: where the answer goes; NULL: it is not wanted. */
@@ -42,8 +42,11 @@ static int ask(struct px_client *client, struct px_control call, struct px_packe
 			return px_fail(PX_ENOMEM, "no private memory for a packet");
 	}
 	pthread_mutex_lock(&client->endpoint->control_lock);
-	rc = px_control_call(client->endpoint->control, &call, packet,
-			     &(struct px_control_wait){ .give_up = give_up, .ctx = client });
+	rc = px_endpoint_check(client->endpoint);
+	if (rc == 0)
+		rc = px_control_call(client->endpoint->control, &call, packet,
+				     &(struct px_control_wait){ .give_up = give_up,
+								.ctx = client });
 	pthread_mutex_unlock(&client->endpoint->control_lock);
 	free(own);
 	if (rc == PX_EPOOL) {
@@ -79,7 +82,9 @@ int px_client_ask_why(struct px_client *client, uint32_t engine)
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
 	if (pthread_mutex_trylock(&endpoint->control_lock) == 0) {
-		rc = px_control_call(endpoint->control, &call, packet, &wait);
+		rc = px_endpoint_check(endpoint);
+		if (rc == 0)
+			rc = px_control_call(endpoint->control, &call, packet, &wait);
 		pthread_mutex_unlock(&endpoint->control_lock);
 	}
 	free(packet);

@@ -47,13 +47,14 @@ static int pump(void *ctx)
 static int pump_nap(void *ctx)
 {
 	struct px_waiting *w = ctx;
+	int rc = px_endpoint_look(w->client->endpoint);
 
-	if (!px_endpoint_orphaned(w->client->endpoint))
+	if (rc == 0)
 		return 0;
 	pthread_mutex_lock(&w->client->lock);
 	/* What engines published before they went still counts. */
 	px_client_read_all(w->client);
-	(void)px_client_lose(w->client);
+	(void)px_client_lose(w->client, rc);
 	return 1;
 }
 

@@ -19,6 +19,9 @@
 #define NAPS_TO_GIVE_BACK 600 /* half a minute */
 #endif
 
+/* An engine that has no time for naps looks as often whether its descriptors are open. */
+#define LOOK_NS UINT64_C(50000000)
+
 /* A client as the engine sees it. */
 struct client {
 	struct px_member_id id;
@@ -39,7 +42,8 @@ struct loop {
 	uint32_t count, cap;
 	uint32_t outboxes;
 	uint64_t seen_seq;
-	uint32_t naps; /* since there was work */
+	uint32_t naps;      /* since there was work */
+	uint64_t looked_ns; /* when it last looked at its descriptors, after a request */
 };
 
 /* --- the list of clients --- */
@@ -238,10 +242,21 @@ static void run(struct px_engine_process *engine, struct client *c, struct px_in
 	atomic_store_explicit(&engine->running, c->link, memory_order_relaxed);
 	px_streams_begin(engine->streams, c->link, in->id);
 	engine->run(engine->ctx, in, reply);
-	px_streams_end(engine->streams);
+	if (!px_streams_end(engine->streams))
+		engine->closed = true;
 	atomic_store_explicit(&engine->running, NULL, memory_order_relaxed);
 	if (reply->code < 0 && in->kind == PX_REQUEST_EXECUTE && in->flags & PX_EXECUTE_STOP)
 		(void)px_link_newest(c->link, &c->stop_id);
+}
+
+/* The wall clock may be set; then it looks too soon or, once, too late. */
+static void look_at_descriptors(struct loop *loop, uint64_t now_ns)
+{
+	if (now_ns - loop->looked_ns < LOOK_NS)
+		return;
+	loop->looked_ns = now_ns;
+	if (px_endpoint_check(loop->engine->endpoint) < 0)
+		loop->engine->closed = true;
 }
 
 static void serve_one(struct loop *loop, struct client *c, struct px_incoming *in, bool begun)
@@ -279,6 +294,7 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 	out.buffers_count = reply.parts_count;
 	answer(loop, c, &out, &reply);
 	activity(loop, NULL, 0, 0);
+	look_at_descriptors(loop, out.completed_ns);
 }
 
 /* Runs the first urgent request, if there is one; as px_link_receive(). */
@@ -358,13 +374,18 @@ static bool told_to_stop(const struct loop *loop)
 	return atomic_load_explicit(loop->engine->stop, memory_order_relaxed);
 }
 
+static bool ends(const struct loop *loop)
+{
+	return told_to_stop(loop) || loop->engine->closed;
+}
+
 /* One request of each client. 1 if there was any. */
 static int round_of_turns(struct loop *loop)
 {
 	bool served = false;
 
 	look_at_members(loop);
-	for (uint32_t i = 0; i < loop->count && !told_to_stop(loop); i++) {
+	for (uint32_t i = 0; i < loop->count && !ends(loop); i++) {
 		if (!serve_client(loop, &loop->clients[i], &served))
 			client_leave(loop, i--);
 	}
@@ -422,12 +443,14 @@ static void pause_ends(const struct px_engine_process *engine)
 static int take_nap(void *ctx)
 {
 	struct loop *loop = ctx;
+	int rc;
 
 	/* A signal may have come just before the sleep, and its handler may be the interpreter's. */
 	pause_ends(loop->engine);
 	pause_begins(loop->engine);
-	if (px_endpoint_orphaned(loop->engine->endpoint))
-		return px_fail(PX_EPOOL, "the supervisor is gone");
+	rc = px_endpoint_look(loop->engine->endpoint);
+	if (rc < 0)
+		return rc;
 	if (++loop->naps == NAPS_TO_GIVE_BACK)
 		give_back(loop);
 	/* A reply that needs memory of the arena is tried again: no bell is rung when there is some. */
@@ -444,7 +467,9 @@ static int wait_for_work(struct loop *loop)
 	pause_begins(engine);
 	rc = px_endpoint_wait(engine->endpoint, why, UINT64_MAX, work_waits, take_nap, loop);
 	pause_ends(engine);
-	return rc == PX_EPOOL ? rc : 0; /* a signal wakes the loop like a bell does */
+	return rc == PX_EPOOL || rc == PX_ECLOSED ?
+		       rc :
+		       0; /* a signal wakes the loop like a bell does */
 }
 
 int px_engine_serve(struct px_engine_process *engine)
@@ -452,9 +477,13 @@ int px_engine_serve(struct px_engine_process *engine)
 	struct loop loop = { .engine = engine, .seen_seq = UINT64_MAX };
 	int rc = 0;
 
-	while (rc == 0 && !told_to_stop(&loop))
+	while (rc == 0 && !ends(&loop))
 		if (!round_of_turns(&loop))
 			rc = wait_for_work(&loop);
+	if (engine->closed)
+		rc = px_fail(PX_ECLOSED,
+			     "code that ran on this engine has closed descriptors of pxrun's, as "
+			     "os.closerange() does: close only what is your own");
 	for (uint32_t i = 0; i < loop.count; i++)
 		reply_free(&loop.clients[i].waiting);
 	free(loop.clients);

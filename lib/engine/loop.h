@@ -34,6 +34,7 @@ struct px_engine_process {
 	struct px_endpoint *endpoint;
 	struct px_streams *streams;
 	uint32_t id;
+	bool closed; /* code that it ran has closed descriptors of ours: it ends */
 	/* Runs one request, and always fills the reply. May take loans of the request. */
 	void (*run)(void *ctx, struct px_incoming *request, struct px_reply *reply);
 	/* Around the waits, and between naps: lets other threads of the interpreter run. May be NULL. */
@@ -45,7 +46,10 @@ struct px_engine_process {
 	_Atomic uint64_t running_id;     /* of that request */
 };
 
-/* Serves until told to stop (0) or the supervisor is gone (PX_EPOOL). */
+/*
+ * Serves until told to stop (0), the supervisor is gone (PX_EPOOL), or code of a request has closed the
+ * descriptors that an engine needs (PX_ECLOSED).
+ */
 int px_engine_serve(struct px_engine_process *engine);
 
 #endif

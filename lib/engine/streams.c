@@ -32,6 +32,7 @@ struct px_streams {
 	 */
 	int news;
 	int log;
+	struct px_descriptor_id log_id;
 	_Atomic bool ending;  /* the main thread waits for the lock */
 	pthread_mutex_t lock; /* all below, and reading */
 	bool log_full;
@@ -46,7 +47,7 @@ static void write_log(struct px_streams *s, const char *bytes, size_t length)
 	static const char full[] = "\n[pxrun: the log is full, what follows is not kept]\n";
 	struct stat file;
 
-	if (s->log < 0 || s->log_full)
+	if (s->log_full || px_descriptor_check(s->log, s->log_id, "the log") < 0)
 		return;
 	if (fstat(s->log, &file) == 0 && file.st_size > LOG_MAX_BYTES) {
 		s->log_full = true;
@@ -151,7 +152,8 @@ int px_streams_new(int stdout_fd, int stderr_fd, int log, struct px_streams **ou
 	s->pipes[0] = stdout_fd;
 	s->pipes[1] = stderr_fd;
 	s->log = log;
-	s->news = epoll_create1(EPOLL_CLOEXEC);
+	s->log_id = px_descriptor_identify(log);
+	s->news = px_descriptor_raise(epoll_create1(EPOLL_CLOEXEC));
 	if (s->news < 0) {
 		rc = px_fail_errno("watching an engine's output");
 		goto no_epoll;
@@ -198,19 +200,22 @@ int px_streams_publish(struct px_streams *s, enum px_stream stream, const void *
 	return rc;
 }
 
-void px_streams_end(struct px_streams *s)
+bool px_streams_end(struct px_streams *s)
 {
 	struct epoll_event event;
 	/* The thread may be sending what it took out of the pipes: the lock waits for it. */
-	bool left = epoll_wait(s->news, &event, 1, 0) != 0;
+	int left = epoll_wait(s->news, &event, 1, 0);
+	bool closed = left < 0 && errno != EINTR;
 
 	atomic_store_explicit(&s->ending, true, memory_order_relaxed);
 	pthread_mutex_lock(&s->lock);
 	atomic_store_explicit(&s->ending, false, memory_order_relaxed);
-	if (left)
+	/* If it is not open any more, the pipes are not either: their numbers may be other files'. */
+	if (left && !closed)
 		drain_both(s);
 	for (unsigned which = 0; which < 2; which++)
 		px_outlet_close(&s->outlets[which]);
 	s->link = NULL;
 	pthread_mutex_unlock(&s->lock);
+	return !closed;
 }

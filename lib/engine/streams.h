@@ -25,7 +25,10 @@ void px_streams_begin(struct px_streams *streams, struct px_link *link, uint64_t
  */
 int px_streams_publish(struct px_streams *streams, enum px_stream stream, const void *bytes,
 		       size_t length);
-/* Sends what is still in the pipes; from now on output goes to the log only. */
-void px_streams_end(struct px_streams *streams);
+/*
+ * Sends what is still in the pipes; from now on output goes to the log only. False: code that ran has
+ * closed our descriptors.
+ */
+bool px_streams_end(struct px_streams *streams);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "pool/control.h"
+#include "shm/descriptor.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
 #include "shm/layout.h"
@@ -86,9 +87,9 @@ static int become_engine(int control, int supervisor_pid, const struct px_packet
 		.slot = (uint32_t)packet->head.b,
 		.epoch = (uint32_t)packet->head.c,
 		.generation = (uint32_t)packet->head.d,
-		.control = packet->fds[0],
-		.out_read = packet->fds[3],
-		.err_read = packet->fds[4],
+		.control = px_descriptor_raise(packet->fds[0]),
+		.out_read = px_descriptor_raise(packet->fds[3]),
+		.err_read = px_descriptor_raise(packet->fds[4]),
 	};
 	return rc;
 }

@@ -24,12 +24,13 @@ static int extent_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got
 	struct px_endpoint *endpoint = ctx;
 	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes };
 	struct px_packet *packet = malloc(sizeof(*packet));
-	int rc;
+	int rc = px_endpoint_check(endpoint);
 
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
 	pthread_mutex_lock(&endpoint->control_lock);
-	rc = px_control_call(endpoint->control, &call, packet, NULL);
+	if (rc == 0)
+		rc = px_control_call(endpoint->control, &call, packet, NULL);
 	pthread_mutex_unlock(&endpoint->control_lock);
 	if (rc == 0) {
 		*offset = packet->head.a;
@@ -47,10 +48,11 @@ void px_endpoint_tell(struct px_endpoint *endpoint, uint16_t type, uint64_t a, u
 	struct px_control note = { .type = type, .a = a, .b = b };
 
 	/*
-	 * If the supervisor is gone, it need not be told. If it is stopped, memory that it is not told
-	 * of stays this member's until its end.
+	 * If the supervisor is gone, or has seen us hang up, it need not be told. If it is stopped,
+	 * memory that it is not told of stays this member's until its end.
 	 */
-	(void)px_control_tell(endpoint->control, &note);
+	if (px_endpoint_check(endpoint) == 0)
+		(void)px_control_tell(endpoint->control, &note);
 }
 
 static void extent_put(void *ctx, uint64_t offset, uint64_t bytes)
@@ -133,7 +135,7 @@ int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int c
 	endpoint->self = self;
 	endpoint->block = block;
 	endpoint->bell = &segment->bells[self.slot];
-	endpoint->control = control;
+	endpoint->control_id = px_descriptor_identify(control);
 	endpoint->generation = px_forked_generation();
 	endpoint->owner_pid = getpid();
 	atomic_init(&endpoint->holds, 1);
@@ -143,6 +145,7 @@ int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int c
 			  &endpoint->block->usage, &endpoint->arena);
 	if (rc < 0)
 		goto no_arena;
+	endpoint->control = px_descriptor_raise(control);
 	enter(endpoint);
 	*out = endpoint;
 	return 0;
@@ -191,7 +194,7 @@ static void endpoint_free(struct px_endpoint *endpoint)
 	px_arena_free(endpoint->arena);
 	px_segment_unmap(endpoint->block, sizeof(struct px_block_shm));
 	px_segment_detach(endpoint->segment);
-	close(endpoint->control);
+	px_descriptor_close(endpoint->control, endpoint->control_id);
 	pthread_mutex_destroy(&endpoint->control_lock);
 	pthread_mutex_destroy(&endpoint->lock);
 	free(endpoint);
@@ -241,12 +244,34 @@ int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeou
 	return rc;
 }
 
-bool px_endpoint_orphaned(struct px_endpoint *endpoint)
+void px_endpoint_last_words(struct px_endpoint *endpoint, const char *words)
 {
-	char byte;
-	ssize_t got = recv(endpoint->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	size_t length = strnlen(words, PX_CRASH_BYTES - 1);
 
-	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+	memcpy(endpoint->block->crash, words, length);
+	endpoint->block->crash[length] = '\0';
+}
+
+int px_endpoint_check(const struct px_endpoint *endpoint)
+{
+	int rc = px_descriptor_check(endpoint->control, endpoint->control_id,
+				     "the socket to the pool's supervisor");
+
+	return rc < 0 ? rc : px_segment_check(endpoint->segment);
+}
+
+int px_endpoint_look(const struct px_endpoint *endpoint)
+{
+	int rc = px_endpoint_check(endpoint);
+	ssize_t got;
+	char byte;
+
+	if (rc < 0)
+		return rc;
+	got = recv(endpoint->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+		return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
+	return 0;
 }
 
 /* --- links --- */

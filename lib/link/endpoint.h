@@ -44,7 +44,8 @@ struct px_endpoint {
 	struct px_block_shm *block; /* ours, writable */
 	struct px_doorbell_shm *bell;
 	struct px_arena *arena;
-	int control;                  /* the socket to the supervisor */
+	int control; /* the socket to the supervisor */
+	struct px_descriptor_id control_id;
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
 	pthread_mutex_t control_lock; /* one call at a time */
 	struct px_link *links[PX_MEMBERS_MAX];
@@ -245,7 +246,14 @@ void px_parts_free(struct px_part *parts, uint32_t count);
 int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
 		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx);
 
-/* Whether the supervisor hung up. One non-blocking look at the control socket. */
-bool px_endpoint_orphaned(struct px_endpoint *endpoint);
+/*
+ * PX_EPOOL if the supervisor hung up, by one non-blocking look at the control socket; PX_ECLOSED as
+ * px_endpoint_check(); 0 otherwise.
+ */
+int px_endpoint_look(const struct px_endpoint *endpoint);
+/* Says why our process is about to end; of an engine alone, whose crash text it is. */
+void px_endpoint_last_words(struct px_endpoint *endpoint, const char *words);
+/* PX_ECLOSED if code of the user has closed the control socket, or the segment's descriptor. */
+int px_endpoint_check(const struct px_endpoint *endpoint);
 
 #endif

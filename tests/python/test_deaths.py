@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -111,6 +112,24 @@ def test_segfault_shows_python_stack(rc):
     assert "in fall" in words and "in outer" in words and "Extens" not in words
     # a sanitizer's runtime takes the signal, and exits
     assert "SIGSEGV" in words or os.environ.get("PXRUN_SANITIZE_PRELOAD")
+
+
+def test_bus_error_of_a_file_of_the_user_shows_python_stack(rc, tmp_path):
+    def read_beyond(path):
+        with open(path, "w+b") as file:
+            file.truncate(mmap.PAGESIZE)
+            view = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+            file.truncate(0)
+            return view[0]
+
+    pid, other = pids(rc)
+    with pytest.raises(pxrun.EngineError) as caught:
+        rc[0].apply_sync(read_beyond, str(tmp_path / "own"))
+    words = str(caught.value)
+    assert "in read_beyond" in words and str(pid) in words
+    assert "SIGBUS" in words or os.environ.get("PXRUN_SANITIZE_PRELOAD")
+    assert rc[1].apply_sync(os.getpid) == other
+    assert rc[0].apply_sync(os.getpid) not in (pid, other)
 
 
 def test_list_of_targets_names_the_dead_one_only(rc):

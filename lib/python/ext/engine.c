@@ -58,13 +58,13 @@ static PyObject *crash_fd(PyObject *self, PyObject *args)
 	(void)self;
 	if (!PyArg_ParseTuple(args, "iI", &segment, &slot))
 		return NULL;
-	if (px_segment_attach(segment, &s) < 0)
+	fd = fcntl(segment, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0 || px_segment_attach(fd, &s) < 0)
 		return px_raise(PX_EVERSION);
 	offset = (off_t)(px_segment_block_offset(s, slot) + offsetof(struct px_block_shm, crash));
-	s->fd = -1; /* the caller's */
 	px_segment_detach(s);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", segment);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = px_descriptor_raise(open(path, O_RDWR | O_CLOEXEC));
 	if (fd < 0 || lseek(fd, offset, SEEK_SET) < 0) {
 		if (fd >= 0)
 			close(fd);
@@ -90,6 +90,14 @@ static PyObject *template(PyObject *self, PyObject *args)
 		Py_RETURN_NONE;
 	return Py_BuildValue("(IIIIiii)", birth.id, birth.slot, birth.epoch, birth.generation,
 			     birth.control, birth.out_read, birth.err_read);
+}
+
+static PyObject *raise_descriptor(PyObject *self, PyObject *fd)
+{
+	long number = PyLong_AsLong(fd);
+
+	(void)self;
+	return PyErr_Occurred() ? NULL : PyLong_FromLong(px_descriptor_raise((int)number));
 }
 
 static PyObject *preloading(PyObject *self, PyObject *args)
@@ -191,9 +199,13 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	if (rc < 0)
 		return px_raise(rc);
 	serving = &engine;
-	rc = say_ready(control);
+	rc = say_ready(engine.endpoint->control);
 	if (rc == 0)
 		rc = px_engine_serve(&engine);
+	if (rc == PX_ECLOSED) {
+		fprintf(stderr, "pxrun: engine %u: %s\n", engine.id, px_last_error());
+		px_endpoint_last_words(engine.endpoint, px_last_error());
+	}
 	/* Nothing is freed: the process ends soon, and the supervisor's sweep frees its memory. */
 	return PyLong_FromLong(rc);
 }
@@ -239,6 +251,9 @@ static PyMethodDef functions[] = {
 	  "template(control, segment, reason) -> None | (id, slot, epoch, generation, control, out, "
 	  "err)\n\nForks engines for the supervisor; returns in each of them. None: the supervisor "
 	  "is gone." },
+	{ "raise_descriptor", raise_descriptor, METH_O,
+	  "raise_descriptor(fd) -> fd\n\nMoves a descriptor to where code of users hardly comes; see "
+	  "shm/descriptor.h." },
 	{ "preloading", preloading, METH_VARARGS,
 	  "preloading(control, module)\n\nTells the supervisor what the template imports next." },
 	{ "set_up_process", set_up_process, METH_VARARGS,

@@ -49,19 +49,19 @@ def _be_engine(birth, segment, log):
     randomness.reseed()
     builtins.input = _no_input
     sys.argv[:] = [""]
-    sys.stdin = sys.__stdin__ = open(os.devnull)
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # /dev/null
     sys.stdout = sys.__stdout__ = _stream(1)
     sys.stderr = sys.__stderr__ = _stream(2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.register_at_fork(after_in_child=lambda: _forget_engine(control))
+    os.register_at_fork(after_in_child=functools.partial(_forget_engine, control, os.fstat(control)))
     _pxrun.share_arrays()  # large arrays lie in shared memory, so that results need not be copied there
     handlers = Handlers(engine_id, _main_module())
     shell.offer(handlers.namespace)
     code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
-    if code != 0:  # the supervisor is gone
+    if code == _pxrun.EPOOL:  # the supervisor is gone
         os._exit(1)
     ending.end(handlers)
-    _pxrun.end(None)
+    _pxrun.end(None if code == 0 else 1)
 
 
 def _stream(fd):
@@ -69,10 +69,12 @@ def _stream(fd):
     return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
-def _forget_engine(control):
+def _forget_engine(control, was):
     """In a child that user code forked: it is no engine, so its crash must not be reported as the engine's."""
     faulthandler.disable()
-    os.close(control)
+    with contextlib.suppress(OSError):
+        if os.path.samestat(os.fstat(control), was):  # else user code has closed it, and it is a file of its own
+            os.close(control)
 
 
 # --- the program ------------------------------------------------------------
@@ -125,17 +127,15 @@ def main(argv: list[str]) -> int:
     """The template of a pool (``--template``), or one engine (``--engine``)."""
     _pxrun.prepare_end()
     options = _options(argv)
-    control, segment, log = int(options.get("control", 3)), 4, 5
-    descriptors = [control, segment, log] + [6, 7] * (options["mode"] == "engine")
-    for fd in descriptors:
-        os.set_inheritable(fd, False)
+    given = [int(options.get("control", 3)), 4, 5] + [6, 7] * (options["mode"] == "engine")
+    control, segment, log, *pipes = map(_pxrun.raise_descriptor, given)
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
     tell = functools.partial(_pxrun.preloading, control) if options["mode"] == "template" else str
     _preload([name for name in options["preload"].split(",") if name], tell)
     if options["mode"] == "engine":
-        birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, 6, 7
+        birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *pipes
         _pxrun.set_up_process(os.getppid())
         gc.enable()
         _be_engine(birth, segment, log)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Descriptors of pxrun that code of the user closes, and files of his that get their numbers."""
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import textwrap
+
+import numpy
+import pytest
+
+import pxrun
+from pxrun import error
+
+
+@pytest.fixture
+def rc():
+    with pxrun.Cluster(n=2) as client:
+        yield client
+
+
+def numbers():
+    """The descriptors of this process from 3 on."""
+    return [fd for fd in map(int, os.listdir("/proc/self/fd")) if fd > 2 and os.path.exists(f"/proc/self/fd/{fd}")]
+
+
+def close_all_when(gate):
+    exec(gate, {})
+    os.closerange(3, 10**4)
+
+
+def serves(view):
+    """Waits until the engine's next process serves."""
+    while True:
+        try:
+            return view.apply_sync(os.getpid)
+        except error.EngineError:
+            pass
+
+
+def test_descriptors_of_engines_lie_high(rc):
+    high = rc[0].apply_sync(numbers)
+    assert high and all(200 <= fd < 1024 for fd in high)
+
+
+def test_descriptors_of_clients_lie_high(rc):
+    code = textwrap.dedent("""
+        import os, sys, test_descriptors, pxrun
+        before = set(test_descriptors.numbers())
+        rc = pxrun.Client(sys.argv[1])
+        rc[:].apply_async(os.getpid).add_done_callback(print)
+        rc[:].apply_sync(os.getpid)
+        own = set(test_descriptors.numbers()) - before
+        assert own and all(200 <= fd < 1024 for fd in own), own
+    """)
+    done = in_client(rc, code)
+    assert done.returncode == 0, done.stderr
+
+
+def in_client(rc, code, *args):
+    folder = os.path.dirname(__file__)
+    return subprocess.run([sys.executable, "-c", code, rc.connection_file, *args], cwd=folder, timeout=100,
+                          capture_output=True, text=True)
+
+
+def test_engine_whose_descriptors_are_closed_says_so_and_comes_back(rc, new_gate):
+    gate = new_gate()
+    array = rc[1].apply_sync(numpy.arange, 10**6)
+    pid, other = rc[:].apply_sync(os.getpid)
+    closing, behind = rc[0].apply_async(close_all_when, gate.code()), rc[0].apply_async(os.getpid)
+    gate.open()
+    assert closing.get(60) is None, "nothing of it failed"
+    with pytest.raises(error.EngineError, match=r"engine 0 .*exited with code 1\n.*closed descriptors of pxrun.*closerange"):
+        behind.get(60)
+    assert serves(rc[0]) != pid
+    assert rc[1].apply_sync(os.getpid) == other
+    assert (array == numpy.arange(10**6)).all()
+    assert rc[:].apply_sync(numpy.sum, array) == [array.sum()] * 2
+
+
+def test_engine_of_which_the_socket_is_closed_says_so(rc):
+    def close_sockets():
+        for fd in numbers():
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                os.close(fd)
+
+    rc[0].apply_sync(close_sockets)
+    # an engine that is idle sees it in its next nap, a busy one after a request
+    with pytest.raises(error.EngineError, match="closed descriptors of pxrun.*closerange"):
+        while True:
+            rc[0].apply_sync(os.getpid)
+    assert serves(rc[0])
+
+
+def test_engine_does_not_use_files_that_have_its_numbers(rc, tmp_path):
+    """What it maps, reads and writes is never a file of the user."""
+    path = str(tmp_path / "own")
+
+    def take_numbers(path):
+        with open(path, "wb") as file:
+            file.write(b"x" * (1 << 20))
+        taken = [fd for fd in numbers() if stat.S_ISREG(os.fstat(fd).st_mode)]
+        own = os.open(path, os.O_RDWR)
+        for fd in taken:
+            os.dup2(own, fd)
+        print("to the log, perhaps")
+        return len(taken)
+
+    pid = rc[0].apply_sync(os.getpid)
+    assert rc[0].apply_sync(take_numbers, path) > 1
+    for f, args in [(numpy.sum, (numpy.ones(1 << 18),)), (numpy.ones, (1 << 18,))] * 10:
+        try:
+            assert numpy.sum(rc[0].apply_sync(f, *args)) == 1 << 18
+        except pxrun.error.KernelError as refused:
+            assert re.search("closed (pxrun's descriptor|descriptors of pxrun)", str(refused))
+    while serves(rc[0]) == pid:
+        pass
+    with open(path, "rb") as file:
+        assert file.read() == b"x" * (1 << 20)
+
+
+def test_crash_after_closing_leaves_files_of_the_user_alone(rc, tmp_path):
+    def crash(folder):
+        os.closerange(3, 10**4)
+        for i in range(50):
+            os.open(f"{folder}/{i}", os.O_RDWR | os.O_CREAT)
+        os.abort()
+
+    with pytest.raises(error.EngineError, match="SIGABRT"):
+        rc[0].apply_sync(crash, str(tmp_path))
+    assert [entry.stat().st_size for entry in os.scandir(tmp_path)] == [0] * 50
+    assert serves(rc[0])
+
+
+def test_client_whose_descriptors_are_closed_says_so(rc, tmp_path):
+    code = textwrap.dedent("""
+        import os, sys, numpy, pxrun
+        rc = pxrun.Client(sys.argv[1])
+        array = rc[0].apply_sync(numpy.arange, 10**6)
+        pending = rc[0].apply_async(numpy.arange, 10**6)
+        os.closerange(3, 10**4)
+        files = [open(f"{sys.argv[2]}/{i}", "w+") for i in range(50)]
+        try:
+            while True:
+                assert (rc[0].apply_sync(numpy.arange, 10**6) == array).all()
+        except pxrun.error.ClosedError as refused:
+            print(refused)
+        try:
+            print(rc[0].apply_sync(abs, -1))
+        except pxrun.error.ClosedError as refused:
+            print(refused)
+        rc.close()
+        for file in files:
+            file.write("mine")
+            file.close()
+        with pxrun.Client(sys.argv[1]) as again:
+            print(again[0].apply_sync(abs, -7))
+    """)
+    done = in_client(rc, code, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    first, second, again = done.stdout.splitlines()
+    assert "has closed" in first and "os.closerange()" in first
+    assert "has closed" in second and "attach a new client" in second
+    assert again == "7"
+    assert [entry.stat().st_size for entry in os.scandir(tmp_path)] == [4] * 50
+    assert rc[:].apply_sync(abs, -3) == [3, 3]
+
+
+def test_client_asks_the_supervisor_after_closing(rc):
+    code = textwrap.dedent("""
+        import os, sys, pxrun
+        rc = pxrun.Client(sys.argv[1])
+        os.closerange(3, 10**4)
+        own = os.open("/dev/null", os.O_RDWR)
+        try:
+            rc.restart(0)
+        except pxrun.error.ClosedError as refused:
+            print(refused)
+    """)
+    done = in_client(rc, code)
+    assert done.returncode == 0, done.stderr
+    assert "closed" in done.stdout and "os.closerange()" in done.stdout
