@@ -10,6 +10,7 @@
 
 #include "client/internal.h"
 #include "link/forked.h"
+#include "machine/address_space.h"
 #include "pool/control.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
@@ -200,7 +201,7 @@ int px_client_open(const struct px_runtime *runtime, int control, uint64_t silen
 	rc = hello(control, silence_ns, &self, &fd);
 	if (rc < 0)
 		goto no_hello;
-	rc = px_segment_attach(fd, &segment);
+	rc = px_address_space_explain(px_segment_attach(fd, &segment));
 	if (rc < 0)
 		goto no_segment;
 	rc = px_endpoint_open(segment, self, control, &client->endpoint);

@@ -58,6 +58,7 @@ void px_command_line_begin(struct px_command_line *command,
 	add(command, mode);
 	add_option(command, "--control", "3");
 	add_option(command, "--preload", px_settings_text(options->settings, PX_SETTING_PRELOAD));
+	add_option(command, "--pool", options->runtime.profile);
 	if (sys_path)
 		add_option(command, "--sys-path", sys_path);
 }

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/address_space.h"
 #include "machine/processors.h"
 #include "shm/doorbell.h"
 #include "shm/error.h"
@@ -231,7 +232,7 @@ static int make_segment(struct px_supervisor *s)
 				   small ? PX_SEGMENT_SHM : PX_SEGMENT_HUGE, &s->segment);
 
 	if (rc < 0)
-		return rc;
+		return px_address_space_explain(rc);
 	s->extents.segment = s->segment;
 	s->segment->rw.header->supervisor_pid = getpid();
 	s->segment->rw.header->supervisor_start_time = px_member_start_time(getpid());

@@ -16,7 +16,7 @@ import sys
 from run import HERE, PXRUN, Failure, Pool
 
 #: The beginnings of the processes' names.
-NAMES = {"supervisor": "pxrun:", "engine": "pxrun-engine", "client": "python", "command": "pxrun"}
+NAMES = {"supervisor": "pxrun:", "engine": "px-", "client": "python", "command": "pxrun"}
 PRELOAD = os.path.join(os.environ["PXRUN_BUILDDIR"], "tests", "faults", ".libs", "fail_malloc.so")
 ENOUGH = 2000
 

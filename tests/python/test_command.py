@@ -430,6 +430,19 @@ def test_status(pool):
         assert re.search(rf"^ +{engine['id']} +{engine['pid']}  up ", table, re.M)
 
 
+def test_ps_shows_pool_and_engine(pxrun):
+    pxrun("start", "-d", "-n", "2", "--profile", "work")
+    status = pxrun.status("-p", "work")
+    shown = [(status["template"]["pid"], "template", "px-template")]
+    shown += [(engine["pid"], f"engine {engine['id']}", f"px-engine-{engine['id']}") for engine in status["engines"]]
+    for pid, who, name in shown:
+        process = pathlib.Path(f"/proc/{pid}")
+        assert (process / "cmdline").read_bytes().rstrip(b"\0").decode() == f"pxrun-engine: work {who}"
+        assert (process / "comm").read_text() == f"{name}\n"
+    # an engine's environment, which lies behind its arguments, is whole
+    assert pxrun("exec", "-p", "work", "-t", "0", "import os; os.environ['XDG_RUNTIME_DIR']").stdout == f"[0] Out[1]: '{pxrun.runtime}'\n"
+
+
 def test_status_of_engine_without_process(pool):
     """null, not 0: `kill 0` would end the caller's own group."""
     with Client(str(pool.runtime / "pxrun" / "default" / "connection.json")) as client:

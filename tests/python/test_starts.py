@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 
@@ -24,6 +25,7 @@ def start(tmp_path):
         return subprocess.run(["pxrun", "start", "--daemonize", "-n", "1", "--preload", "early", *options], env=env, timeout=LIMIT,
                               capture_output=True, text=True, **more)
 
+    run.env = env
     yield run
     subprocess.run(["pxrun", "stop"], env=env, capture_output=True, timeout=LIMIT)
 
@@ -59,3 +61,25 @@ def test_engine_that_the_system_refuses_something_says_what(start):
     done = start("", preexec_fn=no_timers)
     assert done.returncode == 4
     assert "died before it served: exit code 1: OSError: making an engine's timer: Resource temporarily" in done.stderr
+
+
+def limited(mebibytes):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20, mebibytes << 20))
+
+    return limit
+
+
+def test_start_with_too_few_addresses_says_how_many_and_what_to_do(start):
+    done = start("", "--arena", "256M", preexec_fn=limited(1024))
+    assert done.returncode == 1
+    assert re.search(r"mapping .*[0-9]+ MiB of .*: Cannot allocate memory: a process may have 1024 MiB of addresses here \(ulimit -v\) "
+                     r"and has [0-9]+: remove that limit", done.stderr)
+
+
+def test_client_with_too_few_addresses_says_so(start):
+    start("", "--arena", "256M")
+    env = dict(start.env)
+    done = subprocess.run(["pxrun", "status"], env=env, timeout=LIMIT, capture_output=True, text=True, preexec_fn=limited(512), check=False)
+    assert done.returncode == 1
+    assert "a process may have 512 MiB of addresses here (ulimit -v)" in done.stderr

@@ -13,7 +13,9 @@
 #include "engine/heap.h"
 #include "engine/loop.h"
 #include "engine/template.h"
+#include "engine/title.h"
 #include "link/forked.h"
+#include "machine/address_space.h"
 #include "pool/control.h"
 #include "python/ext/interrupt.h"
 #include "python/ext/module.h"
@@ -50,7 +52,7 @@ static void take_turn(void *ctx)
 static PyObject *crash_fd(PyObject *self, PyObject *args)
 {
 	char path[64];
-	int segment, fd;
+	int segment, fd, rc;
 	unsigned slot;
 	struct px_segment *s;
 	off_t offset;
@@ -59,8 +61,10 @@ static PyObject *crash_fd(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "iI", &segment, &slot))
 		return NULL;
 	fd = fcntl(segment, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0 || px_segment_attach(fd, &s) < 0)
-		return px_raise(PX_EVERSION);
+	rc = fd < 0 ? px_fail_errno("copying the segment's descriptor") :
+		      px_address_space_explain(px_segment_attach(fd, &s));
+	if (rc < 0)
+		return px_raise(rc);
 	offset = (off_t)(px_segment_block_offset(s, slot) + offsetof(struct px_block_shm, crash));
 	px_segment_detach(s);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", segment);
@@ -112,6 +116,17 @@ static PyObject *preloading(PyObject *self, PyObject *args)
 	rc = px_control_send(control, &packet, module, NULL, 0);
 	if (rc < 0)
 		return px_raise(rc);
+	Py_RETURN_NONE;
+}
+
+static PyObject *set_title(PyObject *self, PyObject *args)
+{
+	const char *line, *name;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "ss", &line, &name))
+		return NULL;
+	px_title_set(line, name);
 	Py_RETURN_NONE;
 }
 
@@ -188,7 +203,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	px_heap_keep_warm();
 	py.engine = &engine;
 	engine.ctx = &py;
-	rc = px_segment_attach(segment_fd, &segment);
+	rc = px_address_space_explain(px_segment_attach(segment_fd, &segment));
 	if (rc == 0)
 		rc = px_endpoint_open(segment, id, control, &engine.endpoint);
 	if (rc == 0)
@@ -256,6 +271,8 @@ static PyMethodDef functions[] = {
 	  "shm/descriptor.h." },
 	{ "preloading", preloading, METH_VARARGS,
 	  "preloading(control, module)\n\nTells the supervisor what the template imports next." },
+	{ "set_title", set_title, METH_VARARGS,
+	  "set_title(line, name)\n\nWhat ps(1) shows as the command line, and as the name." },
 	{ "set_up_process", set_up_process, METH_VARARGS,
 	  "set_up_process(supervisor_pid)\n\nWhat a forked engine has done already, for one started by exec." },
 	{ "crash_fd", crash_fd, METH_VARARGS,

@@ -41,8 +41,14 @@ def _main_module():
     return main.__dict__
 
 
-def _be_engine(birth, segment, log):
+def _show(pool, who, name):
+    """What ps(1) and top(1) show of this process."""
+    _pxrun.set_title(f"pxrun-engine: {pool} {who}", name)
+
+
+def _be_engine(birth, segment, log, pool):
     engine_id, slot, epoch, _generation, control, out, err = birth
+    _show(pool, f"engine {engine_id}", f"px-engine-{engine_id}")
     crash = _pxrun.crash_fd(segment, slot)
     if crash >= 0:
         faulthandler.enable(crash, all_threads=False)
@@ -109,7 +115,7 @@ def _reason_not_to_fork():
 
 def _options(argv):
     """Arguments as the supervisor gives them: ``--name value``, and two flags."""
-    options = {"preload": "", "sys-path": ""}
+    options = {"preload": "", "sys-path": "", "pool": ""}
     words = iter(argv)
     for word in words:
         if word in ("--template", "--engine"):
@@ -132,18 +138,20 @@ def main(argv: list[str]) -> int:
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
+    if options["mode"] == "template":
+        _show(options["pool"], "template", "px-template")
     tell = functools.partial(_pxrun.preloading, control) if options["mode"] == "template" else str
     _preload([name for name in options["preload"].split(",") if name], tell)
     if options["mode"] == "engine":
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *pipes
         _pxrun.set_up_process(os.getppid())
         gc.enable()
-        _be_engine(birth, segment, log)
+        _be_engine(birth, segment, log, options["pool"])
     # else each engine would print again what a module has printed
     sys.stdout.flush()
     gc.freeze()
     born = _pxrun.template(control, segment, _reason_not_to_fork())
     if born is not None:
         gc.enable()
-        _be_engine(born, segment, log)
+        _be_engine(born, segment, log, options["pool"])
     return 0
