@@ -5,19 +5,56 @@
 #include "shm/error.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Long enough for the stack of a crashed engine, which belongs to the words. */
-static _Thread_local char words[16384];
+/* At most: long enough for the stack of a crashed engine, which belongs to the words. */
+#define WORDS_BYTES 16384
+
+/*
+ * The thread's last words. Only this pointer is thread-local, in the place that every thread has from
+ * its start: the first use of a larger one in a thread allocates memory, and where there is none the
+ * loader ends the process.
+ */
+static _Thread_local __attribute__((tls_model("initial-exec"))) const char *last = "";
+static pthread_key_t key; /* the thread's words, from malloc */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool has_key;
+
+static void make_key(void)
+{
+	has_key = pthread_key_create(&key, free) == 0;
+}
+
+/* Without memory for them, the words are those of the code. */
+static int keep(int code, const char *words)
+{
+	char *old = NULL, *fresh = NULL;
+
+	pthread_once(&once, make_key);
+	if (has_key) {
+		old = pthread_getspecific(key);
+		fresh = strdup(words);
+	}
+	if (fresh && pthread_setspecific(key, fresh) == 0) {
+		free(old);
+		last = fresh;
+	} else {
+		free(fresh);
+		last = px_strerror(code);
+	}
+	return code;
+}
 
 int px_vfail(int code, const char *format, va_list ap)
 {
-	char fresh[sizeof(words)]; /* the arguments may point into the old words */
+	char fresh[WORDS_BYTES]; /* the arguments may point into the old words */
 
 	vsnprintf(fresh, sizeof(fresh), format, ap);
-	strcpy(words, fresh);
-	return code;
+	return keep(code, fresh);
 }
 
 int px_fail(int code, const char *format, ...)
@@ -32,21 +69,22 @@ int px_fail(int code, const char *format, ...)
 
 int px_fail_errno(const char *format, ...)
 {
+	char fresh[WORDS_BYTES];
 	int number = errno;
 	size_t length;
 	va_list ap;
 
 	va_start(ap, format);
-	px_vfail(PX_ESYSTEM, format, ap);
+	vsnprintf(fresh, sizeof(fresh), format, ap);
 	va_end(ap);
-	length = strlen(words);
-	snprintf(words + length, sizeof(words) - length, ": %s", strerror(number));
-	return PX_ESYSTEM;
+	length = strlen(fresh);
+	snprintf(fresh + length, sizeof(fresh) - length, ": %s", strerror(number));
+	return keep(PX_ESYSTEM, fresh);
 }
 
 const char *px_last_error(void)
 {
-	return words;
+	return last;
 }
 
 const char *px_strerror(int code)

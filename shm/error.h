@@ -3,7 +3,7 @@
  * error.h - one error number and one line of words per thread.
  *
  * Who:     any thread; each has words of its own.
- * Where:   private memory.
+ * Where:   private memory; where there is none for words, those of the code are used.
  * Blocks:  never.
  * Death:   leaves nothing.
  *

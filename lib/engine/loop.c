@@ -27,6 +27,7 @@ struct client {
 	struct px_member_id id;
 	const _Atomic uint32_t *open; /* of its link to us: our epoch, once the link is open */
 	struct px_link *link;         /* NULL until then */
+	struct px_outlet unsent[2];   /* output of the request that ran; goes before the reply */
 	bool owed;                    /* a reply waits for room: outbox and waiting are set */
 	struct px_outgoing outbox;
 	struct px_reply waiting;
@@ -64,6 +65,8 @@ static void client_leave(struct loop *loop, uint32_t index)
 		reply_free(&c->waiting);
 		loop->outboxes--;
 	}
+	for (unsigned i = 0; i < 2; i++)
+		px_outlet_free(&c->unsent[i]);
 	if (c->link)
 		px_link_finish(c->link);
 	*c = loop->clients[--loop->count];
@@ -140,6 +143,17 @@ static void only_words(struct px_outgoing *out, struct px_reply *reply, int code
 	out->buffers_count = 0;
 }
 
+/* Output that had no room when its request ended, and then the reply. As px_link_send(). */
+static int send_all(struct client *c, const struct px_outgoing *out)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < 2 && rc == 0; i++)
+		if (c->unsent[i].withholds)
+			rc = px_outlet_flush(&c->unsent[i]);
+	return rc < 0 ? rc : px_link_send(c->link, out);
+}
+
 /*
  * PX_EAGAIN: the reply waits for the client, and the client's other requests wait behind it.
  *
@@ -152,6 +166,8 @@ static void only_words(struct px_outgoing *out, struct px_reply *reply, int code
  *    for reading them may give some back. When it has read all and there is still no
  *    memory, there may never be any: the client gets an error instead, in so few words that they
  *    need nothing but reading.
+ *  - Output that had no room when its request ended goes before the reply, in pieces that wait
+ *    as the first kind does.
  */
 static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply *reply)
 {
@@ -159,14 +175,14 @@ static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply
 	int rc;
 
 	c->room_seq = px_link_room_seq(c->link);
-	rc = px_link_send(c->link, out);
+	rc = send_all(c, out);
 	if (rc == PX_ENOMEM) {
 		/*
 		 * Checked before the second attempt, which then can use whatever the reading has
 		 * freed.
 		 */
 		drained = px_link_drained(c->link);
-		rc = px_link_send(c->link, out);
+		rc = send_all(c, out);
 		if (rc == PX_ENOMEM && !drained)
 			return PX_EAGAIN;
 	}
@@ -242,7 +258,7 @@ static void run(struct px_engine_process *engine, struct client *c, struct px_in
 	atomic_store_explicit(&engine->running, c->link, memory_order_relaxed);
 	px_streams_begin(engine->streams, c->link, in->id);
 	engine->run(engine->ctx, in, reply);
-	if (!px_streams_end(engine->streams))
+	if (!px_streams_end(engine->streams, c->unsent))
 		engine->closed = true;
 	atomic_store_explicit(&engine->running, NULL, memory_order_relaxed);
 	if (reply->code < 0 && in->kind == PX_REQUEST_EXECUTE && in->flags & PX_EXECUTE_STOP)
@@ -283,6 +299,8 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 	}
 	PX_KILLPOINT("loop.request.done"); /* dead here: done, and yet the client sees it fail */
 	if (reply.code == PX_EINTR) {
+		for (unsigned i = 0; i < 2; i++)
+			(void)px_outlet_flush(&c->unsent[i]);
 		reply_free(&reply);
 		return;
 	}

@@ -35,12 +35,13 @@ void px_outlet_open(struct px_outlet *outlet, struct px_link *link, uint64_t id,
 	*outlet = (struct px_outlet){ .link = link, .id = id, .stream = stream };
 }
 
-static bool send(struct px_outlet *outlet, const char *bytes, size_t length)
+static int send(struct px_outlet *outlet, const char *bytes, size_t length)
 {
-	if (px_outlet_send(outlet->link, outlet->id, outlet->stream, bytes, length) < 0)
-		return false;
-	outlet->sent_bytes += length;
-	return true;
+	int rc = px_outlet_send(outlet->link, outlet->id, outlet->stream, bytes, length);
+
+	if (rc == 0)
+		outlet->sent_bytes += length;
+	return rc;
 }
 
 /* Whether more than that part of what may wait in the link does wait there. */
@@ -117,40 +118,44 @@ static void tell_that_it_is_long(struct px_outlet *outlet)
 	(void)send(outlet, note, (size_t)length);
 }
 
-static bool tell_left_out(struct px_outlet *outlet)
+static int tell_left_out(struct px_outlet *outlet)
 {
 	char note[96];
-	int length;
+	int length, rc;
 
 	if (!outlet->left_out_bytes)
-		return true;
+		return 0;
 	begin_with_a_line(outlet);
 	length = snprintf(note, sizeof(note),
 			  "\n[pxrun: %" PRIu64 " bytes of output are left out here]\n",
 			  outlet->left_out_bytes);
-	if (!send(outlet, note, (size_t)length))
-		return false;
-	outlet->left_out_bytes = 0;
-	return true;
+	rc = send(outlet, note, (size_t)length);
+	if (rc == 0)
+		outlet->left_out_bytes = 0;
+	return rc;
 }
 
-/* Sends what is withheld. False: there is no memory for all of it. */
-static bool let_go(struct px_outlet *outlet)
+/*
+ * Sends what is withheld, in pieces that need nothing but that the client reads on. PX_EAGAIN: not
+ * all of it.
+ */
+static int let_go(struct px_outlet *outlet)
 {
-	if (!tell_left_out(outlet))
-		return false;
-	while (outlet->tail_bytes) {
+	int rc = tell_left_out(outlet);
+
+	while (rc == 0 && outlet->tail_bytes) {
 		size_t part = PX_OUTPUT_TAIL_BYTES - outlet->tail_start;
 
 		if (part > outlet->tail_bytes)
 			part = outlet->tail_bytes;
-		if (part > PIECE_BYTES)
-			part = PIECE_BYTES;
-		if (!send(outlet, outlet->tail + outlet->tail_start, part))
-			return false;
-		drop_first(outlet, part);
+		if (part > PX_MESSAGE_SURE_BYTES)
+			part = PX_MESSAGE_SURE_BYTES;
+		rc = send(outlet, outlet->tail + outlet->tail_start, part);
+		if (rc == 0)
+			drop_first(outlet, part);
 	}
-	return true;
+	outlet->withholds = rc < 0;
+	return rc;
 }
 
 /* --- the stream */
@@ -164,7 +169,7 @@ static bool passes(struct px_outlet *outlet)
 	}
 	/* A client that reads again finds some of it read before it gets more. */
 	if (outlet->withholds && !waits(outlet, 2))
-		outlet->withholds = !let_go(outlet);
+		(void)let_go(outlet);
 	return !outlet->withholds && !waits(outlet, 1);
 }
 
@@ -172,18 +177,34 @@ void px_outlet_write(struct px_outlet *outlet, const char *bytes, size_t length)
 {
 	if (!outlet->link || !px_member_alive(outlet->link->endpoint->segment, outlet->link->peer))
 		return;
-	if (!passes(outlet) || !send(outlet, bytes, length))
+	if (!passes(outlet) || send(outlet, bytes, length) < 0)
 		withhold(outlet, bytes, length);
 }
 
-void px_outlet_close(struct px_outlet *outlet)
+void px_outlet_end(struct px_outlet *outlet, struct px_outlet *rest)
 {
-	if (outlet->withholds &&
-	    px_member_alive(outlet->link->endpoint->segment, outlet->link->peer)) {
-		if (waits(outlet, 1) && outlet->tail_bytes > LAST_BYTES)
-			leave_out(outlet, outlet->tail_bytes - LAST_BYTES);
-		(void)let_go(outlet);
-	}
+	*rest = *outlet;
+	*outlet = (struct px_outlet){ 0 };
+	/* However many requests wait for a client that reads nothing, they leave little each. */
+	if (rest->withholds && waits(rest, 1) && rest->tail_bytes > LAST_BYTES)
+		leave_out(rest, rest->tail_bytes - LAST_BYTES);
+	if (!rest->withholds)
+		px_outlet_free(rest);
+}
+
+int px_outlet_flush(struct px_outlet *rest)
+{
+	int rc = 0;
+
+	if (rest->withholds && px_member_alive(rest->link->endpoint->segment, rest->link->peer))
+		rc = let_go(rest);
+	if (rc == 0)
+		px_outlet_free(rest);
+	return rc;
+}
+
+void px_outlet_free(struct px_outlet *outlet)
+{
 	free(outlet->tail);
 	*outlet = (struct px_outlet){ 0 };
 }

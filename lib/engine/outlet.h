@@ -11,7 +11,7 @@
  * PX_OUTPUT_HEAD_BYTES of a stream are sent as they come. What follows is withheld, as is what comes
  * while a 32nd of the arena, or at most PX_OUTPUT_HEAD_BYTES, wait in the link to be read. The last
  * PX_OUTPUT_TAIL_BYTES of it are sent when the request ends or the client has read, after a line
- * that says how much is left out.
+ * that says how much is left out. What cannot be sent then waits with the request's reply.
  */
 #ifndef PX_OUTLET_H
 #define PX_OUTLET_H
@@ -34,8 +34,12 @@ void px_outlet_open(struct px_outlet *outlet, struct px_link *link, uint64_t id,
 		    enum px_stream stream);
 /* Takes a copy; does nothing if it is closed. */
 void px_outlet_write(struct px_outlet *outlet, const char *bytes, size_t length);
-/* Sends the end of what was withheld, as far as there is memory, and frees it. */
-void px_outlet_close(struct px_outlet *outlet);
+/* Closes it. What is still withheld is in *rest, to be sent before the request's reply. */
+void px_outlet_end(struct px_outlet *outlet, struct px_outlet *rest);
+/* Sends the rest and frees it. PX_EAGAIN: a part is left, for when the client has read on. */
+int px_outlet_flush(struct px_outlet *rest);
+/* Frees what it has withheld. */
+void px_outlet_free(struct px_outlet *outlet);
 /* Sends bytes of a request's stream at once. PX_EAGAIN, PX_ENOMEM. */
 int px_outlet_send(struct px_link *link, uint64_t id, enum px_stream stream, const void *bytes,
 		   size_t length);

@@ -200,7 +200,7 @@ int px_streams_publish(struct px_streams *s, enum px_stream stream, const void *
 	return rc;
 }
 
-bool px_streams_end(struct px_streams *s)
+bool px_streams_end(struct px_streams *s, struct px_outlet rest[2])
 {
 	struct epoll_event event;
 	/* The thread may be sending what it took out of the pipes: the lock waits for it. */
@@ -214,7 +214,7 @@ bool px_streams_end(struct px_streams *s)
 	if (left && !closed)
 		drain_both(s);
 	for (unsigned which = 0; which < 2; which++)
-		px_outlet_close(&s->outlets[which]);
+		px_outlet_end(&s->outlets[which], &rest[which]);
 	s->link = NULL;
 	pthread_mutex_unlock(&s->lock);
 	return !closed;

@@ -11,6 +11,7 @@
 #ifndef PX_STREAMS_H
 #define PX_STREAMS_H
 
+#include "engine/outlet.h"
 #include "link/endpoint.h"
 
 struct px_streams;
@@ -26,9 +27,10 @@ void px_streams_begin(struct px_streams *streams, struct px_link *link, uint64_t
 int px_streams_publish(struct px_streams *streams, enum px_stream stream, const void *bytes,
 		       size_t length);
 /*
- * Sends what is still in the pipes; from now on output goes to the log only. False: code that ran has
- * closed our descriptors.
+ * Sends what is still in the pipes; from now on output goes to the log only. What there is no room
+ * for is in rest, of both streams: the caller's, who sends or frees it (outlet.h). False: code that
+ * ran has closed our descriptors.
  */
-bool px_streams_end(struct px_streams *streams);
+bool px_streams_end(struct px_streams *streams, struct px_outlet rest[2]);
 
 #endif

@@ -5,7 +5,9 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* In this order: a code that the public header lacks does not compile below. */
@@ -99,6 +101,40 @@ static void last_error_of_another_thread_is_not_ours(void **state)
 	assert_string_equal(px_last_error(), "here");
 }
 
+/* Takes all that malloc can still give. */
+static void use_up_memory(void)
+{
+	setrlimit(RLIMIT_DATA, &(struct rlimit){ 0, 0 });
+	for (size_t bytes = 1 << 20; bytes >= 16; bytes /= 2)
+		while (malloc(bytes))
+			;
+}
+
+static void *fail_without_memory(void *ctx)
+{
+	const char **found = ctx;
+
+	use_up_memory();
+	px_fail(PX_ENOMEM, "an array needs %d MiB", 5);
+	*found = px_last_error();
+	return NULL;
+}
+
+/* Where even a failure's words find no memory, those of its code are left. */
+static void fail_without_memory_has_the_words_of_the_code(void **state)
+{
+	const char *found = NULL;
+	pthread_t thread;
+
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	skip(); /* their allocators end the process */
+#endif
+	assert_int_equal(pthread_create(&thread, NULL, fail_without_memory, &found), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_ptr_equal(found, px_strerror(PX_ENOMEM));
+}
+
 /* Numbers count down from -1 without a gap. */
 static const int codes[] = {
 #define NUMBER(name, number, words) number,
@@ -144,6 +180,7 @@ int main(void)
 		cmocka_unit_test(fail_endless_words_are_cut),
 		cmocka_unit_test(fail_errno_any_says_why),
 		cmocka_unit_test(last_error_of_another_thread_is_not_ours),
+		cmocka_unit_test(fail_without_memory_has_the_words_of_the_code),
 		cmocka_unit_test(public_header_has_the_same_numbers),
 		cmocka_unit_test(strerror_each_code_has_words_of_its_own),
 		cmocka_unit_test(strerror_no_code_is_unknown),

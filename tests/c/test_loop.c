@@ -33,6 +33,10 @@ static _Atomic bool held; /* requests 'h' wait while this is set */
 
 static char *big;
 #define BIG_BYTES (2 * PX_UNIT_BYTES)
+static int printed; /* where its code prints */
+/* More than there is room for without memory of the arena, and not so much that some is left out. */
+#define PRINTED_LINE 63
+#define PRINTED_LINES (PX_OUTPUT_TAIL_BYTES / 2 / PRINTED_LINE)
 
 static void run(void *ctx, struct px_incoming *request, struct px_reply *reply)
 {
@@ -47,6 +51,10 @@ static void run(void *ctx, struct px_incoming *request, struct px_reply *reply)
 		break;
 	case 'f': /* fails */
 		reply->code = PX_EREMOTE;
+		break;
+	case 'p': /* prints */
+		for (uint32_t i = 0; i < PRINTED_LINES; i++)
+			assert_int_equal(dprintf(printed, "%-62u\n", i), PRINTED_LINE);
 		break;
 	case 'b': /* a reply that needs the arena */
 		reply->body = big;
@@ -105,6 +113,7 @@ static int setup(void **state)
 	process = (struct px_engine_process){ .endpoint = engine.endpoint,
 					      .run = run,
 					      .stop = &stop };
+	printed = out[1];
 	assert_int_equal(px_streams_new(out[0], err[0], -1, &process.streams), 0);
 	big = calloc(1, BIG_BYTES);
 	return 0;
@@ -313,6 +322,13 @@ static void a_reply_without_memory_becomes_words(void **state)
 	end();
 }
 
+static int first_digit(uint32_t number)
+{
+	while (number > 9)
+		number /= 10;
+	return (int)number;
+}
+
 /* A client that does not read keeps only itself waiting. */
 static void a_reply_without_room_waits_and_others_are_served(void **state)
 {
@@ -335,6 +351,38 @@ static void a_reply_without_room_waits_and_others_are_served(void **state)
 		expect(&client, id, 0, "small");
 	expect(&client, sent - 1, 0, NULL);
 	expect(&client, sent, 0, "next");
+	end();
+}
+
+/* The arena is full: output has only the room that reading makes, and none of it is lost. */
+static void output_without_room_waits_with_its_reply(void **state)
+{
+	uint32_t lines = 0, column = 0;
+	struct px_incoming in;
+
+	(void)state;
+	side_refuse_memory(true);
+	start();
+	ask(&client, 1, "print");
+	ask(&client, 2, "2");
+	ask(&other, 1, "other");
+	expect(&other, 1, 0, "other");
+	for (in = side_await(&client); in.kind == PX_STREAM; in = side_await(&client)) {
+		for (uint64_t i = 0; i < in.body_bytes; i++) {
+			if (column++ == 0)
+				assert_int_equal(((const char *)in.body)[i],
+						 '0' + first_digit(lines));
+			if (((const char *)in.body)[i] == '\n') {
+				lines++;
+				column = 0;
+			}
+		}
+		px_link_next(client.link);
+	}
+	assert_int_equal(lines, PRINTED_LINES);
+	assert_int_equal(in.id, 1);
+	px_link_next(client.link);
+	expect(&client, 2, 0, "2");
 	end();
 }
 
@@ -379,6 +427,7 @@ int main(void)
 		cmocka_unit_test_setup(requests_of_the_dead_are_dropped, setup),
 		cmocka_unit_test_setup(a_reply_without_memory_becomes_words, setup),
 		cmocka_unit_test_setup(a_reply_without_room_waits_and_others_are_served, setup),
+		cmocka_unit_test_setup(output_without_room_waits_with_its_reply, setup),
 		cmocka_unit_test_setup(a_request_that_ends_the_engine_is_not_answered, setup),
 		cmocka_unit_test_setup(without_a_supervisor_it_ends, setup),
 	};

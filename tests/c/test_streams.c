@@ -46,6 +46,16 @@ static void print(enum px_stream stream, const char *text)
 	assert_int_equal(write(printed[stream], text, length), (ssize_t)length);
 }
 
+/* Of what the last request printed, what had no room at its end. */
+static struct px_outlet rest[2];
+
+static void end(void)
+{
+	assert_true(px_streams_end(streams, rest));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(px_outlet_flush(&rest[i]), 0);
+}
+
 /* The texts of all that the client has got, by stream, and the order in which streams came. */
 struct got {
 	char *texts[PX_STREAMS];
@@ -122,7 +132,7 @@ static void what_a_request_prints_is_there_at_its_end(void **state)
 	px_streams_begin(streams, engine.link, 7);
 	print(PX_STREAM_STDOUT, "one\n");
 	print(PX_STREAM_STDERR, "two\n");
-	px_streams_end(streams);
+	end();
 	got = get_all(7);
 	assert_string_equal(got.texts[PX_STREAM_STDOUT], "one\n");
 	assert_string_equal(got.texts[PX_STREAM_STDERR], "two\n");
@@ -137,7 +147,7 @@ static void what_is_printed_comes_while_the_request_runs(void **state)
 	print(PX_STREAM_STDOUT, "early\n");
 	in = side_await(&client);
 	assert_memory_equal(in.body, "early\n", 6);
-	px_streams_end(streams);
+	end();
 }
 
 static void output_is_of_the_request_that_ran(void **state)
@@ -151,7 +161,7 @@ static void output_is_of_the_request_that_ran(void **state)
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
 		px_streams_begin(streams, engine.link, id);
 		print(PX_STREAM_STDOUT, text);
-		px_streams_end(streams);
+		end();
 		got = get_all(id);
 		assert_string_equal(got.texts[PX_STREAM_STDOUT], text);
 		free(got.texts[PX_STREAM_STDOUT]);
@@ -167,7 +177,7 @@ static void output_between_requests_is_in_the_log_only(void **state)
 	await_log("before\n");
 	px_streams_begin(streams, engine.link, 1);
 	print(PX_STREAM_STDOUT, "in it\n");
-	px_streams_end(streams);
+	end();
 	free(get_all(1).texts[PX_STREAM_STDOUT]);
 	print(PX_STREAM_STDERR, "after\n");
 	await_log("after\n");
@@ -187,7 +197,7 @@ static void what_is_published_comes_after_what_was_printed(void **state)
 	assert_int_equal(px_streams_publish(streams, PX_STREAM_DISPLAY, "shown", 5), 0);
 	print(PX_STREAM_STDERR, "warned");
 	assert_int_equal(px_streams_publish(streams, PX_STREAM_DATA, "data", 4), 0);
-	px_streams_end(streams);
+	end();
 	got = get_all(7);
 	assert_string_equal(got.order, "odex");
 	assert_string_equal(got.texts[PX_STREAM_DISPLAY], "shown");
@@ -200,7 +210,7 @@ static void publishing_without_a_request_is_refused(void **state)
 	assert_int_equal(px_streams_publish(streams, PX_STREAM_DATA, "data", 4), PX_EINVAL);
 	assert_words("no request runs to which this output would belong");
 	px_streams_begin(streams, engine.link, 7);
-	px_streams_end(streams);
+	end();
 	assert_int_equal(px_streams_publish(streams, PX_STREAM_DATA, "data", 4), PX_EINVAL);
 	assert_nothing_came();
 }
@@ -215,7 +225,7 @@ static void a_closed_stream_leaves_the_other(void **state)
 	for (uint64_t id = 1; id <= 3; id++) {
 		px_streams_begin(streams, engine.link, id);
 		print(PX_STREAM_STDERR, "still here");
-		px_streams_end(streams);
+		end();
 		got = get_all(id);
 		assert_string_equal(got.texts[PX_STREAM_STDERR], "still here");
 		assert_null(got.texts[PX_STREAM_STDOUT]);
@@ -229,7 +239,7 @@ static void nothing_is_sent_to_a_dead_client(void **state)
 	px_streams_begin(streams, engine.link, 7);
 	side_kill(&client, &(struct px_death){ .exit_signal = 9 });
 	print(PX_STREAM_STDOUT, "nobody\n");
-	px_streams_end(streams);
+	end();
 	await_log("nobody\n");
 	assert_nothing_came();
 }
@@ -261,7 +271,7 @@ static void output_that_nobody_reads_is_bounded(void **state)
 		most = PX_OUTPUT_HEAD_BYTES;
 	px_streams_begin(streams, engine.link, 7);
 	print_lines(LINES);
-	px_streams_end(streams);
+	end();
 	/* Chunks grow by doubling. */
 	assert_true(px_link_backlog(engine.link) < 3 * most);
 	got = get_all(7);
@@ -280,11 +290,11 @@ static void output_after_what_was_left_out_is_whole(void **state)
 	(void)state;
 	px_streams_begin(streams, engine.link, 7);
 	print_lines(LINES);
-	px_streams_end(streams);
+	end();
 	free(get_all(7).texts[PX_STREAM_STDOUT]);
 	px_streams_begin(streams, engine.link, 8);
 	print(PX_STREAM_STDOUT, "next");
-	px_streams_end(streams);
+	end();
 	got = get_all(8);
 	assert_string_equal(got.texts[PX_STREAM_STDOUT], "next");
 }

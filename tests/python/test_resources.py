@@ -134,6 +134,36 @@ def test_private_memory_of_engine():
         assert serves(client)
 
 
+HOARDER = """
+import resource, sys
+import pxrun
+
+with pxrun.Client(sys.argv[1]) as rc:
+    rc[0].apply_sync(bytes, 20_000)  # so that all is imported that a call needs
+    used = int(open("/proc/self/statm").read().split()[5]) * 4096
+    resource.setrlimit(resource.RLIMIT_DATA, (used + (32 << 20), resource.RLIM_INFINITY))
+    kept = []
+    try:
+        while True:
+            kept.append(rc[0].apply_sync(lambda i: i.to_bytes(2, "little") * 10_000, len(kept)))
+    except MemoryError as e:
+        failed = e
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert len(kept) > 1100  # more than there are leases
+    assert all(data == i.to_bytes(2, "little") * 10_000 for i, data in enumerate(kept))
+    kept.clear()
+    print(type(failed).__name__, failed, rc[0].apply_sync(abs, -1))
+"""
+
+
+def test_private_memory_of_client(pool):
+    """Results that it keeps are right until there is no memory, which is said; then it goes on."""
+    done = subprocess.run([sys.executable, "-c", HOARDER, pool.connection_file], text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] in ("MemoryError", "ArenaError") and done.stdout.endswith(" 1\n")
+    assert serves(pool)
+
+
 # --- processes and threads
 
 STRANGER = 1_000_000 + os.getpid()  # root has no limit of processes, and nobody else is to have some of this user

@@ -181,7 +181,7 @@ class Worker:
         view, lines = self.rc[list(chosen)], self.random.choice((1, 50, 2000))
         ar = view.apply_async(lambda n: print("\n".join(["x" * 40] * n)), lines)
         if self.attempt(lambda: ar.get(LIMIT), chosen) is not None:
-            check(all(out == ("x" * 40 + "\n") * lines for out in ar.stdout), lines)
+            check(all(out == ("x" * 40 + "\n") * lines for out in ar.stdout), lines, [(len(out), out[-200:]) for out in ar.stdout])
 
     def aborts(self, chosen):
         view = self.rc[list(chosen)]
@@ -268,7 +268,7 @@ class Worker:
                 self.deaths += 1  # it was removed before anything was sent
             except error.ArenaError as e:
                 # others fill the arena: what needs a lot of it may fail, and says so; small calls may not
-                check(step.__name__ in ("names", "recall", "arrays", "parts", "queued", "prints", "dropped"), step.__name__, e)
+                check(step.__name__ in ("names", "recall", "arrays", "parts", "maps", "queued", "prints", "dropped"), step.__name__, e)
             except (error.RemoteError, error.CompositeError) as e:
                 check("ArenaError" in str(e) and step.__name__ in ("recall", "arrays", "parts"), step.__name__, e)
             self.steps += 1
