@@ -86,7 +86,7 @@ class Pool:
 
     def start(self, env=None, engines=2):
         return self.run(PXRUN, "start", "--daemonize", "--profile", self.profile, "-n", str(engines),
-                        "--preload", "", "--restart", "always", f"--event-loop={self.loop}", env=env)
+                        "--preload", "", "--restart", "always", "--arena", "64M", f"--event-loop={self.loop}", env=env)
 
     def scenario(self, env=None):
         return self.run(sys.executable, os.path.join(HERE, "scenario.py"), self.profile, env=env)
@@ -213,7 +213,7 @@ ROUNDS_A_POOL = 8  # an engine that dies again and again is started later and la
 
 
 def at_random(count, seed):
-    """SIGKILL at any instant to engines, template, client and, rarely, the supervisor."""
+    """SIGKILL at any instant to engines, template, client and, rarely, the supervisor; some are only stopped for a while."""
     dice = random.Random(seed)
     kills = 0
     while kills < count:
@@ -235,15 +235,30 @@ def rounds(pool, dice):
     return kills
 
 
+def wait(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        os.sched_yield()
+
+
+def pause(dice, pids):
+    """One of them does not run for a moment: it makes the others wait, and no more."""
+    pid = dice.choice([pid for pid in pids if pid])
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        wait(dice.uniform(0.0, 0.05))
+        os.kill(pid, signal.SIGCONT)
+
+
 def one_round(pool, dice):
     """Runs one client, with some kills meanwhile; returns how many, and whether the supervisor still runs."""
     client = subprocess.Popen([sys.executable, os.path.join(HERE, "scenario.py"), pool.profile], env=pool.env,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for kills in range(1, KILLS_A_ROUND + 1):
-        end = time.monotonic() + dice.uniform(0.0, 0.1)
-        while time.monotonic() < end:
-            os.sched_yield()
+        wait(dice.uniform(0.0, 0.1))
         state = pool.status()
+        if dice.random() < 0.3:
+            pause(dice, [client.pid, state["pid"], state["template"]["pid"], *(e["pid"] for e in state["engines"])])
         what = dice.choices(("engine", "client", "template", "supervisor"), (70, 15, 12, 3))[0]
         pids = {"engine": [e["pid"] for e in state["engines"]], "client": [client.pid],
                 "template": [state["template"]["pid"]], "supervisor": [state["pid"]]}[what]

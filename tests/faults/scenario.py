@@ -7,6 +7,7 @@ driver sees) is a failure. Exit code 0: all steps ended as they should.
 """
 from __future__ import annotations
 
+import signal
 import sys
 
 import pxrun
@@ -88,6 +89,32 @@ def held(view):
         assert ar.get(30) == [bytes(100_000 + i)] * len(view)
 
 
+def filled(view):
+    # the arena is full of this client's memory: small calls go on
+    kept = []
+    try:
+        while True:
+            kept.append(view.client._core.region(1_000_000))
+    except pxrun.error.ArenaError:
+        assert len(kept) > 10, len(kept)
+    for i in range(20):
+        assert view.apply_sync(abs, -i) == [i] * len(view)
+
+
+def signalled(view):
+    # a timer that fires in the middle of everything
+    fired = []
+    signal.signal(signal.SIGALRM, lambda *_: fired.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        calls(view)
+        buffers(view)
+        while not fired:
+            calls(view)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def returned(view):
     # the memory that was kept for the next arrays goes back to the pool
     view.client.gc()
@@ -97,7 +124,7 @@ def main(profile):
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return
-    for step in (calls, queued, buffers, prints, overtaking, died, held, returned, dropped, calls):
+    for step in (calls, queued, buffers, prints, overtaking, signalled, died, held, filled, returned, dropped, calls):
         tolerate(lambda step=step: step(client[:]))
     tolerate(client.close)
 

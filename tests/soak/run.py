@@ -258,6 +258,7 @@ def main():
     parser.add_argument("--seed", type=int, help="of the first round")
     parser.add_argument("--rounds", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # with its pool
     seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "little")
     end, done = time.monotonic() + options.seconds, 0
     while time.monotonic() < end and (not options.rounds or done < options.rounds):
