@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "bin/pool_option.h"
 #include "client/pxrun.h"
@@ -36,6 +37,17 @@ int px_command_fail(int rc)
 	fflush(stdout);
 	fprintf(stderr, "pxrun: %s\n", *words ? words : px_strerror(rc));
 	return px_command_exit(rc);
+}
+
+void px_command_warn(const char *lines)
+{
+	fflush(stdout);
+	while (*lines) {
+		int length = (int)strcspn(lines, "\n");
+
+		fprintf(stderr, "pxrun: warning: %.*s\n", length, lines);
+		lines += length + (lines[length] == '\n');
+	}
 }
 
 int px_command_bad_option(const struct px_verb *verb)

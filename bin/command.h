@@ -28,6 +28,8 @@ extern const struct px_verb px_verb_exec, px_verb_list, px_verb_run, px_verb_sta
 
 /* Prints "pxrun: words" of a failure and returns its exit code. */
 int px_command_fail(int rc);
+/* Prints each of these lines as a warning. */
+void px_command_warn(const char *lines);
 /* The exit code alone. */
 int px_command_exit(int rc);
 /* Prints "pxrun: words" and a pointer to the help; returns PX_EXIT_USAGE. */

@@ -112,6 +112,7 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 {
 	const char *python = px_settings_text(settings, PX_SETTING_PYTHON);
 	char folder[PATH_MAX], connection[128];
+	char warnings[PX_WARNINGS_BYTES] = "";
 	struct px_client *client = NULL;
 	int code, rc = script_folder(argv[1], folder);
 
@@ -119,9 +120,10 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 		rc = px_settings_set(settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "--sys-path",
 				     folder);
 	if (rc == 0)
-		rc = px_pool_start_by(settings, "", NULL, &client);
+		rc = px_pool_start_by(settings, "", NULL, warnings, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
+	px_command_warn(warnings);
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));
 	code = run_script(python ? python : PX_PYTHON, argv, connection);
 	px_client_detach(client);

@@ -4,7 +4,7 @@
  *
  * In the background it is px_pool_start() that does it, by running this verb again
  * with options that are not for users:
- *   --ready-fd N     where to report: one zero byte when all engines serve, or "CODE words"
+ *   --ready-fd N     where to report: one zero byte, and warnings, when all engines serve, or "CODE words"
  *   --owner-fd N     a pipe; when its other end is closed the pool ends
  *   --sys-path A:B   folders put before the engines' sys.path
  *   --empty          start no engines; clients will ask for them
@@ -167,8 +167,8 @@ static void announce(const struct px_runtime *runtime, const char *how)
  */
 static int begin_announcer(const struct px_runtime *runtime, const int *pair)
 {
+	char text[PX_WARNINGS_BYTES + 1] = { 0 };
 	pid_t pid = fork();
-	char word;
 
 	if (pid < 0)
 		return px_fail_errno("starting a process");
@@ -177,8 +177,10 @@ static int begin_announcer(const struct px_runtime *runtime, const int *pair)
 	/* Ctrl-C is for the supervisor. */
 	signal(SIGINT, SIG_IGN);
 	close(pair[1]);
-	if (recv(pair[0], &word, 1, MSG_PEEK) == 1 && !word)
+	if (recv(pair[0], text, sizeof(text) - 1, MSG_PEEK) > 0 && !text[0]) {
+		px_command_warn(text + 1);
 		announce(runtime, "Ctrl-C or ");
+	}
 	_exit(0);
 }
 
@@ -219,17 +221,18 @@ static int start_in_background(const struct request *request)
 {
 	struct px_runtime runtime;
 	struct px_client *client = NULL;
-	char self[PATH_MAX];
+	char self[PATH_MAX], warnings[PX_WARNINGS_BYTES] = "";
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int rc = px_runtime_find(request->profile, false, &runtime);
 
 	self[length > 0 ? length : 0] = '\0';
 	if (rc == 0)
 		rc = px_pool_start_by(&request->settings, runtime.profile, length > 0 ? self : NULL,
-				      &client);
+				      warnings, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_client_detach(client);
+	px_command_warn(warnings);
 	announce(&runtime, "");
 	return PX_EXIT_OK;
 }

@@ -199,10 +199,10 @@ static int spawn(const char *path, struct command_line *line, const int *inherit
 }
 
 /*
- * Reads what the supervisor writes once: an empty string when all engines serve, else "CODE
- * words". End of file without either means that it died.
+ * Reads what the supervisor writes once: an empty string and warnings when all engines serve, else
+ * "CODE words". End of file without either means that it died.
  */
-static int read_ready(int fd)
+static int read_ready(int fd, char *warnings)
 {
 	char text[4096];
 	size_t used = 0;
@@ -219,8 +219,10 @@ static int read_ready(int fd)
 		used += (size_t)got;
 	}
 	text[used] = '\0';
-	if (used > 0 && text[0] == '\0')
+	if (used > 0 && text[0] == '\0') {
+		snprintf(warnings, PX_WARNINGS_BYTES, "%.*s", PX_WARNINGS_BYTES - 1, text + 1);
 		return 0;
+	}
 	if (used == 0)
 		return px_fail(PX_EPOOL, "the supervisor ended before its engines were ready");
 	code = strtol(text, &words, 10);
@@ -315,7 +317,7 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 
 	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	rc = read_ready(l->ready);
+	rc = read_ready(l->ready, l->warnings);
 	close(l->ready);
 	if (rc == 0)
 		rc = attach(l->profile, PX_CONTROL_SILENCE_NS, out);
@@ -341,7 +343,7 @@ int px_client_give_pool(struct px_client *client)
 }
 
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
-		     struct px_client **out)
+		     char *warnings, struct px_client **out)
 {
 	struct px_launch l;
 	int rc = px_need(out, "client");
@@ -350,6 +352,8 @@ int px_pool_start_by(const struct px_settings *settings, const char *profile, co
 		rc = px_pool_launch(settings, profile, command, false, &l);
 	if (rc == 0)
 		rc = px_pool_launched(&l, out);
+	if (rc == 0 && warnings)
+		memcpy(warnings, l.warnings, sizeof(l.warnings));
 	return rc;
 }
 
@@ -364,7 +368,7 @@ int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 	px_settings_init(&settings);
 	rc = px_settings_set_options(&settings, options, &known);
 	if (rc == 0)
-		rc = px_pool_start_by(&settings, known.profile, known.command, out);
+		rc = px_pool_start_by(&settings, known.profile, known.command, NULL, out);
 	px_settings_clear(&settings);
 	return rc;
 }

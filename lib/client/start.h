@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "client/pxrun.h"
+#include "pool/control.h"
 #include "pool/runtime.h"
 #include "pool/settings.h"
 
@@ -26,6 +27,7 @@ struct px_launch {
 	int ready; /* our end of the pipe by which the supervisor says that it is ready */
 	int owner; /* our end of the pipe by which it sees that we live; -1: not private */
 	pid_t pid;
+	char warnings[PX_WARNINGS_BYTES]; /* after the second step: lines, such as of preloads */
 };
 
 /*
@@ -45,9 +47,12 @@ int px_pool_launched(struct px_launch *launch, struct px_client **client);
  * the descriptor that this returns is closed; it is the caller's. -1: the client has none.
  */
 int px_client_give_pool(struct px_client *client);
-/* Both steps, of a pool with its engines. */
+/*
+ * Both steps, of a pool with its engines. warnings: PX_WARNINGS_BYTES for those of struct px_launch;
+ * may be NULL.
+ */
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
-		     struct px_client **client);
+		     char *warnings, struct px_client **client);
 /*
  * Finds the pool of a profile or connection file, and connects to its supervisor within that time:
  * one that is stopped may have no room for more connections. PX_ETIMEDOUT, PX_ENOPOOL, PX_EPERM,

@@ -23,6 +23,8 @@
 #define PX_CONTROL_MAGIC 0x31505850u /* "PXP1" */
 #define PX_CONTROL_TEXT_MAX 60000
 #define PX_CONTROL_FDS_MAX 8
+/* Of the lines of which whoever starts a pool is warned, with the NUL. */
+#define PX_WARNINGS_BYTES 1024
 
 enum px_control_type {
 	PX_CONTROL_REPLY = 1,
@@ -54,6 +56,7 @@ enum px_control_type {
 	                    child: so it can be watched and ended before it is ready */
 	/* template -> supervisor */
 	PX_CONTROL_PRELOAD, /* text: the module that is imported next; "": none any more. No reply */
+	PX_CONTROL_WARN,    /* text: what the starter of the pool should know. No reply */
 };
 
 struct px_control {

@@ -56,7 +56,8 @@ struct px_supervisor {
 	bool done;    /* no engine is left */
 	int failure;  /* the code of why the pool could not start; the words are in failure_words */
 	char failure_words[1024];
-	struct px_packet packet; /* the last one received */
+	char warnings[PX_WARNINGS_BYTES]; /* lines for the starter of the pool */
+	struct px_packet packet;          /* the last one received */
 };
 
 #endif

@@ -32,10 +32,10 @@
 
 /* --- ready, or not --- */
 
-/* Reports to the process that waits for the pool, once: '\0', or "CODE words". */
+/* Reports to the process that waits for the pool, once: '\0' and warnings, or "CODE words". */
 static void report(struct px_supervisor *s)
 {
-	char text[sizeof(s->failure_words) + 16] = "";
+	char text[sizeof(s->failure_words) + sizeof(s->warnings) + 16] = "";
 	size_t length = 1;
 
 	if (s->ready_fd < 0)
@@ -47,6 +47,8 @@ static void report(struct px_supervisor *s)
 		length = (size_t)snprintf(text, sizeof(text),
 					  "%d the pool was stopped before its engines were ready",
 					  PX_EPOOL);
+	else
+		length += (size_t)snprintf(text + 1, sizeof(text) - 1, "%s", s->warnings);
 	(void)!write(s->ready_fd, text, length);
 	close(s->ready_fd);
 	s->ready_fd = -1;

@@ -180,6 +180,16 @@ static void preloads(struct px_template *t, const char *module)
 	t->module_ns = px_os.now_ns();
 }
 
+/* The starter hears it once, however many templates there are. */
+static void warns(struct px_supervisor *s, const char *text)
+{
+	size_t used = strlen(s->warnings);
+
+	px_log(&s->log, "warning: %s", text);
+	if (!s->ready && !strstr(s->warnings, text))
+		snprintf(s->warnings + used, sizeof(s->warnings) - used, "%.300s\n", text);
+}
+
 /* Reads one packet; false if there is no more. */
 static bool read_one(struct px_supervisor *s)
 {
@@ -206,6 +216,8 @@ static bool read_one(struct px_supervisor *s)
 		ready(s);
 	else if (head->type == PX_CONTROL_PRELOAD)
 		preloads(t, s->packet.text);
+	else if (head->type == PX_CONTROL_WARN)
+		warns(s, s->packet.text);
 	else
 		px_log(&s->log, IT " sent a packet of type %u", head->type);
 	return true;

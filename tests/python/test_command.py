@@ -326,6 +326,22 @@ def test_wrong_profile_names_file_and_line(pxrun, arguments):
     assert not list(pxrun.runtime.iterdir())
 
 
+@pytest.mark.parametrize("how", ["background", "foreground", "run"])
+def test_preload_that_is_misspelt_is_a_warning(pxrun, how):
+    path = pxrun.folder / "nothing.py"
+    path.write_text("")
+    words = "pxrun: warning: preload of 'nump': No module named 'nump'\n"
+    if how == "background":
+        assert pxrun("start", "-d", "-n", "1", "--preload", "nump").stderr == words
+    elif how == "run":
+        assert pxrun("run", "-n", "1", "--preload", "nump", str(path)).stderr == words
+    else:
+        start = pxrun.begin("start", "-n", "1", "--preload", "nump")
+        start.stdout.readline()
+        pxrun("stop")
+        assert start.communicate(timeout=LIMIT)[1] == words
+
+
 def test_python_that_is_none(pxrun):
     done = pxrun("start", "-d", "-n", "1", "--python", "/nonexistent/python", code=ENGINE)
     assert "no engine can be started: starting '/nonexistent/python': No such file" in done.stderr

@@ -2,6 +2,8 @@
 """Modules that are imported once for all engines, and what a fork must not copy of them."""
 import os
 
+import pytest
+
 import pxrun
 
 
@@ -17,6 +19,23 @@ def test_log_says_why_results_of_a_numpy_are_copied(tmp_path, monkeypatch):
         assert rc[0].apply_sync(lambda: __import__("numpy").__version__) == "0.1"
         words = pool_log(rc)
     assert words.count("arrays that engines compute are copied when they are sent: numpy 0.1: No module named 'numpy.core'") == 1
+
+
+# --- modules that cannot be imported
+
+
+def test_preload_that_is_misspelt_is_a_warning_at_the_line_that_starts():
+    with pytest.warns(RuntimeWarning, match="preload of 'nump': No module named 'nump'") as caught:
+        with pxrun.Cluster(n=2, preload=["json", "nump"]) as rc:
+            log = pool_log(rc)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert log.count("warning: preload of 'nump'") == 1
+
+
+def test_preload_that_is_there_is_none(recwarn):
+    with pxrun.Cluster(n=1, preload=["json"]):
+        pass
+    assert not recwarn.list
 
 
 # --- random numbers

@@ -104,19 +104,31 @@ static PyObject *raise_descriptor(PyObject *self, PyObject *fd)
 	return PyErr_Occurred() ? NULL : PyLong_FromLong(px_descriptor_raise((int)number));
 }
 
-static PyObject *preloading(PyObject *self, PyObject *args)
+/* Tells the supervisor a text. */
+static PyObject *tell(PyObject *args, uint16_t type)
 {
-	struct px_control packet = { .type = PX_CONTROL_PRELOAD };
-	const char *module;
+	struct px_control packet = { .type = type };
+	const char *text;
 	int control, rc;
 
-	(void)self;
-	if (!PyArg_ParseTuple(args, "is", &control, &module))
+	if (!PyArg_ParseTuple(args, "is", &control, &text))
 		return NULL;
-	rc = px_control_send(control, &packet, module, NULL, 0);
+	rc = px_control_send(control, &packet, text, NULL, 0);
 	if (rc < 0)
 		return px_raise(rc);
 	Py_RETURN_NONE;
+}
+
+static PyObject *preloading(PyObject *self, PyObject *args)
+{
+	(void)self;
+	return tell(args, PX_CONTROL_PRELOAD);
+}
+
+static PyObject *warn(PyObject *self, PyObject *args)
+{
+	(void)self;
+	return tell(args, PX_CONTROL_WARN);
 }
 
 static PyObject *set_title(PyObject *self, PyObject *args)
@@ -271,6 +283,8 @@ static PyMethodDef functions[] = {
 	  "shm/descriptor.h." },
 	{ "preloading", preloading, METH_VARARGS,
 	  "preloading(control, module)\n\nTells the supervisor what the template imports next." },
+	{ "warn", warn, METH_VARARGS,
+	  "warn(control, text)\n\nHas the template warn whoever starts the pool." },
 	{ "set_title", set_title, METH_VARARGS,
 	  "set_title(line, name)\n\nWhat ps(1) shows as the command line, and as the name." },
 	{ "set_up_process", set_up_process, METH_VARARGS,

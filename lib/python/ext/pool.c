@@ -141,7 +141,7 @@ static PyObject *await_launch(struct px_launch *launch, PyObject *meanwhile)
 		return px_raise(rc);
 	owner = px_client_give_pool(client);
 	object = px_client_object(client);
-	both = object ? Py_BuildValue("Ni", object, owner) : NULL;
+	both = object ? Py_BuildValue("Nis", object, owner, launch->warnings) : NULL;
 	if (!both && owner >= 0)
 		close(owner);
 	return both;

@@ -8,6 +8,7 @@ import json
 import operator
 import os
 import sys
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable
 
@@ -142,13 +143,15 @@ class Cluster(Staying):
 
     def _launch(self, empty: bool) -> None:
         settings = _own_interpreter() | self._settings
-        core, owner = _pxrun.start(settings, self.profile or "", _sys_path(), empty, _client_class)
+        core, owner, warned = _pxrun.start(settings, self.profile or "", _sys_path(), empty, _client_class)
         if owner >= 0:
             self._end = weakref.finalize(self, os.close, owner)
             self._end.atexit = False  # atexit functions may use the pool
         elif self.shutdown_atexit:
             atexit.register(self.stop_cluster_sync)
         self._has_begun(_client_class()._of(core, self))
+        for words in warned.splitlines():
+            warnings.warn(words, RuntimeWarning, stacklevel=_callers_level())
 
     def _has_begun(self, client: Client) -> None:
         self._spare.append(client)
@@ -307,6 +310,14 @@ class Cluster(Staying):
 
     async def __aexit__(self, *exc: Any) -> None:
         await self.stop_cluster()
+
+
+def _callers_level() -> int:
+    """Of the caller's caller that is no part of this package, as a `stacklevel`."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _client_class() -> type[Client]:

@@ -86,8 +86,8 @@ def _forget_engine(control, was):
 # --- the program ------------------------------------------------------------
 
 
-def _preload(names, tell):
-    """Imports the modules that all engines share; tells the name of each before."""
+def _preload(names, tell, warn):
+    """Imports the modules that all engines share; tells the name of each before, and warns of those that it cannot import."""
     with randomness.watched() if names else contextlib.nullcontext():
         for name in names:
             tell(name)
@@ -95,7 +95,7 @@ def _preload(names, tell):
                 importlib.import_module(name)
             except ImportError as error:
                 if name not in _BY_DEFAULT:
-                    print(f"pxrun: preload of {name!r}: {error}", file=sys.stderr)
+                    warn(f"preload of {name!r}: {error}")
     tell("")
     if "numpy" in sys.modules:
         try:
@@ -138,10 +138,12 @@ def main(argv: list[str]) -> int:
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
-    if options["mode"] == "template":
+    is_template = options["mode"] == "template"
+    if is_template:
         _show(options["pool"], "template", "px-template")
-    tell = functools.partial(_pxrun.preloading, control) if options["mode"] == "template" else str
-    _preload([name for name in options["preload"].split(",") if name], tell)
+    # what an engine would tell, its template has told
+    tell, warn = (functools.partial(f, control) if is_template else str for f in (_pxrun.preloading, _pxrun.warn))
+    _preload([name for name in options["preload"].split(",") if name], tell, warn)
     if options["mode"] == "engine":
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *pipes
         _pxrun.set_up_process(os.getppid())
