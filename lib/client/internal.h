@@ -25,7 +25,7 @@ int px_client_live(const struct px_client *client, uint32_t *ids, size_t cap);
 
 void px_queue_push(struct px_client *client, struct px_queue *queue, struct px_request *request);
 /* Reads what a dead engine has left, fails the rest in words, and forgets its process. */
-void px_queue_bury(struct px_client *client, struct px_queue *queue);
+void px_queue_engine_died(struct px_client *client, struct px_queue *queue);
 /* The request is its user's, who may see its code and words. It may stay in its queue. */
 void px_request_done(struct px_client *client, struct px_request *request);
 /* Ends a request that is in no queue. Copies words. */

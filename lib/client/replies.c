@@ -272,7 +272,7 @@ static void death_words(const struct px_client *client, const struct px_queue *q
 		snprintf(out + n, out_bytes - (size_t)n, "\n%s", crash);
 }
 
-void px_queue_bury(struct px_client *client, struct px_queue *queue)
+void px_queue_engine_died(struct px_client *client, struct px_queue *queue)
 {
 	char words[12000];
 
@@ -292,7 +292,7 @@ static void look_for_deaths(struct px_client *client)
 		struct px_link *link = client->engine_links[engine];
 
 		if (link && !px_member_alive(client->endpoint->segment, link->peer))
-			px_queue_bury(client, link->user);
+			px_queue_engine_died(client, link->user);
 	}
 }
 

@@ -24,29 +24,47 @@ static struct px_link *link_of(struct px_request *request)
 	return atomic_load_explicit(&request->done, memory_order_relaxed) ? NULL : link;
 }
 
-int px_request_abort(struct px_request *request)
+/*
+ * Enters the client of a request that is not done, and takes its lock: 1, and leave() ends it. 0: it
+ * is done, as all are of a client that is closed.
+ */
+static int enter(struct px_request *request, struct px_link **link)
 {
 	struct px_client *client = request->result->client;
-	struct px_link *link;
 	int rc;
 
 	if (px_request_is_done(request))
-		return 0; /* also when it is closed */
+		return 0;
 	rc = px_client_enter(client);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	link = link_of(request);
+	*link = link_of(request);
+	return 1;
+}
+
+static void leave(struct px_request *request)
+{
+	pthread_mutex_unlock(&request->result->client->lock);
+	px_client_leave(request->result->client);
+}
+
+int px_request_abort(struct px_request *request)
+{
+	struct px_link *link;
+	int rc = enter(request, &link);
+
+	if (rc <= 0)
+		return rc;
 	rc = link && !request->urgent && px_link_abort(link, &request->ticket, request->id);
 	if (rc) {
 		request->code = PX_EABORTED;
 		request->words = strdup("the request was aborted before it ran");
-		px_request_done(client, request);
+		px_request_done(request->result->client, request);
 		request->aborted = true;
 		((struct px_queue *)link->user)->waiting--;
 	}
-	pthread_mutex_unlock(&client->lock);
-	px_client_leave(client);
+	leave(request);
 	return rc;
 }
 
@@ -54,15 +72,10 @@ int px_request_interrupt(struct px_request *request)
 {
 	struct px_client *client = request->result->client;
 	struct px_link *link;
-	int rc;
+	int rc = enter(request, &link);
 
-	if (px_request_is_done(request))
-		return 0; /* also when it is closed */
-	rc = px_client_enter(client);
-	if (rc < 0)
+	if (rc <= 0)
 		return rc;
-	pthread_mutex_lock(&client->lock);
-	link = link_of(request);
 	if (link)
 		px_link_interrupt(link, request->id);
 	pthread_mutex_unlock(&client->lock);
@@ -73,21 +86,14 @@ int px_request_interrupt(struct px_request *request)
 
 int px_request_running(struct px_request *request, uint64_t *progress)
 {
-	struct px_client *client = request->result->client;
 	struct px_link *link;
-	int rc;
+	int rc = enter(request, &link);
 
 	*progress = 0;
-	if (px_request_is_done(request))
-		return 0; /* also when it is closed */
-	rc = px_client_enter(client);
-	if (rc < 0)
+	if (rc <= 0)
 		return rc;
-	pthread_mutex_lock(&client->lock);
-	link = link_of(request);
 	rc = link && px_link_running(link, request->id, progress);
-	pthread_mutex_unlock(&client->lock);
-	px_client_leave(client);
+	leave(request);
 	if (!rc)
 		*progress = 0;
 	return rc;

@@ -151,7 +151,7 @@ static int engine_queue(struct px_result *result, uint32_t engine, uint64_t time
 			return 0;
 		}
 		if (link)
-			px_queue_bury(client, link->user);
+			px_queue_engine_died(client, link->user);
 		rc = queue_open(client, engine, id, out);
 		if (rc != PX_EENGINE)
 			return rc;
