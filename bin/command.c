@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bin/nearest.h"
 #include "bin/pool_option.h"
 #include "client/pxrun.h"
 
@@ -48,6 +49,23 @@ void px_command_warn(const char *lines)
 		fprintf(stderr, "pxrun: warning: %.*s\n", length, lines);
 		lines += length + (lines[length] == '\n');
 	}
+}
+
+void px_command_suggest(const char *argument, const struct option *options)
+{
+	struct px_nearest nearest = { .word = argument + strlen("--") };
+
+	if (strncmp(argument, "--", strlen("--")) != 0)
+		return;
+	nearest.length = strcspn(nearest.word, "=");
+	for (; options->name; options++) {
+		/* It is known, or short for several that are. */
+		if (!strncmp(options->name, nearest.word, nearest.length))
+			return;
+		px_nearest_try(&nearest, options->name);
+	}
+	if (nearest.best)
+		fprintf(stderr, "pxrun: did you mean '--%s'?\n", nearest.best);
 }
 
 int px_command_bad_option(const struct px_verb *verb)

@@ -5,6 +5,8 @@
 #ifndef PX_COMMAND_H
 #define PX_COMMAND_H
 
+#include <getopt.h>
+
 /* Scripts may rely on these; pxrun(1) has the same table. 128 + N: ended by signal N. */
 enum px_exit {
 	PX_EXIT_OK = 0,
@@ -36,8 +38,11 @@ int px_command_exit(int rc);
 int px_command_misuse(const struct px_verb *verb, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /*
- * After an option that getopt_long(3) has refused with a message: prints the pointer to the help.
+ * After an argument that getopt_long(3) has refused with a message: if it is an unknown long option, prints
+ * which of these it is like.
  */
+void px_command_suggest(const char *argument, const struct option *options);
+/* Then prints the pointer to the help; returns PX_EXIT_USAGE. */
 int px_command_bad_option(const struct px_verb *verb);
 /* Prints the help of a verb on standard output; returns PX_EXIT_OK. */
 int px_command_help(const struct px_verb *verb);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bin/command.h"
+#include "bin/nearest.h"
 #include "client/pxrun.h"
 
 static const struct px_verb *const verbs[] = {
@@ -37,10 +38,15 @@ static void print_usage(FILE *to)
 
 static int unknown(const char *what)
 {
-	fprintf(stderr,
-		"pxrun: there is no verb '%s'\n"
-		"Try 'pxrun help' for a list.\n",
-		what);
+	struct px_nearest nearest = { .word = what, .length = strlen(what) };
+
+	for (size_t i = 0; i < VERBS; i++)
+		px_nearest_try(&nearest, verbs[i]->name);
+	px_nearest_try(&nearest, "help");
+	fprintf(stderr, "pxrun: there is no verb '%s'", what);
+	if (nearest.best)
+		fprintf(stderr, "; did you mean '%s'?", nearest.best);
+	fputs("\nTry 'pxrun help' for a list.\n", stderr);
 	return PX_EXIT_USAGE;
 }
 

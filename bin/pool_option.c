@@ -75,6 +75,8 @@ int px_pool_options_read(const struct px_verb *verb, int argc, char **argv,
 	       (option = getopt_long(argc, argv, table.letters, table.list, NULL)) != -1) {
 		char what[PX_SETTING_NAME_BYTES];
 
+		if (option == '?')
+			px_command_suggest(argv[optind - 1], table.list);
 		if (option == 'h' || option == '?')
 			return option;
 		id = setting_of(verb, option);

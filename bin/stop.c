@@ -96,6 +96,7 @@ static int run(int argc, char **argv)
 		case 'h':
 			return px_command_help(&px_verb_stop);
 		default:
+			px_command_suggest(argv[optind - 1], options);
 			return px_command_bad_option(&px_verb_stop);
 		}
 	}

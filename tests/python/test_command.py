@@ -112,6 +112,14 @@ def test_help_of_verb(pxrun, verb):
     (["dance"], "there is no verb 'dance'"),
     (["help", "dance"], "there is no verb 'dance'"),
     (["start", "--fast"], "pxrun: unrecognized option '--fast'"),
+    (["stauts"], "there is no verb 'stauts'; did you mean 'status'?"),
+    (["help", "strat"], "there is no verb 'strat'; did you mean 'start'?"),
+    (["start", "--engin", "3", "--arean=1G"], "pxrun: did you mean '--arena'?"),
+    (["run", "--prelod", "json", "x.py"], "pxrun: did you mean '--preload'?"),
+    (["stop", "--timout", "3"], "pxrun: did you mean '--timeout'?"),
+    (["status", "--jsn"], "pxrun: did you mean '--json'?"),
+    (["exec", "--target=0", "--profiel", "x", "1"], "pxrun: did you mean '--profile'?"),
+    (["list", "--jason"], "pxrun: did you mean '--json'?"),
     (["start", "extra"], "unexpected argument 'extra'"),
     (["start", "-n"], "pxrun: option requires an argument -- 'n'"),
     (["start", "-n", "0"], "-n must be a whole number from 1 to 512, not '0'"),
@@ -142,6 +150,11 @@ def test_misuse(pxrun, arguments, words):
     assert words in done.stderr
     assert not done.stdout
     assert not list(pxrun.runtime.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["dance"], ["start", "--fast"], ["start", "--p", "x"], ["start", "--arena"], ["stop", "-x"]])
+def test_misuse_that_is_like_nothing_suggests_nothing(pxrun, arguments):
+    assert "did you mean" not in pxrun(*arguments, code=USAGE).stderr
 
 
 def test_full_disk_is_no_success(pxrun):
