@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What runs out, one test a resource: it ends in words that say what, where the limit is and what to do; the pool goes on."""
+"""What runs out, one test a resource: it ends in words that say what, where the limit is and what to do; the pool goes on.
+
+Elsewhere: leases in test_held.py and tests/c/test_lease.c, ring chunks in tests/c/test_loop.c and test_held.py, places
+of members and engine ids in tests/c/test_engine.c, malloc at each call in tests/faults/malloc.py.
+"""
 from __future__ import annotations
 
 import contextlib
@@ -175,8 +179,8 @@ def as_stranger():
     folder = tempfile.mkdtemp(prefix="pxt.", dir="/tmp")
     os.chown(folder, STRANGER, STRANGER)
 
-    def run(script):
-        done = subprocess.run(["prlimit", "--nproc=3", "sh", "-c", script], user=STRANGER, group=STRANGER, extra_groups=[], cwd="/",
+    def run(script, processes=3):
+        done = subprocess.run(["prlimit", f"--nproc={processes}", "sh", "-c", script], user=STRANGER, group=STRANGER, extra_groups=[], cwd="/",
                               text=True, capture_output=True, timeout=60, env=dict(os.environ, HOME="/", XDG_RUNTIME_DIR=folder))
         return done.returncode, done.stdout + done.stderr
 
@@ -192,6 +196,69 @@ def test_processes(as_stranger):
     assert code != 0 and "Resource temporarily unavailable" in words, words
     code, words = as_stranger("pxrun list")
     assert "running" not in words, words
+
+
+THREADLESS = """
+import resource, threading, time
+import pxrun
+
+with pxrun.Client("threads") as rc:
+    one = rc[0]
+    one.apply_sync(abs, -1)
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, most))
+    try:
+        rc.fileno()
+    except (OSError, pxrun.error.IPythonError) as e:
+        print("fileno:", e)
+    try:
+        one.apply_async(time.sleep, 1).add_done_callback(print)
+    except (OSError, RuntimeError, pxrun.error.IPythonError) as e:
+        print("callback:", e)
+    print("calls go on:", one.apply_sync(abs, -3), one.apply_async(abs, -4).get(30))
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    called = threading.Event()
+    one.apply_async(time.sleep, 0.1).add_done_callback(lambda ar: called.set())
+    print("called later:", called.wait(30))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_threads(as_stranger):
+    """Where a thread cannot be made, what needs one says so, and what needs none goes on."""
+    code, words = as_stranger("pxrun start --daemonize -n 1 --preload '' --profile threads && "
+                              f"{sys.executable} -c '{THREADLESS}'; code=$?; pxrun stop --profile threads; exit $code", 60)
+    if "Permission denied" in words:
+        pytest.skip("others may not read the build folder")
+    assert code == 0, words
+    told = dict(line.split(": ", 1) for line in words.splitlines() if line.startswith(("fileno", "callback", "call")))
+    assert "thread" in told["fileno"] and "thread" in told["callback"], words
+    assert told["calls go on"] == "3 4" and told["called later"] == "True"
+
+
+# --- addresses and shared memory
+
+
+def test_address_space_of_client(pool):
+    code, words = shell("ulimit -v 3000000", sys.executable, "-c", f"import pxrun; pxrun.Client({pool.connection_file!r})")
+    assert code == 1 and "ulimit -v" in words.splitlines()[-1]
+    code, words = shell("ulimit -v 3000000", "pxrun", "exec", "--profile", pool.profile, "1 + 1")
+    assert code != 0 and "ulimit -v" in words and "Traceback" not in words
+    assert serves(pool)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small /dev/shm")
+@pytest.mark.parametrize("arena", ["4M", "256M"])
+def test_dev_shm(arena):
+    """One that is small, and full of other things, hinders nobody."""
+    profile = f"shm-{os.getpid()}"
+    run = ("mount -t tmpfs -o size=1M tmpfs /dev/shm || exit 77; head -c 1M /dev/zero > /dev/shm/full;"
+           f"pxrun start --daemonize -n 2 --preload '' --arena {arena} --profile {profile} &&"
+           f"pxrun exec --profile {profile} 'len(bytes(2_000_000))'; code=$?; pxrun stop --profile {profile}; exit $code")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", run], text=True, capture_output=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("no mount namespaces here")
+    assert done.returncode == 0 and done.stdout.count("2000000") == 2, done.stdout + done.stderr
 
 
 # --- the log's disk

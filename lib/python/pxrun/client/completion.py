@@ -170,8 +170,9 @@ class Completion:
 
     def _wake(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="pxrun-completion", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="pxrun-completion", daemon=True)
+            thread.start()  # if there can be none now, the next call tries again
+            self._thread = thread
         else:
             self._changed.notify()
 
