@@ -411,6 +411,7 @@ static void without_a_supervisor_it_ends(void **state)
 	side_hang_up(&engine);
 	await_end();
 	assert_int_equal(served, PX_EPOOL);
+	side_close(&engine);
 }
 
 int main(void)

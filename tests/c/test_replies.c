@@ -330,6 +330,7 @@ static void without_a_supervisor_all_fails(void **state)
 	expect(results[0], 0);
 	expect_words(results[1], PX_EPOOL, "supervisor is gone");
 	assert_int_equal(px_view_noop(view, &more), PX_EPOOL);
+	side_close(&client);
 }
 
 int main(void)
