@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "supervisor/children.h"
 #include "supervisor/engines.h"
@@ -14,6 +15,8 @@
 
 /* The time between SIGTERM and SIGKILL. */
 #define ORPHAN_GRACE_NS UINT64_C(2000000000)
+/* Milliseconds for processes to vanish that were sent SIGKILL. */
+#define LAST_MOMENTS 1000
 
 /* The place of an orphan that was seen before, seen_count if it was not. */
 static uint32_t find(const struct px_orphans *o, pid_t pid)
@@ -167,4 +170,21 @@ bool px_orphans_end(struct px_supervisor *s)
 		return false;
 	px_loop_timer_stop(s->loop, &o->timer);
 	return true;
+}
+
+void px_orphans_end_last(struct px_supervisor *s)
+{
+	struct timespec moment = { .tv_nsec = 1000000 };
+	pid_t pids[PX_ORPHANS_MAX];
+	size_t count;
+
+	if (s->orphans.given_up)
+		return;
+	for (int i = 0; i < LAST_MOMENTS && (count = list(s, pids)); i++) {
+		while (count)
+			(void)kill(pids[--count], SIGKILL);
+		nanosleep(&moment, NULL);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
 }

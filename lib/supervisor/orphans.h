@@ -45,6 +45,11 @@ void px_orphans_reap(struct px_supervisor *s);
  * Returns whether there is nothing more to wait for: none is left, or those that are do not end.
  */
 bool px_orphans_end(struct px_supervisor *s);
+/*
+ * For the end, after the template's: kills an engine that the template forked in its last moment, of
+ * which nobody has heard, and waits until it has gone.
+ */
+void px_orphans_end_last(struct px_supervisor *s);
 /* SIGKILL at once. */
 void px_orphans_kill(struct px_supervisor *s);
 

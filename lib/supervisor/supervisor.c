@@ -280,8 +280,10 @@ static int begin(struct px_supervisor *s)
 
 static void end(struct px_supervisor *s)
 {
-	if (s->loop)
+	if (s->loop) {
 		px_template_end(s);
+		px_orphans_end_last(s);
+	}
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		px_engine_free(s->engines[i]);
 	if (s->segment && s->loop)
