@@ -175,16 +175,20 @@ bool px_orphans_end(struct px_supervisor *s)
 void px_orphans_end_last(struct px_supervisor *s)
 {
 	struct timespec moment = { .tv_nsec = 1000000 };
-	pid_t pids[PX_ORPHANS_MAX];
+	pid_t pids[PX_ORPHANS_MAX], reaped;
 	size_t count;
+	int none = 0; /* times in a row that the list was empty: it misses some while others exit */
 
-	if (s->orphans.given_up)
-		return;
-	for (int i = 0; i < LAST_MOMENTS && (count = list(s, pids)); i++) {
+	for (int i = 0; i < LAST_MOMENTS && !s->orphans.given_up && none < 3; i++) {
+		do
+			reaped = waitpid(-1, NULL, WNOHANG);
+		while (reaped > 0);
+		if (reaped < 0)
+			return;
+		count = list(s, pids);
+		none = count ? 0 : none + 1;
 		while (count)
 			(void)kill(pids[--count], SIGKILL);
 		nanosleep(&moment, NULL);
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
 	}
 }
