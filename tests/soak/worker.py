@@ -121,6 +121,8 @@ class Worker:
 
     def names(self, chosen):
         name, value = f"{self.mine}_{self.random.randrange(8)}", self.value()
+        for engine in chosen.items():  # if it fails on one, others may have got it
+            self.known.get(engine, {}).pop(name, None)
         if self.attempt(lambda: self.rc[list(chosen)].push({name: value}, block=True), chosen) is None:
             return
         for engine in chosen.items():
