@@ -13,15 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/outlet.h"
+#include "pool/log_file.h"
 #include "shm/error.h"
 
 /* One read fills one frame: output never needs a lease. */
 #define PIECE_BYTES (PX_FRAME_MAX_BYTES - 128)
-#define LOG_MAX_BYTES (16 << 20)
 #define PIPE_BYTES (1 << 20)
 
 struct px_streams {
@@ -35,25 +34,21 @@ struct px_streams {
 	struct px_descriptor_id log_id;
 	_Atomic bool ending;  /* the main thread waits for the lock */
 	pthread_mutex_t lock; /* all below, and reading */
-	bool log_full;
+	struct px_log_lines lines;
+	unsigned logged_last; /* the stream */
 	struct px_link *link; /* NULL: nobody's request runs */
 	uint64_t id;
 	struct px_outlet outlets[2];
 	char piece[PIECE_BYTES];
 };
 
-static void write_log(struct px_streams *s, const char *bytes, size_t length)
+static void write_log(void *ctx, const char *bytes, size_t length)
 {
-	static const char full[] = "\n[pxrun: the log is full, what follows is not kept]\n";
-	struct stat file;
+	struct px_streams *s = ctx;
 
-	if (s->log_full || px_descriptor_check(s->log, s->log_id, "the log") < 0)
+	if (px_descriptor_check(s->log, s->log_id, "the log") < 0)
 		return;
-	if (fstat(s->log, &file) == 0 && file.st_size > LOG_MAX_BYTES) {
-		s->log_full = true;
-		bytes = full;
-		length = sizeof(full) - 1;
-	}
+	px_log_file_rotate(s->log);
 	while (length) {
 		ssize_t done = write(s->log, bytes, length);
 
@@ -64,6 +59,15 @@ static void write_log(struct px_streams *s, const char *bytes, size_t length)
 		bytes += done;
 		length -= (size_t)done;
 	}
+}
+
+/* With the lock. A line of the one stream ends where the other one's begins. */
+static void log_piece(struct px_streams *s, unsigned which, size_t length)
+{
+	if (s->logged_last != which)
+		px_log_lines_end(&s->lines);
+	s->logged_last = which;
+	px_log_lines_add(&s->lines, s->piece, length);
 }
 
 /*
@@ -79,7 +83,7 @@ static bool drain(struct px_streams *s, unsigned which)
 			continue;
 		if (got <= 0)
 			return got < 0 && errno == EAGAIN;
-		write_log(s, s->piece, (size_t)got);
+		log_piece(s, which, (size_t)got);
 		px_outlet_write(&s->outlets[which], s->piece, (size_t)got);
 		taken += (size_t)got;
 	}
@@ -142,7 +146,7 @@ static int watch(struct px_streams *s, int fd)
 	return 0;
 }
 
-int px_streams_new(int stdout_fd, int stderr_fd, int log, struct px_streams **out)
+int px_streams_new(uint32_t engine, int stdout_fd, int stderr_fd, int log, struct px_streams **out)
 {
 	struct px_streams *s = calloc(1, sizeof(*s));
 	int rc;
@@ -153,6 +157,8 @@ int px_streams_new(int stdout_fd, int stderr_fd, int log, struct px_streams **ou
 	s->pipes[1] = stderr_fd;
 	s->log = log;
 	s->log_id = px_descriptor_identify(log);
+	s->lines = (struct px_log_lines){ .write = write_log, .ctx = s };
+	snprintf(s->lines.prefix, sizeof(s->lines.prefix), "[engine %u] ", engine);
 	s->news = px_descriptor_raise(epoll_create1(EPOLL_CLOEXEC));
 	if (s->news < 0) {
 		rc = px_fail_errno("watching an engine's output");

@@ -17,7 +17,7 @@
 struct px_streams;
 
 /* Takes the read ends; log is a descriptor to append to, lent. PX_ENOMEM, PX_ESYSTEM. */
-int px_streams_new(int stdout_fd, int stderr_fd, int log, struct px_streams **out);
+int px_streams_new(uint32_t engine, int stdout_fd, int stderr_fd, int log, struct px_streams **out);
 /* From now on output belongs to that client's request. */
 void px_streams_begin(struct px_streams *streams, struct px_link *link, uint64_t id);
 /*

@@ -18,7 +18,7 @@
 
 #define CONNECTION_BYTES_MAX 8192
 
-static const char *const pool_files[] = { "control", "connection.json", "log", "lock" };
+static const char *const pool_files[] = { "control", "connection.json", "log", "log.1", "lock" };
 #define POOL_FILES (sizeof(pool_files) / sizeof(pool_files[0]))
 
 /* --- names --- */
@@ -290,7 +290,7 @@ void px_runtime_clean(const struct px_runtime *runtime)
 
 	for (size_t i = 0; i < POOL_FILES; i++) {
 		/* The log is removed only if the folder is. */
-		if (!only && !strcmp(pool_files[i], "log"))
+		if (!only && !strncmp(pool_files[i], "log", strlen("log")))
 			continue;
 		(void)unlink(px_runtime_path(runtime, pool_files[i], path, sizeof(path)));
 	}

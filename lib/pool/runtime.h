@@ -12,7 +12,7 @@
  *       control           the supervisor's socket
  *       connection.json   {"pxrun": VERSION, "profile", "pid", "socket", "engines",
  *                          "python": [major, minor], "started": ISO 8601}
- *       log               what supervisor and engines print
+ *       log, log.1        what supervisor and engines print; see log_file.h
  *
  * A folder that another user owns, a symbolic link, or one with a wider mode is refused.
  */

@@ -51,7 +51,8 @@ static void mark_dead(struct px_engine *e, const struct px_exit *how, bool oom_k
 }
 
 /* Copies the crash text that faulthandler has left in the engine's block to the log. */
-static void log_crash(struct px_engine *e, const struct px_exit *how)
+static void log_crash(const struct px_engine *e, const struct px_exit *how,
+		      struct px_log_lines *lines)
 {
 	struct px_segment *segment = e->supervisor->segment;
 	char text[8192];
@@ -64,7 +65,21 @@ static void log_crash(struct px_engine *e, const struct px_exit *how)
 		    (off_t)(px_segment_block_offset(segment, e->member.slot) +
 			    offsetof(struct px_block_shm, crash)));
 	if (got > 0)
-		px_log_bytes(&e->supervisor->log, text, strnlen(text, (size_t)got));
+		px_log_lines_add(lines, text, strnlen(text, (size_t)got));
+}
+
+/* What it has left in its pipes, and its crash. */
+static void log_output(const struct px_engine *e, const struct px_exit *how,
+		       struct px_last_words *words)
+{
+	struct px_log_lines lines = px_log_of_engine(&e->supervisor->log, e->id);
+
+	px_last_words_drain(e->ours.out, &lines, NULL);
+	px_log_lines_end(&lines);
+	px_last_words_drain(e->ours.err, &lines, words);
+	px_log_lines_end(&lines);
+	log_crash(e, how, &lines);
+	px_log_lines_end(&lines);
 }
 
 /* "engine 3 (process 123) died before it served: exit code 1: ImportError: …" */
@@ -117,9 +132,7 @@ static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 	follows = is_replaced(e, how);
 	mark_dead(e, how, oom_killed, follows);
 	px_loop_timer_stop(s->loop, &e->timer);
-	px_last_words_drain(e->ours.out, &s->log, NULL);
-	px_last_words_drain(e->ours.err, &s->log, &words);
-	log_crash(e, how);
+	log_output(e, how, &words);
 	if (!pid && e->ours.control >= 0)
 		px_template_answered(s);
 	px_engine_close(e);

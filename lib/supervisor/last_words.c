@@ -39,7 +39,7 @@ const char *px_last_words_line(struct px_last_words *words)
 	return newline ? newline + 1 : words->text;
 }
 
-void px_last_words_drain(int pipe, struct px_log *log, struct px_last_words *words)
+void px_last_words_drain(int pipe, struct px_log_lines *lines, struct px_last_words *words)
 {
 	char bytes[4096];
 	int waiting;
@@ -55,7 +55,7 @@ void px_last_words_drain(int pipe, struct px_log *log, struct px_last_words *wor
 			   sizeof(bytes) < (size_t)waiting ? sizeof(bytes) : (size_t)waiting);
 		if (got <= 0)
 			return;
-		px_log_bytes(log, bytes, (size_t)got);
+		px_log_lines_add(lines, bytes, (size_t)got);
 		if (words)
 			px_last_words_add(words, bytes, (size_t)got);
 		done += (size_t)got;

@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "supervisor/log.h"
+#include "pool/log_file.h"
 
 struct px_last_words {
 	char text[1024]; /* NUL-terminated; its oldest bytes make room for new ones */
@@ -26,6 +26,6 @@ const char *px_last_words_line(struct px_last_words *words);
  * change the descriptor's flags, which other processes share. At most one pipe's worth, since a
  * child of the dead process may go on writing.
  */
-void px_last_words_drain(int pipe, struct px_log *log, struct px_last_words *words);
+void px_last_words_drain(int pipe, struct px_log_lines *lines, struct px_last_words *words);
 
 #endif

@@ -12,12 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pool/log_file.h"
+
 void px_log_bytes(struct px_log *log, const char *bytes, size_t count)
 {
 	struct pollfd place = { .fd = log->fd, .events = POLLOUT };
 
 	if (log->fd < 0)
 		return;
+	px_log_file_rotate(log->fd);
 	while (count > 0) {
 		/* A pipe that is ready takes PIPE_BUF bytes without waiting. */
 		size_t piece = count < PIPE_BUF ? count : PIPE_BUF;
@@ -32,6 +35,24 @@ void px_log_bytes(struct px_log *log, const char *bytes, size_t count)
 		bytes += done;
 		count -= (size_t)done;
 	}
+}
+
+static void write_bytes(void *ctx, const char *bytes, size_t count)
+{
+	px_log_bytes(ctx, bytes, count);
+}
+
+struct px_log_lines px_log_of_engine(struct px_log *log, uint32_t id)
+{
+	struct px_log_lines lines = { .write = write_bytes, .ctx = log };
+
+	snprintf(lines.prefix, sizeof(lines.prefix), "[engine %u] ", id);
+	return lines;
+}
+
+struct px_log_lines px_log_of_template(struct px_log *log)
+{
+	return (struct px_log_lines){ .write = write_bytes, .ctx = log };
 }
 
 void px_log(struct px_log *log, const char *format, ...)

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pool/log_file.h"
+
 struct px_log {
 	int fd; /* -1: nowhere */
 	uint64_t dropped;
@@ -22,5 +24,9 @@ struct px_log {
 void px_log(struct px_log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Bytes as they are. */
 void px_log_bytes(struct px_log *log, const char *bytes, size_t count);
+/* For output of a dead engine, of which each line has its id. */
+struct px_log_lines px_log_of_engine(struct px_log *log, uint32_t id);
+/* The same without a mark. */
+struct px_log_lines px_log_of_template(struct px_log *log);
 
 #endif

@@ -77,6 +77,13 @@ static void output_ready(void *ctx)
 	}
 }
 
+static void drain(struct px_supervisor *s)
+{
+	struct px_log_lines lines = px_log_of_template(&s->log);
+
+	px_last_words_drain(s->template.output, &lines, &s->template.words);
+}
+
 /* --- its end --- */
 
 static void let_go(struct px_supervisor *s)
@@ -87,7 +94,7 @@ static void let_go(struct px_supervisor *s)
 	px_loop_unwatch(s->loop, &t->socket_watch);
 	px_loop_unwatch(s->loop, &t->output_watch);
 	px_loop_unwatch(s->loop, &t->death_watch);
-	px_last_words_drain(t->output, &s->log, &t->words);
+	drain(s);
 	if (t->socket >= 0)
 		close(t->socket);
 	if (t->output >= 0)
@@ -287,7 +294,7 @@ void px_template_reap(struct px_supervisor *s)
 			px_log(&s->log, IT ": %s", px_last_error());
 		return;
 	}
-	px_last_words_drain(t->output, &s->log, &t->words);
+	drain(s);
 	px_exit_words(&end, how, sizeof(how));
 	if (t->state == PX_TEMPLATE_READY)
 		snprintf(why, sizeof(why), IT " (%d) died: %s", (int)pid, how);

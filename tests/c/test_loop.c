@@ -114,7 +114,7 @@ static int setup(void **state)
 					      .run = run,
 					      .stop = &stop };
 	printed = out[1];
-	assert_int_equal(px_streams_new(out[0], err[0], -1, &process.streams), 0);
+	assert_int_equal(px_streams_new(0, out[0], err[0], -1, &process.streams), 0);
 	big = calloc(1, BIG_BYTES);
 	return 0;
 }

@@ -35,7 +35,7 @@ static int setup(void **state)
 	printed[0] = out[1];
 	printed[1] = err[1];
 	logged = memfd_create("log", MFD_CLOEXEC);
-	assert_int_equal(px_streams_new(out[0], err[0], logged, &streams), 0);
+	assert_int_equal(px_streams_new(3, out[0], err[0], logged, &streams), 0);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ static void output_between_requests_is_in_the_log_only(void **state)
 	await_log("after\n");
 	assert_nothing_came();
 	log = whole_log();
-	assert_string_equal(log, "before\nin it\nafter\n");
+	assert_string_equal(log, "[engine 3] before\n[engine 3] in it\n[engine 3] after\n");
 	free(log);
 }
 

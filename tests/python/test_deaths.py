@@ -258,6 +258,26 @@ def pool_log(rc):
         return log.read()
 
 
+def test_log_says_whose_each_line_is(rc):
+    rc[0].execute("print('one'); print('two', end='')", block=True)
+    rc[1].execute("import sys; print('three', file=sys.stderr)", block=True)
+    with pytest.raises(pxrun.EngineError):
+        rc[1].execute("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", block=True)
+    rc.wait_for_engines()
+    log = pool_log(rc)
+    for line in ("[engine 0] one\n", "[engine 0] two", "[engine 1] three\n", "[engine 1] Fatal Python error: Segmentation fault\n"):
+        assert line in log
+
+
+def test_log_keeps_the_newest(rc):
+    rc[0].execute("for i in range(200_000): print('x' * 90, i)", block=True)
+    rc[0].execute("print('newest')", block=True)
+    folder = rc._core.folder
+    assert pool_log(rc).endswith("[engine 0] newest\n")
+    assert os.path.getsize(os.path.join(folder, "log")) < 16 << 20
+    assert os.path.getsize(os.path.join(folder, "log.1")) > 15 << 20
+
+
 def run_client(code, rc, **kwargs):
     env = dict(os.environ, PXRUN_CONNECTION=rc.connection_file)
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=env, stdout=subprocess.PIPE, text=True, **kwargs)

@@ -222,7 +222,7 @@ static PyObject *serve(PyObject *self, PyObject *args)
 		rc = px_interrupt_watch(&engine);
 	/* The last step that may fail: from now on the supervisor no longer logs what it prints. */
 	if (rc == 0)
-		rc = px_streams_new(out_read, err_read, log, &engine.streams);
+		rc = px_streams_new(engine.id, out_read, err_read, log, &engine.streams);
 	if (rc < 0)
 		return px_raise(rc);
 	serving = &engine;
