@@ -395,7 +395,8 @@ def test_hot_call_looks_and_does_not_pickle_again(one, monkeypatch):
 
 
 def test_missing_module_says_in_which_folder_it_is(tmp_path, monkeypatch):
-    (tmp_path / "mod_of_mine.py").write_text("x = 5\n")
+    for name in ("mod_of_mine.py", "sibling_of_mine.py"):
+        (tmp_path / name).write_text("x = 5\n")
     with pxrun.Cluster(n=1) as rc:
         monkeypatch.syspath_prepend(str(tmp_path))
         script = Script("import mod_of_mine\nf = lambda: mod_of_mine.x\ng = lambda: __import__('mod_of_mine').x")
@@ -403,6 +404,11 @@ def test_missing_module_says_in_which_folder_it_is(tmp_path, monkeypatch):
             with pytest.raises(ModuleNotFoundError) as caught:
                 rc[0].apply_sync(f)
             assert f"'mod_of_mine' is in {tmp_path} here, where engines do not look" in str(caught.value)
+            assert "register_pickle_by_value(mod_of_mine)" in str(caught.value)
+        for needed in ("mod_of_mine", "sibling_of_mine"):
+            with pytest.raises(pxrun.UnmetDependency, match=f"'{needed}' is in {tmp_path} here") as unmet:
+                rc[0].apply_sync(pxrun.require(needed)(abs), 1)
+            assert ("by_value" in str(unmet.value)) is (needed in sys.modules)
         code = str(caught.value).split("view.execute(")[1].split("), or")[0]
         rc[0].execute(eval(code), block=True)
         assert rc[0].apply_sync(script.f) == 5

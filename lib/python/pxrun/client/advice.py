@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Advice for NameError and ModuleNotFoundError: how to send what this process has and an engine lacks."""
+"""Advice for NameError, ModuleNotFoundError and UnmetDependency: how to send what this process has and an engine lacks."""
 from __future__ import annotations
 
 import os
@@ -24,7 +24,7 @@ def on(ename: str, evalue: str, known: dict | None) -> str:
     """
     if ename == "NameError" and known is not None:
         return _missing_name(evalue, known)
-    if ename == "ModuleNotFoundError":
+    if ename in ("ModuleNotFoundError", "UnmetDependency"):
         return _missing_module(evalue)
     return ""
 
@@ -75,15 +75,16 @@ def _how_to_send(name: str, value: Any) -> str:
 
 
 def _missing_module(evalue: str) -> str:
-    """For "No module named 'x'"; empty if this process has no file of it either."""
-    found = re.match(r"No module named '([^']+)'", evalue)
+    """For "… No module named 'x'"; empty if this process has no file of it either."""
+    found = re.search(r"No module named '([^']+)'", evalue)
     folder = _folder_of(found[1].partition(".")[0]) if found is not None else None
     if found is None or folder is None:
         return ""
     add = f"import sys; sys.path.append({folder!r})"
+    send = f", or send what is called by value: cloudpickle.register_pickle_by_value({found[1]})" if found[1] in sys.modules else ""
     return (
         f"({found[1]!r} is in {folder} here, where engines do not look. "
-        f"Add the folder there: view.execute({add!r}), or start the pool with it in PYTHONPATH)"
+        f"Add the folder there: view.execute({add!r}), or start the pool with it in PYTHONPATH{send})"
     )
 
 
