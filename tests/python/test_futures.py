@@ -492,14 +492,13 @@ def with_timeouts(ars):
 
 @pytest.mark.parametrize("use", [called_back, as_completed, waited_for, awaited, one_by_one, with_timeouts])
 def test_looks_at_results_are_as_many_as_results(pool, hold, looks, use):
-    needed = []
-    for n in (1000, 2000):
-        gates = [hold(i) for i in range(4)]
-        ars = [pool[i % 4].apply_async(square, i) for i in range(n)]
-        begun = looks[0]
-        threading.Timer(0.05, lambda: [gate.open() for gate in gates]).start()
-        use(ars)
-        needed.append((looks[0] - begun) / n)
-        for gate in gates:
-            gate.ar.get()
-    assert needed[1] < 1.2 * needed[0] < 20
+    n = 2000
+    gates = [hold(i) for i in range(4)]
+    ars = [pool[i % 4].apply_async(square, i) for i in range(n)]
+    begun = looks[0]
+    threading.Timer(0.05, lambda: [gate.open() for gate in gates]).start()
+    use(ars)
+    # three or four, by whether a result is ready when it is first looked at; a thousand if all are looked at for each
+    assert (looks[0] - begun) / n < 20
+    for gate in gates:
+        gate.ar.get()
