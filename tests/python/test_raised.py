@@ -51,7 +51,7 @@ def test_composite_is_of_the_class_that_all_raised(pool, name):
     assert all(isinstance(e, cls) for e in found.exceptions)
     for other in (pickle.loads(pickle.dumps(found)), copy.copy(found), error.again(found)):
         assert isinstance(other, cls) and isinstance(other, CompositeError)
-        assert str(other) == str(found) and other.__traceback__ is None
+        assert str(other) == str(found) and traceback.format_tb(other.__traceback__) == []
 
 
 def test_composite_of_a_class_of_the_script(pool):
