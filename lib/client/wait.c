@@ -205,7 +205,7 @@ int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 		return rc;
 	rc = px_client_enter(result->client);
 	if (rc < 0)
-		return rc;
+		return is_finished(result) ? 0 : rc; /* it failed, as the client was closed */
 	pthread_mutex_lock(&result->client->lock);
 	rc = px_client_wait_locked(result->client, is_finished, result, timeout_ns, PX_BELL_FRAME);
 	pthread_mutex_unlock(&result->client->lock);
@@ -224,7 +224,7 @@ static int wait_entry(struct px_result *result, int (*done)(void *ctx), void *ct
 		return 0;
 	rc = px_client_enter(client);
 	if (rc < 0)
-		return rc;
+		return done(ctx) ? 0 : rc; /* it failed, as the client was closed */
 	pthread_mutex_lock(&client->lock);
 	result->entry_waiters++;
 	rc = px_client_wait_locked(client, done, ctx, timeout_ns, PX_BELL_FRAME);
