@@ -49,7 +49,9 @@ def test_composite_is_of_the_class_that_all_raised(pool, name):
     assert isinstance(found, CompositeError) and len(found.elist) == len(found.exceptions) == 4
     assert type(found).__name__ == "CompositeError" and f"[3:execute]: {name}" in str(found)
     assert all(isinstance(e, cls) for e in found.exceptions)
-    for other in (pickle.loads(pickle.dumps(found)), copy.copy(found), error.again(found)):
+    others = {"pickled": pickle.loads(pickle.dumps(found)), "copied": copy.copy(found), "again": error.again(found)}
+    assert [way for way in others if others[way] is found] == []
+    for other in others.values():
         assert isinstance(other, cls) and isinstance(other, CompositeError)
         assert str(other) == str(found) and traceback.format_tb(other.__traceback__) == []
 
