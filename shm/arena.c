@@ -218,7 +218,6 @@ static int extent_get(struct px_arena *arena, uint64_t bytes)
 	rc = extent->starts ? extent_map(arena, extent) :
 			      px_fail(PX_ENOMEM, "no private memory for an extent's books");
 	if (rc < 0) {
-		(void)px_segment_punch(arena->segment, extent->offset, extent->bytes);
 		arena->source.put(arena->source.ctx, extent->offset, extent->bytes);
 		goto fail;
 	}
@@ -291,8 +290,8 @@ static uint64_t trim(struct px_arena *arena, uint64_t keep_bytes)
 		*place = extent->next;
 		given += bytes;
 		bin_remove(arena, extent->first);
+		(void)px_segment_punch_mapped(extent->at, bytes);
 		extent_free(extent);
-		(void)px_segment_punch(arena->segment, offset, bytes);
 		PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
 		arena->source.put(arena->source.ctx, offset, bytes);
 	}

@@ -8,10 +8,9 @@
  * Blocks:  while the supervisor grants an extent.
  * Death:   the extents are freed by the supervisor's sweep.
  *
- * Extents are whole units, reserved (fallocate) when they are got, so that a full /dev/shm is an
- * error here and never SIGBUS later. Sizes double from one unit. Where there is no more memory,
- * wholly free extents are given back and it is tried again. Freed regions are used again last-in
- * first-out, warm. A region is aligned to 64 bytes, from PX_REGION_LARGE_BYTES on to a page, and
+ * Extents are whole units, reserved when they are got, so that a full /dev/shm is an error here and
+ * never SIGBUS later. Sizes double from one unit. Where there is no more memory, wholly free extents
+ * are given back and it is tried again. Freed regions are used again last-in first-out, warm. A region is aligned to 64 bytes, from PX_REGION_LARGE_BYTES on to a page, and
  * padded alike.
  */
 #ifndef PX_ARENA_H

@@ -9,13 +9,13 @@
  *
  *   head     header, member table, engine table, extent map   the supervisor
  *   bells    one cache line a member                          everyone
- *   blocks   one a member: state, links, crash slot           that member
+ *   blocks   one a member: state, links, crash text           that member
  *   arena    units of PX_UNIT_BYTES                           the owner of the extent
  *
  * Every page but those of the bells has one writer. Each member maps the whole
  * segment read-only, and its own block, the bells and its own extents writable
  * at other addresses. The file is sparse: a page costs memory once it is
- * reserved by fallocate(2), and nothing is touched that is not reserved.
+ * reserved (shm/pages.c), and nothing is touched that is not reserved.
  *
  * A member is named by its slot and its epoch; the epoch counts the occupants of the slot. A word
  * that is meant for one peer counts only while the peer's epoch is stored beside it, so that
@@ -171,7 +171,7 @@ struct px_block_shm {
 	uint8_t reserved[PX_PAGE_BYTES - sizeof(struct px_activity_shm) -
 			 sizeof(struct px_usage_shm)];
 	struct px_link_shm links[PX_MEMBERS_MAX];
-	/* Faulthandler's text. */
+	/* Why it ends, of its own; or faulthandler's, copied by the supervisor when it is dead. */
 	uint8_t crash[PX_CRASH_BYTES] __attribute__((aligned(PX_PAGE_BYTES)));
 };
 _Static_assert(sizeof(struct px_block_shm) % PX_PAGE_BYTES == 0, "whole pages");

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,9 +41,14 @@ static int os_fallocate(int fd, int mode, off_t offset, off_t length)
 	return fallocate(fd, mode, offset, length) < 0 ? -errno : 0;
 }
 
+static int os_madvise(void *at, size_t bytes, int advice)
+{
+	return madvise(at, bytes, advice) < 0 ? -errno : 0;
+}
+
 static void os_yield(void)
 {
 	sched_yield();
 }
 
-struct px_os px_os = { now_ns, futex_wait, futex_wake, os_fallocate, os_yield };
+struct px_os px_os = { now_ns, futex_wait, futex_wake, os_fallocate, os_madvise, os_yield };

@@ -4,7 +4,7 @@
  *
  * Who:     any thread.
  * Where:   a table in private memory.
- * Blocks:  futex_wait() and fallocate(), as the calls they stand for.
+ * Blocks:  futex_wait(), fallocate() and madvise(), as the calls they stand for.
  * Death:   of a thread that slept on a futex leaves nothing in the kernel.
  *
  * The table is px_os; tests swap entries in it before they start threads.
@@ -13,6 +13,7 @@
 #define PX_OS_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,7 +24,8 @@ struct px_os {
 	/* Wakes all sleepers of a word shared between processes. */
 	void (*futex_wake)(_Atomic uint32_t *word);
 	int (*fallocate)(int fd, int mode, off_t offset,
-			 off_t length); /* as fallocate(2), -errno */
+			 off_t length);                     /* as fallocate(2), -errno */
+	int (*madvise)(void *at, size_t bytes, int advice); /* as madvise(2), -errno */
 	void (*yield)(void);
 };
 

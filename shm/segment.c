@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "shm/error.h"
-#include "shm/killpoint.h"
 #include "shm/os.h"
 
 #define MIB(bytes) ((unsigned long long)((bytes) >> 20))
@@ -134,29 +133,38 @@ static void keep_private(void *at, uint64_t bytes)
 	(void)madvise(at, bytes, MADV_DONTDUMP);
 }
 
+/* A writable window at `at`, or anywhere if that is NULL. */
+static int window(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at, void **out)
+{
+	void *from = (void *)(uintptr_t)(segment->base + offset);
+	int flags = MREMAP_MAYMOVE | (at ? MREMAP_FIXED : 0);
+	int rc;
+
+	at = mremap(from, 0, bytes, flags, at);
+	if (at == MAP_FAILED)
+		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
+	if (mprotect(at, bytes, PROT_READ | PROT_WRITE) < 0) {
+		rc = px_fail_errno("making %llu MiB of the segment writable", MIB(bytes));
+		munmap(at, bytes);
+		return rc;
+	}
+	*out = at;
+	return 0;
+}
+
 int px_segment_map(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
 {
-	int rc = px_segment_map_arrays(segment, offset, bytes, out);
-
-	if (rc == 0)
-		keep_private(*out, bytes);
-	return rc;
+	/* Like the map of the whole it is not inherited, nor dumped. */
+	return window(segment, offset, bytes, NULL, out);
 }
 
 int px_segment_map_arrays(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
 {
-	void *at;
-	int rc = px_segment_check(segment);
+	int rc = window(segment, offset, bytes, NULL, out);
 
-	if (rc < 0)
-		return rc;
-	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, segment->fd,
-		  (off_t)offset);
-	if (at == MAP_FAILED)
-		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
-	(void)madvise(at, bytes, MADV_DONTDUMP);
-	*out = at;
-	return 0;
+	if (rc == 0)
+		(void)madvise(*out, bytes, MADV_DOFORK);
+	return rc;
 }
 
 int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void **out)
@@ -174,31 +182,29 @@ int px_segment_map_private(struct px_segment *segment, uint64_t offset, uint64_t
 	return 0;
 }
 
-static int map_again(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at, int how)
+int px_segment_make_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
 {
 	int rc = px_segment_check(segment);
 
 	if (rc < 0)
 		return rc;
-	if (mmap(at, bytes, PROT_READ | PROT_WRITE, how | MAP_FIXED | MAP_NORESERVE, segment->fd,
-		 (off_t)offset) == MAP_FAILED)
+	if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+		 segment->fd, (off_t)offset) == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the arena again", MIB(bytes));
 	(void)madvise(at, bytes, MADV_DONTDUMP);
 	return 0;
 }
 
-int px_segment_make_private(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
-{
-	return map_again(segment, offset, bytes, at, MAP_PRIVATE);
-}
-
 int px_segment_make_shared(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
 {
-	int rc = map_again(segment, offset, bytes, at, MAP_SHARED);
+	int rc = window(segment, offset, bytes, at, &at);
 
-	if (rc == 0 && segment->huge != PX_HUGE_NONE)
+	if (rc < 0)
+		return rc;
+	(void)madvise(at, bytes, MADV_DOFORK);
+	if (segment->huge != PX_HUGE_NONE)
 		(void)madvise(at, bytes, MADV_HUGEPAGE);
-	return rc;
+	return 0;
 }
 
 int px_segment_clean_private(void *at, uint64_t bytes)
@@ -213,6 +219,7 @@ void px_segment_unmap(void *at, uint64_t bytes)
 	munmap(at, bytes);
 }
 
+/* By a descriptor that can write: else no window of it could be made writable. */
 static int map_base(struct px_segment *s, uint64_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, s->fd, 0);
@@ -263,6 +270,7 @@ int px_segment_create(uint64_t arena_bytes, enum px_segment_kind kind, struct px
 	if (rc < 0)
 		goto no_file;
 	s->file = px_descriptor_identify(s->fd);
+	s->writable = true;
 	if (ftruncate(s->fd, (off_t)layout.total_bytes) < 0) {
 		rc = px_fail_errno("sizing the segment to %llu MiB", MIB(layout.total_bytes));
 		goto no_map;
@@ -341,6 +349,33 @@ static int compare(const struct px_header_shm *found, uint64_t file_bytes)
 	return 0;
 }
 
+/*
+ * Exchanges the descriptor for one that can only read. It stays as it is where no pages could be
+ * reserved then, before Linux 5.14, and where there is no /proc.
+ */
+static int give_up_writing(struct px_segment *s)
+{
+	char path[32];
+	int fd;
+
+	s->writable = true;
+	if (px_os.madvise((void *)(uintptr_t)s->base, 0, MADV_POPULATE_WRITE) < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		return px_fail_errno("opening the segment");
+	if (fd < 0 || px_descriptor_check(fd, s->file, path) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	close(s->fd);
+	s->fd = fd;
+	s->writable = false;
+	return 0;
+}
+
 int px_segment_attach(int fd, struct px_segment **out)
 {
 	struct px_segment *s;
@@ -368,12 +403,14 @@ int px_segment_attach(int fd, struct px_segment **out)
 	rc = map_base(s, header.total_bytes);
 	if (rc == 0)
 		rc = map_parts(s, &header);
+	if (rc == 0)
+		rc = give_up_writing(s);
 	if (rc < 0) {
 		s->fd = -1; /* the caller keeps it */
 		px_segment_detach(s);
 		return rc;
 	}
-	s->fd = px_descriptor_raise(fd);
+	s->fd = px_descriptor_raise(s->fd);
 	*out = s;
 	return 0;
 }
@@ -393,96 +430,6 @@ void px_segment_detach(struct px_segment *s)
 		munmap((void *)(uintptr_t)s->base, s->total_bytes);
 	px_descriptor_close(s->fd, s->file);
 	free(s);
-}
-
-/* --- pages --- */
-
-static int no_pages(const struct px_segment *segment, uint64_t bytes)
-{
-	struct statvfs fs;
-
-	if (!segment->memfd && fstatvfs(segment->fd, &fs) == 0 && fs.f_blocks)
-		return px_fail(
-			PX_ENOMEM,
-			"needs %llu MiB, /dev/shm has %llu of %llu MiB free: free memory, or "
-			"remount it larger (docker: --shm-size)",
-			MIB(bytes + (1 << 20) - 1), MIB((uint64_t)fs.f_bavail * fs.f_frsize),
-			MIB((uint64_t)fs.f_blocks * fs.f_frsize));
-	return px_fail(PX_ENOMEM, "needs %llu MiB of memory, and there is not that much",
-		       MIB(bytes + (1 << 20) - 1));
-}
-
-/*
- * The kernel undoes an allocation that a signal interrupts. A timer of the user that fires faster
- * than the pages can be allocated would restart it for ever, so after the first interruption
- * signals are blocked.
- */
-static int allocate_uninterrupted(struct px_segment *segment, uint64_t offset, uint64_t bytes)
-{
-	sigset_t all, old;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	do
-		rc = px_os.fallocate(segment->fd, 0, (off_t)offset, (off_t)bytes);
-	while (rc == -EINTR);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return rc;
-}
-
-int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes)
-{
-	int rc = px_segment_check(segment);
-
-	if (rc < 0)
-		return rc;
-	rc = px_os.fallocate(segment->fd, 0, (off_t)offset, (off_t)bytes);
-	if (rc == -EINTR)
-		rc = allocate_uninterrupted(segment, offset, bytes);
-	PX_KILLPOINT("segment.reserve.done"); /* dead here: the sweep punches what was ours */
-	if (rc == -ENOSPC || rc == -ENOMEM)
-		return no_pages(segment, bytes);
-	if (rc < 0) {
-		errno = -rc;
-		return px_fail_errno("reserving %llu KiB of the segment",
-				     (unsigned long long)(bytes >> 10));
-	}
-	return 0;
-}
-
-int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
-{
-	if (segment->huge == PX_HUGE_NONE || madvise(at, bytes, MADV_HUGEPAGE) < 0)
-		return px_segment_reserve(segment, offset, bytes);
-	/* fallocate(2) would take small pages: it does not see the advice for this mapping. */
-	if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) {
-		/* Dead here: the sweep punches what was ours. */
-		PX_KILLPOINT("segment.populate.done");
-		return 0;
-	}
-	/* Before Linux 5.14 there is no such call. */
-	return errno == EINVAL ? px_segment_reserve(segment, offset, bytes) :
-				 no_pages(segment, bytes);
-}
-
-int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes)
-{
-	int rc = px_segment_check(segment);
-
-	if (rc < 0)
-		return rc;
-	do
-		rc = px_os.fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				     (off_t)offset, (off_t)bytes);
-	while (rc == -EINTR);
-	PX_KILLPOINT("segment.punch.done"); /* dead here: punched again by the next sweep */
-	if (rc < 0) {
-		errno = -rc;
-		return px_fail_errno("giving %llu KiB of the segment back",
-				     (unsigned long long)(bytes >> 10));
-	}
-	return 0;
 }
 
 bool px_segment_owned(const struct px_segment *segment, uint64_t offset, uint64_t bytes,

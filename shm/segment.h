@@ -10,6 +10,13 @@
  * Blocks:  never.
  * Death:   the kernel frees the pages with the last descriptor and mapping.
  *
+ * Code of users may truncate any descriptor that it finds open for writing, and who reads pages of a
+ * file that has become shorter dies of SIGBUS; a file in /dev/shm cannot be sealed against that. So
+ * the supervisor alone, which runs no such code, keeps a descriptor that can write. Who attaches
+ * maps the whole segment by it, and keeps one that can only read. Writable windows are duplicates
+ * of parts of that map (mremap(2) with an old size of 0), and the pages of a window are reserved and
+ * given back by madvise(2), which needs no descriptor.
+ *
  * What needs the descriptor is PX_ECLOSED, in words, once code of the user has closed it.
  *
  * Writable maps of blocks and bells are MADV_DONTFORK, and the read-only map as
@@ -26,7 +33,8 @@
 #include "shm/layout.h"
 
 struct px_segment {
-	int fd;
+	int fd;        /* to read, or also to write: */
+	bool writable; /* of the creator, and of who attached where the kernel leaves no choice */
 	struct px_descriptor_id file; /* what fd is, until code of the user closes it */
 	const uint8_t *base;          /* the whole segment, read-only */
 	/* Copies made when the header was checked; sizes are never read from there again. */
@@ -56,7 +64,8 @@ enum px_segment_kind { PX_SEGMENT_SHM, PX_SEGMENT_MEMFD, PX_SEGMENT_HUGE };
  */
 int px_segment_create(uint64_t arena_bytes, enum px_segment_kind kind, struct px_segment **out);
 /*
- * Maps what someone else created; takes fd on success, and gives it a high number. PX_EVERSION if magic,
+ * Maps what someone else created; takes fd, which can write, on success, and keeps a descriptor with
+ * a high number that can only read. PX_EVERSION if magic,
  * version, sizes or layout are not ours (the words say which), PX_ESYSTEM.
  */
 int px_segment_attach(int fd, struct px_segment **out);
@@ -79,20 +88,29 @@ int px_segment_make_shared(struct px_segment *segment, uint64_t offset, uint64_t
 /* Drops what was written to a private map: it shows the segment again. PX_ESYSTEM. */
 int px_segment_clean_private(void *at, uint64_t bytes);
 void px_segment_unmap(void *at, uint64_t bytes);
+/* PX_ECLOSED if code of the user has closed the descriptor. */
+int px_segment_check(const struct px_segment *segment);
+
+/* --- pages.c --- */
+
 /*
- * Reserves pages, so that touching them cannot fail. PX_ENOMEM in words that
- * name the mount and its size when /dev/shm (or memory) is full.
+ * Reserves pages, so that touching them cannot fail. PX_ENOMEM in words that name the mount and its
+ * size when /dev/shm (or memory) is full. Needs a writable descriptor.
  */
 int px_segment_reserve(struct px_segment *segment, uint64_t offset, uint64_t bytes);
 /*
- * The same for pages mapped at `at`, whole units: huge ones where the segment may have them.
+ * The same for whole units of the arena that px_segment_map_arrays() has mapped at `at`, none of
+ * which is reserved; huge pages where the segment may have them. Needs no descriptor. On failure
+ * nothing is reserved.
  */
 int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint64_t bytes,
 			      void *at);
-/* Gives the pages back; they read as zero when reserved again. */
+/* Gives the pages back; they read as zero when reserved again. Needs a writable descriptor. */
 int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes);
-/* PX_ECLOSED if code of the user has closed the descriptor. */
-int px_segment_check(const struct px_segment *segment);
+/* The same for pages mapped at `at`. Needs none. */
+int px_segment_punch_mapped(void *at, uint64_t bytes);
+
+/* --- what lies where --- */
 
 static inline uint64_t px_segment_block_offset(const struct px_segment *segment, uint32_t slot)
 {

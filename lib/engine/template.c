@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "machine/address_space.h"
 #include "pool/control.h"
 #include "shm/descriptor.h"
 #include "shm/error.h"
@@ -39,8 +40,10 @@ static void prefer_for_oom_killer(void)
  * ended. PR_SET_PDEATHSIG is about the parent of the moment, so it has to wait for the
  * supervisor.
  */
-int px_engine_set_up_process(int supervisor_pid)
+int px_engine_set_up_process(const struct px_segment *segment)
 {
+	int supervisor_pid = segment->header->supervisor_pid;
+
 	for (int i = 0; getppid() != supervisor_pid; i++) {
 		if (i > 1000000)
 			return px_fail(PX_EPOOL, "the supervisor has not adopted this engine");
@@ -63,11 +66,11 @@ static int move_fd(int from, int to)
 }
 
 /* In the new engine: puts its descriptors in place and closes the template's. */
-static int become_engine(int control, int supervisor_pid, const struct px_packet *packet,
-			 struct px_birth *birth)
+static int become_engine(int control, const struct px_packet *packet, struct px_birth *birth)
 {
 	struct px_control born = { .type = PX_CONTROL_BORN, .a = (uint64_t)getpid() };
 	int null = open("/dev/null", O_RDONLY);
+	struct px_segment *segment = NULL;
 	int rc;
 
 	close(control);
@@ -76,8 +79,11 @@ static int become_engine(int control, int supervisor_pid, const struct px_packet
 	rc = move_fd(packet->fds[1], STDOUT_FILENO);
 	if (rc == 0)
 		rc = move_fd(packet->fds[2], STDERR_FILENO);
+	/* Before code of modules or the user runs, which would find a descriptor that can write. */
 	if (rc == 0)
-		rc = px_engine_set_up_process(supervisor_pid);
+		rc = px_address_space_explain(px_segment_attach(packet->fds[6], &segment));
+	if (rc == 0)
+		rc = px_engine_set_up_process(segment);
 	if (rc == 0)
 		rc = px_control_send(packet->fds[0], &born, NULL, NULL, 0);
 	/* Dead here: the supervisor sees it, and starts another. */
@@ -90,6 +96,8 @@ static int become_engine(int control, int supervisor_pid, const struct px_packet
 		.control = px_descriptor_raise(packet->fds[0]),
 		.out_read = px_descriptor_raise(packet->fds[3]),
 		.err_read = px_descriptor_raise(packet->fds[4]),
+		.crash = px_descriptor_raise(packet->fds[5]),
+		.segment = segment,
 	};
 	return rc;
 }
@@ -128,24 +136,13 @@ static struct sigaction keep_no_zombies(void)
 	return before;
 }
 
-static int read_supervisor_pid(int segment, int *pid)
-{
-	struct px_header_shm header;
-
-	if (pread(segment, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-	    header.magic != PX_SEGMENT_MAGIC)
-		return px_fail(PX_EVERSION, "descriptor %d is not a segment of pxrun", segment);
-	*pid = header.supervisor_pid;
-	return 0;
-}
-
 static void close_all(struct px_packet *packet)
 {
 	while (packet->head.fds)
 		close(packet->fds[--packet->head.fds]);
 }
 
-int px_template_run(int control, int segment, const char *reason, struct px_birth *birth)
+int px_template_run(int control, const char *reason, struct px_birth *birth)
 {
 	struct px_control ready = { .type = PX_CONTROL_READY,
 				    .a = (uint64_t)getpid(),
@@ -153,27 +150,26 @@ int px_template_run(int control, int segment, const char *reason, struct px_birt
 				    .c = reason ? 1 : 0 };
 	struct px_packet *packet = malloc(sizeof(*packet));
 	struct sigaction on_child = keep_no_zombies();
-	int supervisor_pid = 0, rc;
+	int rc;
 
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	rc = read_supervisor_pid(segment, &supervisor_pid);
-	if (rc == 0)
-		rc = px_control_send(control, &ready, reason, NULL, 0);
+	rc = px_control_send(control, &ready, reason, NULL, 0);
 	while (rc == 0) {
 		rc = px_control_receive(control, packet);
 		if (rc < 0)
 			break;
 		/* Dead here: the supervisor asks the next template. */
 		PX_KILLPOINT("template.fork.asked");
-		if (packet->head.type != PX_CONTROL_FORK || packet->head.fds != 5) {
+		if (packet->head.type != PX_CONTROL_FORK ||
+		    packet->head.fds != PX_CONTROL_FORK_FDS) {
 			close_all(packet);
 			continue;
 		}
 		rc = fork_twice();
 		if (rc == 1) {
 			sigaction(SIGCHLD, &on_child, NULL);
-			rc = become_engine(control, supervisor_pid, packet, birth);
+			rc = become_engine(control, packet, birth);
 			/* Runs modules' code. If it dies, the supervisor knows its pid and output. */
 			PyOS_AfterFork_Child();
 			rc = rc < 0 ? rc : 1;

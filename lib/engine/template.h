@@ -3,7 +3,7 @@
  * template.h - the template's loop: forks engines when the supervisor asks for them.
  *
  * Who:     one process of the pool, with the interpreter and the preloaded modules loaded.
- * Where:   descriptors 3 (control) and 4 (segment) of that process.
+ * Where:   descriptor 3 (control) of that process, which has one of the segment during a fork alone.
  * Blocks:  on its control socket.
  * Death:   engines are the supervisor's children and go on. The supervisor starts another template.
  */
@@ -12,10 +12,13 @@
 
 #include <stdint.h>
 
+#include "shm/segment.h"
+
 /* What a forked engine is given. */
 struct px_birth {
 	uint32_t id, slot, epoch, generation;
-	int control, out_read, err_read;
+	int control, out_read, err_read, crash;
+	struct px_segment *segment; /* attached */
 };
 
 /*
@@ -23,12 +26,12 @@ struct px_birth {
  * them on demand. Returns 1 in each new engine, with *birth; 0 in the template, when the
  * supervisor is gone; PX_E… if the template cannot go on.
  */
-int px_template_run(int control, int segment, const char *reason, struct px_birth *birth);
+int px_template_run(int control, const char *reason, struct px_birth *birth);
 /*
  * What a forked engine has done already, for one started by exec: waits until it is the
- * supervisor's child, asks to die with it, and makes its own process group. PX_EPOOL: the
- * supervisor is gone.
+ * child of the segment's supervisor, asks to die with it, and makes its own process group. PX_EPOOL:
+ * the supervisor is gone.
  */
-int px_engine_set_up_process(int supervisor_pid);
+int px_engine_set_up_process(const struct px_segment *segment);
 
 #endif

@@ -23,6 +23,7 @@
 #define PX_CONTROL_MAGIC 0x31505850u /* "PXP1" */
 #define PX_CONTROL_TEXT_MAX 60000
 #define PX_CONTROL_FDS_MAX 8
+#define PX_CONTROL_FORK_FDS 7 /* of PX_CONTROL_FORK */
 /* Of the lines of which whoever starts a pool is warned, with the NUL. */
 #define PX_WARNINGS_BYTES 1024
 
@@ -45,7 +46,8 @@ enum px_control_type {
 	PX_CONTROL_SWEEP,      /* a link to a dead member was closed. No reply */
 	/* supervisor -> template; no reply: the engine says BORN, or its control socket hangs up */
 	PX_CONTROL_FORK, /* a = engine id, b = slot, c = epoch, d = generation; text: "" ;
-	                    fds: control socket, stdout (write), stderr (write), stdout (read), stderr (read) */
+	                    fds: control socket, stdout (write), stderr (write), stdout (read), stderr (read),
+	                    crash text, segment */
 	/* template -> supervisor */
 	PX_CONTROL_READY, /* a = pid; code 0, or the reason why no engine can be made as text.
 	                      From an engine: it serves requests. Flag c = 1 (template): it

@@ -274,6 +274,7 @@ static int ask(struct px_engine *e)
 
 	if (rc < 0)
 		return rc;
+	order.fds[6] = s->segment->fd;
 	rc = px_loop_watch(s->loop, &e->control_watch, e->ours.control, control_ready, e);
 	if (rc == 0)
 		rc = px_template_fork(s, &order, &e->process);

@@ -4,6 +4,7 @@
  */
 #include "supervisor/engine_end.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,25 @@ static bool is_replaced(const struct px_engine *e, const struct px_exit *how)
 	return s->restart == PX_RESTART_ALWAYS || how->signal || how->code;
 }
 
+/* Copies what faulthandler has written to the crash text in the engine's block, where clients look. */
+static void keep_crash_text(const struct px_engine *e)
+{
+	struct px_segment *segment = e->supervisor->segment;
+	char text[8192];
+	ssize_t got = pread(e->ours.crash, text, sizeof(text) - 1, 0);
+	off_t at;
+
+	if (got <= 0 || !text[0] || !e->member.epoch)
+		return;
+	text[got] = '\0';
+	at = (off_t)(px_segment_block_offset(segment, e->member.slot) +
+		     offsetof(struct px_block_shm, crash));
+	/* Its pages are reserved since the engine joined. */
+	if (pwrite(segment->fd, text, strlen(text) + 1, at) < 0)
+		px_log(&e->supervisor->log, "engine %u: its stack cannot be kept: %s", e->id,
+		       strerror(errno));
+}
+
 /* Comes first: clients that wait for the dead engine learn of it before anything else is done. */
 static void mark_dead(struct px_engine *e, const struct px_exit *how, bool oom_killed, bool follows)
 {
@@ -43,6 +63,9 @@ static void mark_dead(struct px_engine *e, const struct px_exit *how, bool oom_k
 		.expected = e->told,
 	};
 
+	/* Before the death can be seen, for who sees it reads why. */
+	keep_crash_text(e);
+	PX_KILLPOINT("supervisor.engine.explained"); /* dead here: the pool ends */
 	if (e->member.epoch)
 		px_member_mark_dead(segment, e->member, &death);
 	px_engine_publish(e, follows ? PX_ENGINE_STARTING : PX_ENGINE_GONE);
@@ -50,7 +73,7 @@ static void mark_dead(struct px_engine *e, const struct px_exit *how, bool oom_k
 	PX_KILLPOINT("supervisor.engine.dead"); /* dead here: the pool ends */
 }
 
-/* Copies the crash text that faulthandler has left in the engine's block to the log. */
+/* Copies the crash text in the engine's block to the log. */
 static void log_crash(const struct px_engine *e, const struct px_exit *how,
 		      struct px_log_lines *lines)
 {

@@ -22,7 +22,7 @@ struct px_process {
 	int pidfd;
 };
 
-#define PX_SPAWN_FDS 8
+#define PX_SPAWN_FDS 9
 
 struct px_spawn {
 	char *const *argv; /* argv[0] is the program: a path, or a name to be found on PATH */

@@ -55,7 +55,7 @@ static int execute(struct px_supervisor *s, const struct px_template_order *orde
 	struct px_spawn spawn = {
 		.argv = command.argv,
 		.environment = s->environment,
-		.fds = { -1, fds[1], fds[2], fds[0], s->segment->fd, s->log.fd, fds[3], fds[4] },
+		.fds = { -1, fds[1], fds[2], fds[0], fds[6], s->log.fd, fds[3], fds[4], fds[5] },
 	};
 	return px_process_spawn(&spawn, process);
 }
@@ -359,7 +359,7 @@ static int launch(struct px_supervisor *s)
 	struct px_spawn spawn = {
 		.argv = command.argv,
 		.environment = s->environment,
-		.fds = { -1, output, output, socket, s->segment->fd, s->log.fd, -1, -1 },
+		.fds = { -1, output, output, socket, -1, s->log.fd, -1, -1, -1 },
 	};
 	rc = px_process_spawn(&spawn, &t->process);
 	close(socket);
@@ -444,7 +444,7 @@ int px_template_fork(struct px_supervisor *s, const struct px_template_order *or
 
 	if (t->by_exec)
 		return execute(s, order, process);
-	rc = px_control_send(t->socket, &call, NULL, order->fds, 5);
+	rc = px_control_send(t->socket, &call, NULL, order->fds, PX_CONTROL_FORK_FDS);
 	if (rc == 0 && t->orders++ == 0)
 		wait_for_answer(s);
 	return rc;

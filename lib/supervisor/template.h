@@ -3,7 +3,7 @@
  * template.h - the template as the supervisor sees it: the process that engines are forked from.
  *
  * Who:     the supervisor starts it, asks it for engines, and starts another if it dies.
- * Where:   descriptors 3 (control), 4 (segment), 5 (log) of the program
+ * Where:   descriptors 3 (control) and 5 (log) of the program
  *          `pxrun-engine --template --control 3 …`.
  * Blocks:  never, except until its program has been executed.
  * Death:   of the template: engines that it has forked live on. If it dies before it has read the
@@ -12,6 +12,7 @@
 #ifndef PX_TEMPLATE_PROCESS_H
 #define PX_TEMPLATE_PROCESS_H
 
+#include "pool/control.h"
 #include "shm/member.h"
 #include "supervisor/event_loop.h"
 #include "supervisor/last_words.h"
@@ -60,7 +61,7 @@ struct px_template {
 struct px_template_order {
 	uint32_t id, generation;
 	struct px_member_id member;
-	int fds[5]; /* as for PX_CONTROL_FORK */
+	int fds[PX_CONTROL_FORK_FDS];
 };
 
 /* Marks that it is wanted: if it is absent, it will be started. */

@@ -180,7 +180,7 @@ static int be_template(void)
 	else
 		(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 0, NULL);
 	while (px_control_receive(control, &packet) == 0)
-		if (packet.head.type == PX_CONTROL_FORK && packet.head.fds == 5)
+		if (packet.head.type == PX_CONTROL_FORK && packet.head.fds == PX_CONTROL_FORK_FDS)
 			fork_engine(&packet);
 	return 0;
 }

@@ -29,10 +29,10 @@ static struct world {
 	struct px_usage_shm usage;
 	struct px_arena *arena;
 	bool taken[UNITS];
-	uint64_t taken_units, taken_max;   /* the source says no beyond */
-	uint64_t asked[GETS_MAX];          /* bytes of each call of source_get() */
-	unsigned asks, shift;              /* of the offsets given: a range that cannot be mapped */
-	int fallocates, fail_at, fail_how; /* the fail_at-th fallocate returns fail_how */
+	uint64_t taken_units, taken_max; /* the source says no beyond */
+	uint64_t asked[GETS_MAX];        /* bytes of each call of source_get() */
+	unsigned asks, shift;            /* of the offsets given: a range that cannot be mapped */
+	int advices, fail_at, fail_how;  /* the fail_at-th madvise returns fail_how */
 	struct px_os os;
 } world;
 
@@ -71,11 +71,10 @@ static void source_put(void *ctx, uint64_t offset, uint64_t bytes)
 	}
 }
 
-static int fallocate_scripted(int fd, int mode, off_t offset, off_t length)
+static int madvise_scripted(void *at, size_t bytes, int advice)
 {
-	if (++world.fallocates == world.fail_at)
-		return world.fail_how;
-	return world.shift ? 0 : world.os.fallocate(fd, mode, offset, length);
+	return ++world.advices == world.fail_at ? world.fail_how :
+						  world.os.madvise(at, bytes, advice);
 }
 
 static int setup(void **state)
@@ -88,7 +87,7 @@ static int setup(void **state)
 	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
 			 &world.usage, &world.arena))
 		return -1;
-	px_os.fallocate = fallocate_scripted;
+	px_os.madvise = madvise_scripted;
 	return 0;
 }
 
@@ -296,12 +295,12 @@ static void extent_not_reserved_is_put_back(void **state)
 	struct px_region *r = NULL;
 
 	(void)state;
-	world.fail_how = -ENOSPC;
+	world.fail_how = -EFAULT;
 	world.fail_at = 1;
 	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "memory"));
 	world.fail_how = -EIO;
-	world.fail_at = world.fallocates + 1;
+	world.fail_at = world.advices + 1;
 	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), strerror(EIO)));
 	assert_null(r);
@@ -316,7 +315,7 @@ static void extent_reserve_interrupted_is_tried_again(void **state)
 	world.fail_how = -EINTR;
 	world.fail_at = 1;
 	px_region_release(region(64));
-	assert_int_equal(world.fallocates, 2);
+	assert_int_equal(world.advices, 2);
 }
 
 static void extent_not_mapped_is_put_back(void **state)
@@ -357,20 +356,20 @@ static unsigned day_in_the_life(void)
 	return refused;
 }
 
-static void fallocate_fails_at_any_step_leaks_nothing(void **state)
+static void madvise_fails_at_any_step_leaks_nothing(void **state)
 {
 	int steps;
 
 	(void)state;
 	assert_int_equal(day_in_the_life(), 0);
-	steps = world.fallocates;
+	steps = world.advices;
 	assert_true(steps > 6);
-	world.fail_how = -ENOSPC;
+	world.fail_how = -EFAULT;
 	for (int step = 1; step <= steps; step++) {
-		world.fallocates = 0;
+		world.advices = 0;
 		world.fail_at = step;
 		(void)day_in_the_life();
-		assert_true(world.fallocates >= step);
+		assert_true(world.advices >= step);
 		assert_int_equal(world.taken_units, 0);
 		assert_int_equal(usage().extent_bytes, 0);
 		assert_int_equal(usage().used_bytes, 0);
@@ -893,7 +892,7 @@ int main(void)
 		CASE(extent_not_reserved_is_put_back),
 		CASE(extent_reserve_interrupted_is_tried_again),
 		CASE(extent_not_mapped_is_put_back),
-		CASE(fallocate_fails_at_any_step_leaks_nothing),
+		CASE(madvise_fails_at_any_step_leaks_nothing),
 		CASE(trim_gives_pages_and_units_back),
 		CASE(trim_keeps_extents_in_use),
 		CASE(trim_keeps_so_many_warm),

@@ -438,6 +438,46 @@ static void attach_no_file_says_why(void **state)
 	px_segment_detach(none);
 }
 
+/* What code of a user may do with all descriptors that it finds. */
+static void attach_keeps_no_descriptor_that_can_write(void **state)
+{
+	struct px_segment *other;
+
+	(void)state;
+	assert_int_equal(attach_again(&other), 0);
+	if (other->writable)
+		skip(); /* a kernel without MADV_POPULATE_WRITE */
+	assert_int_equal(fcntl(other->fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(ftruncate(other->fd, 0), -1);
+	assert_int_equal(px_segment_reserve(other, other->arena_offset, PX_PAGE_BYTES), PX_ESYSTEM);
+	px_segment_detach(other);
+}
+
+static int old_madvise(void *at, size_t bytes, int advice)
+{
+	return advice == MADV_POPULATE_WRITE ? -EINVAL : real.madvise(at, bytes, advice);
+}
+
+static void attach_old_kernel_can_reserve_all_the_same(void **state)
+{
+	uint64_t before = reserved_bytes(segment);
+	struct px_segment *other;
+	void *at;
+
+	(void)state;
+	px_os.madvise = old_madvise;
+	assert_int_equal(attach_again(&other), 0);
+	assert_int_equal(fcntl(other->fd, F_GETFL) & O_ACCMODE, O_RDWR);
+	assert_int_equal(px_segment_map_arrays(other, other->arena_offset, PX_UNIT_BYTES, &at), 0);
+	assert_int_equal(px_segment_reserve_mapped(other, other->arena_offset, PX_UNIT_BYTES, at),
+			 0);
+	assert_int_equal(reserved_bytes(segment), before + PX_UNIT_BYTES);
+	assert_int_equal(px_segment_punch_mapped(at, PX_UNIT_BYTES), 0);
+	assert_int_equal(reserved_bytes(segment), before);
+	px_segment_unmap(at, PX_UNIT_BYTES);
+	px_segment_detach(other);
+}
+
 static void attach_often_leaves_nothing(void **state)
 {
 	int files = open_files();
@@ -474,6 +514,52 @@ static void map_private_keeps_writes_to_itself(void **state)
 	assert_int_equal(segment->base[segment->arena_offset], 1);
 	px_segment_unmap(shared, PX_PAGE_BYTES);
 	px_segment_unmap(own, PX_PAGE_BYTES);
+}
+
+static unsigned long mapped_pages(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu", &pages), 1);
+	fclose(file);
+	return pages;
+}
+
+static void map_takes_its_own_addresses_only(void **state)
+{
+	unsigned long before = mapped_pages();
+	void *at;
+
+	(void)state;
+	assert_int_equal(px_segment_map(segment, segment->arena_offset, PX_UNIT_BYTES, &at), 0);
+	/* The C library may have taken some as well. */
+	assert_in_range(mapped_pages() - before, PX_UNIT_BYTES / PX_PAGE_BYTES,
+			PX_UNIT_BYTES / PX_PAGE_BYTES + 256);
+	px_segment_unmap(at, PX_UNIT_BYTES);
+}
+
+static void map_after_close_needs_no_descriptor(void **state)
+{
+	struct px_segment *other;
+	void *at;
+
+	(void)state;
+	assert_int_equal(attach_again(&other), 0);
+	close(other->fd);
+	assert_int_equal(px_segment_map_arrays(other, other->arena_offset, PX_UNIT_BYTES, &at), 0);
+	assert_int_equal(px_segment_reserve_mapped(other, other->arena_offset, PX_UNIT_BYTES, at),
+			 0);
+	memset(at, 7, PX_UNIT_BYTES);
+	assert_int_equal(segment->base[segment->arena_offset + PX_UNIT_BYTES - 1], 7);
+	assert_int_equal(px_segment_make_shared(other, other->arena_offset, PX_UNIT_BYTES, at), 0);
+	memset(at, 8, PX_UNIT_BYTES);
+	assert_int_equal(segment->base[segment->arena_offset + PX_UNIT_BYTES - 1], 8);
+	assert_int_equal(px_segment_make_private(other, other->arena_offset, PX_UNIT_BYTES, at),
+			 PX_ECLOSED);
+	px_segment_unmap(at, PX_UNIT_BYTES);
+	px_segment_detach(other);
 }
 
 static void map_odd_offset_says_why(void **state)
@@ -521,23 +607,114 @@ static void reserve_full_says_what_is_full(void **state)
 	assert_int_equal(px_segment_reserve(segment, segment->arena_offset, 1), PX_ENOMEM);
 }
 
+static int madvise_fails, madvise_calls;
+
+/* Fails after it has got half of the pages. */
+static int half_madvise(void *at, size_t bytes, int advice)
+{
+	if (advice != MADV_POPULATE_WRITE)
+		return real.madvise(at, bytes, advice);
+	assert_int_equal(real.madvise(at, bytes / 2, advice), 0);
+	return madvise_fails;
+}
+
 /* Members reserve their extents by themselves: they must know, too, what is full. */
 static void reserve_full_by_attached_says_the_same(void **state)
 {
 	struct px_segment *other;
 	char words[1000];
+	void *at;
 
 	(void)state;
 	assert_int_equal(attach_again(&other), 0);
+	assert_int_equal(px_segment_map_arrays(other, other->arena_offset, MIB, &at), 0);
+	px_os.madvise = half_madvise;
+	madvise_fails = -EFAULT;
 	px_os.fallocate = failing_fallocate;
 	fallocate_fails = -ENOSPC;
 	assert_int_equal(px_segment_reserve(segment, segment->arena_offset, MIB), PX_ENOMEM);
 	snprintf(words, sizeof(words), "%.12s%d", px_last_error(),
 		 strstr(px_last_error(), "/dev/shm") != NULL);
-	assert_int_equal(px_segment_reserve(other, segment->arena_offset, MIB), PX_ENOMEM);
+	assert_int_equal(px_segment_reserve_mapped(other, other->arena_offset, MIB, at), PX_ENOMEM);
 	assert_memory_equal(words, px_last_error(), 12);
 	assert_int_equal(words[12] - '0', strstr(px_last_error(), "/dev/shm") != NULL);
+	px_segment_unmap(at, MIB);
 	px_segment_detach(other);
+}
+
+static void reserve_mapped_full_leaves_nothing(void **state)
+{
+	static const struct {
+		int error, code;
+		const char *words;
+	} ways[] = {
+		{ -EFAULT, PX_ENOMEM, "needs 2 MiB" },
+		{ -ENOMEM, PX_ENOMEM, "needs 2 MiB" },
+		{ -EPERM, PX_ESYSTEM, "reserving 2048 KiB of the segment" },
+	};
+	uint64_t offset = segment->arena_offset, before = reserved_bytes(segment);
+	void *at;
+
+	(void)state;
+	px_os.madvise = half_madvise;
+	assert_int_equal(px_segment_map_arrays(segment, offset, 2 * MIB, &at), 0);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		madvise_fails = ways[i].error;
+		assert_int_equal(px_segment_reserve_mapped(segment, offset, 2 * MIB, at),
+				 ways[i].code);
+		assert_words(ways[i].words);
+		assert_int_equal(reserved_bytes(segment), before);
+	}
+	px_segment_unmap(at, 2 * MIB);
+}
+
+static int interrupted_madvise(void *at, size_t bytes, int advice)
+{
+	static const int answers[] = { -EINTR, -EAGAIN };
+
+	return madvise_calls < 2 ? answers[madvise_calls++] : real.madvise(at, bytes, advice);
+}
+
+static void reserve_mapped_interrupted_goes_on(void **state)
+{
+	uint64_t offset = segment->arena_offset, before = reserved_bytes(segment);
+	void *at;
+
+	(void)state;
+	px_os.madvise = interrupted_madvise;
+	assert_int_equal(px_segment_map_arrays(segment, offset, PX_UNIT_BYTES, &at), 0);
+	assert_int_equal(px_segment_reserve_mapped(segment, offset, PX_UNIT_BYTES, at), 0);
+	assert_int_equal(madvise_calls, 2);
+	assert_int_equal(reserved_bytes(segment), before + PX_UNIT_BYTES);
+	madvise_calls = 0;
+	assert_int_equal(px_segment_punch_mapped(at, PX_UNIT_BYTES), 0);
+	assert_int_equal(madvise_calls, 2);
+	assert_int_equal(reserved_bytes(segment), before);
+	px_segment_unmap(at, PX_UNIT_BYTES);
+}
+
+/* As by mlockall(2). */
+static void punch_mapped_locked_gives_back(void **state)
+{
+	uint64_t offset = segment->arena_offset, before = reserved_bytes(segment);
+	void *at;
+
+	(void)state;
+	assert_int_equal(px_segment_map_arrays(segment, offset, PX_UNIT_BYTES, &at), 0);
+	assert_int_equal(px_segment_reserve_mapped(segment, offset, PX_UNIT_BYTES, at), 0);
+	if (mlock(at, PX_UNIT_BYTES) < 0)
+		skip();
+	assert_int_equal(px_segment_punch_mapped(at, PX_UNIT_BYTES), 0);
+	assert_int_equal(reserved_bytes(segment), before);
+	px_segment_unmap(at, PX_UNIT_BYTES);
+}
+
+static void punch_mapped_refused_says_why(void **state)
+{
+	(void)state;
+	assert_int_equal(px_segment_punch_mapped((uint8_t *)(uintptr_t)segment->base + 1, 1),
+			 PX_ESYSTEM);
+	assert_words("giving 0 KiB of the segment back");
 }
 
 static void reserve_refused_says_why(void **state)
@@ -659,8 +836,8 @@ static int create_where_it_does_not_fit(void)
 	MUST(px_segment_attach(dup(s->fd), &other) == 0);
 	MUST(other->memfd);
 	/* All of it is there, which is the point. */
-	MUST(px_segment_reserve(other, s->arena_offset, 128 * MIB) == 0);
-	MUST(px_segment_map(other, s->arena_offset, 128 * MIB, &at) == 0);
+	MUST(px_segment_map_arrays(other, s->arena_offset, 128 * MIB, &at) == 0);
+	MUST(px_segment_reserve_mapped(other, s->arena_offset, 128 * MIB, at) == 0);
 	memset(at, 1, 128 * MIB);
 	px_segment_unmap(at, 128 * MIB);
 	px_segment_detach(other);
@@ -718,6 +895,31 @@ static void reserve_full_shm_is_no_sigbus(void **state)
 {
 	(void)state;
 	assert_on_small_shm(reserve_where_others_took_it);
+}
+
+static int reserve_mapped_where_others_took_it(void)
+{
+	struct px_segment *s, *other;
+	void *at;
+
+	if (!small_shm())
+		return SKIPPED;
+	MUST(px_segment_create(32 * MIB, false, &s) == 0);
+	MUST(px_segment_attach(dup(s->fd), &other) == 0);
+	MUST(px_segment_map_arrays(other, s->arena_offset, 8 * MIB, &at) == 0);
+	MUST(leave(s, 4 * MIB) == 0);
+	MUST(px_segment_reserve_mapped(other, s->arena_offset, 8 * MIB, at) == PX_ENOMEM);
+	/* A refused reservation takes nothing. */
+	MUST(strstr(px_last_error(), "needs 8 MiB, /dev/shm has 4 of 64 MiB free"));
+	MUST(px_segment_reserve_mapped(other, s->arena_offset, 4 * MIB, at) == 0);
+	memset(at, 1, 4 * MIB); /* no SIGBUS */
+	return 0;
+}
+
+static void reserve_mapped_full_shm_is_no_sigbus(void **state)
+{
+	(void)state;
+	assert_on_small_shm(reserve_mapped_where_others_took_it);
 }
 
 /* The supervisor's own work on a full mount: refusals in words, and never SIGBUS. */
@@ -821,9 +1023,16 @@ int main(void)
 		ON(attach_wrapping_arena_is_refused),
 		ON(attach_wrong_file_is_refused_in_words),
 		cmocka_unit_test(attach_no_file_says_why),
+		ON(attach_keeps_no_descriptor_that_can_write),
+		ON_MEMFD(attach_keeps_no_descriptor_that_can_write),
+		ON(attach_old_kernel_can_reserve_all_the_same),
+		ON_MEMFD(attach_old_kernel_can_reserve_all_the_same),
 		ON(attach_often_leaves_nothing),
 		ON(map_private_keeps_writes_to_itself),
 		ON(map_private_is_inherited),
+		ON(map_takes_its_own_addresses_only),
+		ON(map_after_close_needs_no_descriptor),
+		ON_MEMFD(map_after_close_needs_no_descriptor),
 		ON(map_odd_offset_says_why),
 		ON(punch_gives_back_and_zeroes),
 		ON_MEMFD(punch_gives_back_and_zeroes),
@@ -831,12 +1040,18 @@ int main(void)
 		ON_MEMFD(reserve_full_says_what_is_full),
 		ON(reserve_full_by_attached_says_the_same),
 		ON_MEMFD(reserve_full_by_attached_says_the_same),
+		ON(reserve_mapped_full_leaves_nothing),
+		ON_MEMFD(reserve_mapped_full_leaves_nothing),
+		ON(reserve_mapped_interrupted_goes_on),
+		ON(punch_mapped_locked_gives_back),
+		ON(punch_mapped_refused_says_why),
 		ON(reserve_refused_says_why),
 		ON(reserve_interrupted_comes_to_an_end),
 		ON(owned_checks_every_unit),
 		cmocka_unit_test(create_small_shm_takes_a_memfd),
 		cmocka_unit_test(create_no_shm_takes_a_memfd),
 		cmocka_unit_test(reserve_full_shm_is_no_sigbus),
+		cmocka_unit_test(reserve_mapped_full_shm_is_no_sigbus),
 		cmocka_unit_test(join_and_sweep_full_shm_is_no_sigbus),
 	};
 

@@ -2,7 +2,10 @@
 """Descriptors of pxrun that code of the user closes, and files of his that get their numbers."""
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import platform
 import re
 import stat
 import subprocess
@@ -183,3 +186,106 @@ def test_client_asks_the_supervisor_after_closing(rc):
     done = in_client(rc, code)
     assert done.returncode == 0, done.stderr
     assert "closed" in done.stdout and "os.closerange()" in done.stdout
+
+
+# --- who can make the segment shorter: nobody who runs code of a user
+
+
+def files(pid):
+    """Of each descriptor of a regular file of a process: (device, inode, size), and whether it can write."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):  # it may be the listing's
+            file = os.stat(f"/proc/{pid}/fd/{fd}")
+            with open(f"/proc/{pid}/fdinfo/{fd}") as info:
+                flags = next(int(line.split()[1], 8) for line in info if line.startswith("flags:"))
+            if stat.S_ISREG(file.st_mode):
+                found.append(((file.st_dev, file.st_ino, file.st_size), flags & os.O_ACCMODE != os.O_RDONLY))
+    return found
+
+
+def truncate_all():
+    """What a program may do to descriptors that it does not know."""
+    for fd in numbers():
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+
+
+HOSTILE = """
+import contextlib, os, threading
+for fd in range(3, 1024):
+    with contextlib.suppress(OSError):
+        os.ftruncate(fd, 0)
+if os.path.exists({thread!r}):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+
+
+@pytest.fixture(params=[True, False], ids=["forks", "execs"])
+def hostile(request, tmp_path, monkeypatch):
+    """A pool with a preloaded module that truncates whatever it can; if engines cannot be forked, in each engine."""
+    thread = tmp_path / "thread"
+    if not request.param:
+        thread.touch()
+    (tmp_path / "hostile.py").write_text(HOSTILE.format(thread=str(thread)))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pxrun.Cluster(n=2, preload=["hostile"]) as client:
+        client.forks = request.param
+        yield client
+
+
+def at_least(major, minor):
+    return tuple(map(int, re.match(r"(\d+)\.(\d+)", platform.release()).groups())) >= (major, minor)
+
+
+since_5_14 = pytest.mark.skipif(not at_least(5, 14), reason="members of a pool need a descriptor that can write")
+
+
+@since_5_14
+def test_only_the_supervisor_can_write_to_the_segment(hostile):
+    pool = json.loads(hostile._core.status())
+    assert pool["template"]["forks"] == hostile.forks
+    segments = {file for file, can_write in files(pool["pid"]) if can_write and file[2] == pool["segment"]["bytes"]}
+    assert len(segments) == 1
+    for pid in [*hostile[:].apply_sync(os.getpid), os.getpid()]:
+        assert [can_write for file, can_write in files(pid) if file in segments] == [False]
+    if hostile.forks:
+        assert not [file for file, _ in files(pool["template"]["pid"]) if file in segments]
+
+
+@since_5_14
+def test_truncating_all_descriptors_of_an_engine_harms_nobody(hostile):
+    array = hostile[1].apply_sync(numpy.arange, 10**6)
+    pids = hostile[:].apply_sync(os.getpid)
+    hostile[0].apply_sync(truncate_all)
+    hostile[1].push({"array": array}, block=True)
+    assert hostile[:].apply_sync(numpy.sum, array) == [array.sum()] * 2
+    assert (hostile[1]["array"] == numpy.arange(10**6)).all()
+    assert hostile[:].apply_sync(os.getpid) == pids
+
+
+@since_5_14
+def test_truncating_all_descriptors_of_a_client_harms_nobody(rc):
+    array = rc[1].apply_sync(numpy.arange, 10**6)
+    code = textwrap.dedent("""
+        import sys, numpy, pxrun, test_descriptors
+        rc = pxrun.Client(sys.argv[1])
+        array = rc[0].apply_sync(numpy.ones, 10**6)
+        test_descriptors.truncate_all()
+        print(rc[:].apply_sync(numpy.sum, array), int(rc[0].apply_sync(numpy.ones, 10**6).sum()))
+    """)
+    done = in_client(rc, code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "1000000"
+    assert (array == numpy.arange(10**6)).all()
+    assert rc[:].apply_sync(numpy.sum, array) == [array.sum()] * 2
+
+
+def test_stack_of_an_engine_that_crashes_after_truncating(hostile):
+    def fall():
+        truncate_all()
+        os.abort()
+
+    with pytest.raises(error.EngineError, match="in fall"):
+        hostile[0].apply_sync(fall)
+    assert serves(hostile[0])

@@ -49,7 +49,7 @@ def test_engine_that_dies_after_the_fork_says_why(start, code, end):
 
 def test_engine_that_raises_before_it_serves_says_what(start):
     done = start("from pxrun import _pxrun\n"
-                 "def crash_fd(*args): raise ValueError('no such thing')\n_pxrun.crash_fd = crash_fd")
+                 "def share_arrays(*args): raise ValueError('no such thing')\n_pxrun.share_arrays = share_arrays")
     assert done.returncode == 4
     assert "died before it served: exit code 1: ValueError: no such thing" in done.stderr
 

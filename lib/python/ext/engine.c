@@ -48,52 +48,41 @@ static void take_turn(void *ctx)
 	px_interrupt_idle();
 }
 
-/* A descriptor at the crash text in our block, for faulthandler to write to. */
-static PyObject *crash_fd(PyObject *self, PyObject *args)
+/* Of this process, once it is an engine; attached before code of users runs. */
+static struct px_segment *segment;
+
+static PyObject *attach_segment(PyObject *self, PyObject *fd)
 {
-	char path[64];
-	int segment, fd, rc;
-	unsigned slot;
-	struct px_segment *s;
-	off_t offset;
+	long number = PyLong_AsLong(fd);
+	int rc;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "iI", &segment, &slot))
+	if (PyErr_Occurred())
 		return NULL;
-	fd = fcntl(segment, F_DUPFD_CLOEXEC, 0);
-	rc = fd < 0 ? px_fail_errno("copying the segment's descriptor") :
-		      px_address_space_explain(px_segment_attach(fd, &s));
+	rc = px_address_space_explain(px_segment_attach((int)number, &segment));
 	if (rc < 0)
 		return px_raise(rc);
-	offset = (off_t)(px_segment_block_offset(s, slot) + offsetof(struct px_block_shm, crash));
-	px_segment_detach(s);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", segment);
-	fd = px_descriptor_raise(open(path, O_RDWR | O_CLOEXEC));
-	if (fd < 0 || lseek(fd, offset, SEEK_SET) < 0) {
-		if (fd >= 0)
-			close(fd);
-		return PyLong_FromLong(-1);
-	}
-	return PyLong_FromLong(fd);
+	Py_RETURN_NONE;
 }
 
 static PyObject *template(PyObject *self, PyObject *args)
 {
 	struct px_birth birth = { 0 };
 	const char *reason;
-	int control, segment, rc;
+	int control, rc;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "iiz", &control, &segment, &reason))
+	if (!PyArg_ParseTuple(args, "iz", &control, &reason))
 		return NULL;
 	px_killpoint_role("template");
-	rc = px_template_run(control, segment, reason, &birth);
+	rc = px_template_run(control, reason, &birth);
 	if (rc < 0)
 		return px_raise(rc);
 	if (rc == 0)
 		Py_RETURN_NONE;
-	return Py_BuildValue("(IIIIiii)", birth.id, birth.slot, birth.epoch, birth.generation,
-			     birth.control, birth.out_read, birth.err_read);
+	segment = birth.segment;
+	return Py_BuildValue("(IIIIiiii)", birth.id, birth.slot, birth.epoch, birth.generation,
+			     birth.control, birth.out_read, birth.err_read, birth.crash);
 }
 
 static PyObject *raise_descriptor(PyObject *self, PyObject *fd)
@@ -142,14 +131,11 @@ static PyObject *set_title(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-static PyObject *set_up_process(PyObject *self, PyObject *args)
+static PyObject *set_up_process(PyObject *self, PyObject *unused)
 {
-	int supervisor, rc;
+	int rc = px_engine_set_up_process(segment);
 
-	(void)self;
-	if (!PyArg_ParseTuple(args, "i", &supervisor))
-		return NULL;
-	rc = px_engine_set_up_process(supervisor);
+	(void)self, (void)unused;
 	if (rc < 0)
 		return px_raise(rc);
 	Py_RETURN_NONE;
@@ -201,23 +187,20 @@ static PyObject *serve(PyObject *self, PyObject *args)
 						   .before_wait = let_others_run,
 						   .after_wait = take_turn,
 						   .stop = &px_interrupt_stop };
-	struct px_segment *segment;
 	struct px_member_id id;
-	int segment_fd, control, out_read, err_read, log, rc;
+	int control, out_read, err_read, log, rc;
 	PyObject *handlers;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "IIIiiiiiO", &engine.id, &id.slot, &id.epoch, &segment_fd,
-			      &control, &out_read, &err_read, &log, &handlers) ||
+	if (!PyArg_ParseTuple(args, "IIIiiiiO", &engine.id, &id.slot, &id.epoch, &control,
+			      &out_read, &err_read, &log, &handlers) ||
 	    take_handlers(&py, handlers) < 0)
 		return NULL;
 	px_killpoint_role("engine");
 	px_heap_keep_warm();
 	py.engine = &engine;
 	engine.ctx = &py;
-	rc = px_address_space_explain(px_segment_attach(segment_fd, &segment));
-	if (rc == 0)
-		rc = px_endpoint_open(segment, id, control, &engine.endpoint);
+	rc = px_endpoint_open(segment, id, control, &engine.endpoint);
 	if (rc == 0)
 		rc = px_interrupt_watch(&engine);
 	/* The last step that may fail: from now on the supervisor no longer logs what it prints. */
@@ -275,8 +258,8 @@ static PyObject *publish(PyObject *self, PyObject *args)
 
 static PyMethodDef functions[] = {
 	{ "template", template, METH_VARARGS,
-	  "template(control, segment, reason) -> None | (id, slot, epoch, generation, control, out, "
-	  "err)\n\nForks engines for the supervisor; returns in each of them. None: the supervisor "
+	  "template(control, reason) -> None | (id, slot, epoch, generation, control, out, err, "
+	  "crash)\n\nForks engines for the supervisor; returns in each of them. None: the supervisor "
 	  "is gone." },
 	{ "raise_descriptor", raise_descriptor, METH_O,
 	  "raise_descriptor(fd) -> fd\n\nMoves a descriptor to where code of users hardly comes; see "
@@ -287,12 +270,12 @@ static PyMethodDef functions[] = {
 	  "warn(control, text)\n\nHas the template warn whoever starts the pool." },
 	{ "set_title", set_title, METH_VARARGS,
 	  "set_title(line, name)\n\nWhat ps(1) shows as the command line, and as the name." },
-	{ "set_up_process", set_up_process, METH_VARARGS,
-	  "set_up_process(supervisor_pid)\n\nWhat a forked engine has done already, for one started by exec." },
-	{ "crash_fd", crash_fd, METH_VARARGS,
-	  "crash_fd(segment, slot) -> fd\n\nA descriptor at the engine's crash slot, or -1." },
+	{ "set_up_process", set_up_process, METH_NOARGS,
+	  "set_up_process()\n\nWhat a forked engine has done already, for one started by exec." },
+	{ "attach_segment", attach_segment, METH_O,
+	  "attach_segment(fd)\n\nWhat a forked engine has done already, for one started by exec. Takes fd." },
 	{ "serve", serve, METH_VARARGS,
-	  "serve(id, slot, epoch, segment, control, out, err, log, handlers) -> code\n\nThe engine's "
+	  "serve(id, slot, epoch, control, out, err, log, handlers) -> code\n\nThe engine's "
 	  "loop, until it is told to stop." },
 	{ "progress", progress, METH_O,
 	  "progress(n)\n\nIn a request: adds n to the number of elements that are done." },

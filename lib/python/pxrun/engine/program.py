@@ -46,12 +46,10 @@ def _show(pool, who, name):
     _pxrun.set_title(f"pxrun-engine: {pool} {who}", name)
 
 
-def _be_engine(birth, segment, log, pool):
-    engine_id, slot, epoch, _generation, control, out, err = birth
+def _be_engine(birth, log, pool):
+    engine_id, slot, epoch, _generation, control, out, err, crash = birth
     _show(pool, f"engine {engine_id}", f"px-engine-{engine_id}")
-    crash = _pxrun.crash_fd(segment, slot)
-    if crash >= 0:
-        faulthandler.enable(crash, all_threads=False)
+    faulthandler.enable(crash, all_threads=False)
     randomness.reseed()
     builtins.input = _no_input
     sys.argv[:] = [""]
@@ -63,7 +61,7 @@ def _be_engine(birth, segment, log, pool):
     _pxrun.share_arrays()  # large arrays lie in shared memory, so that results need not be copied there
     handlers = Handlers(engine_id, _main_module())
     shell.offer(handlers.namespace)
-    code = _pxrun.serve(engine_id, slot, epoch, segment, control, out, err, log, handlers)
+    code = _pxrun.serve(engine_id, slot, epoch, control, out, err, log, handlers)
     if code == _pxrun.EPOOL:  # the supervisor is gone
         os._exit(1)
     ending.end(handlers)
@@ -133,8 +131,10 @@ def main(argv: list[str]) -> int:
     """The template of a pool (``--template``), or one engine (``--engine``)."""
     _pxrun.prepare_end()
     options = _options(argv)
-    given = [int(options.get("control", 3)), 4, 5] + [6, 7] * (options["mode"] == "engine")
-    control, segment, log, *pipes = map(_pxrun.raise_descriptor, given)
+    if options["mode"] == "engine":  # before code of others runs, which would find a descriptor that can write
+        _pxrun.attach_segment(4)
+    given = [int(options.get("control", 3)), 5] + [6, 7, 8] * (options["mode"] == "engine")
+    control, log, *others = map(_pxrun.raise_descriptor, given)
     sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
@@ -145,15 +145,15 @@ def main(argv: list[str]) -> int:
     tell, warn = (functools.partial(f, control) if is_template else str for f in (_pxrun.preloading, _pxrun.warn))
     _preload([name for name in options["preload"].split(",") if name], tell, warn)
     if options["mode"] == "engine":
-        birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *pipes
-        _pxrun.set_up_process(os.getppid())
+        birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *others
+        _pxrun.set_up_process()
         gc.enable()
-        _be_engine(birth, segment, log, options["pool"])
+        _be_engine(birth, log, options["pool"])
     # else each engine would print again what a module has printed
     sys.stdout.flush()
     gc.freeze()
-    born = _pxrun.template(control, segment, _reason_not_to_fork())
+    born = _pxrun.template(control, _reason_not_to_fork())
     if born is not None:
         gc.enable()
-        _be_engine(born, segment, log, options["pool"])
+        _be_engine(born, log, options["pool"])
     return 0
