@@ -32,8 +32,14 @@ void px_client_release(struct px_client *client)
 	if (atomic_fetch_sub_explicit(&client->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	pthread_mutex_destroy(&client->lock);
-	pthread_cond_destroy(&client->changed);
 	px_handle_discard(&client->handle);
+}
+
+void px_client_changed(struct px_client *client)
+{
+	/* SYNC client.changes: release; partner: await_end(). Followers look with the lock. */
+	atomic_fetch_add_explicit(&client->changes, 1, memory_order_release);
+	px_os.futex_wake(&client->changes);
 }
 
 static int closed(void)
@@ -72,16 +78,18 @@ int px_client_check(const struct px_client *client)
 	return rc == 0 && is_closed(client) ? closed() : rc;
 }
 
-/* Whoever hears that it is closed finds all his results ready. */
+/* Who hears from px_client_enter() that it is closed finds all his results ready. */
 static void await_end(struct px_client *client)
 {
-	/* SYNC client.ended: acquire; partner: the release in end(). */
-	if (atomic_load_explicit(&client->ended, memory_order_acquire))
-		return;
-	pthread_mutex_lock(&client->lock);
-	while (!px_client_ended(client))
-		pthread_cond_wait(&client->changed, &client->lock);
-	pthread_mutex_unlock(&client->lock);
+	for (;;) {
+		/* SYNC client.changes: acquire, before the look at ended; partner: px_client_changed(). */
+		uint32_t seen = atomic_load_explicit(&client->changes, memory_order_acquire);
+
+		/* SYNC client.ended: acquire; partner: the release in end(). */
+		if (atomic_load_explicit(&client->ended, memory_order_acquire))
+			return;
+		(void)px_os.futex_wait(&client->changes, seen, LOOK_NS);
+	}
 }
 
 int px_client_enter(struct px_client *client)
@@ -216,7 +224,6 @@ int px_client_open(const struct px_runtime *runtime, int control, uint64_t silen
 	atomic_init(&client->next_id, 1);
 	atomic_init(&client->holds, 1);
 	pthread_mutex_init(&client->lock, NULL);
-	pthread_cond_init(&client->changed, NULL);
 	*out = client;
 	return 0;
 
@@ -245,7 +252,7 @@ static void end(struct px_client *client)
 	px_completions_clear(&client->watched);
 	if (client->finished.notifier)
 		px_notifier_alarm(client->finished.notifier);
-	pthread_cond_broadcast(&client->changed);
+	px_client_changed(client);
 	pthread_mutex_unlock(&client->lock);
 }
 
@@ -273,11 +280,14 @@ static void free_queues(struct px_client *client)
 
 static void free_notifier(struct px_client *client)
 {
-	px_notifier_free(client->finished.notifier);
+	struct px_notifier *notifier;
+
 	/* Results that are freed later look at their list. */
 	pthread_mutex_lock(&client->lock);
+	notifier = client->finished.notifier;
 	client->finished.notifier = NULL;
 	pthread_mutex_unlock(&client->lock);
+	px_notifier_free(notifier);
 }
 
 void px_client_detach(struct px_client *client)

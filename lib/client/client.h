@@ -92,12 +92,13 @@ struct px_client {
 	struct px_runtime runtime;
 	bool owns_pool; /* stop it on detach */
 	_Atomic uint64_t next_id;
-	pthread_mutex_t lock; /* what follows, and the queues; taken before the endpoint's */
-	pthread_cond_t changed;
+	pthread_mutex_t lock;     /* what follows, and the queues; taken before the endpoint's */
+	_Atomic uint32_t changes; /* counts: px_client_changed() */
 	_Atomic bool ended; /* closed, and every request has failed: there is nothing to wait for */
 	int lost; /* what every call is: PX_EPOOL, the supervisor is gone; PX_ECLOSED, our socket is */
 	uint64_t seen_members_seq;
 	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
+	struct px_member_id given_up[PX_ENGINES_MAX]; /* processes that sent what cannot be read */
 	struct px_queue *active;                      /* queues that are not empty */
 	struct px_completions finished;               /* for px_client_next() */
 	struct px_completions watched;                /* for the extension */

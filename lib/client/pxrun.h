@@ -14,7 +14,8 @@
  *	px_result_value(result, 0, &sum);
  *
  * Functions return 0 or a negative PX_E…; then px_last_error() has a message, and out-parameters
- * are not written. Functions that return a number or a pointer return 0 or NULL on failure. The
+ * are not written. Functions that return a number or a pointer return 0 or NULL on failure
+ * (px_result_engine(): UINT32_MAX; px_client_engines(): a negative code). The
  * library installs no signal handler, does not fork your process and does not link Python.
  *
  * Handles are opaque, and each kind has its own function to free it; NULL may be freed. NULL for
@@ -67,7 +68,8 @@ extern "C" {
 #define PX_EAGAIN (-11)   /* would block */
 #define PX_EVERSION (-12) /* made by another version of pxrun */
 #define PX_EINTR (-13)    /* a signal arrived while waiting */
-#define PX_ECLOSED (-14)  /* the handle is closed, used after a fork, or its descriptors are closed */
+#define PX_ECLOSED                                                                                 \
+	(-14) /* the handle is closed, used after a fork, or its descriptors are closed */
 #define PX_EABORTED (-15) /* the request was aborted before it ran */
 #define PX_EPERM (-16)    /* a file's owner or mode is wrong, or the pool is another user's */
 

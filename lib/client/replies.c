@@ -70,7 +70,7 @@ void px_request_done(struct px_client *client, struct px_request *request)
 	atomic_store_explicit(&result->pending, --left, memory_order_release);
 	woken = (!left || result->completion.each) && px_completions_add(result);
 	if (!woken && client->followers && (!left || result->entry_waiters))
-		pthread_cond_broadcast(&client->changed);
+		px_client_changed(client);
 }
 
 /* It is out of its queue. */
@@ -330,17 +330,32 @@ int px_client_lose(struct px_client *client, int code)
 		(void)px_client_lost(client);
 		snprintf(words, sizeof(words), "%s", px_last_error());
 		px_client_fail_all(client, code, words);
-		pthread_cond_broadcast(&client->changed);
+		px_client_changed(client);
 		if (client->finished.notifier)
 			px_notifier_alarm(client->finished.notifier);
 	}
 	return px_client_lost(client);
 }
 
+/*
+ * An engine that lives, and is not asked again: the ring's rest cannot be read, and opening the link
+ * anew would read it from its beginning.
+ */
+static void give_up(struct px_client *client, struct px_queue *queue, int code)
+{
+	char words[1000];
+
+	snprintf(words, sizeof(words), "%s", px_last_error());
+	client->given_up[queue->engine] = queue->link->peer;
+	queue_fail(client, queue, code, words);
+	queue_drop(client, queue);
+}
+
 /* With the lock. */
 void px_client_read_all(struct px_client *client)
 {
 	struct px_queue *queue, *next;
+	int rc;
 	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
 	uint64_t seq = atomic_load_explicit(&client->endpoint->segment->header->members_seq,
 					    memory_order_acquire);
@@ -351,10 +366,9 @@ void px_client_read_all(struct px_client *client)
 	}
 	for (queue = client->active; queue; queue = next) {
 		next = queue->next;
-		if (queue_read(client, queue) < 0) {
-			queue_fail(client, queue, PX_ECORRUPT, px_last_error());
-			queue_drop(client, queue);
-		}
+		rc = queue_read(client, queue);
+		if (rc < 0)
+			give_up(client, queue, rc);
 	}
 }
 

@@ -127,6 +127,28 @@ static int queue_open(struct px_client *client, uint32_t engine, struct px_membe
 	return 0;
 }
 
+static bool is_given_up(const struct px_client *client, uint32_t engine, struct px_member_id id)
+{
+	const struct px_member_id *given_up = &client->given_up[engine];
+
+	return given_up->slot == id.slot && given_up->epoch == id.epoch && id.epoch;
+}
+
+struct process {
+	const struct px_engine_shm *place;
+	struct px_member_id id;
+};
+
+/* Whether the engine is another process's by now, or nobody's, or waits to be started. */
+static int is_replaced(void *ctx)
+{
+	const struct process *p = ctx;
+
+	return atomic_load_explicit(&p->place->slot, memory_order_relaxed) != p->id.slot ||
+	       atomic_load_explicit(&p->place->epoch, memory_order_relaxed) != p->id.epoch ||
+	       atomic_load_explicit(&p->place->state, memory_order_relaxed) != PX_ENGINE_UP;
+}
+
 /* The queue of an engine's current process; with the lock, which it may release and take again. */
 static int engine_queue(struct px_result *result, uint32_t engine, uint64_t timeout_ns,
 			struct px_queue **out)
@@ -152,10 +174,19 @@ static int engine_queue(struct px_result *result, uint32_t engine, uint64_t time
 		}
 		if (link)
 			px_queue_engine_died(client, link->user);
+		if (is_given_up(client, engine, id))
+			return px_fail(PX_ECORRUPT,
+				       "engine %u has sent what cannot be read, and is not asked "
+				       "again: restart it",
+				       engine);
 		rc = queue_open(client, engine, id, out);
 		if (rc != PX_EENGINE)
 			return rc;
-		px_os.yield();
+		/* The supervisor has marked it dead, and is about to say what takes its place. */
+		rc = px_client_wait_locked(client, is_replaced, &(struct process){ place, id },
+					   timeout_ns, PX_BELL_FRAME);
+		if (rc < 0)
+			return rc;
 	}
 }
 
@@ -202,11 +233,11 @@ static int send_request(struct px_request *request, const struct px_outgoing *me
 		if (rc < 0)
 			return rc;
 		assert(queue); /* each link of a client has one */
-		request->member = queue->link->peer;
 		struct progress progress = { client, request->engine, queue, queue->head,
 					     px_link_room_seq(queue->link) };
 		rc = px_link_send(queue->link, message);
 		if (rc == 0) {
+			request->member = queue->link->peer;
 			/* The reply may be there already; but it is read only with the lock. */
 			px_queue_push(client, queue, request);
 			return 0;

@@ -153,7 +153,10 @@ static int stop_pool(struct px_client *client, uint64_t timeout_ns, int (*give_u
 	int rc;
 
 	pthread_mutex_lock(&client->endpoint->control_lock);
-	rc = px_pool_tell_stop(client->endpoint->control, &wait, &killed);
+	/* At a number that user code has closed somebody else may be, who must not be killed. */
+	rc = px_endpoint_check(client->endpoint);
+	if (rc == 0)
+		rc = px_pool_tell_stop(client->endpoint->control, &wait, &killed);
 	pthread_mutex_unlock(&client->endpoint->control_lock);
 	return rc < 0 ? rc : px_pool_await_end(&client->runtime, &wait, killed);
 }

@@ -7,7 +7,7 @@
  * announcement that wakes a sleeper is taken back, so that engines do not wake both; when the leader
  * leaves, it announces again and reads what has come meanwhile.
  */
-#include <time.h>
+#include <errno.h>
 
 #include "client/internal.h"
 #include "shm/error.h"
@@ -65,16 +65,20 @@ static int pump_nap(void *ctx)
 static int follow(struct px_client *client, uint64_t deadline_ns)
 {
 	uint64_t now = px_os.now_ns();
-	uint64_t wake = deadline_ns - now < FOLLOWER_NAP_NS ? deadline_ns : now + FOLLOWER_NAP_NS;
-	struct timespec until = { .tv_sec = (time_t)(wake / 1000000000),
-				  .tv_nsec = (long)(wake % 1000000000) };
+	uint32_t seen = atomic_load_explicit(&client->changes, memory_order_relaxed);
+	int rc;
 
 	if (now >= deadline_ns)
 		return PX_ETIMEDOUT;
 	client->followers++;
-	pthread_cond_clockwait(&client->changed, &client->lock, CLOCK_MONOTONIC, &until);
+	pthread_mutex_unlock(&client->lock);
+	/* No condition variable: its wait is not ended by a signal. */
+	rc = px_os.futex_wait(&client->changes, seen,
+			      deadline_ns - now < FOLLOWER_NAP_NS ? deadline_ns - now :
+								    FOLLOWER_NAP_NS);
+	pthread_mutex_lock(&client->lock);
 	client->followers--;
-	return 0;
+	return rc == -EINTR ? PX_EINTR : 0;
 }
 
 /*
@@ -122,7 +126,7 @@ static int lead(struct px_waiting *w, uint64_t timeout_ns, uint32_t why)
 		let_behind_hear(client);
 	}
 	if (client->followers)
-		pthread_cond_broadcast(&client->changed);
+		px_client_changed(client);
 	return rc;
 }
 
@@ -171,7 +175,7 @@ void px_client_wake(struct px_client *client, const struct px_completions *list)
 	const struct px_waiting *behind = client->behind;
 
 	if (client->followers)
-		pthread_cond_broadcast(&client->changed);
+		px_client_changed(client);
 	if (behind && behind->list == list && !behind->reads)
 		px_doorbell_wake(client->endpoint->bell);
 }
@@ -302,7 +306,8 @@ int px_client_take(struct px_client *client, struct px_completions *list, uint64
 		rc = px_client_usable(client);
 		if (rc == 0)
 			rc = px_client_look(client);
-		if (rc == 0 && !taken(&t) && timeout_ns)
+		/* Also if that has found the pool gone: there may have been an answer before. */
+		if (!taken(&t) && rc == 0 && timeout_ns)
 			rc = px_client_wait_behind_locked(client, list, taken, &t, timeout_ns);
 		if (rc == 0 && !t.taken)
 			rc = px_client_usable(client);

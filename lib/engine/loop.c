@@ -31,6 +31,7 @@ struct client {
 	bool owed;                    /* a reply waits for room: outbox and waiting are set */
 	struct px_outgoing outbox;
 	struct px_reply waiting;
+	bool dropped;       /* what it sent cannot be read: it is not served until it has gone */
 	bool urgent;        /* there may be an urgent request in its ring */
 	uint64_t urgent_id; /* of the last urgent request that was run */
 	uint64_t stop_id;   /* EXECUTE requests up to this id are aborted: an earlier one failed */
@@ -57,10 +58,9 @@ static void reply_free(struct px_reply *reply)
 	memset(reply, 0, sizeof(*reply));
 }
 
-static void client_leave(struct loop *loop, uint32_t index)
+/* Forgets its requests. */
+static void client_drop(struct loop *loop, struct client *c)
 {
-	struct client *c = &loop->clients[index];
-
 	if (c->owed) {
 		reply_free(&c->waiting);
 		loop->outboxes--;
@@ -69,7 +69,15 @@ static void client_leave(struct loop *loop, uint32_t index)
 		px_outlet_free(&c->unsent[i]);
 	if (c->link)
 		px_link_finish(c->link);
-	*c = loop->clients[--loop->count];
+	c->owed = false;
+	c->link = NULL;
+	c->dropped = true;
+}
+
+static void client_leave(struct loop *loop, uint32_t index)
+{
+	client_drop(loop, &loop->clients[index]);
+	loop->clients[index] = loop->clients[--loop->count];
 }
 
 static int client_come(struct loop *loop, struct px_member_id id)
@@ -363,6 +371,8 @@ static bool serve_client(struct loop *loop, struct client *c, bool *served)
 {
 	int rc = 0;
 
+	if (c->dropped)
+		return true;
 	if (!c->link && !open_link(loop, c))
 		return false;
 	if (!c->link)
@@ -404,14 +414,17 @@ static int round_of_turns(struct loop *loop)
 
 	look_at_members(loop);
 	for (uint32_t i = 0; i < loop->count && !ends(loop); i++) {
+		/* It stays in the list: taken anew, its ring would be read from the beginning. */
 		if (!serve_client(loop, &loop->clients[i], &served))
-			client_leave(loop, i--);
+			client_drop(loop, &loop->clients[i]);
 	}
 	return served;
 }
 
 static bool needs_service(const struct client *c, uint32_t own_epoch)
 {
+	if (c->dropped)
+		return false;
 	/* Relaxed: open_link() looks again. */
 	if (!c->link)
 		return atomic_load_explicit(c->open, memory_order_relaxed) == own_epoch;

@@ -302,6 +302,32 @@ static void requests_of_the_dead_are_dropped(void **state)
 	assert_memory_equal(ran, "12", 2);
 }
 
+/* What it had sent before is not run a second time when members come and go. */
+static void a_client_that_sends_garbage_is_dropped_for_good(void **state)
+{
+	struct side late;
+	void *payload;
+
+	(void)state;
+	start();
+	ask(&client, 1, "1");
+	expect(&client, 1, 0, "1");
+	assert_int_equal(px_producer_reserve(&client.link->tx, 4, &payload), 0);
+	memset(payload, 0xff, 4);
+	px_producer_publish(&client.link->tx, PX_REQUEST_APPLY, 0, 2, 4);
+	px_doorbell_wake(engine.endpoint->bell);
+	for (int i = 0; i < 3; i++) {
+		side_open(&late, segment, PX_MEMBER_CLIENT);
+		assert_int_equal(px_endpoint_link(late.endpoint, engine.id, &late.link), 0);
+		px_doorbell_wake(engine.endpoint->bell);
+		ask(&late, 1, "L");
+		expect(&late, 1, 0, "L");
+		side_kill(&late, &(struct px_death){ .exit_signal = 9 });
+	}
+	end();
+	assert_string_equal(ran, "1LLL");
+}
+
 /* --- replies for which there is no room */
 
 /* The arena is full, and the client has read all: waiting would be for ever. */
@@ -426,6 +452,7 @@ int main(void)
 		cmocka_unit_test_setup(code_behind_a_failure_does_not_run, setup),
 		cmocka_unit_test_setup(code_behind_a_failure_that_shall_not_stop_runs, setup),
 		cmocka_unit_test_setup(requests_of_the_dead_are_dropped, setup),
+		cmocka_unit_test_setup(a_client_that_sends_garbage_is_dropped_for_good, setup),
 		cmocka_unit_test_setup(a_reply_without_memory_becomes_words, setup),
 		cmocka_unit_test_setup(a_reply_without_room_waits_and_others_are_served, setup),
 		cmocka_unit_test_setup(output_without_room_waits_with_its_reply, setup),

@@ -130,6 +130,22 @@ static void an_answer_that_was_not_asked_for_ends_the_queue(void **state)
 	expect_words(results[1], PX_ECORRUPT, "engine 0");
 }
 
+/* Its ring is not read a second time from the beginning. */
+static void an_engine_that_was_given_up_is_not_asked_again(void **state)
+{
+	uint64_t id;
+	struct px_result *result = ask(&id);
+
+	(void)state;
+	reply(id + 1);
+	expect(result, PX_ECORRUPT);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(px_view_noop(view, &result), PX_ECORRUPT);
+		assert_words("engine 0 has sent what cannot be read, and is not asked again: "
+			     "restart it");
+	}
+}
+
 static void an_answer_out_of_turn_ends_the_queue(void **state)
 {
 	uint64_t first, second;
@@ -178,6 +194,25 @@ static void what_was_taken_back_is_passed_by(void **state)
 	reply(ids[0]);
 	reply(ids[1]);
 	expect(results[1], 0);
+}
+
+/* It waits for room in the ring: there is nothing to take back yet. */
+static void what_is_not_sent_yet_is_not_taken_back(void **state)
+{
+	struct px_outgoing message = { .kind = PX_REQUEST_NOOP };
+	struct px_result *result;
+	int rc;
+
+	(void)state;
+	side_refuse_memory(true);
+	do {
+		assert_int_equal(px_result_new(client.client, (uint32_t[]){ 0 }, 1, false, &result),
+				 0);
+		rc = px_result_send(result, &message, MILLISECOND);
+	} while (rc == 0);
+	assert_int_equal(rc, PX_ETIMEDOUT);
+	assert_int_equal(px_request_abort(&result->requests[0]), 0);
+	px_result_release(result);
 }
 
 static void a_wait_without_an_answer_ends_in_time(void **state)
@@ -333,12 +368,30 @@ static void without_a_supervisor_all_fails(void **state)
 	side_close(&client);
 }
 
+static void what_was_answered_before_the_supervisor_went_is_given(void **state)
+{
+	uint64_t id;
+	struct px_result *result = ask(&id), *next;
+
+	(void)state;
+	reply(id);
+	side_hang_up(&client);
+	assert_int_equal(px_client_next(client.client, LIMIT, &next), 0);
+	assert_ptr_equal(next, result);
+	assert_int_equal(px_client_next(client.client, LIMIT, &next), PX_EPOOL);
+	side_close(&client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
 		cmocka_unit_test_setup(each_reply_is_its_request_s, setup),
 		cmocka_unit_test_setup(an_error_comes_with_its_words, setup),
 		cmocka_unit_test_setup(an_answer_that_was_not_asked_for_ends_the_queue, setup),
+		cmocka_unit_test_setup(an_engine_that_was_given_up_is_not_asked_again, setup),
+		cmocka_unit_test_setup(what_is_not_sent_yet_is_not_taken_back, setup),
+		cmocka_unit_test_setup(what_was_answered_before_the_supervisor_went_is_given,
+				       setup),
 		cmocka_unit_test_setup(an_answer_out_of_turn_ends_the_queue, setup),
 		cmocka_unit_test_setup(an_urgent_request_is_answered_before_its_turn, setup),
 		cmocka_unit_test_setup(what_was_taken_back_is_passed_by, setup),

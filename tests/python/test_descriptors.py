@@ -289,3 +289,45 @@ def test_stack_of_an_engine_that_crashes_after_truncating(hostile):
     with pytest.raises(error.EngineError, match="in fall"):
         hostile[0].apply_sync(fall)
     assert serves(hostile[0])
+
+
+STRANGER = """
+import os, socket, sys
+import pxrun
+
+def peer(fd):
+    try:
+        return str(socket.socket(fileno=os.dup(fd)).getpeername())
+    except OSError:
+        return ""
+
+# a process that has nothing to do with the pool, behind a socket of this one
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen()
+if not os.fork():
+    listener.accept()
+    os.read(0, 1)
+    print("lives", flush=True)
+    os._exit(0)
+with pxrun.Cluster(n=1, preload="") as rc:
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.connect(sys.argv[1])
+    control = [fd for fd in map(int, os.listdir("/proc/self/fd")) if "control" in peer(fd)]
+    os.dup2(ours.fileno(), control[0])
+    try:
+        rc._core.stop_pool(1)
+    except pxrun.error.IPythonError as e:
+        print(e, flush=True)
+"""
+
+
+def test_who_is_behind_a_socket_at_the_number_of_the_pools_is_not_killed(tmp_path):
+    done = subprocess.Popen([sys.executable, "-c", STRANGER, str(tmp_path / "socket")], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = done.stdout.readline()
+    assert "has closed pxrun's descriptor" in words, words + done.stderr.read()
+    done.stdin.write("x")
+    done.stdin.close()
+    assert done.stdout.readline() == "lives\n"
+    done.wait(60)

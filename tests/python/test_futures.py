@@ -15,6 +15,7 @@ import pytest
 import pxrun
 from pxrun import error
 from pxrun.client.asyncresult import AsyncResult
+from pxrun.client.completion import of
 
 
 def square(x):
@@ -122,6 +123,22 @@ def test_callback_that_exits_does_not_end_the_thread_that_others_need(pool, hold
         gate.open()
         assert called.wait(30)
     assert "SystemExit: 1" in capfd.readouterr().err
+
+
+def test_what_is_watched_while_the_thread_is_about_to_end_is_called(pool):
+    completion = of(pool)
+    rest, called = completion._rest, threading.Event()
+    late = pool[0].apply_async(time.sleep, 0.2)
+
+    def over(**_):
+        # its time is over, and before it has the lock again something comes
+        completion._rest = rest
+        late.add_done_callback(lambda ar: called.set())
+        return False
+
+    completion._rest = over
+    pool[0].apply_async(abs, -1).add_done_callback(lambda ar: None)  # has the thread begin to rest
+    assert called.wait(30)
 
 
 def test_await(pool):

@@ -349,3 +349,36 @@ def test_clear_is_a_request_like_others(pool):
     pool[0].execute("gone = 1", block=True)
     pool[0].apply_sync(engine_calls.clear)
     assert pool[0].apply_sync(lambda: "gone" in globals()) is False
+
+
+def test_next_result_gives_each_once_while_another_thread_sends():
+    with pxrun.Cluster(n=2, preload="") as rc:
+        count, made, given = 3000, [], []
+        assert rc.next_result(0) is None  # from now on it is told of
+
+        def send():
+            for i in range(count):
+                made.append(rc[i % 2].apply_async(abs, -i))
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        while len(given) < count:
+            ar = rc.next_result(30)
+            assert ar is not None, (len(given), len(made))
+            given.append(ar)
+        sender.join()
+        assert rc.next_result(0) is None
+        assert {id(ar) for ar in given} == {id(ar) for ar in made}
+
+
+def test_wait_ends_in_time_while_signals_arrive(pool):
+    ar = pool[0].apply_async(time.sleep, 5)
+    old = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        assert ar.wait(0.3) is False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    ar.cancel()
+    ar.wait(30)

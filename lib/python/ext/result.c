@@ -12,6 +12,7 @@
 #include "python/ext/buffer.h"
 #include "python/ext/object.h"
 #include "shm/error.h"
+#include "shm/os.h"
 
 struct result {
 	PyObject_HEAD
@@ -108,10 +109,11 @@ static int show_news(const struct slices *what, bool ready, uint64_t *outputs)
 
 static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 {
-	uint64_t outputs = 0;
+	uint64_t begun = timeout_ns == PX_FOREVER ? 0 : px_os.now_ns();
+	uint64_t outputs = 0, left = timeout_ns, waited;
 
 	for (;;) {
-		uint64_t slice = timeout_ns < PX_SLICE_NS ? timeout_ns : PX_SLICE_NS;
+		uint64_t slice = left < PX_SLICE_NS ? left : PX_SLICE_NS;
 		int rc;
 
 		Py_BEGIN_ALLOW_THREADS
@@ -123,11 +125,13 @@ static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
 			return rc;
 		if (PyErr_CheckSignals() < 0)
 			return PX_RAISED;
-		if (rc == PX_ETIMEDOUT && timeout_ns != PX_FOREVER) {
-			timeout_ns -= slice;
-			if (!timeout_ns)
-				return rc;
-		}
+		if (timeout_ns == PX_FOREVER)
+			continue;
+		/* By the clock: signals that come often end each slice early. */
+		waited = px_os.now_ns() - begun;
+		if (waited >= timeout_ns)
+			return PX_ETIMEDOUT;
+		left = timeout_ns - waited;
 	}
 }
 
@@ -285,6 +289,16 @@ static PyObject *result_watch(PyObject *self, PyObject *each)
 	rc = px_result_list(result, &result->client->watched, truth);
 	if (rc < 0)
 		return px_raise(rc);
+	Py_RETURN_NONE;
+}
+
+static PyObject *result_tell(PyObject *self, PyObject *unused)
+{
+	struct px_result *result = ((struct result *)self)->result;
+	int rc;
+
+	(void)unused;
+	ASK(px_result_list(result, &result->client->finished, false));
 	Py_RETURN_NONE;
 }
 
@@ -514,6 +528,8 @@ static PyMethodDef result_methods[] = {
 	  "first ones, in the order in which they were; waits until there is one. Empty: timeout." },
 	{ "watch", result_watch, METH_O,
 	  "watch(each)\n\nClient.take() gives its id once it is done; with each also when an entry is." },
+	{ "tell", result_tell, METH_NOARGS,
+	  "tell()\n\nClient.next() gives it, also if it did before." },
 	{ "wait", result_wait, METH_VARARGS,
 	  "wait(timeout, shower=None) -> bool\n\nUntil every entry is done. shower(result) is called "
 	  "while that lasts and at its end, where there may be news." },

@@ -177,6 +177,9 @@ PyObject *px_ext_submit(PyObject *self, PyObject *args)
 	PyObject *nobody;
 	struct px_result *result = client ? send_arguments(client, args, list, &nobody) : NULL;
 
+	/* If tell() was called meanwhile, it may have come too early to see this one. */
+	if (result && !list && ((struct px_client_object *)self)->tells)
+		(void)px_result_tell(result);
 	return result ? px_result_object(result) : NULL;
 }
 

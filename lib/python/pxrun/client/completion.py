@@ -192,7 +192,8 @@ class Completion:
     def _run(self) -> None:
         while True:
             with self._changed:
-                if not self._watched and not self._rest():
+                # after the wait it looks again: something may have come when its time was over
+                if not self._watched and not self._rest() and not self._watched and not self._due:
                     self._thread = None
                     return
                 watching = bool(self._watched)

@@ -17,6 +17,7 @@ class Requests:
     """The part of Client for its requests and their results."""
 
     _told: weakref.WeakValueDictionary[int, AsyncResult] | None  # by the extension's ids
+    _early: dict[int, None]  # ids that were given before the call that sent them had told of them, the last 1000
 
     def _remember(self: Any, ar: AsyncResult) -> None:
         self._sent.add(ar)
@@ -26,6 +27,7 @@ class Requests:
     def _tell(self: Any) -> None:
         """From now on next_result() gives results."""
         if self._told is None:
+            self._early = {}
             self._told = weakref.WeakValueDictionary()
             self._core.tell()
             for ar in self._sent.requests():
@@ -34,6 +36,8 @@ class Requests:
     def _tell_of(self: Any, ar: AsyncResult) -> None:
         for result, _ in sources(ar._result):
             self._told[result.id] = ar  # type: ignore[index]
+            if self._early.pop(result.id, False) is None:
+                result.tell()
 
     def next_result(self: Any, timeout: float | None = None) -> AsyncResult | None:
         """An AsyncResult that is ready, each once, in the order in which they became it.
@@ -58,10 +62,20 @@ class Requests:
             if id is None:
                 return None
             ar = self._told.get(id)  # type: ignore[union-attr]
+            if ar is None:
+                ar = self._early_or_told(id)
             if ar is not None and ar.ready():
                 for result, _ in sources(ar._result):
                     self._told.pop(result.id, None)  # type: ignore[union-attr]
                 return ar
+
+    def _early_or_told(self: Any, id: int) -> AsyncResult | None:
+        """Nobody holds that result, or another thread has sent it and is about to tell of it, and it is given again then."""
+        self._early[id] = None
+        while len(self._early) > 1000:
+            self._early.pop(next(iter(self._early)), None)
+        ar = self._told.get(id)
+        return ar if ar is not None and self._early.pop(id, False) is None else None
 
     def fileno(self: Any) -> int:
         """A descriptor for select() and poll(): readable as long as next_result() has something to give."""
