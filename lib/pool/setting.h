@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 enum px_setting_type {
-	PX_TYPE_COUNT,     /* a whole number; in struct px_pool_options a uint32_t, 0 if not set */
-	PX_TYPE_SIZE,      /* bytes: "4096", "64M", "1.5GiB", "50%" of the memory; a uint64_t, 0 */
-	PX_TYPE_WORD,      /* one of a few; its number is its place among them; a text, NULL */
-	PX_TYPE_FLAG,      /* true or false, or another of YAML 1.1's words for them; 1 or 0 */
+	PX_TYPE_COUNT, /* a whole number; in struct px_pool_options a uint32_t, 0 if not set */
+	PX_TYPE_SIZE,  /* bytes: "4096", "64M", "1.5GiB", "50%" of the memory; a uint64_t, 0 */
+	PX_TYPE_WORD,  /* one of a few; its number is its place among them; a text, NULL */
+	PX_TYPE_FLAG, /* true or false, or another of YAML 1.1's words for them; 1 or 0; a text, NULL */
 	PX_TYPE_PROGRAM,   /* its path, "~/" is the home folder; a text, NULL */
 	PX_TYPE_MODULES,   /* names of modules, separated by commas; "" none; a text, NULL */
 	PX_TYPE_FOLDERS,   /* separated by colons; a text, NULL */
@@ -44,7 +44,7 @@ struct px_setting {
 	char letter;          /* a short form of the option */
 	enum px_setting_type type;
 	unsigned who;
-	size_t offset;                           /* in struct px_pool_options */
+	size_t offset, field_bytes;              /* in struct px_pool_options */
 	uint64_t min, max;                       /* of PX_TYPE_COUNT and PX_TYPE_SIZE */
 	const char *words[PX_SETTING_WORDS_MAX]; /* of PX_TYPE_WORD, ending with NULL */
 	const char *preset;       /* the value where it is not set; NULL: found at the start */

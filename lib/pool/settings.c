@@ -16,7 +16,9 @@
 
 #define OPTIONS_BYTES_MAX 4096 /* the most that is read of a struct whose size may be garbage */
 #define EVERYBODY (PX_OF_PROFILE | PX_OF_START | PX_OF_RUN | PX_OF_LIBRARY | PX_OF_PYTHON)
-#define IN_OPTIONS(field) .offset = offsetof(struct px_pool_options, field)
+#define IN_OPTIONS(field)                                                                          \
+	.offset = offsetof(struct px_pool_options, field),                                         \
+	.field_bytes = sizeof(((struct px_pool_options *)NULL)->field)
 
 const struct px_setting px_settings_table[PX_SETTINGS] = {
 	[PX_SETTING_ENGINES] = {

@@ -15,12 +15,12 @@ struct px_supervisor;
 /*
  * Writes the pool's state as JSON; without enough room some is left out, and "truncated" says so.
  *
- *   profile, pid, version, python [major, minor] or null, event_loop, restart, uptime (s),
+ *   profile, pid, version, python [major, minor] or null, n, event_loop, restart, uptime (s),
  *   state, template {pid, state, forks, why}, spin_ns,
  *   segment {kind "shm", "memfd" or "mount", bytes, huge_pages null, "shmem" or "mount"},
  *   arena {total, used, budget, limit, lingering (dead members whose memory is still read)},
- *   engines [{id, pid, state, generation, restarts, busy (s, null if idle), done, arena, why}],
- *   clients [{slot, pid, arena}], connections, truncated
+ *   engines [{id, pid, state, generation, restarts, busy (s, null if idle), done, arena, in_use,
+ *   given_back, removed, why}], clients [{slot, pid, arena, in_use, given_back}], connections, truncated
  */
 void px_status_write(const struct px_supervisor *s, char *out, size_t out_bytes);
 /* Writes connection.json into the runtime folder, completely or not at all. PX_ESYSTEM. */

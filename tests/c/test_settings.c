@@ -52,6 +52,13 @@ static void assert_fails(int rc, const char *words)
 
 /* --- the table --- */
 
+static size_t field_bytes(enum px_setting_type type)
+{
+	return type == PX_TYPE_COUNT ? sizeof(uint32_t) :
+	       type == PX_TYPE_SIZE  ? sizeof(uint64_t) :
+				       sizeof(char *);
+}
+
 static void table_rows_are_whole(void **state)
 {
 	(void)state;
@@ -69,6 +76,8 @@ static void table_rows_are_whole(void **state)
 		if (row->help && row->who & (PX_OF_START | PX_OF_RUN) && !row->argument)
 			fail_msg("%s: the word for its argument is missing", row->name);
 		assert_true(!(row->who & PX_OF_LIBRARY) == !row->offset);
+		if (row->offset && row->field_bytes != field_bytes(row->type))
+			fail_msg("%s: its field has another type than setting.h says", row->name);
 		/* The library passes settings to the supervisor as options, hence as texts. */
 		if (row->who & (PX_OF_LIBRARY | PX_OF_PYTHON))
 			assert_true(row->who & PX_OF_START);
