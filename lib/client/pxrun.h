@@ -68,8 +68,7 @@ extern "C" {
 #define PX_EAGAIN (-11)   /* would block */
 #define PX_EVERSION (-12) /* made by another version of pxrun */
 #define PX_EINTR (-13)    /* a signal arrived while waiting */
-#define PX_ECLOSED                                                                                 \
-	(-14) /* the handle is closed, used after a fork, or its descriptors are closed */
+#define PX_ECLOSED (-14)  /* closed, in a forked child, or its descriptors are: see the message */
 #define PX_EABORTED (-15) /* the request was aborted before it ran */
 #define PX_EPERM (-16)    /* a file's owner or mode is wrong, or the pool is another user's */
 
