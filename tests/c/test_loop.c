@@ -305,7 +305,7 @@ static void requests_of_the_dead_are_dropped(void **state)
 /* What it had sent before is not run a second time when members come and go. */
 static void a_client_that_sends_garbage_is_dropped_for_good(void **state)
 {
-	struct side late;
+	struct side late[3];
 	void *payload;
 
 	(void)state;
@@ -317,12 +317,12 @@ static void a_client_that_sends_garbage_is_dropped_for_good(void **state)
 	px_producer_publish(&client.link->tx, PX_REQUEST_APPLY, 0, 2, 4);
 	px_doorbell_wake(engine.endpoint->bell);
 	for (int i = 0; i < 3; i++) {
-		side_open(&late, segment, PX_MEMBER_CLIENT);
-		assert_int_equal(px_endpoint_link(late.endpoint, engine.id, &late.link), 0);
+		side_open(&late[i], segment, PX_MEMBER_CLIENT);
+		assert_int_equal(px_endpoint_link(late[i].endpoint, engine.id, &late[i].link), 0);
 		px_doorbell_wake(engine.endpoint->bell);
-		ask(&late, 1, "L");
-		expect(&late, 1, 0, "L");
-		side_kill(&late, &(struct px_death){ .exit_signal = 9 });
+		ask(&late[i], 1, "L");
+		expect(&late[i], 1, 0, "L");
+		side_kill(&late[i], &(struct px_death){ .exit_signal = 9 });
 	}
 	end();
 	assert_string_equal(ran, "1LLL");
