@@ -295,7 +295,7 @@ report.failures = 0
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hits", default="1,2,100")
-    parser.add_argument("--random", type=int, default=1000)
+    parser.add_argument("--random", type=int, default=400)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--only")
     options = parser.parse_args()
