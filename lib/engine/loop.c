@@ -127,8 +127,8 @@ static void look_at_members(struct loop *loop)
 	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
 		if (px_member_read(segment, slot, &member) == 0 &&
 		    member.kind == PX_MEMBER_CLIENT && member.state == PX_SLOT_LIVE &&
-		    !knows(loop, member.id))
-			(void)client_come(loop, member.id);
+		    !knows(loop, member.id) && client_come(loop, member.id) < 0)
+			loop->seen_seq = seq - 1; /* there may be memory the next time */
 }
 
 /* --- replies --- */
