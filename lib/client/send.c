@@ -176,7 +176,7 @@ static int engine_queue(struct px_result *result, uint32_t engine, uint64_t time
 			px_queue_engine_died(client, link->user);
 		if (is_given_up(client, engine, id))
 			return px_fail(PX_ECORRUPT,
-				       "engine %u has sent what cannot be read, and is not asked "
+				       "engine %u has sent what could not be read, and is not asked "
 				       "again: restart it",
 				       engine);
 		rc = queue_open(client, engine, id, out);

@@ -141,7 +141,7 @@ static void an_engine_that_was_given_up_is_not_asked_again(void **state)
 	expect(result, PX_ECORRUPT);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(px_view_noop(view, &result), PX_ECORRUPT);
-		assert_words("engine 0 has sent what cannot be read, and is not asked again: "
+		assert_words("engine 0 has sent what could not be read, and is not asked again: "
 			     "restart it");
 	}
 }
