@@ -110,8 +110,8 @@ class Pool:
     def stacks(self):
         lines = []
         for pid in self.processes():
-            for name in ("cmdline", "wchan"):
-                with open(f"/proc/{pid}/{name}", "rb") as text:
+            for name in ("cmdline", "wchan", "syscall", "stat"):
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", "rb") as text:
                     lines.append(f"{pid} {name}: {text.read()!r}")
         return "\n".join(lines)
 
@@ -272,8 +272,9 @@ def one_round(pool, dice):
     try:
         _, err = client.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
-        client.kill()
-        raise Failure(f"a client hangs after kill of {what}\n{pool.stacks()}") from None
+        stacks = pool.stacks()
+        client.send_signal(signal.SIGABRT)  # its own stacks are written by Python's faulthandler
+        raise Failure(f"a client hangs after kill of {what}\n{stacks}\n{client.communicate()[1]}") from None
     # it may have been at its end already when it was killed
     if client.returncode not in ((0, -signal.SIGKILL) if victim == client.pid else (0,)):
         raise Failure(f"after kill of {what} the client ended with {client.returncode}:\n{err}")

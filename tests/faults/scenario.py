@@ -7,6 +7,7 @@ driver sees) is a failure. Exit code 0: all steps ended as they should.
 """
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 
@@ -121,6 +122,7 @@ def returned(view):
 
 
 def main(profile):
+    faulthandler.enable()
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return

@@ -52,8 +52,9 @@ def test_composite_is_of_the_class_that_all_raised(pool, name):
     others = {"pickled": pickle.loads(pickle.dumps(found)), "copied": copy.copy(found), "again": error.again(found)}
     assert [way for way in others if others[way] is found] == []
     for other in others.values():
-        assert isinstance(other, cls) and isinstance(other, CompositeError)
-        assert str(other) == str(found) and traceback.format_tb(other.__traceback__) == []
+        assert isinstance(other, cls) and isinstance(other, CompositeError) and str(other) == str(found)
+    # only of this one: who has imported tblib has pickled and copied exceptions keep their tracebacks
+    assert traceback.format_tb(others["again"].__traceback__) == []
 
 
 def test_composite_of_a_class_of_the_script(pool):
