@@ -24,6 +24,7 @@
 #define PX_BELL_FRAME 1u   /* a ring has a new frame, or a member came or went */
 #define PX_BELL_RELEASE 2u /* a lease is over */
 #define PX_BELL_ROOM 4u    /* a chunk of a ring is read to its end */
+#define PX_BELL_TASK 8u    /* a board has tasks (board.h) */
 
 /* Wakes the sleeper if it waits for any of `why`. Call after publishing. */
 void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why);

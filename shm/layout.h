@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define PX_SEGMENT_MAGIC UINT64_C(0x31304e5552585001) /* "\1PXRUN01" */
-#define PX_SEGMENT_VERSION 2
+#define PX_SEGMENT_VERSION 3
 #define PX_LINE_BYTES 64
 #define PX_PAGE_BYTES 4096
 
@@ -45,6 +45,9 @@
 #define PX_LEASES_BRIEF 10
 #define PX_UNIT_BYTES (64 * 1024)
 #define PX_SEQ_START (UINT64_MAX - 5)
+#define PX_TASKS_MAX 16
+#define PX_TASKS_PIECE 4
+#define PX_LANES_MAX 3
 #else
 #define PX_FIRST_CHUNK_BYTES 1984 /* 31 lines: a pair of rings costs 12 KiB */
 #define PX_CHUNK_MAX_BYTES (256 * 1024)
@@ -52,6 +55,9 @@
 #define PX_LEASES_BRIEF 352
 #define PX_UNIT_BYTES (2 * 1024 * 1024) /* a huge page */
 #define PX_SEQ_START UINT64_C(0)
+#define PX_TASKS_MAX 16384 /* of a client that lie in shared memory at once; the others wait */
+#define PX_TASKS_PIECE 128 /* so many entries are made at once: a large region */
+#define PX_LANES_MAX 16
 #endif
 /* The longest frame with its header; longer payloads ride in a region. */
 #define PX_FRAME_MAX_BYTES (PX_CHUNK_MAX_BYTES < 16384 ? 512 : 16384)
@@ -165,11 +171,19 @@ struct px_usage_shm {
 	_Atomic uint64_t given_back; /* bytes, so far */
 };
 
+/* Where a client's task board lies (shm/board.h): offsets in the segment. 0: not there. */
+struct px_board_shm {
+	_Atomic uint64_t claims;
+	_Atomic uint64_t lanes[PX_LANES_MAX]; /* they are there once this is set */
+	_Atomic uint64_t pieces[PX_TASKS_MAX / PX_TASKS_PIECE];
+};
+
 struct px_block_shm {
 	struct px_activity_shm activity;
 	struct px_usage_shm usage;
+	struct px_board_shm board;
 	uint8_t reserved[PX_PAGE_BYTES - sizeof(struct px_activity_shm) -
-			 sizeof(struct px_usage_shm)];
+			 sizeof(struct px_usage_shm) - sizeof(struct px_board_shm)];
 	struct px_link_shm links[PX_MEMBERS_MAX];
 	/* Why it ends, of its own; or faulthandler's, copied by the supervisor when it is dead. */
 	uint8_t crash[PX_CRASH_BYTES] __attribute__((aligned(PX_PAGE_BYTES)));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/internal.h"
+#include "client/tasks.h"
 #include "link/forked.h"
 #include "machine/address_space.h"
 #include "pool/control.h"
@@ -137,7 +138,7 @@ int px_client_look(struct px_client *client)
 	int rc;
 
 	px_client_read_all(client);
-	rc = client->active ? 0 : px_endpoint_look(client->endpoint);
+	rc = client->active || px_tasks_any(client) ? 0 : px_endpoint_look(client->endpoint);
 	return rc < 0 ? px_client_lose(client, rc) : 0;
 }
 
@@ -310,6 +311,7 @@ void px_client_detach(struct px_client *client)
 	free_notifier(client);
 	px_descriptor_close(client->owner_fd, client->owner_id);
 	free_queues(client);
+	px_tasks_free(client);
 	px_endpoint_close(client->endpoint);
 	px_client_release(client);
 }

@@ -48,6 +48,7 @@ struct px_request {
 	bool urgent;
 	bool aborted;    /* done for its user; in the queue until the engine has passed it by */
 	void *long_body; /* from malloc; NULL: the body is short, or a loan */
+	struct px_task *task;       /* NULL: it is none, or is done. With the client's lock */
 	uint32_t nth; /* of the result's entry of this index: which was done as the nth, from 0 */
 	uint8_t small[48]; /* a short body */
 };
@@ -100,6 +101,7 @@ struct px_client {
 	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
 	struct px_member_id given_up[PX_ENGINES_MAX]; /* processes that sent what cannot be read */
 	struct px_queue *active;                      /* queues that are not empty */
+	struct px_tasks *tasks;                       /* NULL: there were none yet */
 	struct px_completions finished;               /* for px_client_next() */
 	struct px_completions watched;                /* for the extension */
 	bool pumping;                                 /* there is a leader */
@@ -192,6 +194,8 @@ uint64_t px_result_id(const struct px_result *result);
 int px_request_abort(struct px_request *request);
 /* px_result_interrupt(). */
 int px_request_interrupt(struct px_request *request);
+/* The engine to which it was sent, or which has taken the task: PX_NO_ENGINE until one has. */
+uint32_t px_request_engine(struct px_request *request);
 /* 1 or 0: whether its engine works on it at the moment, and what it counted as done. PX_ECLOSED. */
 int px_request_running(struct px_request *request, uint64_t *progress);
 /*

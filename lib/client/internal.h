@@ -65,6 +65,12 @@ void px_client_wake(struct px_client *client, const struct px_completions *list)
 
 /* --- send.c --- */
 
+/*
+ * The queue of the engine's current process, and which that is; with the lock. PX_EENGINE: it has
+ * died, and its state will change in a moment. PX_ECORRUPT: it was given up. PX_ENOMEM.
+ */
+int px_queue_of(struct px_client *client, uint32_t engine, struct px_member_id *id,
+		struct px_queue **out);
 /* enum px_engine_state. Needs no lock. */
 uint32_t px_client_engine_state(const struct px_client *client, uint32_t engine);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "client/internal.h"
+#include "client/tasks.h"
 #include "shm/error.h"
 
 static bool is_done(const struct px_request *request)
@@ -29,56 +30,80 @@ static struct px_result *hold(struct px_result *result)
 	return result;
 }
 
-static size_t collect(struct px_client *client, struct px_result **into)
+/* Calls each for every unanswered request, until it is not 0. */
+static void each_request(const struct px_client *client,
+			 int (*each)(void *ctx, struct px_request *request), void *ctx)
 {
-	size_t count = 0;
+	int rc = 0;
 
-	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
-		for (const struct px_request *request = queue->head; request;
-		     request = request->next) {
-			if (!is_first_of_result(request))
-				continue;
-			if (into)
-				into[count] = hold(request->result);
-			count++;
-		}
-	return count;
+	for (const struct px_queue *queue = client->active; queue && !rc; queue = queue->next)
+		for (struct px_request *request = queue->head; request && !rc;
+		     request = request->next)
+			rc = each(ctx, request);
+	if (!rc)
+		(void)px_tasks_each(client, each, ctx);
+}
+
+struct collection {
+	struct px_result **into; /* NULL: they are only counted */
+	size_t count;
+};
+
+static int collect(void *ctx, struct px_request *request)
+{
+	struct collection *collection = ctx;
+
+	if (!is_first_of_result(request))
+		return 0;
+	if (collection->into)
+		collection->into[collection->count] = hold(request->result);
+	collection->count++;
+	return 0;
 }
 
 int px_client_outstanding(struct px_client *client, struct px_result ***results, size_t *count)
 {
+	struct collection counted = { 0 }, collected = { 0 };
 	int rc = px_client_poll(client);
 
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	*count = collect(client, NULL);
-	*results = calloc(*count + 1, sizeof(struct px_result *));
+	each_request(client, collect, &counted);
+	collected.into = *results = calloc(counted.count + 1, sizeof(struct px_result *));
 	if (*results)
-		(void)collect(client, *results);
+		each_request(client, collect, &collected);
+	*count = collected.count;
 	pthread_mutex_unlock(&client->lock);
 	return *results ? 0 : px_fail(PX_ENOMEM, "no private memory for a list of results");
 }
 
-static struct px_result *find(const struct px_client *client, uint64_t id)
+struct search {
+	uint64_t id;
+	struct px_result *found;
+};
+
+static int find(void *ctx, struct px_request *request)
 {
-	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
-		for (const struct px_request *request = queue->head; request;
-		     request = request->next)
-			if (px_result_id(request->result) == id && !is_done(request))
-				return hold(request->result);
-	return NULL;
+	struct search *search = ctx;
+
+	if (px_result_id(request->result) != search->id || is_done(request))
+		return 0;
+	search->found = hold(request->result);
+	return 1;
 }
 
 int px_client_find(struct px_client *client, uint64_t id, struct px_result **result)
 {
+	struct search search = { .id = id };
 	int rc = px_client_poll(client);
 
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	*result = find(client, id);
+	each_request(client, find, &search);
 	pthread_mutex_unlock(&client->lock);
+	*result = search.found;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "client/internal.h"
+#include "client/tasks.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 
@@ -175,10 +176,38 @@ static struct px_request *queue_find(const struct px_queue *queue, uint64_t id)
 	return request && (request == queue->head || request->urgent) ? request : NULL;
 }
 
+/* Of a task that is done already, this is a second run's, after a mad engine made it lost. */
+static int handle_task(struct px_client *client, struct px_queue *queue, struct px_incoming *in)
+{
+	struct px_request *request = px_tasks_find(client, in->id);
+	int rc = 0;
+
+	if (request) {
+		request->engine = queue->engine;
+		request->member = queue->link->peer;
+	}
+	if (request && in->kind == PX_STREAM) {
+		rc = output_append(request, in);
+	} else if (request && !px_task_again(request, in->code)) {
+		rc = reply_take(request, in);
+		if (rc == 0) {
+			request_finish(client, request);
+			return 0;
+		}
+		px_request_fail(client, request, rc, px_last_error());
+		rc = 0;
+	}
+	px_incoming_free(in);
+	return rc;
+}
+
 static int handle_message(struct px_client *client, struct px_queue *queue, struct px_incoming *in)
 {
 	struct px_request *request = queue_find(queue, in->id);
 	int rc;
+
+	if (px_task_is_id(in->id) && (in->kind == PX_REPLY || in->kind == PX_STREAM))
+		return handle_task(client, queue, in);
 
 	if (!request || (in->kind != PX_REPLY && in->kind != PX_STREAM)) {
 		px_incoming_free(in);
@@ -282,6 +311,7 @@ void px_queue_engine_died(struct px_client *client, struct px_queue *queue)
 	else
 		snprintf(words, sizeof(words), "%s", px_last_error());
 	queue_fail(client, queue, PX_EENGINE, words);
+	px_tasks_engine_died(client, queue->link->peer, PX_EENGINE, words);
 	queue_drop(client, queue);
 }
 
@@ -301,6 +331,7 @@ void px_client_fail_all(struct px_client *client, int code, const char *words)
 {
 	while (client->active)
 		queue_fail(client, client->active, code, words);
+	px_tasks_fail_all(client, code, words);
 }
 
 int px_client_lost(const struct px_client *client)
@@ -348,14 +379,35 @@ static void give_up(struct px_client *client, struct px_queue *queue, int code)
 	snprintf(words, sizeof(words), "%s", px_last_error());
 	client->given_up[queue->engine] = queue->link->peer;
 	queue_fail(client, queue, code, words);
+	px_tasks_engine_died(client, queue->link->peer, code, words);
 	queue_drop(client, queue);
+}
+
+/* Reads what one engine has said; PX_ECORRUPT and PX_ENOMEM are its end. */
+static void read_or_give_up(struct px_client *client, struct px_queue *queue)
+{
+	int rc = queue_read(client, queue);
+
+	if (rc < 0)
+		give_up(client, queue, rc);
+}
+
+/* Any engine may have run a task. */
+static void read_tasks(struct px_client *client)
+{
+	for (uint32_t engine = 0; engine < PX_ENGINES_MAX; engine++) {
+		struct px_link *link = client->engine_links[engine];
+
+		if (link && px_link_ready(link))
+			read_or_give_up(client, link->user);
+	}
+	px_tasks_place(client);
 }
 
 /* With the lock. */
 void px_client_read_all(struct px_client *client)
 {
 	struct px_queue *queue, *next;
-	int rc;
 	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
 	uint64_t seq = atomic_load_explicit(&client->endpoint->segment->header->members_seq,
 					    memory_order_acquire);
@@ -363,13 +415,14 @@ void px_client_read_all(struct px_client *client)
 	if (seq != client->seen_members_seq) {
 		client->seen_members_seq = seq;
 		look_for_deaths(client);
+		px_tasks_members_changed(client);
 	}
 	for (queue = client->active; queue; queue = next) {
 		next = queue->next;
-		rc = queue_read(client, queue);
-		if (rc < 0)
-			give_up(client, queue, rc);
+		read_or_give_up(client, queue);
 	}
+	if (px_tasks_any(client))
+		read_tasks(client);
 }
 
 int px_client_queued(struct px_client *client, uint32_t *counts)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/internal.h"
+#include "client/tasks.h"
 
 /* --- abort, interrupt, progress --- */
 
@@ -16,7 +17,8 @@
 static struct px_link *link_of(struct px_request *request)
 {
 	struct px_client *client = request->result->client;
-	struct px_link *link = client->engine_links[request->engine];
+	struct px_link *link =
+		request->engine < PX_ENGINES_MAX ? client->engine_links[request->engine] : NULL;
 
 	if (!link || link->peer.slot != request->member.slot ||
 	    link->peer.epoch != request->member.epoch)
@@ -43,19 +45,32 @@ static int enter(struct px_request *request, struct px_link **link)
 	return 1;
 }
 
+static void leave_client(struct px_client *client)
+{
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+}
+
 static void leave(struct px_request *request)
 {
-	pthread_mutex_unlock(&request->result->client->lock);
-	px_client_leave(request->result->client);
+	leave_client(request->result->client);
 }
 
 int px_request_abort(struct px_request *request)
 {
+	struct px_client *client = request->result->client; /* the request may go with its end */
 	struct px_link *link;
 	int rc = enter(request, &link);
 
 	if (rc <= 0)
 		return rc;
+	if (request->task) {
+		rc = px_task_withdraw(request);
+		if (rc)
+			px_task_fail(request, PX_EABORTED, "the task was aborted before it ran");
+		leave_client(client);
+		return rc;
+	}
 	rc = link && !request->urgent && px_link_abort(link, &request->ticket, request->id);
 	if (rc) {
 		request->code = PX_EABORTED;
@@ -71,17 +86,45 @@ int px_request_abort(struct px_request *request)
 int px_request_interrupt(struct px_request *request)
 {
 	struct px_client *client = request->result->client;
+	uint32_t engine = request->engine;
+	uint64_t id = request->id;
 	struct px_link *link;
 	int rc = enter(request, &link);
 
 	if (rc <= 0)
 		return rc;
+	if (request->task)
+		link = px_task_taken(request, &engine, &id);
 	if (link)
-		px_link_interrupt(link, request->id);
+		px_link_interrupt(link, id);
 	pthread_mutex_unlock(&client->lock);
-	rc = link ? px_client_signal(client, request->engine, PX_SIGNAL_INTERRUPT) : 0;
+	rc = link ? px_client_signal(client, engine, PX_SIGNAL_INTERRUPT) : 0;
 	px_client_leave(client);
 	return rc;
+}
+
+uint32_t px_request_engine(struct px_request *request)
+{
+	uint32_t engine = request->engine;
+	struct px_link *link;
+	uint64_t id;
+
+	if (engine != PX_NO_ENGINE || enter(request, &link) <= 0)
+		return request->engine;
+	if (!px_task_taken(request, &engine, &id))
+		engine = PX_NO_ENGINE;
+	leave(request);
+	return engine;
+}
+
+/* Whether the engine that has taken a task has begun it, and how far it is. */
+static int task_running(const struct px_request *request, uint64_t *progress)
+{
+	uint32_t engine;
+	uint64_t id;
+	const struct px_link *link = px_task_taken(request, &engine, &id);
+
+	return link && px_task_is_running(link, id, progress);
 }
 
 int px_request_running(struct px_request *request, uint64_t *progress)
@@ -92,7 +135,10 @@ int px_request_running(struct px_request *request, uint64_t *progress)
 	*progress = 0;
 	if (rc <= 0)
 		return rc;
-	rc = link && px_link_running(link, request->id, progress);
+	if (request->task)
+		rc = task_running(request, progress);
+	else
+		rc = link && px_link_running(link, request->id, progress);
 	leave(request);
 	if (!rc)
 		*progress = 0;

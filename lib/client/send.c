@@ -149,14 +149,34 @@ static int is_replaced(void *ctx)
 	       atomic_load_explicit(&p->place->state, memory_order_relaxed) != PX_ENGINE_UP;
 }
 
+int px_queue_of(struct px_client *client, uint32_t engine, struct px_member_id *id,
+		struct px_queue **out)
+{
+	const struct px_engine_shm *place = &client->endpoint->segment->engines[engine];
+	struct px_link *link = client->engine_links[engine];
+
+	id->slot = atomic_load_explicit(&place->slot, memory_order_relaxed);
+	id->epoch = atomic_load_explicit(&place->epoch, memory_order_relaxed);
+	if (link && link->peer.slot == id->slot && link->peer.epoch == id->epoch) {
+		*out = link->user;
+		return 0;
+	}
+	if (link)
+		px_queue_engine_died(client, link->user);
+	if (is_given_up(client, engine, *id))
+		return px_fail(PX_ECORRUPT,
+			       "engine %u has sent what could not be read, and is not asked "
+			       "again: restart it",
+			       engine);
+	return queue_open(client, engine, *id, out);
+}
+
 /* The queue of an engine's current process; with the lock, which it may release and take again. */
 static int engine_queue(struct px_result *result, uint32_t engine, uint64_t timeout_ns,
 			struct px_queue **out)
 {
 	struct px_client *client = result->client;
-	const struct px_engine_shm *place = &client->endpoint->segment->engines[engine];
-	struct px_member_id id;
-	struct px_link *link;
+	struct process process = { .place = &client->endpoint->segment->engines[engine] };
 	int rc;
 
 	for (;;) {
@@ -165,26 +185,12 @@ static int engine_queue(struct px_result *result, uint32_t engine, uint64_t time
 			return rc;
 		if (px_client_engine_state(client, engine) == PX_ENGINE_GONE)
 			return no_such_engine(client, engine, true);
-		id.slot = atomic_load_explicit(&place->slot, memory_order_relaxed);
-		id.epoch = atomic_load_explicit(&place->epoch, memory_order_relaxed);
-		link = client->engine_links[engine];
-		if (link && link->peer.slot == id.slot && link->peer.epoch == id.epoch) {
-			*out = link->user;
-			return 0;
-		}
-		if (link)
-			px_queue_engine_died(client, link->user);
-		if (is_given_up(client, engine, id))
-			return px_fail(PX_ECORRUPT,
-				       "engine %u has sent what could not be read, and is not asked "
-				       "again: restart it",
-				       engine);
-		rc = queue_open(client, engine, id, out);
+		rc = px_queue_of(client, engine, &process.id, out);
 		if (rc != PX_EENGINE)
 			return rc;
 		/* The supervisor has marked it dead, and is about to say what takes its place. */
-		rc = px_client_wait_locked(client, is_replaced, &(struct process){ place, id },
-					   timeout_ns, PX_BELL_FRAME);
+		rc = px_client_wait_locked(client, is_replaced, &process, timeout_ns,
+					   PX_BELL_FRAME);
 		if (rc < 0)
 			return rc;
 	}

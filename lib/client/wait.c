@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "client/internal.h"
+#include "client/tasks.h"
 #include "shm/error.h"
 #include "shm/os.h"
 
@@ -49,9 +50,12 @@ static int pump_nap(void *ctx)
 	struct px_waiting *w = ctx;
 	int rc = px_endpoint_look(w->client->endpoint);
 
-	if (rc == 0)
-		return 0;
 	pthread_mutex_lock(&w->client->lock);
+	if (rc == 0) {
+		px_tasks_mend(w->client);
+		pthread_mutex_unlock(&w->client->lock);
+		return 0;
+	}
 	/* What engines published before they went still counts. */
 	px_client_read_all(w->client);
 	(void)px_client_lose(w->client, rc);
@@ -347,7 +351,7 @@ static int idle(void *ctx)
 	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
 		if (queue->waiting)
 			return 0;
-	return 1;
+	return !px_tasks_any(client);
 }
 
 int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns)

@@ -2,12 +2,13 @@
 /*
  * loop.c - serves one request of each client in turn.
  */
-#include "engine/loop.h"
+#include "engine/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "link/task.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
@@ -22,51 +23,18 @@
 /* An engine that has no time for naps looks as often whether its descriptors are open. */
 #define LOOK_NS UINT64_C(50000000)
 
-/* A client as the engine sees it. */
-struct client {
-	struct px_member_id id;
-	const _Atomic uint32_t *open; /* of its link to us: our epoch, once the link is open */
-	struct px_link *link;         /* NULL until then */
-	struct px_outlet unsent[2];   /* output of the request that ran; goes before the reply */
-	bool owed;                    /* a reply waits for room: outbox and waiting are set */
-	struct px_outgoing outbox;
-	struct px_reply waiting;
-	bool dropped;       /* what it sent cannot be read: it is not served until it has gone */
-	bool urgent;        /* there may be an urgent request in its ring */
-	uint64_t urgent_id; /* of the last urgent request that was run */
-	uint64_t stop_id;   /* EXECUTE requests up to this id are aborted: an earlier one failed */
-	uint64_t room_seq;  /* px_link_room_seq() before the last attempt to send that reply */
-};
-
-struct loop {
-	struct px_engine_process *engine;
-	struct client *clients;
-	uint32_t count, cap;
-	uint32_t outboxes;
-	uint64_t seen_seq;
-	uint32_t naps;      /* since there was work */
-	uint64_t looked_ns; /* when it last looked at its descriptors, after a request */
-};
-
 /* --- the list of clients --- */
 
-static void reply_free(struct px_reply *reply)
-{
-	px_parts_free(reply->parts, reply->parts_count);
-	if (reply->release)
-		reply->release(reply);
-	memset(reply, 0, sizeof(*reply));
-}
-
 /* Forgets its requests. */
-static void client_drop(struct loop *loop, struct client *c)
+static void client_drop(struct px_loop *loop, struct px_served *c)
 {
 	if (c->owed) {
-		reply_free(&c->waiting);
+		px_reply_free(&c->waiting);
 		loop->outboxes--;
 	}
 	for (unsigned i = 0; i < 2; i++)
 		px_outlet_free(&c->unsent[i]);
+	px_board_view_close(&c->board);
 	if (c->link)
 		px_link_finish(c->link);
 	c->owed = false;
@@ -74,35 +42,36 @@ static void client_drop(struct loop *loop, struct client *c)
 	c->dropped = true;
 }
 
-static void client_leave(struct loop *loop, uint32_t index)
+static void client_leave(struct px_loop *loop, uint32_t index)
 {
 	client_drop(loop, &loop->clients[index]);
 	loop->clients[index] = loop->clients[--loop->count];
 }
 
-static int client_come(struct loop *loop, struct px_member_id id)
+static int client_come(struct px_loop *loop, struct px_member_id id)
 {
 	struct px_endpoint *endpoint = loop->engine->endpoint;
 
 	if (loop->count == loop->cap) {
 		uint32_t cap = loop->cap ? 2 * loop->cap : 16;
-		struct client *grown = realloc(loop->clients, cap * sizeof(*grown));
+		struct px_served *grown = realloc(loop->clients, cap * sizeof(*grown));
 
 		if (!grown)
 			return px_fail(PX_ENOMEM, "no private memory for client %u", id.slot);
 		loop->clients = grown;
 		loop->cap = cap;
 	}
-	loop->clients[loop->count++] = (struct client){
+	loop->clients[loop->count] = (struct px_served){
 		.id = id,
 		.open = &px_segment_block(endpoint->segment, id.slot)
 				 ->links[endpoint->self.slot]
 				 .epoch,
 	};
+	px_board_view_open(&loop->clients[loop->count++].board, endpoint->segment, id.slot);
 	return 0;
 }
 
-static bool knows(const struct loop *loop, struct px_member_id id)
+static bool knows(const struct px_loop *loop, struct px_member_id id)
 {
 	for (uint32_t i = 0; i < loop->count; i++)
 		if (loop->clients[i].id.slot == id.slot && loop->clients[i].id.epoch == id.epoch)
@@ -111,7 +80,7 @@ static bool knows(const struct loop *loop, struct px_member_id id)
 }
 
 /* If members came or went: adds new clients, drops dead ones with their requests. */
-static void look_at_members(struct loop *loop)
+static void look_at_members(struct px_loop *loop)
 {
 	const struct px_segment *segment = loop->engine->endpoint->segment;
 	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
@@ -131,116 +100,9 @@ static void look_at_members(struct loop *loop)
 			loop->seen_seq = seq - 1; /* there may be memory the next time */
 }
 
-/* --- replies --- */
-
-static void free_owner(struct px_reply *reply)
-{
-	free(reply->owner);
-}
-
-/* Replaces a reply by this thread's last error, cut to a length for which there is always room. */
-static void only_words(struct px_outgoing *out, struct px_reply *reply, int code)
-{
-	reply_free(reply);
-	reply->owner = strndup(px_last_error(), PX_MESSAGE_SURE_BYTES);
-	reply->release = free_owner;
-	out->code = code;
-	out->body = reply->owner ? reply->owner : px_strerror(code);
-	out->body_bytes = strlen(out->body);
-	out->buffers = NULL;
-	out->buffers_count = 0;
-}
-
-/* Output that had no room when its request ended, and then the reply. As px_link_send(). */
-static int send_all(struct client *c, const struct px_outgoing *out)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; i < 2 && rc == 0; i++)
-		if (c->unsent[i].withholds)
-			rc = px_outlet_flush(&c->unsent[i]);
-	return rc < 0 ? rc : px_link_send(c->link, out);
-}
-
-/*
- * PX_EAGAIN: the reply waits for the client, and the client's other requests wait behind it.
- *
- * A reply may only wait for what the client does anyway. That is reading: a client that waits for
- * anything reads its rings, and needs no memory of the arena to do so. It need not let go of arrays
- * that it holds, for its code may be waiting for this very reply. Hence:
- *  - Reading gives back chunks and brief leases. A reply that needs nothing else (PX_EAGAIN from
- *    px_link_send()) waits, for as long as it takes.
- *  - A reply that needs memory of the arena (PX_ENOMEM) waits while the client has messages to read,
- *    for reading them may give some back. When it has read all and there is still no
- *    memory, there may never be any: the client gets an error instead, in so few words that they
- *    need nothing but reading.
- *  - Output that had no room when its request ended goes before the reply, in pieces that wait
- *    as the first kind does.
- */
-static int send_reply(struct client *c, struct px_outgoing *out, struct px_reply *reply)
-{
-	bool drained;
-	int rc;
-
-	c->room_seq = px_link_room_seq(c->link);
-	rc = send_all(c, out);
-	if (rc == PX_ENOMEM) {
-		/*
-		 * Checked before the second attempt, which then can use whatever the reading has
-		 * freed.
-		 */
-		drained = px_link_drained(c->link);
-		rc = send_all(c, out);
-		if (rc == PX_ENOMEM && !drained)
-			return PX_EAGAIN;
-	}
-	if (rc == 0 || rc == PX_EAGAIN)
-		return rc;
-	only_words(out, reply, rc);
-	rc = px_link_send(c->link, out);
-	/* Without a supervisor there is no memory; the next nap notices that it is gone. */
-	return rc == PX_EPOOL ? PX_EAGAIN : rc;
-}
-
-/* Copies a body that lies in the request's frame, which is about to go. */
-static void own_body(struct px_outgoing *out, struct px_reply *reply)
-{
-	if (reply->release || !out->body_bytes)
-		return;
-	reply->owner = malloc(out->body_bytes);
-	if (!reply->owner) {
-		out->code = PX_ENOMEM;
-		out->body_bytes = 0;
-		return;
-	}
-	out->body = memcpy(reply->owner, out->body, out->body_bytes);
-	reply->release = free_owner;
-}
-
-static void answer(struct loop *loop, struct client *c, struct px_outgoing *out,
-		   struct px_reply *reply)
-{
-	if (send_reply(c, out, reply) != PX_EAGAIN) {
-		reply_free(reply);
-		return;
-	}
-	own_body(out, reply);
-	c->outbox = *out;
-	c->waiting = *reply;
-	c->owed = true;
-	loop->outboxes++;
-}
-
-static void try_outbox(struct loop *loop, struct client *c)
-{
-	c->owed = false;
-	loop->outboxes--;
-	answer(loop, c, &c->outbox, &c->waiting);
-}
-
 /* --- requests --- */
 
-static void activity(struct loop *loop, const struct client *c, uint64_t id, uint64_t now)
+static void activity(struct px_loop *loop, const struct px_served *c, uint64_t id, uint64_t now)
 {
 	struct px_activity_shm *a = &loop->engine->endpoint->block->activity;
 
@@ -257,7 +119,7 @@ static void activity(struct loop *loop, const struct client *c, uint64_t id, uin
 				      memory_order_relaxed);
 }
 
-static void run(struct px_engine_process *engine, struct client *c, struct px_incoming *in,
+static void run(struct px_engine_process *engine, struct px_served *c, struct px_incoming *in,
 		struct px_reply *reply)
 {
 	/* In this order: a signal handler reads the id only if there is a link. */
@@ -274,7 +136,7 @@ static void run(struct px_engine_process *engine, struct client *c, struct px_in
 }
 
 /* The wall clock may be set; then it looks too soon or, once, too late. */
-static void look_at_descriptors(struct loop *loop, uint64_t now_ns)
+static void look_at_descriptors(struct px_loop *loop, uint64_t now_ns)
 {
 	if (now_ns - loop->looked_ns < LOOK_NS)
 		return;
@@ -283,12 +145,25 @@ static void look_at_descriptors(struct loop *loop, uint64_t now_ns)
 		loop->engine->closed = true;
 }
 
-static void serve_one(struct loop *loop, struct client *c, struct px_incoming *in, bool begun)
+/*
+ * One that begins to work on something while tasks are ready has another one woken that sleeps, which
+ * does the same: so they wake as a tree, whoever posted has to wake one at most, and none that was
+ * counted as idle goes to work on something else unheard.
+ */
+static void pass_on(struct px_loop *loop)
+{
+	for (uint32_t i = 0; i < loop->count; i++)
+		if (loop->clients[i].board.count)
+			px_board_pass_on(&loop->clients[i].board);
+}
+
+static void serve_one(struct px_loop *loop, struct px_served *c, struct px_incoming *in, bool begun)
 {
 	struct px_outgoing out = { .kind = PX_REPLY, .id = in->id, .started_ns = px_wall_ns() };
 	struct px_reply reply = { 0 };
 
 	activity(loop, c, in->id, out.started_ns);
+	pass_on(loop);
 	PX_KILLPOINT("loop.request.taken"); /* dead here: the client sees the request fail */
 	if (in->lost) {
 		reply.code = PX_ENOMEM;
@@ -309,7 +184,7 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 	if (reply.code == PX_EINTR) {
 		for (unsigned i = 0; i < 2; i++)
 			(void)px_outlet_flush(&c->unsent[i]);
-		reply_free(&reply);
+		px_reply_free(&reply);
 		return;
 	}
 	out.completed_ns = px_wall_ns();
@@ -318,13 +193,13 @@ static void serve_one(struct loop *loop, struct client *c, struct px_incoming *i
 	out.body_bytes = reply.body_bytes;
 	out.buffers = reply.parts;
 	out.buffers_count = reply.parts_count;
-	answer(loop, c, &out, &reply);
+	px_answer(loop, c, &out, &reply);
 	activity(loop, NULL, 0, 0);
 	look_at_descriptors(loop, out.completed_ns);
 }
 
 /* Runs the first urgent request, if there is one; as px_link_receive(). */
-static int serve_urgent(struct loop *loop, struct client *c)
+static int serve_urgent(struct px_loop *loop, struct px_served *c)
 {
 	struct px_incoming in;
 	int rc = px_link_find_urgent(c->link, c->urgent_id, &in);
@@ -337,7 +212,7 @@ static int serve_urgent(struct loop *loop, struct client *c)
 	return rc;
 }
 
-static int serve_in_turn(struct loop *loop, struct client *c)
+static int serve_in_turn(struct px_loop *loop, struct px_served *c)
 {
 	struct px_incoming in;
 	int rc = px_link_skip_urgent(c->link, c->urgent_id);
@@ -355,8 +230,33 @@ static int serve_in_turn(struct loop *loop, struct client *c)
 	return 1;
 }
 
+/* Claims a task of a client's, and runs it: 1, 0 if there is none, an error: it has to be dropped. */
+static int serve_task(struct px_loop *loop, struct px_served *c)
+{
+	struct px_engine_process *engine = loop->engine;
+	struct px_task_shm task;
+	struct px_incoming in;
+	void *copy = NULL;
+	int rc = px_board_claim(&c->board, engine->id, engine->endpoint->self, &task);
+
+	if (rc > 0)
+		rc = px_task_decode(c->link, &task, &copy, &in);
+	if (rc > 0) {
+		px_task_begin(c->link);
+		serve_one(loop, c, &in, true);
+		px_incoming_free(&in);
+	}
+	free(copy);
+	return rc;
+}
+
+static bool has_tasks(struct px_loop *loop, struct px_served *c)
+{
+	return c->link && !c->owed && px_board_view_ready(&c->board, loop->engine->id);
+}
+
 /* Opens our link once the client has opened its own. False: the client is dead. */
-static bool open_link(struct loop *loop, struct client *c)
+static bool open_link(struct px_loop *loop, struct px_served *c)
 {
 	struct px_endpoint *endpoint = loop->engine->endpoint;
 
@@ -366,8 +266,14 @@ static bool open_link(struct loop *loop, struct client *c)
 	return px_endpoint_link(endpoint, c->id, &c->link) != PX_EENGINE;
 }
 
+static bool complain(const struct px_loop *loop)
+{
+	fprintf(stderr, "pxrun: engine %u: %s\n", loop->engine->id, px_last_error());
+	return false;
+}
+
 /* Serves one request of a client, if it has one. False: the client has to be dropped. */
-static bool serve_client(struct loop *loop, struct client *c, bool *served)
+static bool serve_client(struct px_loop *loop, struct px_served *c, bool *served)
 {
 	int rc = 0;
 
@@ -378,7 +284,7 @@ static bool serve_client(struct loop *loop, struct client *c, bool *served)
 	if (!c->link)
 		return true;
 	if (c->owed)
-		try_outbox(loop, c);
+		px_answer_again(loop, c);
 	if (c->owed || !px_link_ready(c->link))
 		return true;
 	if (px_link_urgent(c->link))
@@ -388,27 +294,41 @@ static bool serve_client(struct loop *loop, struct client *c, bool *served)
 	c->urgent = rc > 0;
 	if (rc == 0)
 		rc = serve_in_turn(loop, c);
-	if (rc < 0) {
-		fprintf(stderr, "pxrun: engine %u: %s\n", loop->engine->id, px_last_error());
-		return false;
-	}
 	if (rc > 0)
 		*served = true;
-	return true;
+	return rc >= 0 || complain(loop);
 }
 
-static bool told_to_stop(const struct loop *loop)
+static bool told_to_stop(const struct px_loop *loop)
 {
 	return atomic_load_explicit(loop->engine->stop, memory_order_relaxed);
 }
 
-static bool ends(const struct loop *loop)
+static bool ends(const struct px_loop *loop)
 {
 	return told_to_stop(loop) || loop->engine->closed;
 }
 
-/* One request of each client. 1 if there was any. */
-static int round_of_turns(struct loop *loop)
+/* One task, of the next client in turn that has any: direct requests come between two tasks. */
+static bool take_task(struct px_loop *loop)
+{
+	for (uint32_t i = 0; i < loop->count; i++) {
+		uint32_t at = (loop->turn + i) % loop->count;
+
+		if (!has_tasks(loop, &loop->clients[at]))
+			continue;
+		loop->turn = at + 1;
+		if (serve_task(loop, &loop->clients[at]) < 0) {
+			complain(loop);
+			client_drop(loop, &loop->clients[at]);
+		}
+		return true;
+	}
+	return false;
+}
+
+/* One request of each client; if there was none, a task. Whether there was anything. */
+static bool round_of_turns(struct px_loop *loop)
 {
 	bool served = false;
 
@@ -418,24 +338,25 @@ static int round_of_turns(struct loop *loop)
 		if (!serve_client(loop, &loop->clients[i], &served))
 			client_drop(loop, &loop->clients[i]);
 	}
-	return served;
+	return served || (!ends(loop) && take_task(loop));
 }
 
-static bool needs_service(const struct client *c, uint32_t own_epoch)
+static bool needs_service(struct px_loop *loop, struct px_served *c)
 {
 	if (c->dropped)
 		return false;
 	/* Relaxed: open_link() looks again. */
 	if (!c->link)
-		return atomic_load_explicit(c->open, memory_order_relaxed) == own_epoch;
+		return atomic_load_explicit(c->open, memory_order_relaxed) ==
+		       loop->engine->endpoint->self.epoch;
 	if (c->owed)
 		return px_link_room_seq(c->link) != c->room_seq;
-	return px_link_ready(c->link);
+	return px_link_ready(c->link) || has_tasks(loop, c);
 }
 
 static int work_waits(void *ctx)
 {
-	struct loop *loop = ctx;
+	struct px_loop *loop = ctx;
 	const struct px_segment *segment = loop->engine->endpoint->segment;
 
 	if (told_to_stop(loop))
@@ -445,13 +366,13 @@ static int work_waits(void *ctx)
 	    loop->seen_seq)
 		return 1;
 	for (uint32_t i = 0; i < loop->count; i++)
-		if (needs_service(&loop->clients[i], loop->engine->endpoint->self.epoch))
+		if (needs_service(loop, &loop->clients[i]))
 			return 1;
 	return 0;
 }
 
 /* After a long pause others can make better use of the memory that is kept warm. */
-static void give_back(struct loop *loop)
+static void give_back(struct px_loop *loop)
 {
 	for (uint32_t i = 0; i < loop->count; i++)
 		if (loop->clients[i].link)
@@ -473,7 +394,7 @@ static void pause_ends(const struct px_engine_process *engine)
 
 static int take_nap(void *ctx)
 {
-	struct loop *loop = ctx;
+	struct px_loop *loop = ctx;
 	int rc;
 
 	/* A signal may have come just before the sleep, and its handler may be the interpreter's. */
@@ -488,10 +409,11 @@ static int take_nap(void *ctx)
 	return loop->outboxes ? 1 : 0;
 }
 
-static int wait_for_work(struct loop *loop)
+static int wait_for_work(struct px_loop *loop)
 {
 	struct px_engine_process *engine = loop->engine;
-	uint32_t why = PX_BELL_FRAME | (loop->outboxes ? PX_BELL_RELEASE | PX_BELL_ROOM : 0);
+	uint32_t why = PX_BELL_FRAME | PX_BELL_TASK |
+		       (loop->outboxes ? PX_BELL_RELEASE | PX_BELL_ROOM : 0);
 	int rc;
 
 	loop->naps = 0;
@@ -505,7 +427,7 @@ static int wait_for_work(struct loop *loop)
 
 int px_engine_serve(struct px_engine_process *engine)
 {
-	struct loop loop = { .engine = engine, .seen_seq = UINT64_MAX };
+	struct px_loop loop = { .engine = engine, .seen_seq = UINT64_MAX };
 	int rc = 0;
 
 	while (rc == 0 && !ends(&loop))
@@ -516,7 +438,7 @@ int px_engine_serve(struct px_engine_process *engine)
 			     "code that ran on this engine has closed descriptors of pxrun's, as "
 			     "os.closerange() does: close only what is your own");
 	for (uint32_t i = 0; i < loop.count; i++)
-		reply_free(&loop.clients[i].waiting);
+		px_reply_free(&loop.clients[i].waiting);
 	free(loop.clients);
 	return rc;
 }

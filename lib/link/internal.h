@@ -18,7 +18,7 @@ void px_endpoint_tell(struct px_endpoint *endpoint, uint16_t type, uint64_t a, u
 bool px_link_close_finished(struct px_link *link);
 /* The frame of the next message; as px_link_receive(). Rings the sender if this made room. */
 int px_link_peek(struct px_link *link, struct px_frame *frame);
-/* A loan for a checked descriptor; for a brief lease a copy, and the lease is over. PX_ENOMEM. */
+/* A loan for a checked descriptor; for a brief one a copy, and a lease is over. PX_ENOMEM. */
 int px_loan_new(struct px_link *link, const struct px_region_shm *lent, struct px_loan **out);
 /* Unmaps the maps that are kept. */
 void px_maps_free(struct px_maps *maps);

@@ -83,7 +83,9 @@ int px_loan_new(struct px_link *link, const struct px_region_shm *lent, struct p
 	if (lent->brief) {
 		px_copy(loan->copy, shared, lent->bytes);
 		loan->shared = loan->copy;
-		(void)px_lease_release(link->own, lent->lease, lent->generation, link->bell);
+		if (lent->brief != PX_BRIEF_TASK)
+			(void)px_lease_release(link->own, lent->lease, lent->generation,
+					       link->bell);
 		return 0;
 	}
 	loan->link = link;

@@ -36,7 +36,7 @@ static int lend(struct px_link *link, const struct px_part *part, struct px_trac
 		.lease = lease.row,
 		.generation = lease.generation,
 		.live = region->live,
-		.brief = lease.brief,
+		.brief = lease.brief ? PX_BRIEF_LEASE : 0,
 	};
 	return 0;
 }
@@ -231,7 +231,7 @@ static void lose(struct px_link *link, const struct px_region_shm *lent, uint32_
 	for (uint32_t i = 0; i < regions; i++) {
 		struct px_region_shm copy = lent[i];
 
-		if (copy.bytes && check(link, &copy) == 0)
+		if (copy.bytes && copy.brief != PX_BRIEF_TASK && check(link, &copy) == 0)
 			(void)px_lease_release(link->own, copy.lease, copy.generation, link->bell);
 	}
 	in->body = NULL;

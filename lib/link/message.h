@@ -86,8 +86,12 @@ struct px_region_shm {
 	uint16_t lease, generation;
 	/* 1: the receiver writes into this very memory, 0: it gets a private view. */
 	uint16_t live;
-	uint16_t
-		brief; /* 1: the receiver makes a copy, and releases the lease, before it reads on */
+	uint16_t brief; /* enum px_brief */
+};
+/* What a receiver does with a buffer, other than keeping it for as long as it likes. */
+enum px_brief {
+	PX_BRIEF_LEASE = 1, /* makes a copy, and releases the lease, before it reads on */
+	PX_BRIEF_TASK,      /* makes a copy; there is no lease, for it is a task's (task.h) */
 };
 
 /* A body so short, without regions, gets room when its receiver has read on, even in a full arena. */

@@ -36,6 +36,8 @@ struct px_client *px_ext_client(PyObject *self);
 /* Methods, described where client.c lists them. sending.c: */
 PyObject *px_ext_submit(PyObject *self, PyObject *args);
 PyObject *px_ext_call(PyObject *self, PyObject *args);
+/* posting.c: */
+PyObject *px_ext_post(PyObject *self, PyObject *args);
 /* finished.c: */
 PyObject *px_ext_poll(PyObject *self, PyObject *unused);
 PyObject *px_ext_take(PyObject *self, PyObject *timeout);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/tasks.h"
 #include "python/ext/buffer.h"
 #include "python/ext/object.h"
 #include "shm/error.h"
@@ -318,8 +319,11 @@ static PyObject *result_done(PyObject *self, PyObject *index)
 static PyObject *result_engine(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
+	uint32_t engine = request ? px_request_engine(request) : 0;
 
-	return request ? PyLong_FromUnsignedLong(request->engine) : NULL;
+	if (!request)
+		return NULL;
+	return PyLong_FromLong(engine == PX_NO_ENGINE ? -1 : (long)engine);
 }
 
 static PyObject *failure_object(struct px_request *request)
@@ -536,7 +540,7 @@ static PyMethodDef result_methods[] = {
 	{ "ready", result_ready, METH_NOARGS,
 	  "ready() -> bool\n\nReads what has arrived, without waiting." },
 	{ "done", result_done, METH_O, "done(i) -> bool" },
-	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine." },
+	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine; -1: no engine has taken the task yet." },
 	{ "reply", result_reply, METH_O,
 	  "reply(i) -> (code, body, buffers)\n\nTo be called once: the buffers are the caller's. body is "
 	  "str, the words of a failure, where code says that there was no reply." },

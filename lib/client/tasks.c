@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tasks.c - posts tasks, follows them to their end, and does again what dead engines had claimed.
+ */
+#include "client/tasks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/internal.h"
+#include "client/placing.h"
+#include "machine/wall_clock.h"
+#include "shm/error.h"
+
+/* --- engines --- */
+
+int px_engine_set(const uint32_t *ids, size_t count, struct px_engine_set *out)
+{
+	*out = (struct px_engine_set){ 0 };
+	for (size_t i = 0; i < count; i++) {
+		if (ids[i] >= PX_ENGINES_MAX)
+			return px_fail(PX_EENGINE, "there is no engine %u", ids[i]);
+		out->bits[ids[i] / 64] |= UINT64_C(1) << ids[i] % 64;
+	}
+	return 0;
+}
+
+static bool may_take(const struct px_engine_set *set, uint32_t engine)
+{
+	return set->bits[engine / 64] >> engine % 64 & 1;
+}
+
+/* PX_EENGINE in words. */
+static int nobody(const struct px_client *client, const struct px_engine_set *set)
+{
+	char list[256] = "";
+	size_t used = 0;
+	uint32_t id;
+
+	if (px_client_live(client, &id, 1) == 0)
+		return px_fail(PX_EENGINE, "the pool has no engines, so nobody runs the task");
+	for (id = 0; id < PX_ENGINES_MAX && used + 16 < sizeof(list); id++)
+		if (may_take(set, id))
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%u",
+						 used ? ", " : "", id);
+	return px_fail(PX_EENGINE, "none of the engines is left that may run the task: %s", list);
+}
+
+/* Whether any of them is there, or about to be. */
+static bool anybody(const struct px_client *client, const struct px_engine_set *set)
+{
+	uint32_t ids[PX_ENGINES_MAX];
+	int count = px_client_live(client, ids, PX_ENGINES_MAX);
+
+	for (int i = 0; i < count; i++)
+		if (may_take(set, ids[i]))
+			return true;
+	return false;
+}
+
+/* An engine takes tasks of those clients only that have a link to it, by which it answers. */
+static void open_links(struct px_client *client)
+{
+	uint32_t ids[PX_ENGINES_MAX];
+	int count = px_client_live(client, ids, PX_ENGINES_MAX);
+	struct px_queue *queue;
+	struct px_member_id id;
+	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
+	uint64_t seq = atomic_load_explicit(&client->endpoint->segment->header->members_seq,
+					    memory_order_acquire);
+
+	if (client->tasks->linked && seq == client->tasks->members_seq)
+		return;
+	client->tasks->linked = true;
+	client->tasks->members_seq = seq;
+	for (int i = 0; i < count; i++)
+		if (px_client_engine_state(client, ids[i]) == PX_ENGINE_UP &&
+		    px_queue_of(client, ids[i], &id, &queue) == PX_ENOMEM)
+			client->tasks->linked = false; /* tried again with the next task */
+}
+
+static void fail(struct px_request *request, int code, const char *words)
+{
+	px_task_end(request);
+	px_request_fail(request->result->client, request, code, words);
+}
+
+void px_tasks_place(struct px_client *client)
+{
+	struct px_tasks *tasks = client->tasks;
+	struct px_task *task;
+	int rc;
+
+	while (tasks && (task = tasks->waiting.first) != NULL) {
+		px_task_list_remove(&tasks->waiting, task);
+		rc = px_task_place(client, task);
+		if (rc == 0) {
+			px_board_wake(client->endpoint->segment, task->engines.bits);
+			continue;
+		}
+		px_task_list_add_first(&tasks->waiting, task);
+		if (rc == PX_EAGAIN || tasks->posted.first)
+			return;
+		/* Nobody is about to give back what is missing. */
+		fail(task->request, rc, px_last_error());
+	}
+}
+
+/* --- posting --- */
+
+static int open_board(struct px_client *client)
+{
+	struct px_endpoint *endpoint = client->endpoint;
+	int rc;
+
+	if (client->tasks)
+		return 0;
+	client->tasks = calloc(1, sizeof(*client->tasks));
+	if (!client->tasks)
+		return px_fail(PX_ENOMEM, "no private memory for tasks");
+	rc = px_board_open(endpoint->segment, endpoint->arena, endpoint->block,
+			   &client->tasks->board);
+	if (rc < 0) {
+		free(client->tasks);
+		client->tasks = NULL;
+	}
+	return rc;
+}
+
+static int post(struct px_client *client, struct px_task *task)
+{
+	struct px_request *request = task->request;
+	int rc = px_client_usable(client);
+
+	if (rc == 0)
+		rc = open_board(client);
+	if (rc < 0)
+		return rc;
+	open_links(client);
+	if (!anybody(client, &task->engines))
+		return nobody(client, &task->engines);
+	request->task = task;
+	request->id =
+		TASK_BIT | atomic_fetch_add_explicit(&client->next_id, 1, memory_order_relaxed)
+				   << ENTRY_BITS;
+	px_task_list_add(&client->tasks->waiting, task);
+	px_tasks_place(client);
+	return 0;
+}
+
+int px_result_new_tasks(struct px_client *client, uint32_t count, struct px_result **out)
+{
+	uint32_t *engines = malloc((count ? count : 1) * sizeof(*engines));
+	int rc;
+
+	if (!engines)
+		return px_fail(PX_ENOMEM, "no private memory for %u tasks", count);
+	for (uint32_t i = 0; i < count; i++)
+		engines[i] = PX_NO_ENGINE;
+	rc = px_result_new(client, engines, count, false, out);
+	free(engines);
+	return rc;
+}
+
+static struct px_task *task_new(const struct px_engine_set *engines, uint32_t retries)
+{
+	struct px_task *task = calloc(1, sizeof(*task));
+
+	if (!task)
+		return NULL;
+	memset(&task->engines, 0xff, sizeof(task->engines));
+	if (engines)
+		task->engines = *engines;
+	task->retries = retries;
+	return task;
+}
+
+/* Posts the result's next task; the client was entered. */
+static int post_next(struct px_result *result, struct px_task *task,
+		     const struct px_outgoing *message)
+{
+	struct px_client *client = result->client;
+	int rc = px_task_pack(client->endpoint, message, &task->packed);
+
+	pthread_mutex_lock(&client->lock);
+	task->request = &result->requests[result->sent];
+	task->request->submitted_ns = message->started_ns;
+	/* Before it is posted: it may be answered, or fail, before this returns. */
+	atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
+	result->sent++;
+	if (rc == 0)
+		rc = post(client, task);
+	if (rc < 0 && result->sent > 1) {
+		/* Those before it are posted: the failure goes into this entry. */
+		px_request_fail(client, task->request, rc, px_last_error());
+		px_task_free(task);
+		rc = 0;
+	} else if (rc < 0) {
+		atomic_fetch_sub_explicit(&result->holds, 1, memory_order_relaxed);
+		result->sent--;
+		px_task_free(task);
+	}
+	pthread_mutex_unlock(&client->lock);
+	return rc;
+}
+
+int px_tasks_post(struct px_result *result, struct px_outgoing *message,
+		  const struct px_engine_set *engines, uint32_t retries)
+{
+	struct px_task *task;
+	int rc = px_client_enter(result->client);
+
+	if (rc < 0)
+		return rc;
+	task = task_new(engines, retries);
+	message->started_ns = px_wall_ns();
+	rc = task ? post_next(result, task, message) :
+		    px_fail(PX_ENOMEM, "no private memory for a task");
+	px_client_leave(result->client);
+	return rc;
+}
+
+void px_tasks_give_up(struct px_result *result)
+{
+	for (uint32_t i = 0; i < result->sent; i++)
+		(void)px_request_abort(&result->requests[i]);
+}
+
+/* --- ends --- */
+
+struct px_request *px_tasks_find(struct px_client *client, uint64_t id)
+{
+	uint64_t entry = id & ENTRY_MASK;
+	struct px_request *request =
+		client->tasks && entry < PX_TASKS_MAX ? client->tasks->requests[entry] : NULL;
+
+	return request && request->id == (id & ~ENTRY_MASK) ? request : NULL;
+}
+
+bool px_task_again(struct px_request *request, int32_t code)
+{
+	struct px_task *task = request->task;
+
+	if (code == PX_EREMOTE && task->retries) {
+		task->retries--;
+		px_task_post_again(request->result->client, task);
+		return true;
+	}
+	px_task_end(request);
+	return false;
+}
+
+void px_tasks_engine_died(struct px_client *client, struct px_member_id who, int code,
+			  const char *words)
+{
+	struct px_task *task, *next;
+	struct px_member_id claimer;
+
+	for (task = client->tasks ? client->tasks->posted.first : NULL; task; task = next) {
+		next = task->next;
+		if (!px_board_claimer(client->tasks->board, task->entry, &claimer) ||
+		    !px_board_same(claimer, who))
+			continue;
+		if (task->retries) {
+			task->retries--;
+			px_task_post_again(client, task);
+		} else {
+			fail(task->request, code, words);
+		}
+	}
+}
+
+static void fail_if_nobody(struct px_client *client, struct px_task *task)
+{
+	struct px_request *request = task->request;
+	struct px_member_id who;
+	int rc;
+
+	/* One that is claimed will be answered, or its engine's death is told. */
+	if (anybody(client, &task->engines) ||
+	    (task->posted && px_board_claimer(client->tasks->board, task->entry, &who)))
+		return;
+	if (task->posted && !px_board_withdraw(client->tasks->board, task->entry))
+		return;
+	rc = nobody(client, &task->engines);
+	fail(request, rc, px_last_error());
+}
+
+static void fail_orphans(struct px_client *client, struct px_task_list *list)
+{
+	struct px_task *task, *next;
+
+	for (task = list->first; task; task = next) {
+		next = task->next;
+		fail_if_nobody(client, task);
+	}
+}
+
+void px_tasks_members_changed(struct px_client *client)
+{
+	if (!client->tasks)
+		return;
+	open_links(client);
+	fail_orphans(client, &client->tasks->posted);
+	fail_orphans(client, &client->tasks->waiting);
+}
+
+bool px_tasks_any(const struct px_client *client)
+{
+	return client->tasks && (client->tasks->posted.first || client->tasks->waiting.first);
+}
+
+void px_tasks_mend(struct px_client *client)
+{
+	struct px_task *task, *next;
+
+	if (client->tasks)
+		px_board_mend(client->tasks->board);
+	for (task = client->tasks ? client->tasks->posted.first : NULL; task; task = next) {
+		next = task->next;
+		if (px_board_lost(client->tasks->board, task->entry))
+			px_task_post_again(client, task);
+	}
+}
+
+void px_tasks_fail_all(struct px_client *client, int code, const char *words)
+{
+	struct px_tasks *tasks = client->tasks;
+
+	while (tasks && tasks->posted.first) {
+		(void)px_board_withdraw(tasks->board, tasks->posted.first->entry);
+		fail(tasks->posted.first->request, code, words);
+	}
+	while (tasks && tasks->waiting.first)
+		fail(tasks->waiting.first->request, code, words);
+}
+
+bool px_task_withdraw(struct px_request *request)
+{
+	struct px_task *task = request->task;
+
+	return !task->posted ||
+	       px_board_withdraw(request->result->client->tasks->board, task->entry);
+}
+
+void px_task_fail(struct px_request *request, int code, const char *words)
+{
+	struct px_client *client = request->result->client;
+
+	fail(request, code, words);
+	px_tasks_place(client);
+}
+
+struct px_link *px_task_taken(const struct px_request *request, uint32_t *engine, uint64_t *id)
+{
+	const struct px_client *client = request->result->client;
+	struct px_member_id claimer;
+
+	if (!request->task || !request->task->posted ||
+	    !px_board_claimer(client->tasks->board, request->task->entry, &claimer))
+		return NULL;
+	*id = request->id | request->task->entry;
+	for (*engine = 0; *engine < PX_ENGINES_MAX; ++*engine) {
+		struct px_link *link = client->engine_links[*engine];
+
+		if (link && px_board_same(claimer, link->peer))
+			return link;
+	}
+	return NULL;
+}
+
+int px_tasks_each(const struct px_client *client,
+		  int (*each)(void *ctx, struct px_request *request), void *ctx)
+{
+	struct px_task *task;
+	int rc = 0;
+
+	for (task = client->tasks ? client->tasks->posted.first : NULL; task && !rc;
+	     task = task->next)
+		rc = each(ctx, task->request);
+	for (task = client->tasks ? client->tasks->waiting.first : NULL; task && !rc;
+	     task = task->next)
+		rc = each(ctx, task->request);
+	return rc;
+}
+
+void px_tasks_free(struct px_client *client)
+{
+	if (!client->tasks)
+		return;
+	px_board_close(client->tasks->board);
+	free(client->tasks);
+	client->tasks = NULL;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tasks.h - a client's tasks: requests that the next idle engine takes from the client's board.
+ *
+ * Who:     any thread; all functions but px_tasks_post() with the client's lock.
+ * Where:   private memory; those that are posted also on the board (shm/board.h).
+ * Blocks:  never on an engine.
+ * Death:   of an engine: what it had claimed is posted again, or fails in words.
+ *
+ * A task waits here until there is room on the board; whoever reads replies posts it then. An entry
+ * of the board is used for one task from its first post to its end. The task's id tells which entry
+ * it is, so that a reply, which may come from any engine, finds its request.
+ */
+#ifndef PX_TASKS_H
+#define PX_TASKS_H
+
+#include "client/client.h"
+#include "link/task.h"
+
+/* Of request->engine: nobody has taken it yet. */
+#define PX_NO_ENGINE UINT32_MAX
+/* Which engines may take a task; a bit for each id. */
+struct px_engine_set {
+	uint64_t bits[PX_ENGINES_MAX / 64];
+};
+
+/* A result of so many tasks, none of which is posted. As px_result_new(). */
+int px_result_new_tasks(struct px_client *client, uint32_t count, struct px_result **out);
+/*
+ * Posts the result's next task, of those that are not posted. engines: NULL for any, also later
+ * ones. retries: how often it is run again when it fails. PX_EENGINE: there is none of these engines;
+ * PX_ENOMEM.
+ */
+int px_tasks_post(struct px_result *result, struct px_outgoing *message,
+		  const struct px_engine_set *engines, uint32_t retries);
+/* Nobody will post the rest, and nobody waits for what is posted: takes back what has not begun. */
+void px_tasks_give_up(struct px_result *result);
+/* A list of ids, as users give them: PX_EENGINE if one cannot be. */
+int px_engine_set(const uint32_t *ids, size_t count, struct px_engine_set *out);
+
+/* --- with the client's lock --- */
+
+/* The request that an engine answers with that id; NULL if it is no task, or done. */
+struct px_request *px_tasks_find(struct px_client *client, uint64_t id);
+static inline bool px_task_is_id(uint64_t id)
+{
+	return id >> 63;
+}
+/* The request is answered. True: it failed, and is posted again. False: it is no task any more. */
+bool px_task_again(struct px_request *request, int32_t code);
+/* That engine's process is dead, or given up: what it had claimed is posted again, or fails. */
+void px_tasks_engine_died(struct px_client *client, struct px_member_id who, int code,
+			  const char *words);
+/* Members came or went: opens links, and fails what nobody is left to take. */
+void px_tasks_members_changed(struct px_client *client);
+/* Posts what waits, as far as there is room. */
+void px_tasks_place(struct px_client *client);
+/* Whether any is unanswered. */
+bool px_tasks_any(const struct px_client *client);
+/* At naps: posts again what a mad engine has made invisible. */
+void px_tasks_mend(struct px_client *client);
+void px_tasks_fail_all(struct px_client *client, int code, const char *words);
+/* Takes it back. False: an engine has taken it. */
+bool px_task_withdraw(struct px_request *request);
+/* It was taken back, or was never posted: it has failed. */
+void px_task_fail(struct px_request *request, int code, const char *words);
+/* The link to the engine that has taken it, and its id there; NULL: nobody has. */
+struct px_link *px_task_taken(const struct px_request *request, uint32_t *engine, uint64_t *id);
+/* Calls each for every unanswered task, oldest first, until it is not 0. */
+int px_tasks_each(const struct px_client *client,
+		  int (*each)(void *ctx, struct px_request *request), void *ctx);
+/* The client is closed; there is none left. */
+void px_tasks_free(struct px_client *client);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * posting.c - Client.post(): tasks for the next idle engines.
+ */
+#include "client/tasks.h"
+#include "python/ext/client.h"
+#include "python/ext/object.h"
+#include "python/ext/parcel.h"
+#include "python/ext/result.h"
+#include "shm/error.h"
+
+/* A list of ids, or None for any engine. -1 with an exception. */
+static int read_targets(PyObject *targets, struct px_engine_set *set)
+{
+	Py_ssize_t count = targets == Py_None ? 0 : PyList_Size(targets);
+	uint32_t ids[PX_ENGINES_MAX];
+	int rc;
+
+	if (targets == Py_None)
+		return 0;
+	if (count < 1 || count > PX_ENGINES_MAX) {
+		if (!PyErr_Occurred())
+			PyErr_SetString(PyExc_ValueError, "no targets, or more than engines");
+		return -1;
+	}
+	for (Py_ssize_t i = 0; i < count; i++)
+		ids[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GetItem(targets, i));
+	if (PyErr_Occurred())
+		return -1;
+	rc = px_engine_set(ids, (size_t)count, set);
+	if (rc < 0)
+		px_raise(rc);
+	return rc < 0 ? -1 : 0;
+}
+
+struct batch {
+	struct px_client *client;
+	PyObject *bodies, *buffers, *targets;
+	struct px_engine_set set;
+	unsigned int retries;
+};
+
+/* Posts the ith. -1 with an exception. */
+static int post_one(const struct batch *batch, struct px_result *result, Py_ssize_t i)
+{
+	struct px_parcel parcel = { .message.kind = PX_REQUEST_APPLY, .task = true };
+	PyObject *body = PyList_GetItem(batch->bodies, i);
+	PyObject *buffers = batch->buffers == Py_None ? Py_None : PyList_GetItem(batch->buffers, i);
+	int rc = -1;
+
+	if (body && buffers && px_parcel_pack(batch->client, &parcel, 1, body, buffers) == 0) {
+		rc = px_tasks_post(result, &parcel.message,
+				   batch->targets == Py_None ? NULL : &batch->set, batch->retries);
+		if (rc < 0)
+			px_raise(rc);
+	}
+	px_parcel_free(&parcel);
+	return rc < 0 ? -1 : 0;
+}
+
+static struct px_result *post_all(const struct batch *batch, struct px_completions *list)
+{
+	Py_ssize_t count = PyList_Size(batch->bodies);
+	struct px_result *result;
+	int rc;
+
+	if (batch->buffers != Py_None &&
+	    (!PyList_Check(batch->buffers) || PyList_Size(batch->buffers) != count)) {
+		PyErr_SetString(PyExc_ValueError, "a list of buffers for each body is needed");
+		return NULL;
+	}
+	rc = count > UINT32_MAX ? px_fail(PX_EINVAL, "too many tasks") :
+				  px_result_new_tasks(batch->client, (uint32_t)count, &result);
+	if (rc < 0) {
+		px_raise(rc);
+		return NULL;
+	}
+	result->completion.list = list;
+	for (Py_ssize_t i = 0; i < count; i++)
+		if (post_one(batch, result, i) < 0) {
+			px_tasks_give_up(result);
+			px_result_release(result);
+			return NULL;
+		}
+	return result;
+}
+
+PyObject *px_ext_post(PyObject *self, PyObject *args)
+{
+	struct px_client_object *object = (struct px_client_object *)self;
+	struct batch batch = { .client = px_ext_client(self) };
+	struct px_completions *list = object->tells ? &batch.client->finished : NULL;
+	struct px_result *result;
+
+	if (!batch.client ||
+	    !PyArg_ParseTuple(args, "O!OOI", &PyList_Type, &batch.bodies, &batch.buffers,
+			      &batch.targets, &batch.retries) ||
+	    read_targets(batch.targets, &batch.set) < 0)
+		return NULL;
+	result = post_all(&batch, list);
+	/* If tell() was called meanwhile, it may have come too early to see this one. */
+	if (result && !list && object->tells)
+		(void)px_result_tell(result);
+	return result ? px_result_object(result) : NULL;
+}
