@@ -8,11 +8,15 @@ driver sees) is a failure. Exit code 0: all steps ended as they should.
 from __future__ import annotations
 
 import faulthandler
+import pickle
 import signal
 import sys
 
 import pxrun
+from pxrun._pxrun import EABORTED, EENGINE, EPOOL
+from pxrun.wire.calls import dumps as calls_dumps
 
+GONE = (EENGINE, EPOOL)
 #: An engine that was started again between a push and what uses it does not know the name.
 DEATHS = {"EngineError", "PoolError", "NameError"}
 
@@ -46,6 +50,20 @@ def buffers(view):
         view.push({"data": data}, block=True)
         assert view.apply_sync(lambda: len(data)) == [size] * len(view)
         assert view.pull("data", block=True) == [data] * len(view)
+
+
+def tasks(view):
+    # any engine may take them, and another one what a dead one had; more than the board of a tiny build holds
+    post = view.client._core.post
+    call = calls_dumps(abs, (-7,), {}, False)[0]
+    result = post([call] * 60, None, None, 9)
+    back = [result.abort(i) for i in range(40, 60, 3)]
+    assert result.wait(30), "tasks hang"
+    for i in range(60):
+        code, body, _ = result.reply(i)
+        aborted = i >= 40 and (i - 40) % 3 == 0 and back[(i - 40) // 3]
+        assert code == (EABORTED if aborted else 0) or code in GONE, (i, code, body)
+        assert code or pickle.loads(body) == 7
 
 
 def prints(view):
@@ -126,7 +144,7 @@ def main(profile):
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return
-    for step in (calls, queued, buffers, prints, overtaking, signalled, died, held, filled, returned, dropped, calls):
+    for step in (calls, queued, tasks, buffers, prints, overtaking, signalled, died, held, filled, returned, dropped, calls):
         tolerate(lambda step=step: step(client[:]))
     tolerate(client.close)
 
