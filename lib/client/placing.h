@@ -43,6 +43,7 @@ struct px_tasks {
 		struct px_engine_set engines;
 	} lanes[PX_LANES_MAX];
 	uint64_t members_seq; /* when links were last opened */
+	uint64_t mended_ns;   /* when claims were last looked through */
 	bool linked;
 };
 

@@ -311,7 +311,7 @@ void px_queue_engine_died(struct px_client *client, struct px_queue *queue)
 	else
 		snprintf(words, sizeof(words), "%s", px_last_error());
 	queue_fail(client, queue, PX_EENGINE, words);
-	px_tasks_engine_died(client, queue->link->peer, PX_EENGINE, words);
+	px_tasks_engine_died(client, queue, PX_EENGINE, words);
 	queue_drop(client, queue);
 }
 
@@ -379,7 +379,7 @@ static void give_up(struct px_client *client, struct px_queue *queue, int code)
 	snprintf(words, sizeof(words), "%s", px_last_error());
 	client->given_up[queue->engine] = queue->link->peer;
 	queue_fail(client, queue, code, words);
-	px_tasks_engine_died(client, queue->link->peer, code, words);
+	px_tasks_engine_died(client, queue, code, words);
 	queue_drop(client, queue);
 }
 

@@ -12,6 +12,10 @@
 #include "client/placing.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
+#include "shm/os.h"
+
+/* How often claims are looked through. */
+#define MEND_NS UINT64_C(50000000)
 
 /* --- engines --- */
 
@@ -251,17 +255,19 @@ bool px_task_again(struct px_request *request, int32_t code)
 	return false;
 }
 
-void px_tasks_engine_died(struct px_client *client, struct px_member_id who, int code,
+void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue, int code,
 			  const char *words)
 {
+	struct px_member_id who = queue->link->peer, claimer;
 	struct px_task *task, *next;
-	struct px_member_id claimer;
 
 	for (task = client->tasks ? client->tasks->posted.first : NULL; task; task = next) {
 		next = task->next;
 		if (!px_board_claimer(client->tasks->board, task->entry, &claimer) ||
 		    !px_board_same(claimer, who))
 			continue;
+		task->request->engine = queue->engine;
+		task->request->member = who;
 		if (task->retries) {
 			task->retries--;
 			px_task_post_again(client, task);
@@ -313,11 +319,16 @@ bool px_tasks_any(const struct px_client *client)
 
 void px_tasks_mend(struct px_client *client)
 {
+	struct px_tasks *tasks = client->tasks;
 	struct px_task *task, *next;
+	uint64_t now = px_os.now_ns();
 
-	if (client->tasks)
-		px_board_mend(client->tasks->board);
-	for (task = client->tasks ? client->tasks->posted.first : NULL; task; task = next) {
+	/* It takes a while where many are posted, and there are many naps where many are answered. */
+	if (!tasks || now - tasks->mended_ns < MEND_NS)
+		return;
+	tasks->mended_ns = now;
+	px_board_mend(tasks->board);
+	for (task = tasks->posted.first; task; task = next) {
 		next = task->next;
 		if (px_board_lost(client->tasks->board, task->entry))
 			px_task_post_again(client, task);

@@ -49,7 +49,7 @@ static inline bool px_task_is_id(uint64_t id)
 /* The request is answered. True: it failed, and is posted again. False: it is no task any more. */
 bool px_task_again(struct px_request *request, int32_t code);
 /* That engine's process is dead, or given up: what it had claimed is posted again, or fails. */
-void px_tasks_engine_died(struct px_client *client, struct px_member_id who, int code,
+void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue, int code,
 			  const char *words);
 /* Members came or went: opens links, and fails what nobody is left to take. */
 void px_tasks_members_changed(struct px_client *client);

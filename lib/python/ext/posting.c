@@ -37,7 +37,7 @@ struct batch {
 	struct px_client *client;
 	PyObject *bodies, *buffers, *targets;
 	struct px_engine_set set;
-	unsigned int retries;
+	Py_ssize_t retries;
 };
 
 /* Posts the ith. -1 with an exception. */
@@ -50,7 +50,8 @@ static int post_one(const struct batch *batch, struct px_result *result, Py_ssiz
 
 	if (body && buffers && px_parcel_pack(batch->client, &parcel, 1, body, buffers) == 0) {
 		rc = px_tasks_post(result, &parcel.message,
-				   batch->targets == Py_None ? NULL : &batch->set, batch->retries);
+				   batch->targets == Py_None ? NULL : &batch->set,
+				   (uint32_t)batch->retries);
 		if (rc < 0)
 			px_raise(rc);
 	}
@@ -93,10 +94,14 @@ PyObject *px_ext_post(PyObject *self, PyObject *args)
 	struct px_result *result;
 
 	if (!batch.client ||
-	    !PyArg_ParseTuple(args, "O!OOI", &PyList_Type, &batch.bodies, &batch.buffers,
+	    !PyArg_ParseTuple(args, "O!OOn", &PyList_Type, &batch.bodies, &batch.buffers,
 			      &batch.targets, &batch.retries) ||
 	    read_targets(batch.targets, &batch.set) < 0)
 		return NULL;
+	if (batch.retries < 0 || batch.retries > UINT32_MAX) {
+		PyErr_SetString(PyExc_ValueError, "retries must be a number from 0 on");
+		return NULL;
+	}
 	result = post_all(&batch, list);
 	/* If tell() was called meanwhile, it may have come too early to see this one. */
 	if (result && !list && object->tells)
