@@ -283,6 +283,23 @@ PX_PUBLIC PX_CHECKED int px_view_push(struct px_view *view, const char *name,
 PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
 				      struct px_result **result);
 
+/* --- tasks --- */
+
+/*
+ * The same for whichever of the view's engines is idle first; of a view of all, also one that is
+ * added later. The result has one entry, and px_result_engine() tells which engine has taken it,
+ * UINT32_MAX as long as none has. Tasks begin in the order in which they were posted, behind what was
+ * asked of an engine by px_view_...; nobody has to call anything for that. One that fails, or whose
+ * engine dies, is run again up to `retries` times; without retries left the entry fails. To wait for
+ * the next of many: px_client_next(). To take them back, or to stop them: px_result_cancel().
+ * Does not wait for engines. Errors as above; PX_EINVAL for tensors that engines share.
+ */
+PX_PUBLIC PX_CHECKED int px_task_execute(struct px_view *view, const char *code, uint32_t retries,
+					 struct px_result **result);
+PX_PUBLIC PX_CHECKED int px_task_call(struct px_view *view, const char *function, size_t argc,
+				      const struct px_value *argv, uint32_t retries,
+				      struct px_result **result);
+
 /* --- results --- */
 
 /* A pointer of the caller's, for whoever gets the result from px_client_next(). NULL at first. */
@@ -292,7 +309,8 @@ PX_PUBLIC void *px_result_user(const struct px_result *result);
 PX_PUBLIC int px_result_wait(struct px_result *result, uint64_t timeout_ns);
 PX_PUBLIC int px_result_ready(struct px_result *result); /* 1 or 0, looks at the rings */
 PX_PUBLIC size_t px_result_count(const struct px_result *result);
-PX_PUBLIC uint32_t px_result_engine(const struct px_result *result, size_t index);
+/* UINT32_MAX: there is no such entry, or no engine has taken the task. */
+PX_PUBLIC uint32_t px_result_engine(struct px_result *result, size_t index);
 /*
  * The value of a ready entry. Its memory is the result's; all threads get the same. For a failed
  * entry returns its code (PX_EREMOTE, PX_EENGINE, …), with the message in px_last_error();

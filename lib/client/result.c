@@ -206,10 +206,11 @@ int px_result_check_entry(const struct px_result *result, size_t index)
 	return rc;
 }
 
-uint32_t px_result_engine(const struct px_result *result, size_t index)
+uint32_t px_result_engine(struct px_result *result, size_t index)
 {
-	return px_result_check_entry(result, index) < 0 ? UINT32_MAX :
-							  result->requests[index].engine;
+	return px_result_check_entry(result, index) < 0 ?
+		       UINT32_MAX :
+		       px_request_engine(&result->requests[index]);
 }
 
 void px_decoded_free(struct px_result *result)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/internal.h"
+#include "client/tasks.h"
 #include "client/values.h"
 #include "shm/error.h"
 
@@ -84,14 +85,50 @@ static int submit(struct px_view *view, struct px_outgoing *message, struct px_r
 	return px_client_submit(view->client, targets, (uint32_t)count, message, result);
 }
 
+/* Posts one message, for the first of the view's targets that is idle. The client was entered. */
+static int post(struct px_view *view, struct px_outgoing *message, uint32_t retries,
+		struct px_result **out)
+{
+	struct px_engine_set set;
+	struct px_result *result;
+	int rc = px_engine_set(view->ids, view->count, &set);
+
+	if (rc == 0)
+		rc = px_result_new_tasks(view->client, 1, &result);
+	if (rc < 0)
+		return rc;
+	result->completion.list = out ? &view->client->finished : NULL;
+	rc = px_tasks_post(result, message, view->count ? &set : NULL, retries);
+	if (rc == 0 && out)
+		*out = result;
+	else
+		px_result_release(result);
+	return rc;
+}
+
+/* How a message goes: to all targets, or as a task. */
+struct way {
+	bool task;
+	uint32_t retries;
+};
+static const struct way to_all = { .task = false };
+
+static int send_by(const struct way *way, struct px_view *view, struct px_outgoing *message,
+		   struct px_result **result)
+{
+	return way->task ? post(view, message, way->retries, result) :
+			   submit(view, message, result);
+}
+
 /* The same; enters the client. */
-static int request(struct px_view *view, struct px_outgoing *message, struct px_result **result)
+static int request(const struct way *way, struct px_view *view, struct px_outgoing *message,
+		   struct px_result **result)
 {
 	int rc = begin(view);
 
 	if (rc < 0)
 		return rc;
-	rc = submit(view, message, result);
+	rc = send_by(way, view, message, result);
 	px_client_leave(view->client);
 	return rc;
 }
@@ -100,23 +137,12 @@ int px_view_noop(struct px_view *view, struct px_result **result)
 {
 	struct px_outgoing message = { .kind = PX_REQUEST_NOOP };
 
-	return request(view, &message, result);
-}
-
-int px_view_execute(struct px_view *view, const char *code, struct px_result **result)
-{
-	struct px_outgoing message = { .kind = PX_REQUEST_EXECUTE, .body = code };
-	int rc = px_need(code, "code");
-
-	if (rc < 0)
-		return rc;
-	message.body_bytes = strlen(code);
-	return request(view, &message, result);
+	return request(&to_all, view, &message, result);
 }
 
 /* The same with values as the body, and their tensors in regions. The client was entered. */
-static int submit_values(struct px_view *view, uint16_t kind, const char *name, size_t argc,
-			 const struct px_value *argv, struct px_result **result)
+static int send_values(const struct way *way, struct px_view *view, uint16_t kind, const char *name,
+		       size_t argc, const struct px_value *argv, struct px_result **result)
 {
 	struct px_encoder encoder = PX_ENCODER(view->client);
 	struct px_value first = px_string(name);
@@ -132,33 +158,70 @@ static int submit_values(struct px_view *view, uint16_t kind, const char *name, 
 			.buffers = encoder.parts,
 			.buffers_count = encoder.parts_count,
 		};
-		rc = submit(view, &message, result);
+		rc = send_by(way, view, &message, result);
 	}
 	px_encoder_free(&encoder);
 	return rc;
 }
 
 /* The same; enters the client. */
-static int request_values(struct px_view *view, uint16_t kind, const char *name, size_t argc,
-			  const struct px_value *argv, struct px_result **result)
+static int request_values(const struct way *way, struct px_view *view, uint16_t kind,
+			  const char *name, size_t argc, const struct px_value *argv,
+			  struct px_result **result)
 {
 	int rc = begin(view);
 
 	if (rc < 0)
 		return rc;
-	rc = submit_values(view, kind, name, argc, argv, result);
+	rc = send_values(way, view, kind, name, argc, argv, result);
 	px_client_leave(view->client);
 	return rc;
 }
 
-int px_view_call(struct px_view *view, const char *function, size_t argc,
-		 const struct px_value *argv, struct px_result **result)
+static int execute(const struct way *way, struct px_view *view, const char *code,
+		   struct px_result **result)
+{
+	struct px_outgoing message = { .kind = PX_REQUEST_EXECUTE, .body = code };
+	int rc = px_need(code, "code");
+
+	if (rc < 0)
+		return rc;
+	message.body_bytes = strlen(code);
+	return request(way, view, &message, result);
+}
+
+int px_view_execute(struct px_view *view, const char *code, struct px_result **result)
+{
+	return execute(&to_all, view, code, result);
+}
+
+int px_task_execute(struct px_view *view, const char *code, uint32_t retries,
+		    struct px_result **result)
+{
+	return execute(&(struct way){ true, retries }, view, code, result);
+}
+
+static int call(const struct way *way, struct px_view *view, const char *function, size_t argc,
+		const struct px_value *argv, struct px_result **result)
 {
 	int rc = px_need(function, "function");
 
 	if (rc == 0 && argc)
 		rc = px_need(argv, "argv");
-	return rc < 0 ? rc : request_values(view, PX_REQUEST_CALL, function, argc, argv, result);
+	return rc < 0 ? rc :
+			request_values(way, view, PX_REQUEST_CALL, function, argc, argv, result);
+}
+
+int px_view_call(struct px_view *view, const char *function, size_t argc,
+		 const struct px_value *argv, struct px_result **result)
+{
+	return call(&to_all, view, function, argc, argv, result);
+}
+
+int px_task_call(struct px_view *view, const char *function, size_t argc,
+		 const struct px_value *argv, uint32_t retries, struct px_result **result)
+{
+	return call(&(struct way){ true, retries }, view, function, argc, argv, result);
 }
 
 int px_view_push(struct px_view *view, const char *name, const struct px_value *value,
@@ -168,12 +231,12 @@ int px_view_push(struct px_view *view, const char *name, const struct px_value *
 
 	if (rc == 0)
 		rc = px_need(value, "value");
-	return rc < 0 ? rc : request_values(view, PX_REQUEST_PUSH, name, 1, value, result);
+	return rc < 0 ? rc : request_values(&to_all, view, PX_REQUEST_PUSH, name, 1, value, result);
 }
 
 int px_view_pull(struct px_view *view, const char *name, struct px_result **result)
 {
 	int rc = px_need(name, "name");
 
-	return rc < 0 ? rc : request_values(view, PX_REQUEST_PULL, name, 0, NULL, result);
+	return rc < 0 ? rc : request_values(&to_all, view, PX_REQUEST_PULL, name, 0, NULL, result);
 }

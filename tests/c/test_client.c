@@ -60,6 +60,108 @@ static struct px_value value_of(struct px_result *result)
 	return value;
 }
 
+/* --- tasks */
+
+static void task_is_run_by_one_engine_and_says_which(void **state)
+{
+	struct px_value sides[] = { px_double(3), px_double(4) };
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_task_call(all, "math:hypot", 2, sides, 0, &result), 0);
+	assert_int_equal(px_result_count(result), 1);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_value(result, 0, &value), 0);
+	assert_true(value.as.real == 5);
+	assert_in_range(px_result_engine(result, 0), 0, 1);
+	px_result_free(result);
+}
+
+static void task_goes_to_an_engine_of_its_view(void **state)
+{
+	struct px_result *result;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(px_task_execute(first, "1", 0, &result), 0);
+		assert_int_equal(px_result_wait(result, LIMIT), 0);
+		assert_int_equal(px_result_engine(result, 0), 0);
+		px_result_free(result);
+	}
+}
+
+static void tasks_finish_in_any_order_and_next_gives_each_once(void **state)
+{
+	static int tags[200];
+	struct px_value argument = px_int(-5);
+	struct px_result *result;
+	int sum = 0;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(px_task_call(all, "builtins:abs", 1, &argument, 0, &result), 0);
+		assert_int_equal(px_result_set_user(result, &tags[i]), 0);
+	}
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(px_client_next(client, LIMIT, &result), 0);
+		++*(int *)px_result_user(result);
+		px_result_free(result);
+	}
+	for (int i = 0; i < 200; i++)
+		sum += tags[i] == 1;
+	assert_int_equal(sum, 200);
+}
+
+static void task_that_fails_is_run_again_and_fails_in_words(void **state)
+{
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	assert_int_equal(px_task_execute(first, "tries = 0", 0, &result), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	px_result_free(result);
+	assert_int_equal(px_task_execute(first, "tries += 1; 1 / (tries // 3); tries", 2, &result),
+			 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_value(result, 0, &value), 0);
+	px_result_free(result);
+	assert_int_equal(px_task_execute(first, "tries += 1; 1 / 0", 1, &result), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_value(result, 0, &value), PX_EREMOTE);
+	px_result_free(result);
+	assert_int_equal(px_view_execute(first, "tries", &result), 0);
+	value = value_of(result);
+	assert_string_equal(value.as.text.data, "5");
+	px_result_free(result);
+}
+
+static void tasks_are_cancelled(void **state)
+{
+	struct px_result *busy[2], *waiting;
+	struct px_value value;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(px_task_execute(all, "import time; time.sleep(60)", 0, &busy[i]),
+				 0);
+	while (px_result_engine(busy[0], 0) == UINT32_MAX ||
+	       px_result_engine(busy[1], 0) == UINT32_MAX)
+		assert_int_equal(px_client_poll(client), 0);
+	assert_int_equal(px_task_execute(all, "1", 0, &waiting), 0);
+	assert_int_equal(px_result_cancel(waiting, 0), 0);
+	assert_int_equal(px_result_ready(waiting), 1);
+	assert_int_equal(px_result_value(waiting, 0, &value), PX_EABORTED);
+	px_result_free(waiting);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(px_result_cancel(busy[i], PX_ALL_ENTRIES), 0);
+		assert_int_equal(px_result_wait(busy[i], LIMIT), 0);
+		assert_int_equal(px_result_value(busy[i], 0, &value), PX_EREMOTE);
+		px_result_free(busy[i]);
+	}
+}
+
 static void engines_are_listed(void **state)
 {
 	uint32_t ids[4];
@@ -770,6 +872,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(engines_are_listed),
+		cmocka_unit_test(task_is_run_by_one_engine_and_says_which),
+		cmocka_unit_test(task_goes_to_an_engine_of_its_view),
+		cmocka_unit_test(tasks_finish_in_any_order_and_next_gives_each_once),
+		cmocka_unit_test(task_that_fails_is_run_again_and_fails_in_words),
+		cmocka_unit_test(tasks_are_cancelled),
 #ifdef PX_TINY
 		cmocka_unit_test(idle_engine_gives_its_memory_back),
 #endif
