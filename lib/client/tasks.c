@@ -51,16 +51,25 @@ static int nobody(const struct px_client *client, const struct px_engine_set *se
 	return px_fail(PX_EENGINE, "none of the engines is left that may run the task: %s", list);
 }
 
-/* Whether any of them is there, or about to be. */
-static bool anybody(const struct px_client *client, const struct px_engine_set *set)
+/* Those that are there, or about to be. */
+static struct px_engine_set live(const struct px_client *client)
 {
+	struct px_engine_set set = { 0 };
 	uint32_t ids[PX_ENGINES_MAX];
 	int count = px_client_live(client, ids, PX_ENGINES_MAX);
 
 	for (int i = 0; i < count; i++)
-		if (may_take(set, ids[i]))
-			return true;
-	return false;
+		set.bits[ids[i] / 64] |= UINT64_C(1) << ids[i] % 64;
+	return set;
+}
+
+static bool overlap(const struct px_engine_set *a, const struct px_engine_set *b)
+{
+	uint64_t common = 0;
+
+	for (size_t i = 0; i < sizeof(a->bits) / sizeof(a->bits[0]); i++)
+		common |= a->bits[i] & b->bits[i];
+	return common;
 }
 
 /* An engine takes tasks of those clients only that have a link to it, by which it answers. */
@@ -135,6 +144,7 @@ static int open_board(struct px_client *client)
 static int post(struct px_client *client, struct px_task *task)
 {
 	struct px_request *request = task->request;
+	struct px_engine_set there;
 	int rc = px_client_usable(client);
 
 	if (rc == 0)
@@ -142,7 +152,8 @@ static int post(struct px_client *client, struct px_task *task)
 	if (rc < 0)
 		return rc;
 	open_links(client);
-	if (!anybody(client, &task->engines))
+	there = live(client);
+	if (!overlap(&there, &task->engines))
 		return nobody(client, &task->engines);
 	request->task = task;
 	request->id =
@@ -277,39 +288,44 @@ void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue
 	}
 }
 
-static void fail_if_nobody(struct px_client *client, struct px_task *task)
+/* One that is claimed will be answered, or its engine's death is told. */
+static bool nobody_takes(const struct px_client *client, const struct px_task *task,
+			 const struct px_engine_set *there)
 {
-	struct px_request *request = task->request;
+	struct px_board *board = client->tasks->board;
 	struct px_member_id who;
-	int rc;
 
-	/* One that is claimed will be answered, or its engine's death is told. */
-	if (anybody(client, &task->engines) ||
-	    (task->posted && px_board_claimer(client->tasks->board, task->entry, &who)))
-		return;
-	if (task->posted && !px_board_withdraw(client->tasks->board, task->entry))
-		return;
-	rc = nobody(client, &task->engines);
-	fail(request, rc, px_last_error());
+	if (overlap(there, &task->engines))
+		return false;
+	return !task->posted || (!px_board_claimer(board, task->entry, &who) &&
+				 px_board_withdraw(board, task->entry));
 }
 
-static void fail_orphans(struct px_client *client, struct px_task_list *list)
+static void fail_orphans(struct px_client *client, const struct px_task_list *list,
+			 const struct px_engine_set *there)
 {
 	struct px_task *task, *next;
 
 	for (task = list->first; task; task = next) {
 		next = task->next;
-		fail_if_nobody(client, task);
+		if (nobody_takes(client, task, there)) {
+			int rc = nobody(client, &task->engines);
+
+			fail(task->request, rc, px_last_error());
+		}
 	}
 }
 
 void px_tasks_members_changed(struct px_client *client)
 {
+	struct px_engine_set there;
+
 	if (!client->tasks)
 		return;
 	open_links(client);
-	fail_orphans(client, &client->tasks->posted);
-	fail_orphans(client, &client->tasks->waiting);
+	there = live(client);
+	fail_orphans(client, &client->tasks->posted, &there);
+	fail_orphans(client, &client->tasks->waiting, &there);
 }
 
 bool px_tasks_any(const struct px_client *client)

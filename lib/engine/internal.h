@@ -20,6 +20,7 @@ struct px_served {
 	const _Atomic uint32_t *open; /* of its link to us: our epoch, once the link is open */
 	struct px_link *link;         /* NULL until then */
 	struct px_board_view board;   /* of its tasks */
+	bool blind;                   /* there was no address space for the board's claims */
 	struct px_outlet unsent[2];   /* output of the request that ran; goes before the reply */
 	bool owed;                    /* a reply waits for room: outbox and waiting are set */
 	struct px_outgoing outbox;

@@ -252,7 +252,7 @@ static int serve_task(struct px_loop *loop, struct px_served *c)
 
 static bool has_tasks(struct px_loop *loop, struct px_served *c)
 {
-	return c->link && !c->owed && px_board_view_ready(&c->board, loop->engine->id);
+	return c->link && !c->owed && !c->blind && px_board_view_ready(&c->board, loop->engine->id);
 }
 
 /* Opens our link once the client has opened its own. False: the client is dead. */
@@ -314,14 +314,18 @@ static bool take_task(struct px_loop *loop)
 {
 	for (uint32_t i = 0; i < loop->count; i++) {
 		uint32_t at = (loop->turn + i) % loop->count;
+		int rc;
 
 		if (!has_tasks(loop, &loop->clients[at]))
 			continue;
 		loop->turn = at + 1;
-		if (serve_task(loop, &loop->clients[at]) < 0) {
+		rc = serve_task(loop, &loop->clients[at]);
+		if (rc < 0)
 			complain(loop);
+		if (rc == PX_ECORRUPT)
 			client_drop(loop, &loop->clients[at]);
-		}
+		else
+			loop->clients[at].blind = rc < 0; /* until the next nap */
 		return true;
 	}
 	return false;
@@ -403,6 +407,8 @@ static int take_nap(void *ctx)
 	rc = px_endpoint_look(loop->engine->endpoint);
 	if (rc < 0)
 		return rc;
+	for (uint32_t i = 0; i < loop->count; i++)
+		loop->clients[i].blind = false;
 	if (++loop->naps == NAPS_TO_GIVE_BACK)
 		give_back(loop);
 	/* A reply that needs memory of the arena is tried again: no bell is rung when there is some. */
