@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * board.c - posts tasks, claims them, and wakes who may take them.
+ * board.c - posts tasks, and claims them.
  */
 #include "shm/board.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "shm/doorbell.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
 
@@ -364,9 +363,17 @@ static int copy_task(const struct px_board_view *view, uint32_t entry, struct px
 					       memory_order_relaxed) +
 			  entry % PX_TASKS_PIECE * sizeof(struct px_task_shm);
 
+	const struct px_task_shm *task;
+	uint32_t bytes;
+
 	if (!px_segment_owned(view->segment, offset, sizeof(*out), view->slot))
 		return corrupt(view, "a task lies outside of that member's memory");
-	memcpy(out, view->segment->base + offset, sizeof(*out));
+	task = (const void *)(view->segment->base + offset);
+	memcpy(out, task, offsetof(struct px_task_shm, inlined));
+	bytes = out->payload_offset ? 0 : out->payload_bytes;
+	/* What it says of more than there is room for is found out by who decodes it. */
+	memcpy(out->inlined, task->inlined,
+	       bytes < sizeof(out->inlined) ? bytes : sizeof(out->inlined));
 	return 1;
 }
 
@@ -428,54 +435,4 @@ void px_board_pass_on(const struct px_board_view *view)
 							  memory_order_relaxed);
 		px_board_wake(view->segment, engines);
 	}
-}
-
-/* --- both --- */
-
-/* It sleeps, or has nothing to do, or neither. */
-enum state { BUSY, IDLE, ASLEEP };
-
-static enum state state_of(const struct px_segment *segment, uint32_t engine, uint32_t *slot)
-{
-	const struct px_engine_shm *place = &segment->engines[engine];
-	const struct px_activity_shm *a;
-
-	*slot = atomic_load_explicit(&place->slot, memory_order_relaxed) % PX_MEMBERS_MAX;
-	a = &px_segment_block(segment, *slot)->activity;
-	if (atomic_load_explicit(&place->state, memory_order_relaxed) != PX_ENGINE_UP)
-		return BUSY;
-	if (atomic_load_explicit(&segment->bells[*slot].asleep, memory_order_relaxed) &
-	    PX_BELL_TASK)
-		return ASLEEP;
-	return atomic_load_explicit(&a->client_epoch, memory_order_relaxed) ? BUSY : IDLE;
-}
-
-void px_board_wake(const struct px_segment *segment, const uint64_t *engines)
-{
-	/* SYNC engines.count: acquire; partner: px_engine_new(). */
-	uint32_t count =
-		atomic_load_explicit(&segment->header->engines_count, memory_order_acquire);
-	uint32_t slot, sleeper = PX_MEMBERS_MAX;
-
-	/*
-	 * SYNC bell.look: seq_cst, what was posted before the look at who sleeps; partner:
-	 * px_doorbell_announce().
-	 * SYNC board.busy: seq_cst, and at who is idle; partner: px_board_pass_on().
-	 */
-	atomic_thread_fence(memory_order_seq_cst);
-	for (uint32_t id = 0; id < count && id < PX_ENGINES_MAX; id++) {
-		if (!(engines[id / 64] >> id % 64 & 1))
-			continue;
-		switch (state_of(segment, id, &slot)) {
-		case IDLE:
-			return;
-		case ASLEEP:
-			sleeper = slot;
-			break;
-		case BUSY:
-			break;
-		}
-	}
-	if (sleeper < PX_MEMBERS_MAX)
-		px_doorbell_wake(&segment->bells[sleeper]);
 }

@@ -150,6 +150,8 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "loads", &py->loads },
 		{ "unreadable", &py->unreadable },
 		{ "dumps", &py->dumps },
+		{ "plain_dumps", &py->plain_dumps },
+		{ "protocol", &py->protocol },
 		{ "none", &py->none },
 		{ "execute", &py->execute },
 		{ "resolve", &py->resolve },

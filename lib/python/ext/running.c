@@ -216,6 +216,15 @@ static PyObject *read_call(const struct px_interpreter *py, struct px_incoming *
 	return call;
 }
 
+/* Whether a plain pickle is all that it takes, as for most results of quick functions. */
+static bool is_plain(PyObject *value)
+{
+	const PyTypeObject *type = Py_TYPE(value);
+
+	return type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type ||
+	       type == &PyUnicode_Type;
+}
+
 /* Steals the value. */
 static int reply_value(struct px_interpreter *py, struct px_reply *reply, PyObject *value)
 {
@@ -225,6 +234,14 @@ static int reply_value(struct px_interpreter *py, struct px_reply *reply, PyObje
 	if (value == Py_None) {
 		Py_DECREF(value);
 		return reply_bytes(reply, py->none);
+	}
+	if (is_plain(value)) {
+		body = PyObject_CallFunctionObjArgs(py->plain_dumps, value, py->protocol, NULL);
+		Py_DECREF(value);
+		if (body)
+			rc = reply_bytes(reply, body);
+		Py_XDECREF(body);
+		return rc;
 	}
 	parts = PyObject_CallFunctionObjArgs(py->dumps, value, NULL);
 	Py_DECREF(value);

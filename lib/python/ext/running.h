@@ -21,6 +21,8 @@ struct px_interpreter {
 	PyObject *buffers;     /* "buffers", its keyword */
 	PyObject *unreadable;  /* (exception): raises the error that the client gets */
 	PyObject *dumps;       /* result -> (body, buffers) */
+	PyObject *plain_dumps; /* pickle.dumps */
+	PyObject *protocol;    /* its second argument */
 	PyObject *none;        /* the pickle of None */
 	PyObject *execute;     /* (code, silent) -> body */
 	PyObject *resolve;     /* "module:function" -> callable */

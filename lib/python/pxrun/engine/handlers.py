@@ -47,6 +47,7 @@ class Handlers:
         self.count = 0
         self.functions: dict = {}
         self.loads = pickle.loads
+        self.plain_dumps, self.protocol = pickle.dumps, 5
         self.none = pickling.NONE
         self.pull = calls.pull
 
