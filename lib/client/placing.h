@@ -42,9 +42,10 @@ struct px_tasks {
 		uint32_t count; /* of tasks that are posted there */
 		struct px_engine_set engines;
 	} lanes[PX_LANES_MAX];
-	uint64_t members_seq; /* when links were last opened */
+	uint64_t members_seq; /* when engines were last looked at */
 	uint64_t mended_ns;   /* when claims were last looked through */
-	bool linked;
+	bool looked;
+	struct px_engine_set there; /* the engines at that time */
 };
 
 void px_task_list_add(struct px_task_list *list, struct px_task *task);

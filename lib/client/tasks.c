@@ -72,25 +72,29 @@ static bool overlap(const struct px_engine_set *a, const struct px_engine_set *b
 	return common;
 }
 
-/* An engine takes tasks of those clients only that have a link to it, by which it answers. */
-static void open_links(struct px_client *client)
+/*
+ * If members came or went: which engines there are, and links to them. An engine takes tasks of those
+ * clients only that have a link to it, by which it answers.
+ */
+static void look_at_engines(struct px_client *client)
 {
-	uint32_t ids[PX_ENGINES_MAX];
-	int count = px_client_live(client, ids, PX_ENGINES_MAX);
-	struct px_queue *queue;
-	struct px_member_id id;
+	struct px_tasks *tasks = client->tasks;
 	/* SYNC members.seq: acquire; partner: the release in px_member_announce(). */
 	uint64_t seq = atomic_load_explicit(&client->endpoint->segment->header->members_seq,
 					    memory_order_acquire);
+	struct px_queue *queue;
+	struct px_member_id id;
 
-	if (client->tasks->linked && seq == client->tasks->members_seq)
+	if (tasks->looked && seq == tasks->members_seq)
 		return;
-	client->tasks->linked = true;
-	client->tasks->members_seq = seq;
-	for (int i = 0; i < count; i++)
-		if (px_client_engine_state(client, ids[i]) == PX_ENGINE_UP &&
-		    px_queue_of(client, ids[i], &id, &queue) == PX_ENOMEM)
-			client->tasks->linked = false; /* tried again with the next task */
+	tasks->looked = true;
+	tasks->members_seq = seq;
+	tasks->there = live(client);
+	for (uint32_t engine = 0; engine < PX_ENGINES_MAX; engine++)
+		if (may_take(&tasks->there, engine) &&
+		    px_client_engine_state(client, engine) == PX_ENGINE_UP &&
+		    px_queue_of(client, engine, &id, &queue) == PX_ENOMEM)
+			tasks->looked = false; /* tried again with the next task */
 }
 
 static void fail(struct px_request *request, int code, const char *words)
@@ -144,16 +148,14 @@ static int open_board(struct px_client *client)
 static int post(struct px_client *client, struct px_task *task)
 {
 	struct px_request *request = task->request;
-	struct px_engine_set there;
 	int rc = px_client_usable(client);
 
 	if (rc == 0)
 		rc = open_board(client);
 	if (rc < 0)
 		return rc;
-	open_links(client);
-	there = live(client);
-	if (!overlap(&there, &task->engines))
+	look_at_engines(client);
+	if (!overlap(&client->tasks->there, &task->engines))
 		return nobody(client, &task->engines);
 	request->task = task;
 	request->id =
@@ -289,26 +291,24 @@ void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue
 }
 
 /* One that is claimed will be answered, or its engine's death is told. */
-static bool nobody_takes(const struct px_client *client, const struct px_task *task,
-			 const struct px_engine_set *there)
+static bool nobody_takes(const struct px_client *client, const struct px_task *task)
 {
 	struct px_board *board = client->tasks->board;
 	struct px_member_id who;
 
-	if (overlap(there, &task->engines))
+	if (overlap(&client->tasks->there, &task->engines))
 		return false;
 	return !task->posted || (!px_board_claimer(board, task->entry, &who) &&
 				 px_board_withdraw(board, task->entry));
 }
 
-static void fail_orphans(struct px_client *client, const struct px_task_list *list,
-			 const struct px_engine_set *there)
+static void fail_orphans(struct px_client *client, const struct px_task_list *list)
 {
 	struct px_task *task, *next;
 
 	for (task = list->first; task; task = next) {
 		next = task->next;
-		if (nobody_takes(client, task, there)) {
+		if (nobody_takes(client, task)) {
 			int rc = nobody(client, &task->engines);
 
 			fail(task->request, rc, px_last_error());
@@ -318,14 +318,11 @@ static void fail_orphans(struct px_client *client, const struct px_task_list *li
 
 void px_tasks_members_changed(struct px_client *client)
 {
-	struct px_engine_set there;
-
 	if (!client->tasks)
 		return;
-	open_links(client);
-	there = live(client);
-	fail_orphans(client, &client->tasks->posted, &there);
-	fail_orphans(client, &client->tasks->waiting, &there);
+	look_at_engines(client);
+	fail_orphans(client, &client->tasks->posted);
+	fail_orphans(client, &client->tasks->waiting);
 }
 
 bool px_tasks_any(const struct px_client *client)
