@@ -16,6 +16,17 @@
 
 #define FOLLOWER_NAP_NS UINT64_C(50000000)
 
+/*
+ * Who waits for many answers that come thick and fast is woken by each, and reads one: that is a system
+ * call of the engine's, and a switch or two. So after DOZE_AFTER looks that had news, DOZE_GAP_NS apart
+ * or less, it sleeps DOZE_NS at a time without announcing itself, until there are few answers to come,
+ * or they come slowly. With two engines on two processors a task of theirs took 3.2 us instead of 4.2.
+ */
+#define DOZE_NS UINT64_C(100000)
+#define DOZE_AFTER 16
+#define DOZE_GAP_NS UINT64_C(20000)
+#define DOZE_LEFT 64
+
 struct px_waiting {
 	struct px_client *client;
 	int (*done)(void *ctx); /* with the lock */
@@ -23,7 +34,30 @@ struct px_waiting {
 	bool behind;                       /* waits for whatever finishes */
 	bool reads;                        /* it looks at the moment, and needs no waking */
 	const struct px_completions *list; /* if behind: what done() looks at; NULL: nothing */
+	const struct px_result *result;    /* what it waits for as a whole; NULL: it does not */
+	bool dozes;
+	uint32_t left;  /* entries of the result that were not done at the last look with news */
+	uint32_t looks; /* with news, since: */
+	uint64_t since_ns;
 };
+
+/* After a look: whether answers come so fast that it does not pay to be woken by each. */
+static bool should_doze(struct px_waiting *w)
+{
+	uint32_t left = w->result ? w->result->count - px_result_finished(w->result) : 0;
+	uint64_t now;
+
+	if (left < DOZE_LEFT || left == w->left)
+		return false;
+	w->left = left;
+	if (++w->looks < DOZE_AFTER)
+		return false;
+	now = px_os.now_ns();
+	w->dozes = now - w->since_ns < DOZE_AFTER * DOZE_GAP_NS;
+	w->looks = 0;
+	w->since_ns = now;
+	return w->dozes;
+}
 
 /* Not 0: the wait is over, and the lock taken. */
 static int pump(void *ctx)
@@ -39,7 +73,7 @@ static int pump(void *ctx)
 	if (!px_client_ended(client) && !client->lost)
 		px_client_read_all(client);
 	w->reads = false;
-	if (px_client_ended(client) || client->lost || w->done(w->ctx))
+	if (px_client_ended(client) || client->lost || w->done(w->ctx) || should_doze(w))
 		return 1;
 	pthread_mutex_unlock(&client->lock);
 	return 0;
@@ -66,7 +100,7 @@ static int pump_nap(void *ctx)
  * A follower's sleep: until the leader has news of a result, or leaves. Bounded,
  * for what else one may wait for is not announced.
  */
-static int follow(struct px_client *client, uint64_t deadline_ns)
+static int follow(struct px_client *client, uint64_t deadline_ns, uint64_t nap_ns)
 {
 	uint64_t now = px_os.now_ns();
 	uint32_t seen = atomic_load_explicit(&client->changes, memory_order_relaxed);
@@ -78,11 +112,25 @@ static int follow(struct px_client *client, uint64_t deadline_ns)
 	pthread_mutex_unlock(&client->lock);
 	/* No condition variable: its wait is not ended by a signal. */
 	rc = px_os.futex_wait(&client->changes, seen,
-			      deadline_ns - now < FOLLOWER_NAP_NS ? deadline_ns - now :
-								    FOLLOWER_NAP_NS);
+			      deadline_ns - now < nap_ns ? deadline_ns - now : nap_ns);
 	pthread_mutex_lock(&client->lock);
 	client->followers--;
 	return rc == -EINTR ? PX_EINTR : 0;
+}
+
+/* Sleeps a little, unannounced, and reads what has come meanwhile; as long as that is a lot. */
+static int doze(struct px_waiting *w, uint64_t deadline_ns)
+{
+	struct px_client *client = w->client;
+	int rc = follow(client, deadline_ns, DOZE_NS);
+	uint32_t before = w->left;
+
+	if (px_client_ended(client) || client->lost)
+		return rc;
+	px_client_read_all(client);
+	w->left = w->result->count - px_result_finished(w->result);
+	w->dozes = w->left >= DOZE_LEFT && before - w->left >= DOZE_NS / DOZE_GAP_NS;
+	return rc;
 }
 
 /*
@@ -143,7 +191,11 @@ static int wait_locked(struct px_waiting *w, uint64_t timeout_ns, uint32_t why)
 
 	while (!w->done(w->ctx) && !px_client_ended(client) && !client->lost && rc == 0) {
 		if (client->pumping || (w->behind && client->behind)) {
-			rc = follow(client, deadline);
+			rc = follow(client, deadline, FOLLOWER_NAP_NS);
+			continue;
+		}
+		if (w->dozes) {
+			rc = doze(w, deadline);
 			continue;
 		}
 		if (deadline != UINT64_MAX) {
@@ -207,6 +259,7 @@ static int is_finished(void *ctx)
 
 int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 {
+	struct px_waiting w = { .done = is_finished, .ctx = result, .result = result };
 	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
 
 	if (rc < 0 || is_finished(result))
@@ -214,8 +267,9 @@ int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 	rc = px_client_enter(result->client);
 	if (rc < 0)
 		return is_finished(result) ? 0 : rc; /* it failed, as the client was closed */
+	w.client = result->client;
 	pthread_mutex_lock(&result->client->lock);
-	rc = px_client_wait_locked(result->client, is_finished, result, timeout_ns, PX_BELL_FRAME);
+	rc = wait_locked(&w, timeout_ns, PX_BELL_FRAME);
 	pthread_mutex_unlock(&result->client->lock);
 	px_client_leave(result->client);
 	return late(rc, timeout_ns);
