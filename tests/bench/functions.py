@@ -6,6 +6,15 @@ def noop():
     """Nothing: what a call costs by itself."""
 
 
+def busy(seconds):
+    """Computes for so long."""
+    import time
+
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
 def numpy_ready(barrier=None):
     """1 once numpy can be used; then waits for the others at a barrier."""
     import numpy

@@ -17,6 +17,7 @@ import arrays
 import functions
 import measure
 import peers
+import tasks
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("PXRUN_BUILDDIR", ".")
@@ -206,4 +207,4 @@ for i, ar in enumerate(pending):
 print(time.perf_counter() - begin)
 """
 
-ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL
+ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL

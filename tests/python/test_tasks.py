@@ -282,6 +282,36 @@ def test_supervisor_killed_ends_every_task(new_gate):
             post(rc, abs, 1)
 
 
+def test_child_that_was_forked_posts_nothing_and_disturbs_nothing(rc, new_gate):
+    gate = new_gate()
+    result = post(rc, *gate_code(gate), count=3)
+    child = os.fork()
+    if not child:
+        try:
+            post(rc, abs, 1)
+        except pxrun.error.ClosedError:
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    gate.open(3)
+    assert [value(result, i) for i in range(3)] == [b"x"] * 3
+
+
+def test_tasks_of_a_task(rc):
+    def nested(profile):
+        import pxrun
+        from pxrun.wire import calls
+
+        with pxrun.Client(profile) as client:
+            body = calls.dumps(sum, ([1, 2, 3],), {}, True)[0]
+            result = client._core.post([body] * 20, None, None, 0)
+            assert result.wait(30.0)
+            return [result.reply(i)[0] for i in range(20)]
+
+    # the other engine runs them; two such tasks would wait for each other
+    assert value(post(rc, nested, rc._core.profile)) == [0] * 20
+
+
 # --- taken back
 
 
