@@ -93,8 +93,10 @@ int px_request_interrupt(struct px_request *request)
 
 	if (rc <= 0)
 		return rc;
-	if (request->task)
+	if (request->task) {
+		px_task_stop(request);
 		link = px_task_taken(request, &engine, &id);
+	}
 	if (link)
 		px_link_interrupt(link, id);
 	pthread_mutex_unlock(&client->lock);

@@ -368,6 +368,11 @@ bool px_task_withdraw(struct px_request *request)
 	       px_board_withdraw(request->result->client->tasks->board, task->entry);
 }
 
+void px_task_stop(struct px_request *request)
+{
+	request->task->retries = 0;
+}
+
 void px_task_fail(struct px_request *request, int code, const char *words)
 {
 	struct px_client *client = request->result->client;

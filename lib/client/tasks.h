@@ -62,6 +62,8 @@ void px_tasks_mend(struct px_client *client);
 void px_tasks_fail_all(struct px_client *client, int code, const char *words);
 /* Takes it back. False: an engine has taken it. */
 bool px_task_withdraw(struct px_request *request);
+/* Nobody wants it any more: if it fails it is not posted again. */
+void px_task_stop(struct px_request *request);
 /* It was taken back, or was never posted: it has failed. */
 void px_task_fail(struct px_request *request, int code, const char *words);
 /* The link to the engine that has taken it, and its id there; NULL: nobody has. */

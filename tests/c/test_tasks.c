@@ -358,6 +358,19 @@ static void task_that_fails_is_tried_again_and_then_fails(void **state)
 	px_result_free(result);
 }
 
+static void stopped_task_is_not_tried_again(void **state)
+{
+	struct px_result *result = one("a", 2);
+	uint64_t id = take(0, "a");
+
+	(void)state;
+	px_task_stop(&result->requests[0]);
+	answer(0, id, PX_EREMOTE, "KeyboardInterrupt");
+	expect(result, 0, PX_EREMOTE);
+	assert_int_equal(take(1, ""), 0);
+	px_result_free(result);
+}
+
 static void second_answer_to_a_task_is_ignored(void **state)
 {
 	struct px_result *result = one("a", 0), *next;
@@ -503,6 +516,7 @@ int main(void)
 		TASK_CASE(task_of_a_dead_engine_runs_again_on_another),
 		TASK_CASE(what_a_dead_engine_had_answered_counts),
 		TASK_CASE(task_that_fails_is_tried_again_and_then_fails),
+		TASK_CASE(stopped_task_is_not_tried_again),
 		TASK_CASE(second_answer_to_a_task_is_ignored),
 		TASK_CASE(task_for_engines_that_are_not_there_is_refused),
 		TASK_CASE(tasks_that_nobody_is_left_to_take_fail_in_words),
