@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from . import error
     from .arrays import asarray, empty, empty_like, full, shared, zeros
     from .client.asyncresult import AsyncResult
+    from .client.balanced import LoadBalancedView
     from .client.client import Client
     from .client.dependency import Dependency, depend, dependent, require
     from .client.mapresult import AsyncMapResult
@@ -71,6 +72,7 @@ _HOMES = {
     "concurrent.futures": ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"),  # for wait(return_when=…)
     ".arrays": ("asarray", "empty", "empty_like", "full", "shared", "zeros"),
     ".client.asyncresult": ("AsyncResult",),
+    ".client.balanced": ("LoadBalancedView",),
     ".client.client": ("Client",),
     ".client.dependency": ("Dependency", "depend", "dependent", "require"),
     ".client.mapresult": ("AsyncMapResult",),

@@ -7,7 +7,6 @@ completion.py serves callbacks, outcome.py turns replies into values and excepti
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import itertools
 import threading
 import time
@@ -44,18 +43,14 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
     be awaited. Its metadata are attributes and keys: ``ar.stdout``, ``ar['engine_id']``;
     of several engines they are lists. Iteration yields each engine's value as soon as it
     and those before it are there.
-
-    Attributes
-    ----------
-    targets : list of int
-        The engines that were asked.
     """
 
     _instead = "send its value, ar.get()"
     _state: str
     _return_exceptions = False
+    _depends: dict[str, list[str]] = {}  # of a task: the ids of what it comes after and follows, in its metadata
     _is_map = False  # whether an engine's part is a part of the value
-    _raised: dict[int, list[BaseException]] = {}  # of elements of a map, which stand among the values
+    _raised: dict[int, dict[int, BaseException]] = {}  # of elements of a map, which stand among the values
 
     def __init__(
         self,
@@ -87,7 +82,6 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries fail with that were cancelled or timed out
         self._parts: tuple[AsyncResult, ...] | None = None
         self._lock = threading.RLock()
-        self.targets = [result.engine(i) for i in range(self._count)]
         if not lenders:
             client._remember(self)
         if timeout is not None:
@@ -103,6 +97,16 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def targets(self) -> list[int | None]:
+        """The ids of the engines that were asked; None for a task that no engine has begun."""
+        return [self._engine(i) for i in range(self._count)]
+
+    def _engine(self, i: int) -> int | None:
+        """The id of entry i's engine."""
+        engine = self._result.engine(i)
+        return engine if engine >= 0 else None
 
     @property
     def msg_ids(self) -> list[str]:
@@ -210,11 +214,15 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
                     found = self._outcomes[i] = self._read(i)
         return found
 
+    def _all_outcomes(self) -> list:
+        """Those of all entries, which are done."""
+        return [self._outcome(i) for i in range(self._count)]
+
     def _take(self, replies: list) -> None:
         """Takes replies that were read already."""
         core = self._client._core
         self._outcomes = [
-            outcome.outcome_of(code, body, buffers, self.targets[i], core, known=self._known)
+            outcome.outcome_of(code, body, buffers, self._engine(i), core, known=self._known)
             for i, (code, body, buffers) in enumerate(replies)
         ]
 
@@ -225,7 +233,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         reply = code, body, buffers = self._replies.pop(i, None) or self._result.reply(i)
         core, decode = self._client._core, self._decoder(i)
         try:
-            value, exception = outcome.outcome_of(code, body, buffers, self.targets[i], core, decode, self._known)
+            value, exception = outcome.outcome_of(code, body, buffers, self._engine(i), core, decode, self._known)
         except BaseException:  # Ctrl-C: it is there for who asks next
             self._replies[i] = reply
             raise
@@ -241,7 +249,8 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         """The exception of an entry that was stopped: the reason, unless the request failed by itself before."""
         if not isinstance(exception, (error.TaskAborted, error.EngineError)) and getattr(exception, "ename", "") != "KeyboardInterrupt":
             return exception
-        made = self._stopped[i](f"{self._fname} on engine {self.targets[i]}")
+        engine = self._engine(i)
+        made = self._stopped[i](self._fname if engine is None else f"{self._fname} on engine {engine}")
         made.engine_info = getattr(exception, "engine_info", {})  # type: ignore[attr-defined]
         made.__cause__ = exception
         return made
@@ -280,9 +289,9 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
             raise TimeoutError("Result not ready.")
         if return_when == FIRST_EXCEPTION and raising:
             self._raise_failure()
-        outcomes = [self._outcome(i) for i in range(self._count)]
+        outcomes = self._all_outcomes()
         self._client._sent.answered(self)
-        if raising and (self._raised or any([exception is not None for _, exception in outcomes])):
+        if raising and (self._raised or self._lenders or any([exception is not None for _, exception in outcomes])):
             self._raise_failure()
         return self._values(outcomes)
 
@@ -302,8 +311,11 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
 
     def _exceptions(self, i: int) -> Sequence[BaseException]:
         """What was raised in entry i, which is done."""
+        if self._lenders:
+            lender, there = self._lenders[i]
+            return lender._exceptions(there)
         exception = self._outcome(i)[1]
-        return self._raised.get(i, ()) if exception is None else (exception,)
+        return list(self._raised.get(i, {}).values()) if exception is None else (exception,)
 
     def _failed(self) -> list[BaseException]:
         return [e for i in range(self._count) if self._result.done(i) for e in self._exceptions(i)]
@@ -324,8 +336,9 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         first = failed[0]
         if len(failed) == 1 or isinstance(first, error.PoolError):
             return error.again(first)
-        engines = ", ".join(str(e.engine_info["engine_id"]) for e in failed)
-        one = type(first)(f"{first} (likewise on all of engines {engines})")
+        engines = [e.engine_info.get("engine_id") for e in failed]
+        asked = "" if None in engines else f" on all of engines {', '.join(map(str, engines))}"
+        one = type(first)(f"{first} (likewise{asked or f' {len(failed) - 1} more'})")
         one.__cause__ = first.__cause__
         return one
 
@@ -410,7 +423,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         parts = list(dict.fromkeys(ar._result for ar, _ in lenders))
         result = Joined(parts, [(ar._result, i) for ar, i in lenders])
         made = AsyncResult(self._client, result, self._fname, single, self._label, self._code, lenders=lenders)
-        made._shows = self._shows
+        made._shows, made._return_exceptions = self._shows, self._return_exceptions
         return made
 
     # --- as a future
@@ -480,13 +493,4 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
     @property
     def holders(self) -> list[int]:
         """Ids of the engines that hold arrays that were sent with ``track=True``."""
-        return sorted({self.targets[i] for i in range(self._count) if not self._result.sent(i)})
-
-
-class AsyncExecuteResult(AsyncResult):
-    """Of execute(): values are `ExecuteReply`."""
-
-    def _decoder(self, i: int) -> Callable:
-        # must not refer to this result, which holds the reply
-        read = functools.partial(metadata.read, self._result, i, self._about(i))
-        return lambda body, _: outcome.execute_reply(body, self.targets[i], read)
+        return sorted({self._result.engine(i) for i in range(self._count) if not self._result.sent(i)})

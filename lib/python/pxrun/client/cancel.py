@@ -26,8 +26,14 @@ def take_back(results: Iterable[Any]) -> None:
     for result in results:
         for i in range(result.count):
             with contextlib.suppress(error.IPythonError):
-                if not result.abort(i):
-                    result.interrupt(i)
+                _stop(result, i)
+
+
+def _stop(result: Any, i: int) -> None:
+    """Takes an entry back, or interrupts it."""
+    if not result.abort(i):
+        result.interrupt(i)
+        result.abort(i)  # a task that had failed just before was posted once more
 
 
 class Cancellable:
@@ -104,9 +110,8 @@ class Cancellable:
         if self._result.done(i):
             return False
         self._stopped[i] = reason  # before it is done: from then on other threads may read it
-        if not self._result.abort(i):
-            with contextlib.suppress(error.EngineError):  # it died meanwhile, and the entry fails
-                self._result.interrupt(i)
+        with contextlib.suppress(error.EngineError):  # it died meanwhile, and the entry fails
+            _stop(self._result, i)
         return True
 
     def _kill(self: Any, entries: Iterable[int]) -> None:
@@ -114,7 +119,7 @@ class Cancellable:
         for i in entries:
             if not self._result.done(i) and self._result.running(i):
                 with contextlib.suppress(error.EngineError):  # it died meanwhile
-                    self._client._core.signal(self.targets[i], signal.SIGKILL)
+                    self._client._core.signal(self._engine(i), signal.SIGKILL)
 
     def _expire_after(self: Any, seconds: float) -> None:
         """Starts the request's own timeout."""
@@ -122,6 +127,8 @@ class Cancellable:
             raise ValueError(f"a timeout is a number of seconds above 0, not {seconds!r}")
 
         def late(what: str) -> Exception:
+            if not getattr(self._result, "posted", True):
+                return error.DependencyTimeout(f"{what} was not begun: what it depends on was not done in {seconds:g} s, its timeout")
             return error.TaskTimeout(f"{what} had not finished after {seconds:g} s, its timeout")
 
         completion.of(self._client).after(seconds, sources(self._result), lambda: self._stop(late, GRACE))

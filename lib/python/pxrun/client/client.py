@@ -21,6 +21,7 @@ from .view import BroadcastView, DirectView
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
+    from .balanced import LoadBalancedView
 
 
 class Client(Engines, Requests, Staying):
@@ -171,6 +172,20 @@ class Client(Engines, Requests, Staying):
         view = self._view(BroadcastView, targets, flags)
         view.is_coalescing = is_coalescing
         return view
+
+    def load_balanced_view(self, targets: Any = None, **flags: Any) -> LoadBalancedView:
+        """A view whose calls are tasks: each runs on one engine, the next of some that is free; default all engines.
+
+        Raises
+        ------
+        RuntimeError
+            In a task, of its own pool.
+        """
+        from .balanced import LoadBalancedView
+
+        if targets is None or isinstance(targets, str) and targets == "all":
+            return LoadBalancedView(self, None, **flags)
+        return self._view(LoadBalancedView, [targets] if isinstance(targets, int) else targets, flags)
 
     def _one_id(self, target: int, ids: list[int]) -> int:
         if target < 0 and -target <= len(ids):

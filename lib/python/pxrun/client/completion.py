@@ -159,6 +159,10 @@ class Completion:
             call = _Countdown(len(out), call)
         try:
             for result, i in out:
+                if hasattr(result, "when_done"):  # a Later
+                    if not result.when_done(i, call):
+                        heapq.heappush(self._due, _Due(time.monotonic(), next(self._numbers), call))
+                    continue
                 found = self._watched.get(result.id)
                 if found is None:
                     found = self._watched[result.id] = _Watch(result)
@@ -216,7 +220,7 @@ class Completion:
                     del self._watched[id]
             watch = None
             while calls:
-                _call(calls.pop(0))
+                attempt(calls.pop(0))
 
     def _slice(self) -> float:
         with self._changed:
@@ -230,7 +234,7 @@ class Completion:
                     return
                 call = heapq.heappop(self._due).call
             if call is not None:
-                _call(call, error.IPythonError)  # the engine or the pool has ended meanwhile
+                attempt(call, error.IPythonError)  # the engine or the pool has ended meanwhile
 
 
 class _Countdown:
@@ -246,7 +250,8 @@ class _Countdown:
             self.call()
 
 
-def _call(call: Callable[[], Any], *expected: type[Exception]) -> None:
+def attempt(call: Callable[[], Any], *expected: type[Exception]) -> None:
+    """Calls something; what it raises is shown, as nobody else will see it, unless it is expected."""
     try:
         call()
     except expected:

@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any, Callable, Collection, Iterable
 
-from ..error import UnmetDependency
+from ..error import ImpossibleDependency, InvalidDependency, PoolError, UnmetDependency, is_own
 
 
 class Dependency(set):
@@ -28,7 +28,8 @@ class Dependency(set):
         if not (success or failure):
             raise ValueError("a dependency is met by requests that succeed, that fail, or both: neither was given")
         self.all, self.success, self.failure = all, success, failure
-        super().__init__(_ids_of(dependencies))
+        self.known: dict[str, Any] = {}  # the AsyncResult of one engine's part, of those that were given as such
+        super().__init__(self._ids_of(dependencies))
 
     def check(self, completed: Collection[str], failed: Collection[str] | None = None) -> bool:
         """Whether it is met, given the ids of what has succeeded and of what has failed."""
@@ -45,21 +46,21 @@ class Dependency(set):
     def _holds(self, ids: set[str], all: bool) -> bool:
         return self <= ids if all else not self.isdisjoint(ids)
 
+    def _ids_of(self, dependencies: Any) -> Iterable[str]:
+        if isinstance(dependencies, str) or hasattr(dependencies, "msg_ids"):
+            dependencies = [dependencies]
+        for each in dependencies:
+            if isinstance(each, str):
+                yield each
+            elif hasattr(each, "msg_ids"):
+                self.known.update(zip(each.msg_ids, each.split()))
+                yield from each.msg_ids
+            else:
+                raise TypeError(f"what something depends on are AsyncResults and message ids, not {each!r}")
+
     def as_dict(self) -> dict[str, Any]:
         """Its ids and flags, as plain values."""
         return {"dependencies": list(self), "all": self.all, "success": self.success, "failure": self.failure}
-
-
-def _ids_of(dependencies: Any) -> Iterable[str]:
-    if isinstance(dependencies, str) or hasattr(dependencies, "msg_ids"):
-        dependencies = [dependencies]
-    for each in dependencies:
-        if isinstance(each, str):
-            yield each
-        elif hasattr(each, "msg_ids"):
-            yield from each.msg_ids
-        else:
-            raise TypeError(f"what something depends on are AsyncResults and message ids, not {each!r}")
 
 
 class dependent:
@@ -148,3 +149,84 @@ def _provide(names: list[tuple[str, str]], values: dict) -> bool:
         user[name] = found if name != module.partition(".")[0] else sys.modules[name]
     user.update(values)
     return True
+
+
+# --- on other results --------------------------------------------------------
+
+
+def needed(dependencies: Any, flag: str) -> Dependency | None:
+    """What a view has as `after` or `follow`; ValueError for what is no dependency."""
+    if dependencies is None or isinstance(dependencies, Dependency):
+        return dependencies
+    try:
+        return Dependency(dependencies)
+    except TypeError:
+        words = "AsyncResults, message ids, lists of these, a Dependency, or None"
+        raise ValueError(f"invalid dependency: {flag} takes {words}, not {dependencies!r}") from None
+
+
+class Conditions:
+    """What tasks wait for, and where they may run then.
+
+    Parameters
+    ----------
+    client : Client
+    after : Dependency or None
+        What must be done before.
+    follow : Dependency or None
+        The same, and the tasks run on the engine that did it.
+
+    Raises
+    ------
+    InvalidDependency
+        An id is none of this client's, or that of a result which nobody holds any more.
+    """
+
+    def __init__(self, client: Any, after: Dependency | None, follow: Dependency | None) -> None:
+        self._after, self._follow = after or Dependency(), follow or Dependency()
+        self.results = {id: self._result(client, id) for id in self._after | self._follow}
+
+    def _result(self, client: Any, id: str) -> Any:
+        ar = self._after.known.get(id) or self._follow.known.get(id) or client._sent.part(id)
+        if ar is not None:
+            return ar
+        why = "its result is gone, so that nobody knows how it ended: depend on the AsyncResult" if id in client._sent else "there is none"
+        raise InvalidDependency(f"no request {id!r} can be waited for: {why}")
+
+    def met(self, targets: Collection[int] | None) -> tuple[bool, list[int] | None]:
+        """Whether the tasks can be posted now, and for which engines, of those that are allowed.
+
+        Raises
+        ------
+        ImpossibleDependency
+            They never can.
+        PoolError
+            The client is closed, or the pool gone.
+        """
+        ended = {id: ar for id, ar in self.results.items() if ar.ready()}
+        bad = {id for id, ar in ended.items() if not ar.successful()}
+        for id in bad:
+            if is_own(lost := self.results[id].exception(), PoolError):
+                raise lost
+        good = set(ended) - bad
+        for name, needed in (("after", self._after), ("follow", self._follow)):
+            if needed.unreachable(good, bad):
+                raise ImpossibleDependency(f"what the task depends on ({name}) did not end as it should: {self._ends(needed, bad)}")
+        if not (self._after.check(good, bad) and self._follow.check(good, bad)):
+            return False, None
+        return True, self._places(targets, good, bad)
+
+    def _ends(self, needed: Dependency, bad: Collection[str]) -> str:
+        first = next((id for id in needed if id in bad), None)
+        return "it succeeded" if first is None else str(self.results[first].exception()).partition("\n")[0]
+
+    def _places(self, targets: Collection[int] | None, good: set[str], bad: set[str]) -> list[int] | None:
+        follow = self._follow
+        if not follow:
+            return None if targets is None else list(targets)
+        met = follow & follow._chosen(follow.success, good, follow.failure, bad)
+        engines = {self.results[id].targets[0] for id in met} - {None}
+        allowed = engines if targets is None else engines & set(targets)
+        if not allowed or follow.all and len(engines) > 1:
+            raise ImpossibleDependency(f"no engine is left: what the task follows ran on {sorted(engines)}, its targets are {targets}")
+        return sorted(allowed)

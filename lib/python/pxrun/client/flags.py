@@ -26,13 +26,12 @@ def _flag(name: str, kind: Any, words: str) -> Any:
     return property(get, put)
 
 
-_FLAGS = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt", "send_globals", "output")
-
 
 class Flags:
     """The part of a view that has the flags; their first values are the client's."""
 
     client: Any
+    _names: tuple[str, ...] = ("targets", "block", "track", "label", "timeout", "signal_on_interrupt", "send_globals", "output")
 
     def _begin_flags(self, targets: Any, flags: dict[str, Any]) -> None:
         self._block: bool = self.client.block
@@ -83,21 +82,21 @@ class Flags:
 
     def _copy(self) -> Any:
         """Another view of its kind with the same flags, and a history of its own."""
-        flags = {name: getattr(self, name) for name in _FLAGS if name != "targets"}
+        flags = {name: getattr(self, name) for name in self._names if name != "targets"}
         return type(self)(self.client, self.targets, **flags)  # type: ignore[call-arg]
 
     def set_flags(self, **flags: Any) -> Any:
         """Sets attributes; KeyError for one that is no flag. Returns the view."""
         for name, value in flags.items():
-            if name not in _FLAGS:
-                raise KeyError(f"Invalid name: {name!r}; flags are {', '.join(_FLAGS)}")
+            if name not in self._names:
+                raise KeyError(f"Invalid name: {name!r}; flags are {', '.join(self._names)}")
             setattr(self, name, value)
         return self
 
     @contextlib.contextmanager
     def temp_flags(self, **flags: Any) -> Iterator[None]:
         """Sets attributes for the duration of a with statement."""
-        before = {name: getattr(self, name) for name in _FLAGS}
+        before = {name: getattr(self, name) for name in self._names}
         try:
             self.set_flags(**flags)
             yield

@@ -89,7 +89,7 @@ class History:
         if client is not None:
             with contextlib.suppress(error.PoolError):  # the client is closed or the pool gone: nothing is outstanding
                 out = client._core.outstanding()
-        return out.get
+        return unheld.with_later(out.get)
 
     def _result_of(self, number: int, out: Callable[..., Any] | None = None) -> AsyncResult | None:
         """The AsyncResult of a number; a new one if the request is outstanding and nobody holds its own."""
@@ -99,7 +99,7 @@ class History:
         if found is not None or note is None or client is None:
             return found
         try:
-            found = unheld.again(note, client, out or client._core.find)
+            found = unheld.again(note, client, out or unheld.with_later(client._core.find))
         except error.PoolError:  # nothing is outstanding
             pass
         if found is not None:
@@ -151,7 +151,7 @@ class History:
         found: dict[Any, None] = {}
         for job in _one_by_one(jobs):
             if isinstance(job, (int, str)):
-                job = self._entry(self.id_of(job))
+                job = self.part(self.id_of(job))
             if job is not None:
                 found[job] = None
         return list(found)
@@ -161,14 +161,14 @@ class History:
         if hasattr(job, "msg_ids"):
             return job
         job = self.id_of(job)
-        ar = self._entry(job)
+        ar = self.part(job)
         if ar is None:
             raise KeyError(
                 f"nobody holds an AsyncResult of {job!r}, which is answered: a result lives in its AsyncResult and nowhere else"
             )
         return ar
 
-    def _entry(self, msg_id: str) -> AsyncResult | None:
+    def part(self, msg_id: str) -> AsyncResult | None:
         """The AsyncResult of one engine's part, None if it is gone."""
         ar = self._result_of(_numbered(msg_id)[0])
         if ar is None or msg_id not in ar.msg_ids:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Results of maps and gathers."""
+"""Results of maps, of gathers, and of executed code."""
 from __future__ import annotations
 
 import functools
@@ -7,8 +7,9 @@ from typing import Any, Callable, Iterable, Iterator
 
 from .. import error
 from ..engine import calls
-from . import outcome
-from .asyncresult import AsyncExecuteResult, AsyncResult
+from ..wire import failure
+from . import metadata, outcome
+from .asyncresult import AsyncResult
 from .map import Map
 
 __all__ = ["AsyncExecuteResult", "AsyncMapResult", "AsyncResult"]
@@ -46,7 +47,7 @@ class AsyncMapResult(AsyncResult):
         self._length = length
         self._ordered = ordered
         self._return_exceptions = return_exceptions
-        self._raised: dict[int, list[BaseException]] = {}
+        self._raised: dict[int, dict[int, BaseException]] = {}
         super().__init__(*args, **kwargs)
 
     def _of_its_kind(self) -> dict[str, Any]:
@@ -65,11 +66,11 @@ class AsyncMapResult(AsyncResult):
 
     def _with_exceptions(self, i: int, body: bytes, buffers: list | None) -> Any:
         value = outcome.unpickle(body, buffers)
-        raised = []
+        raised = {}
         for n, item in enumerate(value if isinstance(value, list) else ()):
             if type(item) is calls.Raised:
-                value[n] = outcome.remote_error(item.described, self.targets[i], self._client._core, "apply", self._known)
-                raised.append(value[n])
+                value[n] = outcome.remote_error(item.described, self._engine(i), self._client._core, "apply", self._known)
+                raised[n] = value[n]
         if raised:
             self._raised[i] = raised
         return value
@@ -109,4 +110,82 @@ class AsyncMapResult(AsyncResult):
             value, exception = self._outcome(i)
             if exception is not None and not self._return_exceptions:
                 raise error.again(error.without_end(exception))
-            yield from self._elements(i, value, exception)
+            elements = self._elements(i, value, exception)
+            raised = self._raised.get(i)
+            if raised and not self._return_exceptions:
+                first = min(raised)
+                yield from elements[:first]  # type: ignore[index]
+                raise error.again(error.without_end(raised[first]))
+            yield from elements
+
+
+class AsyncTaskMapResult(AsyncMapResult):
+    """Of a load-balanced map: each entry is a task of one or more elements, and errors are those of elements.
+
+    Parameters
+    ----------
+    sizes : list of int
+        The number of elements of each task.
+    """
+
+    def __init__(self, *args: Any, sizes: list[int], **kwargs: Any) -> None:
+        self._sizes = sizes
+        super().__init__(*args, length=sum(sizes), **kwargs)
+
+    def _of_its_kind(self) -> dict[str, Any]:
+        return {**super()._of_its_kind(), "_sizes": self._sizes}
+
+    def _size_of(self, i: int) -> int:
+        return self._sizes[i]
+
+    def _decoder(self, i: int) -> Callable:
+        if self._sizes[i] == 1:
+            return _alone
+        return functools.partial(self._with_exceptions, i)
+
+    def _elements(self, i: int, value: Any, exception: BaseException | None) -> Iterable:
+        return value if exception is None else [exception] * self._sizes[i]
+
+    def _each(self, i: int) -> list[outcome.Outcome]:
+        """(value, exception) of each element of task i, which is done."""
+        value, exception = self._outcome(i)
+        if exception is not None:
+            return [(None, exception)] * self._sizes[i]
+        raised = self._raised.get(i, {})
+        return [(None, raised[n]) if n in raised else (element, None) for n, element in enumerate(value)]
+
+    def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
+        return [element for i, found in enumerate(outcomes) for element in self._elements(i, *found)]
+
+    def _all_outcomes(self) -> list:
+        """As that of AsyncResult, with less time for each of many tasks of one element."""
+        outcomes, reply = self._outcomes, self._result.reply
+        with self._lock:
+            for i, size in enumerate(self._sizes):
+                if outcomes[i] is not None:
+                    continue
+                if size > 1 or i in self._replies or self._stopped:
+                    outcomes[i] = self._read(i)
+                    continue
+                self._replies[i] = code, body, buffers = reply(i)
+                try:
+                    outcomes[i] = self._read(i) if code else (_alone(body, buffers), None)
+                except BaseException as e:
+                    if failure.may_be_ctrl_c(e):
+                        raise
+                    outcomes[i] = self._read(i)
+                self._replies.pop(i, None)
+        return outcomes
+
+
+def _alone(body: bytes, buffers: list | None) -> list:
+    return [outcome.unpickle(body, buffers)]
+
+
+class AsyncExecuteResult(AsyncResult):
+    """Of execute(): values are `ExecuteReply`."""
+
+    def _decoder(self, i: int) -> Callable:
+        # must not refer to this result, which holds the reply
+        read = functools.partial(metadata.read, self._result, i, self._about(i))
+        return lambda body, _: outcome.execute_reply(body, self._engine(i), read)

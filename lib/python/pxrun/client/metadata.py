@@ -102,12 +102,14 @@ class Described:
 
     def _about(self: Any, i: int) -> dict:
         """The metadata that the client knows by itself."""
+        engine = self._engine(i)
         return {
             "msg_id": self.msg_ids[i],
-            "engine_id": self.targets[i],
-            "engine_uuid": engine_uuid(self._client._core, self.targets[i]),
+            "engine_id": engine,
+            "engine_uuid": None if engine is None else engine_uuid(self._client._core, engine),
             "execute_input": self._code,
             "label": self._label,
+            **self._depends,
         }
 
     def _metadata_of(self: Any, i: int) -> Metadata:

@@ -29,8 +29,14 @@ def engine_uuid(core: Any, engine: int) -> str:
         return ""
 
 
+def _info(core: Any, engine: int | None, method: str) -> dict:
+    """The engine_info of an exception; engine: None if no engine has begun it."""
+    known = {} if engine is None else {"engine_id": engine, "engine_uuid": engine_uuid(core, engine)}
+    return {**known, "method": method}
+
+
 def outcome_of(
-    code: int, body: Any, buffers: list | None, engine: int, core: Any, decode: Callable = unpickle, known: dict | None = None
+    code: int, body: Any, buffers: list | None, engine: int | None, core: Any, decode: Callable = unpickle, known: dict | None = None
 ) -> Outcome:
     """(value, None) or (None, exception) for a reply.
 
@@ -38,8 +44,8 @@ def outcome_of(
     ----------
     code, body, buffers
         As Result.reply() has them.
-    engine : int
-        The id of the engine that replied.
+    engine : int or None
+        The id of the engine that replied; None: no engine had begun it.
     core : _pxrun.Client
         The client that sent the request.
     decode : callable
@@ -55,24 +61,22 @@ def outcome_of(
                 raise
             bad: Any = TypeError(f"the result of engine {engine} cannot be unpickled here: {failure.words(e)}")
             bad.__cause__ = e
-            bad.engine_info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
+            bad.engine_info = _info(core, engine, "apply")
             return None, bad
     from .. import error
 
-    info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": "apply"}
     if code != _pxrun.EREMOTE:
-        return None, error.from_words(code, body, info)
+        return None, error.from_words(code, body, _info(core, engine, "apply"))
     *described, method = values.decode(body)
     return None, remote_error(described, engine, core, method, known)
 
 
-def remote_error(described: Sequence, engine: int, core: Any, method: str, known: dict | None) -> BaseException:
+def remote_error(described: Sequence, engine: int | None, core: Any, method: str, known: dict | None) -> BaseException:
     """The exception of what an engine described by `failure.describe`; for the other arguments see `outcome_of`."""
     from .. import error
 
     ename, evalue, traceback, pickled = described
-    info = {"engine_id": engine, "engine_uuid": engine_uuid(core, engine), "method": method}
-    made = error.remote_error(ename, evalue, traceback, info, pickled)
+    made = error.remote_error(ename, evalue, traceback, _info(core, engine, method), pickled)
     made.hint = advice.on(ename, evalue, known)
     return made
 
@@ -109,7 +113,7 @@ class ExecuteReply:
         All other keys of the metadata.
     """
 
-    def __init__(self, engine_id: int, count: int, text: str | None, data: dict, metadata: dict, read: Callable[[], dict]) -> None:
+    def __init__(self, engine_id: int | None, count: int, text: str | None, data: dict, metadata: dict, read: Callable[[], dict]) -> None:
         self.engine_id = engine_id
         self.execution_count = count
         if text is not None:
@@ -165,7 +169,7 @@ class ExecuteReply:
         return {**self.data, "text/plain": self.pretty()}, self.execute_result["metadata"]
 
 
-def execute_reply(body: bytes, engine: int, read: Callable[[], dict]) -> ExecuteReply:
+def execute_reply(body: bytes, engine: int | None, read: Callable[[], dict]) -> ExecuteReply:
     """The ExecuteReply made of a reply: execution count, the value as text, perhaps a pickle of (data, metadata)."""
     count, text, *rich = values.decode(body)
     data, metadata = pickle.loads(rich[0]) if rich and rich[0] else ({}, {})

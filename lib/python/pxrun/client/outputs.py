@@ -260,7 +260,7 @@ class _Live:
                 self._show_error(i, self.ar._outcome(i)[1])
 
     def _show_chunk(self, i: int, which: int, chunk: bytes) -> None:
-        engine, single = self.ar.targets[i], self.ar._single
+        engine, single = self.ar._engine(i), self.ar._single
         if which in _STREAMS:
             prefix = "" if single else f"[{_STREAMS[which]}:{engine}]"
             _show_text(chunk.decode("utf-8", "replace"), prefix, _file(which))
@@ -270,7 +270,7 @@ class _Live:
     def _show_error(self, i: int, exception: Any) -> None:
         info = getattr(exception, "engine_info", {})
         lines = exception.render_traceback() if hasattr(exception, "render_traceback") else [f"{type(exception).__name__}: {exception}"]
-        print(f"[{self.ar.targets[i]}:{info.get('method', 'apply')}]:", *lines, sep="\n", file=sys.stderr)
+        print(f"[{self.ar._engine(i)}:{info.get('method', 'apply')}]:", *lines, sep="\n", file=sys.stderr)
 
 
 def _keep_showing(live: _Live, stop: threading.Event) -> None:

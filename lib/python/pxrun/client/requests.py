@@ -201,7 +201,7 @@ class Requests:
         dict
             By engine id: 'queue', requests of this client that wait or run; 'completed', requests of
             all clients that the engine has done; 'tasks', 0. For a single engine its inner dict
-            alone; for several also 'unassigned'.
+            alone; for several also 'unassigned', tasks of this client that no engine has begun.
         """
         ids, single = self.direct_view(targets)._targets(None)
         queued, done = self._core.queued(), {e.id: e.done for e in self.engines.values()}
@@ -212,7 +212,15 @@ class Requests:
             }
         else:
             found = {i: {"queue": queued.get(i, 0), "completed": done.get(i, 0), "tasks": 0} for i in ids}
-        return found[ids[0]] if single else {**found, "unassigned": [] if verbose else 0}
+        if single:
+            return found[ids[0]]
+        unassigned = self._unassigned()
+        return {**found, "unassigned": unassigned if verbose else len(unassigned)}
+
+    def _unassigned(self: Any) -> list[str]:
+        """Message ids of tasks that no engine has begun."""
+        live = self._sent.live().items()
+        return [msg_id for msg_id, (ar, i) in live if ar._engine(i) is None and not ar._result.done(i)]
 
     def _by_engine(self: Any) -> tuple[dict, dict]:
         """Message ids of what waits and of what is done, by engine."""
@@ -220,7 +228,8 @@ class Requests:
         finished: dict[int, list] = {}
         for msg_id, (ar, i) in self._sent.live().items():
             into = finished if ar.ready() or ar._result.done(i) else waiting
-            into.setdefault(ar.targets[i], []).append(msg_id)
+            if ar._engine(i) is not None:
+                into.setdefault(ar._engine(i), []).append(msg_id)
         return waiting, finished
 
     def abort(self: Any, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
@@ -260,7 +269,7 @@ class Requests:
             found = self._sent.find(jobs) if jobs or jobs == 0 else []
             chosen = {i for ar in found for i in ar.msg_ids}
             engines = set(self.direct_view(targets)._targets(None)[0]) if targets or targets == 0 else set()
-            chosen |= {msg_id for msg_id, (ar, i) in live.items() if ar.targets[i] in engines}
+            chosen |= {msg_id for msg_id, (ar, i) in live.items() if ar._engine(i) in engines}
         busy = chosen & self.outstanding
         if busy:
             raise RuntimeError(f"cannot forget {len(busy)} requests that are outstanding: wait for them, or abort them")

@@ -10,8 +10,8 @@ from .joined import Joined
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
-#: A class, the ids of the extension's results, and attributes: neither the client nor replies.
-Note = tuple[type, "list[int]", "dict[str, Any]"]
+#: A class, the ids of the extension's results and how many entries each has, and attributes: neither the client nor replies.
+Note = tuple[type, "list[int]", "list[int]", "dict[str, Any]"]
 
 
 def note(ar: Any) -> Note:
@@ -27,10 +27,24 @@ def note(ar: Any) -> Note:
         "_first_number": ar._first_number,
         "_places": ar._places,
         "_stopped": ar._stopped,
-        "targets": ar.targets,
+        "_depends": ar._depends,
         **ar._of_its_kind(),
     }
-    return type(ar), [part.id for part in result.parts] if type(result) is Joined else [result.id], kept
+    parts = result.parts if type(result) is Joined else [result]
+    return type(ar), [part.id for part in parts], [part.count for part in parts], kept
+
+
+def with_later(find: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, and also those of tasks that are posted later: their ids are negative."""
+
+    def found(id: int) -> Any:
+        if id >= 0:
+            return find(id)
+        from . import later
+
+        return later.find(id)
+
+    return found
 
 
 def again(known: Note, client: Any, out: Callable[..., Any]) -> AsyncResult | None:
@@ -43,7 +57,7 @@ def again(known: Note, client: Any, out: Callable[..., Any]) -> AsyncResult | No
     out : callable
         Returns the extension's Result of an id, None if it is answered.
     """
-    kind, ids, kept = known
+    kind, ids, counts, kept = known
     found = [out(id) for id in ids]
     parts = [part for part in found if part is not None]
     if not parts:
@@ -53,8 +67,8 @@ def again(known: Note, client: Any, out: Callable[..., Any]) -> AsyncResult | No
     ar._result = parts[0] if len(found) == 1 else Joined(parts)
     ar._shows = client.output == "show"
     if len(parts) < len(found):
-        _shorten(ar, [part is not None for part in found])
-    ar._count = len(ar.targets)
+        _shorten(ar, [part is not None for part, count in zip(found, counts) for _ in range(count)])
+    ar._count = ar._result.count
     ar._outcomes = [None] * ar._count
     return ar
 
@@ -65,4 +79,3 @@ def _shorten(ar: Any, there: list[bool]) -> None:
 
     ar.__class__ = AsyncResult
     ar._places = [place for place, is_there in zip(ar._places, there) if is_there]
-    ar.targets = [target for target, is_there in zip(ar.targets, there) if is_there]

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
 from ..engine import calls as engine_calls
-from ..wire import calls, failure, foreign, pickling
-from .cancel import take_back
-from .flags import Flags
-from .history import History
+from ..wire import calls, failure, pickling
 from .parts import Parts
-from .remotefunction import ParallelFunction, RemoteFunction
-from .staying import Staying
+from .remotefunction import ParallelFunction
+from .viewbase import View
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
@@ -24,14 +21,7 @@ if TYPE_CHECKING:
 _APPLY, _NONE, _loads = _pxrun.APPLY, pickling.NONE, pickle.loads
 
 
-def _results() -> Any:
-    """The module of AsyncResult, imported on first use: it takes a third of the time of all imports."""
-    from . import mapresult
-
-    return mapresult
-
-
-class DirectView(Flags, Parts, Staying):
+class DirectView(View, Parts):
     """Some engines of a pool, addressed directly.
 
     Made by indexing a client. Requests to one engine run in the order in which they
@@ -66,29 +56,10 @@ class DirectView(Flags, Parts, Staying):
 
     _instead = "code on an engine that needs one makes its own, pxrun.Client(CONNECTION_FILE)[:]"
 
-    def __init__(self, client: Any, targets: Any, **flags: Any) -> None:
-        self.client = client
-        self._sent = History(client, client._sent)
-        self._begin_flags(targets, flags)
-
-    def __repr__(self) -> str:
-        text = str(self.targets)
-        if len(text) > 16:
-            text = text[:12] + "...]"
-        return f"<{type(self).__name__} {text}>"
-
-    def __copy__(self) -> "DirectView":
-        new = type(self).__new__(type(self))
-        new.__dict__.update(self.__dict__)
-        return new
-
     def __len__(self) -> int:
         if isinstance(self.targets, int):
             return 1
         return len(self.client) if self.targets == "all" else len(self.targets)
-
-    def _blocks(self, block: bool | None) -> bool:
-        return self._block if block is None else block
 
     def _targets(self, targets: Any) -> tuple[list[int], bool]:
         """Engine ids, and whether the result is a bare value."""
@@ -122,36 +93,6 @@ class DirectView(Flags, Parts, Staying):
     def _track_flag(self, track: bool | None = None) -> int:
         return _pxrun.TRACK if (self._track if track is None else track) else 0
 
-    def _new(self, kind: str, result: Any, fname: str, single: bool, *code: str, label: str | None = None, **options: Any) -> Any:
-        """The AsyncResult of a request, of that class; if it cannot be made, for Ctrl-C say, the request is taken back."""
-        try:
-            make = getattr(_results(), kind)
-            ar = make(self.client, result, fname, single, label or self._label, *code, timeout=self._timeout, **options)
-            ar._shows = self._shower is not None
-            self._sent.add(ar)
-        except BaseException:
-            take_back([result])
-            raise
-        return ar
-
-    def _finish(self, ar: AsyncResult, block: bool) -> Any:
-        """The result, or with block its value."""
-        if not block:
-            return ar
-        try:
-            return ar.get()
-        except KeyboardInterrupt:
-            if self._goes_on(ar):
-                return ar
-            raise
-
-    def _goes_on(self, ar: AsyncResult) -> bool:
-        """Ctrl-C came while a call waited for this result: whether that is to end the wait alone. Else it is stopped."""
-        if not self._signal_on_interrupt and not ar.ready():
-            return True
-        ar._interrupt()
-        return False
-
     def _call(
         self, f: Any, args: tuple, kwargs: dict, block: bool, targets: Any = None, flags: int = 0, track: bool | None = None
     ) -> Any:
@@ -163,9 +104,6 @@ class DirectView(Flags, Parts, Staying):
             return self._call_at_once(f, body, buffers, ids, single)
         result = self.client._core.submit(_APPLY, flags, ids, body, buffers)
         return self._finish(self._result_of(result, f, single), block)
-
-    def _result_of(self, result: Any, f: Any, single: bool) -> AsyncResult:
-        return self._new("AsyncResult", result, calls.name_of(f), single, function=f)
 
     def _call_at_once(self, f: Any, body: bytes, buffers: list | None, ids: list[int], single: bool) -> Any:
         """A blocking call, in which an AsyncResult is made only after a failure."""
@@ -192,33 +130,6 @@ class DirectView(Flags, Parts, Staying):
         return ar.get()
 
     # --- functions
-
-    def apply(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls f(*args, **kwargs) on the targets; waits if `block` says so.
-
-        A function that the engines cannot import is sent by value, and its globals are
-        the engine's namespace.
-
-        Returns
-        -------
-        AsyncResult, or with block the value (one target) or a list (several).
-
-        Raises
-        ------
-        TypeError
-            f is not callable, or something cannot be pickled.
-        EngineError
-            A target is not there.
-        """
-        return self._call(__ipp_f, args, kwargs, self._block)
-
-    def apply_async(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> AsyncResult:
-        """As apply(), without waiting."""
-        return self._call(__ipp_f, args, kwargs, False)
-
-    def apply_sync(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> Any:
-        """As apply(), waiting."""
-        return self._call(__ipp_f, args, kwargs, True)
 
     def map(
         self,
@@ -248,32 +159,13 @@ class DirectView(Flags, Parts, Staying):
         with self.temp_flags(label=label or self._label, track=self._track if track is None else track):
             return mapped.map(*sequences)
 
-    def map_async(self, f: Callable, *sequences: Any, **options: Any) -> Any:
-        """As map(), without waiting."""
-        return self.map(f, *sequences, block=False, **_without_block(options))
-
-    def map_sync(self, f: Callable, *sequences: Any, **options: Any) -> list:
-        """As map(), waiting."""
-        return self.map(f, *sequences, block=True, **_without_block(options))
-
     def imap(self, f: Callable, *sequences: Any, **options: Any) -> Iterator:
         """As map(); elements come as they are ready, in order."""
         return iter(self.map_async(f, *sequences, **options))
 
-    def remote(self, block: bool | None = None, **flags: Any) -> Callable[[Callable], RemoteFunction]:
-        """Decorator: calls of the function run on the view's targets."""
-        return lambda f: RemoteFunction(self, f, block=self._blocks(block), **flags)
-
     def parallel(self, dist: str = "b", block: bool | None = None, **flags: Any) -> Callable[[Callable], ParallelFunction]:
         """Decorator: calls of the function give each engine a part of the sequences."""
         return lambda f: ParallelFunction(self, f, dist=dist, block=self._blocks(block), **flags)
-
-    @property
-    def executor(self) -> Any:
-        """The view as a concurrent.futures.Executor."""
-        from .executor import ViewExecutor
-
-        return ViewExecutor(self)
 
     # --- code
 
@@ -351,7 +243,7 @@ class DirectView(Flags, Parts, Staying):
     def __setitem__(self, key: str, value: Any) -> None:
         self.push({key: value})
 
-    # --- modules and serializers
+    # --- modules
 
     def sync_imports(self, local: bool = True, quiet: bool = False) -> Any:
         """For a with statement: imports inside it are made on the engines, too, under the same names.
@@ -372,83 +264,15 @@ class DirectView(Flags, Parts, Staying):
         """sync_imports(), as a property."""
         return self.sync_imports()
 
-    def use_cloudpickle(self) -> Any:
-        """From now on cloudpickle pickles this view's calls and their results; functions carry this process's globals with them."""
-        return self._use("cloudpickle")
-
-    def use_dill(self) -> Any:
-        """From now on dill pickles this view's calls and their results; it must be installed on both sides."""
-        return self._use("dill")
-
-    def use_pickle(self) -> Any:
-        """Back to pxrun's own pickling."""
-        return self._use(None)
-
-    def _use(self, library: str | None) -> Any:
-        """Chooses what pickles; the result is that of the engines, which look whether they have it."""
-        foreign.check(library)
-        self._library = None
-        looked = self.apply(foreign.check, library)
-        self._library = library
-        return looked
-
-    # --- requests and engines
-
-    @property
-    def history(self) -> list[str]:
-        """Message ids of this view's requests, one for each engine."""
-        return self._sent.ids()
-
-    @property
-    def outstanding(self) -> set[str]:
-        """Message ids of requests that are not answered."""
-        return self._sent.outstanding()
-
-    @property
-    def results(self) -> dict:
-        """AsyncResults of this view that somebody holds, by message id."""
-        return {msg_id: ar for msg_id, (ar, _) in self._sent.live().items()}
-
-    def get_result(self, ids: Any = None, block: bool | None = None, owner: bool = True) -> Any:
-        """As Client.get_result(), by indices into this view's history; default the last."""
-        if ids is None:
-            ids = -1
-        if isinstance(ids, int):
-            ids = self._sent.result(ids)
-        elif isinstance(ids, list):
-            ids = [self._sent.result(i) if isinstance(i, int) else i for i in ids]
-        return self.client.get_result(ids, self._blocks(block), owner)
-
-    def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
-        """Waits for results; default: all of this view. See `Client.wait`."""
-        return self.client.wait(self._sent.requests() if jobs is None else self._sent.find(jobs), timeout)
-
-    def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
-        """Aborts what no engine has begun; default: all of this view. See `Client.abort`."""
-        self.client.abort(self._sent.requests() if jobs is None else jobs, targets)
+    # --- engines
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
         """Empties the engines' namespaces, ahead of requests that wait there."""
         return self._call(engine_calls.clear, (), {}, self._blocks(block), targets, _pxrun.URGENT)
 
-    def queue_status(self, targets: Any = None, verbose: bool = False) -> dict:
-        """See `Client.queue_status`."""
-        return self.client.queue_status(self.targets if targets is None else targets, verbose)
-
-    def shutdown(self, targets: Any = None, restart: bool = False, hub: bool = False, block: bool | None = None) -> None:
-        """Stops engines; see `Client.shutdown`."""
-        self.client.shutdown(self.targets if targets is None else targets, restart, hub)
-
     def kill(self, targets: Any = None) -> None:
         """Ends engines' processes at once (SIGKILL); the pool's restart policy decides what follows."""
         self.client.send_signal(signal.SIGKILL, self.targets if targets is None else targets)
-
-    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """See `Client.purge_results`."""
-        self.client.purge_results(jobs, targets)
-
-    def spin(self) -> None:
-        """Does nothing: results arrive by themselves."""
 
     def activate(self, suffix: str = "") -> None:
         """Makes this the view of IPython's ``%px`` magics; with a suffix, of ``%px<suffix>``."""
@@ -467,9 +291,3 @@ class BroadcastView(DirectView):
     """
 
     is_coalescing = False
-
-
-def _without_block(options: dict) -> dict:
-    if "block" in options:
-        raise TypeError("map_sync() and map_async() take no 'block': that is what their names say")
-    return options

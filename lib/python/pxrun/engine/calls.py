@@ -56,8 +56,12 @@ def _applied(f: Any, sequences: tuple) -> Any:
 
 
 def map_chunk(f: Any, *sequences: Any) -> list:
-    """An engine's part of a map. Reports progress after each element, or after many if they are quick."""
-    some = _applied(f, sequences)
+    """An engine's part of a map. Reports progress as counted()."""
+    return counted(_applied(f, sequences))
+
+
+def counted(some: Any) -> list:
+    """What some(n), which gives the next n results, has in all. Reports progress after each, or after many if they are quick."""
     done: list = []
     size = 1
     while True:

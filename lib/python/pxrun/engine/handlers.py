@@ -15,7 +15,7 @@ import traceback
 
 from .. import _pxrun
 from ..wire import failure, foreign, pickling, values
-from . import calls, ending, shell
+from . import calls, ending, shell, tasks
 
 #: Types of frequent results that plain pickle can do.
 _PLAIN = {bool, int, float, complex, str}
@@ -61,11 +61,20 @@ class Handlers:
         """The pickle of a result, and its out-of-band buffers."""
         if type(result) in _PLAIN:
             return pickle.dumps(result, 5), None
+        if type(result) is tasks.Items:
+            return self.dumps_items(result)
         try:
             return pickling.dumps_result(result)
         except Exception as error:
             kind = type(result.value if type(result) is foreign.By else result).__name__
             raise TypeError(f"the result, of type {kind}, cannot be sent: {failure.words(error)}") from error
+
+    def dumps_items(self, items):
+        """As dumps(), of the results of a chunk: one that cannot be pickled does not take the others with it."""
+        try:
+            return pickling.dumps_result(list(items))
+        except Exception:
+            return pickling.dumps_result(tasks.sendable(items, self.dumps))
 
     def execute(self, code, silent):
         """EXECUTE: code as at a prompt; the reply's body, with the repr of a last expression's value."""

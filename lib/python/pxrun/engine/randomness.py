@@ -75,6 +75,34 @@ def _find_numpys(numpy_random: Any, drawn: set[int]) -> None:
     _states.extend(obj for obj in found if isinstance(obj, state) and obj._bit_generator in _bits)
 
 
+@contextlib.contextmanager
+def seeded(seed: tuple, i: int) -> Iterator[None]:
+    """With statement: the generators of the modules random and numpy.random are those of a map's element, and afterwards as before.
+
+    Parameters
+    ----------
+    seed : tuple
+        Entropy, spawn key and pool size of a numpy SeedSequence, and how many children it has before the first of these.
+    i : int
+        Which of its children.
+    """
+    import random
+
+    import numpy
+
+    entropy, key, pool_size, first = seed
+    child = numpy.random.SeedSequence(entropy, spawn_key=(*key, first + i), pool_size=pool_size)
+    ours, numpys = random.getstate(), numpy.random.get_state(legacy=False)
+    kind = getattr(numpy.random, numpys["bit_generator"])
+    numpy.random.set_state(kind(child).state)
+    random.seed(int.from_bytes(child.generate_state(8).tobytes(), "little"))
+    try:
+        yield
+    finally:
+        random.setstate(ours)
+        numpy.random.set_state(numpys)
+
+
 def reseed() -> None:
     """Seeds the generators anew, in an engine that was forked. Modules that are imported later seed themselves."""
     if "random" in sys.modules:

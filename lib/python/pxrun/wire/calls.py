@@ -47,10 +47,15 @@ def dumps(f: Any, args: tuple, kwargs: dict, bring: bool, library: str | None = 
             call = foreign.call, (library, foreign.By(library, call)), {}
         return pickling.dumps(call, bring=bring)
     except Exception as e:
-        culprit = find_culprit(_parts(f, args, kwargs), library)
-        if culprit is None:
-            raise  # not pickle's: a signal handler's, which came meanwhile
-        raise CannotSend(culprit, failure.words(e), library) from e
+        raise cannot_send(_parts(f, args, kwargs), e, library) from e
+
+
+def cannot_send(parts: Iterable[tuple[str, Any]], e: BaseException, library: str | None) -> CannotSend:
+    """The error for the first part that cannot be pickled; raises `e` if there is none: it is a signal handler's."""
+    culprit = find_culprit(parts, library)
+    if culprit is None:
+        raise e
+    return CannotSend(culprit, getattr(e, "reason", failure.words(e)), library)
 
 
 def _parts(f: Any, args: tuple, kwargs: dict) -> Iterable[tuple[str, Any]]:

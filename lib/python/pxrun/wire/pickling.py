@@ -30,7 +30,12 @@ NONE = pickle.dumps(None, 5)
 # --- calls with plain arguments ---------------------------------------------
 
 #: Types of values that contain no function, class or buffer: plain pickle is enough for them.
-_PLAIN = {int, float, bool, complex, str, type(None)}
+PLAIN = {int, float, bool, complex, str, type(None)}
+
+
+def is_by_name(f: Any) -> bool:
+    """Whether a function is sent by its module and name."""
+    return _sendable(f, False) is f
 
 
 class _ByValue:
@@ -109,7 +114,7 @@ _NOT = object()
 def _plain(value: Any, made: dict[int, Any]) -> Any:
     """A value for a plain pickle, or _NOT; an object in two places stays one object."""
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     if id(value) in made:
         return made[id(value)]
@@ -117,7 +122,7 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
         new = made[id(value)] = {}
         for key, item in value.items():
             item = _plain(item, made)
-            if item is _NOT or type(key) not in _PLAIN:
+            if item is _NOT or type(key) not in PLAIN:
                 return _NOT
             new[key] = item
         return new
@@ -129,7 +134,7 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
 
 def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tuple[bytes, list | None] | None:
     """As dumps() of (f, args, kwargs) if plain pickle is enough, as for most calls; else None."""
-    if not kwargs and _PLAIN.issuperset(map(type, args)):
+    if not kwargs and PLAIN.issuperset(map(type, args)):
         sent = _sendable(f, bring)
         return None if sent is None else (pickle.dumps((sent, args, kwargs), 5), None)
     made: dict[int, Any] = {}
@@ -150,7 +155,7 @@ def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tup
 # --- the two picklers -------------------------------------------------------
 
 
-def _is_live(memory: Any) -> bool:
+def is_live(memory: Any) -> bool:
     """Whether memory is what a `Live` lends."""
     while type(memory) is memoryview:
         memory = memory.obj
@@ -168,7 +173,7 @@ class Buffers:
         if self.in_band or len(self.found) >= BUFFERS_MAX:
             return True
         memory = buffer.raw()
-        if memory.nbytes < LENT_BYTES and not _is_live(memory):
+        if memory.nbytes < LENT_BYTES and not is_live(memory):
             return True
         self.found.append(buffer)
         return False
@@ -368,7 +373,7 @@ def dumps(obj: Any, in_band: bool = False, bring: bool = False) -> tuple[bytes, 
     TypeError, pickle.PicklingError, …
         As pickle and cloudpickle do.
     """
-    if type(obj) in _PLAIN:
+    if type(obj) in PLAIN:
         return pickle.dumps(obj, 5), None
     if _is_plain_array(obj):
         buffers = Buffers(in_band)

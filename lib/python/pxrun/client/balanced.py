@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The load-balanced view: each call is a task, which the next engine that has nothing to do takes."""
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+from typing import TYPE_CHECKING, Any, Callable
+
+from .. import _pxrun, error
+from ..serialize import Reference
+from ..wire import calls, failure, mapped, pickling
+from . import chunks, completion, dependency, seeds
+from .cancel import take_back
+from .dependency import Conditions, dependent
+from .joined import Joined, sources
+from .later import Later
+from .sequences import for_map
+from .taskmap import TaskMap
+from .viewbase import View
+
+if TYPE_CHECKING:
+    from .imap import LazyMapIterator
+
+_NONE, _loads = pickling.NONE, pickle.loads
+
+
+class LoadBalancedView(View):
+    """The engines of a pool as one: each task goes to the engine that is free first.
+
+    Made by `Client.load_balanced_view`. Engines take tasks by themselves, in the order in which they were
+    submitted, whatever this process does meanwhile. Requests of direct views go before them.
+
+    Calls are as those of a `DirectView` with one target: a call gives a bare value, and what it raises is a
+    `RemoteError`. Which engine ran it, its result says: ``ar.engine_id``.
+
+    Attributes
+    ----------
+    targets : list of int or None
+        The engines that may take tasks; None: all, also those that are added later.
+    retries : int
+        How often a task that failed is run again, also one whose engine died.
+    after : AsyncResult, message id, a list of these, Dependency or None
+        Tasks begin when these are done. `ImpossibleDependency` if they do not end as they should: without
+        a `Dependency` that says otherwise, all of them by success.
+    follow : the same
+        As `after`, and tasks run on the engine that did it.
+    timeout : float or None
+        Seconds from the submission after which a task is stopped; get() then raises `TaskTimeout`, or
+        `DependencyTimeout` if it was still waiting for what it depends on.
+    track : bool
+        Has no effect: tasks are copies of what they were given.
+    block, label, signal_on_interrupt, send_globals, output
+        As of a `DirectView`.
+    """
+
+    _instead = "code on an engine gets its data as arguments, and returns what is to be done next"
+    _names = (*View._names, "retries", "after", "follow")
+    _after: dependency.Dependency | None
+    _follow: dependency.Dependency | None
+
+    def __init__(self, client: Any, targets: Any = None, **flags: Any) -> None:
+        _refuse_within(client)
+        self._retries, self._after, self._follow = 0, None, None
+        super().__init__(client, targets, **flags)
+
+    def __len__(self) -> int:
+        return len(self.client if self.targets is None else self.targets)
+
+    def _everywhere(self) -> Any:
+        return self.client.direct_view("all" if self.targets is None else self.targets, block=self.block)
+
+    # --- flags
+
+    def _set_targets(self, targets: Any) -> None:
+        if targets is None or isinstance(targets, str) and targets == "all":
+            self._targets_set = None
+            return
+        super()._set_targets([targets] if isinstance(targets, int) else targets)
+
+    @property
+    def retries(self) -> int:
+        return self._retries
+
+    @retries.setter
+    def retries(self, retries: int) -> None:
+        if not isinstance(retries, int):
+            raise TypeError(f"retries is an int, not {retries!r}")
+        if retries < 0:
+            raise ValueError(f"retries is how often a task is run again, and not {retries}")
+        self._retries = int(retries)
+
+    @property
+    def after(self) -> dependency.Dependency | None:
+        return self._after
+
+    @after.setter
+    def after(self, dependencies: Any) -> None:
+        self._after = dependency.needed(dependencies, "after")
+
+    @property
+    def follow(self) -> dependency.Dependency | None:
+        return self._follow
+
+    @follow.setter
+    def follow(self, dependencies: Any) -> None:
+        self._follow = dependency.needed(dependencies, "follow")
+
+    # --- posting
+
+    def _engines(self) -> list[int] | None:
+        """The engines that may take a task; NoEnginesRegistered or EngineError if there are none."""
+        live = self.client.ids
+        targets = self._targets_set
+        if not live:
+            self.client._core.check_gone(-1)
+            raise error.NoEnginesRegistered("no engine can take tasks")
+        if targets is not None and not set(targets) & set(live):
+            self.client._core.check_gone(targets[0] if targets else -1)
+            raise error.EngineError(f"there is none of the engines {targets}; the live ones are {live}")
+        return targets
+
+    def _width(self) -> int:
+        """How many engines work on tasks."""
+        live = self.client.ids
+        return max(1, len(live if self._targets_set is None else set(live) & set(self._targets_set)))
+
+    def _post(self, bodies: list, buffers: list | None, of: Any) -> Any:
+        """Posts tasks; of: a function that is called by them, or a Mapped.
+
+        Returns
+        -------
+        _pxrun.Result, or Later if the client has to look after the tasks.
+        """
+        engines = self._engines()
+        of_map = of if isinstance(of, (mapped.Mapped, mapped.LiveCall)) else None
+        apart = of_map is not None and of_map.apart is not None
+        moves = _moves(of_map.function if of_map is not None else of)
+        if not (apart or moves or self._after or self._follow):
+            return self.client._core.post(bodies, buffers, engines, self._retries)
+        conditions = Conditions(self.client, self._after, self._follow)
+        later = Later(self.client, bodies, buffers, self._retries, of_map if apart else None)
+        _post_when_met(later, conditions, engines)
+        return later
+
+    def _call(self, f: Any, args: tuple, kwargs: dict, block: bool) -> Any:
+        body, buffers = calls.dumps(f, args, kwargs, self._send_globals, self._library)
+        of = f
+        if mapped.has_live(buffers):
+            of = mapped.LiveCall(f, body, buffers)
+            body, buffers = of.body, None
+        result = self._post([body], None if buffers is None else [buffers], of)
+        if block and self._timeout is None and type(result) is not Later:
+            return self._wait_at_once(result, f)
+        return self._finish(self._result_of(result, f, True), block)
+
+    def _wait_at_once(self, result: Any, f: Any) -> Any:
+        """The value of a blocking call, for which an AsyncResult is made only after a failure."""
+        try:
+            result.wait(None, self._shower)
+        except KeyboardInterrupt:
+            ar = self._result_of(result, f, True)
+            if self._goes_on(ar):
+                return ar
+            raise
+        reply = code, body, buffers = result.reply(0)
+        if not code:
+            try:
+                return None if body == _NONE else _loads(body, buffers=buffers or ())
+            except BaseException as e:
+                if failure.may_be_ctrl_c(e):
+                    raise
+                # the AsyncResult raises that in words
+        ar = self._result_of(result, f, True)
+        ar._take([reply])
+        return ar.get()
+
+    def _new(self, *args: Any, **options: Any) -> Any:
+        ar = super()._new(*args, **options)
+        if self._after or self._follow:
+            ar._depends = {"after": sorted(self._after or ()), "follow": sorted(self._follow or ())}
+        return ar
+
+    # --- maps
+
+    def map(
+        self,
+        f: Callable,
+        *sequences: Any,
+        block: bool | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        label: str | None = None,
+        seed: Any = None,
+    ) -> Any:
+        """Calls f on each element; engines take elements as they become free.
+
+        Parameters
+        ----------
+        f : callable or Reference
+        *sequences : iterables
+            As for the built-in map(): whatever can be iterated over, and the shortest decides. What is no
+            sequence is turned into a list here.
+        chunksize : int, optional
+            How many elements are one task. None: the first elements are tasks of their own, and show within
+            0.02 s how many make some milliseconds of work; results and errors are as if it were 1.
+        ordered : bool
+            Whether iteration over the AsyncMapResult follows the order of the elements, or takes tasks as they
+            finish. get() has the order of the elements always.
+        return_exceptions : bool
+            Whether an element for which f raises is its exception in the result, instead of its being raised.
+        seed : int, sequence of int or numpy.random.SeedSequence, optional
+            For random numbers that can be repeated: the generators of the modules random and numpy.random are
+            seeded for element i from child i of ``SeedSequence(seed).spawn``, whatever engine runs it; numpy's
+            is as of ``RandomState(MT19937(child))``. Afterwards they are as before.
+
+        Returns
+        -------
+        AsyncMapResult, or with block a list in the order of the elements.
+        """
+        listed = for_map(sequences)
+        length = min(len(s) for s in listed)
+        chunks.check(chunksize)
+        of = self._mapped(f, listed, seed)
+        if length == 0:
+            return []
+        tasks = TaskMap(self, of, listed, length)
+        try:
+            tasks.post(chunksize)
+        except BaseException:
+            take_back(tasks.results)
+            raise
+        ar = self._of_tasks(tasks.results, tasks.sizes, f, ordered, return_exceptions, label)
+        return self._finish(ar, self._blocks(block))
+
+    def _mapped(self, f: Any, listed: list, seed: Any) -> mapped.Mapped:
+        refers = any(type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s)
+        return mapped.Mapped(f, refers, self._send_globals, self._library, seeds.described(seed), self._retries)
+
+    def _of_tasks(self, results: list, sizes: list[int], f: Any, ordered: bool, return_exceptions: bool, label: str | None) -> Any:
+        result = results[0] if len(results) == 1 else Joined(results)
+        options = {"sizes": sizes, "ordered": ordered, "return_exceptions": return_exceptions}
+        return self._new("AsyncTaskMapResult", result, calls.name_of(f), False, label=label, function=f, **options)
+
+    def imap(
+        self,
+        f: Callable,
+        *sequences: Any,
+        ordered: bool = True,
+        max_outstanding: int | str = "auto",
+        chunksize: int | None = None,
+        return_exceptions: bool = False,
+        seed: Any = None,
+    ) -> LazyMapIterator:
+        """As map(), lazily: elements are read as engines become free, also from an endless iterable.
+
+        The first elements are submitted at once. What nobody will take any more, because the iterator is
+        deleted, or its cancel() called, is taken back.
+
+        Parameters
+        ----------
+        f, chunksize, return_exceptions, seed
+            As map() has them.
+        *sequences : iterables
+            What they raise is raised here after the results of the elements before.
+        ordered : bool
+            Whether results come in the order of the elements, or as they finish.
+        max_outstanding : int or 'auto'
+            How many elements may be read whose results were not taken. 0: any number, so that all are read
+            at once. 'auto': as many as keep the engines at work.
+
+        Returns
+        -------
+        LazyMapIterator
+        """
+        from .imap import LazyMapIterator
+
+        return LazyMapIterator(self, f, sequences, ordered, max_outstanding, chunksize, return_exceptions, seed)
+
+    def queue_status(self, targets: Any = None, verbose: bool = False) -> dict:
+        """See `Client.queue_status`."""
+        chosen = self.targets if targets is None else targets
+        return self.client.queue_status("all" if chosen is None else chosen, verbose)
+
+    def shutdown(self, targets: Any = None, restart: bool = False, hub: bool = False, block: bool | None = None) -> None:
+        """Stops engines; see `Client.shutdown`."""
+        chosen = self.targets if targets is None else targets
+        self.client.shutdown("all" if chosen is None else chosen, restart, hub)
+
+
+def _refuse_within(client: Any) -> None:
+    """RuntimeError on an engine of the client's own pool."""
+    if _pxrun.is_engine() and os.getppid() == client.supervisor_pid:
+        raise RuntimeError(
+            "a task cannot hand tasks to its own pool: if all engines did that and waited, none would be left to run them. "
+            "Return what is to be done next, and submit it where the first task was submitted"
+        )
+
+
+def _moves(f: Any) -> bool:
+    """Whether a function may say that the engine is not for it."""
+    while isinstance(f, functools.partial):
+        f = f.func
+    return isinstance(f, dependent)
+
+
+def _post_when_met(later: Later, conditions: Conditions, engines: list[int] | None) -> None:
+    """Posts tasks as soon as their conditions are met, now or in the client's thread."""
+
+    def look() -> None:
+        if later.posted or later.ready():
+            return
+        try:
+            met, places = conditions.met(engines)
+            if met:
+                later.post(places)
+        except Exception as e:
+            later.fail(e)
+
+    watcher = completion.of(later._client)
+    for ar in conditions.results.values():
+        watcher.watch(sources(ar._result), look)
+    look()

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""imap of load-balanced views: reads its iterables as engines become free."""
+from __future__ import annotations
+
+import collections
+import contextlib
+import copy
+import functools
+import itertools
+import operator
+import queue
+import time
+from typing import Any, Callable, Iterator, Sequence
+
+from .. import error
+from . import chunks, completion
+from .cancel import take_back
+
+#: Chunks for each engine that 'auto' has out at a time, and results that wait for those before them.
+_AHEAD, _KEPT = 3, 30
+#: A chunk has at most so many times the elements of those before it.
+_GROWTH = 4
+
+
+class _Out:
+    """A chunk that was submitted: its result, and how many elements it has."""
+
+    def __init__(self, ar: Any, size: int) -> None:
+        self.ar, self.size = ar, size
+        self.finished = False
+
+
+class LazyMapIterator:
+    """The results of `LoadBalancedView.imap`.
+
+    An element that failed raises its exception; the next call of next() goes on behind it.
+    """
+
+    def __init__(
+        self,
+        view: Any,
+        f: Callable,
+        iterables: Sequence,
+        ordered: bool,
+        max_outstanding: int | str,
+        chunksize: int | None,
+        return_exceptions: bool,
+        seed: Any,
+    ) -> None:
+        self._view = copy.copy(view)  # its flags of this moment
+        self._of = self._view._mapped(f, [], seed)
+        self._f, self._ordered, self._return_exceptions = f, ordered, return_exceptions
+        self._width = self._view._width()
+        self._limit = _limit(max_outstanding)
+        chunks.check(chunksize)
+        self._chunksize = chunksize
+        self._size, self._seconds = 1, 0.0
+        if not iterables:
+            raise TypeError("imap needs at least one iterable")
+        self._items: Iterator | None = zip(*iterables)  # None: at its end
+        self._failure: BaseException | None = None  # of the iterables, or of an element that cannot be sent
+        self._at = 0  # elements read
+        self._unfinished = 0  # of these, on their way
+        self._out: dict[_Out, None] = {}  # in the order of the elements
+        self._over: collections.deque[_Out] = collections.deque()  # of these, what has finished, if that order does not matter
+        self._done: queue.SimpleQueue[_Out] = queue.SimpleQueue()
+        self._ready: collections.deque = collections.deque()  # (value, exception)
+        self._fill()
+
+    def __iter__(self) -> "LazyMapIterator":
+        return self
+
+    def __next__(self) -> Any:
+        while not self._ready:
+            self._fill()
+            if not self._out:
+                self._raise_failure()
+                raise StopIteration
+            self._advance()
+        value, exception = self._ready.popleft()
+        if exception is None:
+            return value
+        if self._return_exceptions:
+            return exception
+        raise error.again(error.without_end(exception))
+
+    def cancel(self) -> None:
+        """Reads no more elements, takes back what has not begun, interrupts what runs. The iterator is at its end then."""
+        self._items = self._failure = None
+        self._ready.clear()
+        while self._out:
+            take_back([self._out.popitem()[0].ar._result])
+
+    def __del__(self) -> None:
+        if "_out" in self.__dict__:
+            with contextlib.suppress(Exception):
+                self.cancel()
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    # --- submitting
+
+    def _fill(self) -> None:
+        """Submits as many elements as may be out."""
+        while self._items is not None and (size := self._next_size()):
+            try:
+                self._submit(self._read(size))
+            except Exception as e:
+                self._items, self._failure = None, e
+
+    def _next_size(self) -> int:
+        """How many elements the next chunk may have; 0: too many are out."""
+        size = self._chunksize or self._size
+        if self._limit is None:
+            full = self._unfinished >= _AHEAD * self._width * size or len(self._out) >= _KEPT * self._width
+            return 0 if full else size
+        if self._limit == 0:
+            return size
+        if self._chunksize is None:
+            size = max(1, min(size, self._limit // (2 * self._width)))
+        left = self._limit - max(self._unfinished, self._waiting() - _KEPT * self._limit)
+        return min(size, max(0, left))
+
+    def _waiting(self) -> int:
+        return sum(out.size for out in self._out) if self._ordered else 0
+
+    def _read(self, size: int) -> list[tuple]:
+        """The next elements: fewer at the end, and if they come slowly."""
+        items: list[tuple] = []
+        end = time.monotonic() + chunks.AIM
+        try:
+            for args in itertools.islice(self._items or (), size):
+                items.append(args)
+                if time.monotonic() > end:
+                    break
+            else:
+                if len(items) < size:
+                    self._items = None
+        except Exception as e:
+            self._items, self._failure = None, e
+        return items
+
+    def _submit(self, items: list[tuple]) -> None:
+        """Submits elements as one task."""
+        if not items:
+            return
+        try:
+            if len(items) == 1:
+                body, buffers = self._of.one(self._at, items[0])
+            else:
+                body, buffers = self._of.chunk(self._at, list(zip(*items)))
+        except Exception as e:
+            self._submit_before(e, items)
+            return
+        result = self._view._post([body], None if buffers is None else [buffers], self._of)
+        ar = self._view._of_tasks([result], [len(items)], self._f, True, False, None)
+        out = _Out(ar, len(items))
+        self._at += out.size
+        self._unfinished += out.size
+        self._out[out] = None
+        if not completion.of(self._view.client).watch([(result, None)], functools.partial(self._done.put, out)):
+            self._done.put(out)
+
+    def _submit_before(self, e: Exception, items: list[tuple]) -> None:
+        """Some element cannot be pickled: submits those before it, one by one. Raises its error."""
+        if len(items) == 1:
+            raise self._of.unsent(e, self._at, [[arg] for arg in items[0]]) from e
+        for item in items:
+            self._submit([item])
+
+    # --- results
+
+    def _advance(self) -> None:
+        """Takes the results of the next chunk, for which it waits, and submits others."""
+        self._look()
+        while (out := self._next_out()) is None:
+            self._fill()
+            self._finished(self._done.get())
+            self._look()
+        del self._out[out]
+        self._fill()
+        out.ar.wait(0)  # shows what was printed
+        self._ready.extend(out.ar._each(0))
+
+    def _next_out(self) -> _Out | None:
+        """The chunk whose results come next, if it has finished."""
+        if not self._ordered:
+            return self._over.popleft() if self._over else None
+        first = next(iter(self._out))
+        return first if first.finished else None
+
+    def _look(self) -> None:
+        """Notes all chunks that have finished."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._finished(self._done.get_nowait())
+
+    def _finished(self, out: _Out) -> None:
+        out.finished = True
+        if not self._ordered:
+            self._over.append(out)
+        self._unfinished -= out.size
+        _, started, completed, _ = out.ar._result.times(0)
+        if started and completed:
+            each = max((completed - started) / 1e9 / out.size, 1e-9)
+            self._seconds = (self._seconds + each) / 2 if self._seconds else each
+            self._size = max(1, min(int(chunks.AIM / self._seconds), _GROWTH * out.size))
+
+
+def _limit(max_outstanding: int | str) -> int | None:
+    if max_outstanding == "auto":
+        return None
+    try:
+        limit = operator.index(max_outstanding)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"max_outstanding is a number, or 'auto', not {max_outstanding!r}") from None
+    if limit < 0:
+        raise ValueError(f"max_outstanding is a number of elements, or 0 for any number, not {limit}")
+    return limit

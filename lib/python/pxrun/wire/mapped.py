@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The bodies of the tasks of one map: the function is pickled once, each element once.
+
+A body is a pickle of (function of engine/tasks.py, arguments, {}) like that of each call, put together of a
+beginning that all tasks of a map share, the pickle of what is the task's own, and an end. That is possible
+because the beginning and the end leave nothing in the pickle's memo.
+"""
+from __future__ import annotations
+
+import array
+import os
+import pickle
+import sys
+from typing import Any, Callable, Iterable, Sequence
+
+from ..engine import tasks
+from ..serialize import PrePickled, Reference
+from . import calls, pickling
+from .functions import importable
+
+#: A body and its buffers.
+Body = tuple[bytes, "list | None"]
+#: Sequences that are sent as they are: their elements are numbers and strings.
+_FLAT = (range, str, bytes, bytearray, array.array)
+_END = pickle.TUPLE3 + pickle.EMPTY_DICT + pickle.TUPLE3 + pickle.STOP
+_START = pickle.PROTO + bytes([5])
+
+
+def _global(module: str, name: str) -> bytes:
+    return pickle.GLOBAL + f"{module}\n{name}\n".encode()
+
+
+def _bytes(value: bytes | None) -> bytes:
+    return pickle.NONE if value is None else pickle.BINBYTES + len(value).to_bytes(4, "little") + value
+
+
+def has_live(buffers: list | None) -> bool:
+    """Whether there is memory among them that is to be shared and not copied."""
+    return buffers is not None and any(pickling.is_live(buffer.raw()) for buffer in buffers)
+
+
+def kept(token: bytes, value: Any, bring: bool) -> Body:
+    """The request that has an engine keep an object, for tasks that refer to it."""
+    return pickling.dumps((tasks.keep, (token, value), {}), bring=bring)
+
+
+class LiveCall:
+    """A call with memory that is to be shared: each engine gets the call once, and a task has it run there.
+
+    Attributes
+    ----------
+    token, apart
+        As Mapped has them.
+    body : bytes
+        The task.
+    """
+
+    def __init__(self, f: Any, body: bytes, buffers: list | None) -> None:
+        self.function, self.token = f, os.urandom(16)
+        self.apart = pickling.dumps((tasks.keep_call, (self.token, body, buffers), {}))
+        self.body = pickle.dumps((tasks.call, (self.token,), {}), 5)
+
+
+class Mapped:
+    """The tasks of one map, or of calls of one function.
+
+    Parameters
+    ----------
+    f : callable or Reference
+    resolve : bool
+        Whether there are References among the elements.
+    bring, library
+        As calls.dumps() has them.
+    seed : tuple, optional
+        See `randomness.seeded`.
+    retries : int
+        How often an element of a chunk that fails is tried again.
+
+    Attributes
+    ----------
+    token : bytes
+        By which engines know the function.
+    apart : tuple or None
+        The request by which engines get the function, if it is not in each task.
+    """
+
+    def __init__(
+        self, f: Any, resolve: bool, bring: bool, library: str | None, seed: tuple | None = None, retries: int = 0
+    ) -> None:
+        if not callable(f) and type(f) not in (Reference, PrePickled):
+            raise TypeError(f"f must be callable, and {f!r} is not")
+        self._f, self._bring, self._library, self._seed, self._retries = f, bring, library, seed, retries
+        self._general = resolve or type(f) is Reference or library is not None
+        self.token = os.urandom(16)
+        self.apart: Body | None = None
+        if not self._general:
+            self._begin(f)
+
+    def _begin(self, f: Any) -> None:
+        try:
+            pickled, buffers = pickling.dumps(f, bring=self._bring)
+        except Exception as e:
+            raise calls.cannot_send([(f"the function {calls.name_of(f)}", f)], e, None) from e
+        if buffers:
+            self.apart = kept(self.token, f, self._bring)
+        there = _bytes(self.token) + _bytes(None if buffers else pickled)
+        self._one = self._starting("one_seeded" if self._seed else "one", there)
+        self._chunk = self._starting("chunk", there)
+        self._end = _END
+        if self._seed is None and not buffers and pickling.is_by_name(f) and importable(f):
+            self._one, self._end = _START + _global(f.__module__, f.__qualname__), _END[1:]
+
+    @property
+    def function(self) -> Any:
+        """What is called."""
+        return self._f
+
+    @staticmethod
+    def _starting(name: str, there: bytes) -> bytes:
+        return _START + _global(tasks.__name__, name) + there
+
+    # --- bodies
+
+    def one(self, i: int, args: tuple) -> Body:
+        """The task of element i."""
+        if self._general:
+            return self._of_columns(i, [[arg] for arg in args], True)
+        if self._seed is not None:
+            args = (args, self._seed_at(i))
+        elif pickling.PLAIN.issuperset(map(type, args)):
+            return b"".join((self._one, pickle.dumps(args, 5)[:-1], self._end)), None
+        body, buffers = pickling.dumps(args, bring=self._bring)
+        return b"".join((self._one, body[:-1], self._end)), buffers
+
+    def chunk(self, i: int, columns: Sequence) -> Body:
+        """The task of some elements, of which i is the first."""
+        if self._general:
+            return self._of_columns(i, [list(column) for column in columns], False)
+        rest = [self._column(column) for column in columns], self._seed_at(i), self._retries
+        body, buffers = pickling.dumps(rest)
+        return b"".join((self._chunk, body[:-1], _END)), buffers
+
+    def _seed_at(self, i: int) -> tuple | None:
+        if self._seed is None:
+            return None
+        entropy, key, pool_size, first = self._seed
+        return entropy, key, pool_size, first + i
+
+    def _column(self, column: Any) -> Any:
+        numpy = sys.modules.get("numpy")
+        flat = type(column) in _FLAT or numpy is not None and type(column) is numpy.ndarray and not column.dtype.hasobject
+        if flat or type(column) in (list, tuple) and pickling.PLAIN.issuperset(map(type, column)):
+            return column
+        return tasks.Separate([pickling.dumps(element, bring=self._bring) for element in column])
+
+    def _of_columns(self, i: int, columns: list, alone: bool) -> Body:
+        """A task for which the function is looked up on the engine, or pickled by another library."""
+        run: Callable = tasks.one_resolved if alone else tasks.chunk_resolved
+        return calls.dumps(run, (self._f, columns, self._seed_at(i), self._retries), {}, self._bring, self._library)
+
+    # --- what cannot be sent
+
+    def unsent(self, e: BaseException, i: int, columns: Iterable[Iterable]) -> calls.CannotSend:
+        """The error of elements from i on that cannot be pickled, which names the first of them."""
+        name = calls.name_of(self._f)
+        named = [(f"the function {name}", self._f)] + [
+            (f"element {at} of argument {number} of the map of {name}", element)
+            for number, column in enumerate(columns, 1)
+            for at, element in enumerate(column, i)
+        ]
+        return calls.cannot_send(named, e, self._library)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""imap of load-balanced views: lazy, bounded, over endless iterables."""
+import gc
+import itertools
+import os
+import threading
+
+import numpy as np
+import pytest
+
+import pxrun
+from pxrun import Client
+
+
+@pytest.fixture
+def rc(pool):
+    """A client of its own: what it has out is this test's."""
+    with Client(pool.connection_file) as client:
+        yield client
+        if not client._core.closed:
+            for ar in client._sent.requests():
+                ar.cancel()
+            assert client.wait(timeout=20)
+
+
+@pytest.fixture
+def view(rc):
+    return rc.load_balanced_view()
+
+
+def enter(path):
+    """Waits at a gate, in a task."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, 1)
+    finally:
+        os.close(fd)
+
+
+class Counted:
+    """An endless iterable that counts what was read."""
+
+    def __init__(self):
+        self.read = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.read += 1
+        return self.read - 1
+
+
+@pytest.mark.parametrize("chunksize", [None, 1, 7])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_imap_gives_all(view, ordered, chunksize):
+    got = list(view.imap(lambda x: x * x, range(500), ordered=ordered, chunksize=chunksize))
+    assert (got if ordered else sorted(got)) == [x * x for x in range(500)]
+    got = list(view.imap(pow, [2, 3, 4], itertools.count(), ordered=ordered, chunksize=chunksize))
+    assert (got if ordered else sorted(got)) == [1, 3, 16]
+    assert list(view.imap(abs, [], ordered=ordered, chunksize=chunksize)) == []
+
+
+def test_endless_iterable(view):
+    elements = view.imap(abs, itertools.count())
+    assert list(itertools.islice(elements, 1000)) == list(range(1000))
+
+
+@pytest.mark.parametrize("most", [1, 3, 10])
+def test_never_more_than_max_outstanding(rc, view, most):
+    source = Counted()
+    elements = view.imap(abs, source, max_outstanding=most)
+    assert source.read <= most
+    for i in range(50):
+        assert next(elements) == i and len(view.outstanding) <= most
+        assert source.read <= i + 1 + 31 * most
+
+
+def test_starts_before_the_first_next(view, tmp_path):
+    elements = view.imap(lambda path: open(path, "w").close(), [str(tmp_path / "begun")])
+    assert view.wait(timeout=10) and os.path.exists(tmp_path / "begun")
+    assert list(elements) == [None]
+
+
+def test_reads_no_more_than_is_needed(view, hold):
+    for engine in range(4):
+        hold(engine)
+    source = Counted()
+    elements = view.imap(abs, source)
+    assert 4 <= source.read <= 40
+    elements.cancel()
+
+
+def test_unordered_gives_what_is_there(view, new_gate):
+    gate = new_gate()
+    elements = view.imap(lambda x: enter(gate.path) if x == 0 else x, itertools.count(), ordered=False)
+    assert 0 not in list(itertools.islice(elements, 100))
+    gate.open()
+    assert b"x" in itertools.islice(elements, 10_000)
+
+
+def test_engines_go_on_behind_a_slow_element(view, new_gate):
+    gate = new_gate()
+    source = Counted()
+    elements = view.imap(lambda x: enter(gate.path) if x == 0 else x, source, chunksize=1)
+    waiter = threading.Thread(target=lambda: got.append(next(elements)))
+    got = []
+    waiter.start()
+    while source.read < 60:
+        pass
+    gate.open()
+    waiter.join()
+    assert got == [b"x"] and next(elements) == 1
+
+
+def test_cancel(rc, view, new_gate):
+    gate = new_gate()
+    source = Counted()
+    elements = view.imap(lambda x: enter(gate.path), source, chunksize=1)
+    read = source.read
+    elements.cancel()
+    assert rc.wait(timeout=10) and list(elements) == [] and source.read == read
+    elements.cancel()
+
+
+def test_abandoned_half_way(rc, view, new_gate):
+    gate = new_gate()
+    elements = view.imap(lambda x: enter(gate.path) if x > 5 else x, itertools.count(), chunksize=1)
+    assert next(elements) == 0
+    assert view.outstanding
+    del elements
+    gc.collect()
+    assert rc.wait(timeout=10)
+
+
+def test_error_comes_in_its_place(view):
+    elements = view.imap(lambda x: 1 / x, [1, 2, 0, 4, 5])
+    assert [next(elements), next(elements)] == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(elements)
+    assert list(elements) == [0.25, 0.2]
+    got = list(view.imap(lambda x: 1 / x, [1, 0, 2], return_exceptions=True, chunksize=3))
+    assert got[0] == 1 and isinstance(got[1], ZeroDivisionError) and got[2] == 0.5
+
+
+def test_stop_iteration_of_the_function_is_no_end(view):
+    elements = view.imap(lambda x: next(iter(())) if x == 1 else x, range(3))
+    assert next(elements) == 0
+    with pytest.raises(pxrun.RemoteError, match="StopIteration"):
+        next(elements)
+    assert list(elements) == [2]
+
+
+@pytest.mark.parametrize("chunksize", [None, 1, 8])
+def test_generator_that_raises(view, chunksize):
+    def some():
+        yield from range(20)
+        raise KeyError("no more")
+
+    elements = view.imap(abs, some(), chunksize=chunksize)
+    assert list(itertools.islice(elements, 20)) == list(range(20))
+    with pytest.raises(KeyError, match="no more"):
+        next(elements)
+    assert list(elements) == []
+
+
+@pytest.mark.parametrize("chunksize", [None, 1, 8])
+def test_element_that_cannot_be_sent(view, chunksize):
+    elements = view.imap(abs, [*range(17), threading.Lock(), 5], chunksize=chunksize)
+    assert list(itertools.islice(elements, 17)) == list(range(17))
+    with pytest.raises(TypeError, match="element 17 of argument 1 of the map of abs"):
+        next(elements)
+    assert list(elements) == []
+
+
+def test_bad_input(view):
+    for wrong in (-1, 0.5, "many", None):
+        with pytest.raises((TypeError, ValueError), match="max_outstanding"):
+            view.imap(abs, [1], max_outstanding=wrong)
+    with pytest.raises(ValueError, match="chunksize"):
+        view.imap(abs, [1], chunksize=0)
+    with pytest.raises(TypeError):
+        view.imap(abs)
+    with pytest.raises(TypeError):
+        view.imap(abs, 5)
+    with pytest.raises(TypeError, match="callable"):
+        view.imap(5, [1])
+
+
+def test_all_at_once(rc, view, hold):
+    for engine in range(4):
+        hold(engine)
+    source = iter(range(200))
+    elements = view.imap(abs, source, max_outstanding=0, chunksize=10)
+    assert list(source) == [] and len(view.outstanding) == 20
+    elements.cancel()
+
+
+def test_large_arrays(view):
+    arrays = (np.full(20_000, i) for i in range(40))
+    assert list(view.imap(np.max, arrays)) == list(range(40))
+
+
+def test_flags_are_those_of_the_call(view, new_gate):
+    with view.temp_flags(label="mine", targets=[2]):
+        elements = view.imap(lambda x: os.getpid(), range(50))
+    assert len(set(elements)) == 1 and view.label is None
