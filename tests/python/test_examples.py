@@ -54,6 +54,16 @@ def test_heat_shared(steps):
     assert "agree in every bit" in output
 
 
+@pytest.mark.parametrize("launcher", [[sys.executable], ["pxrun", "run", "-n", "3"]],
+                         ids=["alone", "pxrun-run"])
+def test_sweep(launcher):
+    output = run(*launcher, EXAMPLES / "sweep.py", "--quick")
+    assert "killed engine 0" in output
+    # of small m it is 2 pi (1 + m^2 / 16)
+    assert "m =   0.100   period   6.28712" in output
+    assert re.search(rf"without engines, .* with {3 if 'run' in launcher else os.cpu_count()}$", output)
+
+
 def test_heat_refuses_tiny_plate(tmp_path):
     done = subprocess.run([sys.executable, EXAMPLES / "heat.py", "--size", "3"], text=True,
                           capture_output=True, timeout=120, check=False, cwd=tmp_path)
