@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Load-balanced views: calls and maps whose tasks engines take as they become free."""
 import functools
+import operator
 import os
 import signal
 import threading
@@ -225,6 +226,15 @@ def test_function_is_read_once_for_many_elements(view):
     assert {read for read, _ in found} == {1} and max(calls for _, calls in found) >= 100
 
 
+def test_large_function_is_sent_apart(view):
+    from pxrun.wire.mapped import Mapped
+
+    nth = functools.partial(operator.getitem, list(range(50_000, 0, -1)))
+    assert view.map_sync(nth, range(100), chunksize=1) == list(range(50_000, 49_900, -1))
+    body, _ = Mapped(nth, False, True, None).one(0, (5,))
+    assert len(body) < 200
+
+
 @pytest.mark.parametrize("chunksize", [None, 1, 7])
 def test_element_that_fails_leaves_the_others(view, chunksize):
     def f(x):
@@ -322,6 +332,18 @@ def test_progress_counts_elements(view, new_gate):
     gate.open()
     ar.get(10)
     assert ar.progress == 100 == len(ar)
+
+
+def test_decorators(view):
+    @view.parallel(block=True, chunksize=3, label="mine")
+    def square(x):
+        return x * x
+
+    assert square.map(range(10)) == [x * x for x in range(10)] and square.__name__ == "square"
+    assert square(7) == 49
+    ar = pxrun.parallel(view, ordered=False)(abs).map(range(-3, 0))
+    assert sorted(ar) == [1, 2, 3] and view.label is None
+    assert view.remote(block=True)(pow)(2, 3) == 8
 
 
 # --- random numbers
@@ -605,18 +627,26 @@ def test_element_that_fails_is_run_again(own, tmp_path, chunksize):
         view.set_flags(retries=1).apply_sync(at_the_third_time, 78)
 
 
-def test_engines_that_come_and_go_during_a_map(own, new_gate):
+def test_engines_that_come_and_go_during_a_map(own, new_gate, tmp_path):
     gate = new_gate()
-    view = own.load_balanced_view(retries=1)
     array = np.ones(100_000)  # sent apart, which the new engine has to get as well
-    ar = view.map_async(lambda x: (os.getpid(), enter(gate.path), array.sum()), range(30), chunksize=1)
-    running(ar)
+
+    def work(x):
+        (tmp_path / str(os.getpid())).touch()
+        enter(gate.path)
+        return os.getpid(), x, array.sum()
+
+    ar = own.load_balanced_view(retries=1).map_async(work, range(30), chunksize=1)
     own._core.add(1)
     own.wait_for_engines(3)
-    gate.open(10)
+    new = own.engines[2].pid
+    while not (tmp_path / str(new)).exists():
+        assert not ar.ready()
+    gate.open(1)
     own.shutdown(0)
-    gate.open(30)
-    assert [r[1:] for r in ar.get(60)] == [(b"x", 100_000.0)] * 30
+    gate.open(40)
+    found = ar.get(60)
+    assert [r[1:] for r in found] == [(x, 100_000.0) for x in range(30)] and new in [r[0] for r in found]
 
 
 def test_tasks_without_any_engine(own):

@@ -96,7 +96,7 @@ def test_unordered_gives_what_is_there(view, new_gate):
     elements = view.imap(lambda x: enter(gate.path) if x == 0 else x, itertools.count(), ordered=False)
     assert 0 not in list(itertools.islice(elements, 100))
     gate.open()
-    assert b"x" in itertools.islice(elements, 10_000)
+    assert any(element == b"x" for element in elements)
 
 
 def test_engines_go_on_behind_a_slow_element(view, new_gate):

@@ -15,6 +15,7 @@ from .cancel import take_back
 from .dependency import Conditions, dependent
 from .joined import Joined, sources
 from .later import Later
+from .remotefunction import BalancedFunction
 from .sequences import for_map
 from .taskmap import TaskMap
 from .viewbase import View
@@ -277,6 +278,10 @@ class LoadBalancedView(View):
         from .imap import LazyMapIterator
 
         return LazyMapIterator(self, f, sequences, ordered, max_outstanding, chunksize, return_exceptions, seed)
+
+    def parallel(self, block: bool | None = None, **options: Any) -> Callable[[Callable], BalancedFunction]:
+        """Decorator: the function's `map` is that of this view, with these options and flags."""
+        return lambda f: BalancedFunction(self, f, block=self._blocks(block), **options)
 
     def queue_status(self, targets: Any = None, verbose: bool = False) -> dict:
         """See `Client.queue_status`."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import pickle
 from typing import Any, Callable, Iterable, Iterator
 
 from .. import error
 from ..engine import calls
-from ..wire import failure
 from . import metadata, outcome
 from .asyncresult import AsyncResult
 from .map import Map
+
+_loads = pickle.loads
 
 __all__ = ["AsyncExecuteResult", "AsyncMapResult", "AsyncResult"]
 
@@ -159,22 +161,21 @@ class AsyncTaskMapResult(AsyncMapResult):
 
     def _all_outcomes(self) -> list:
         """As that of AsyncResult, with less time for each of many tasks of one element."""
-        outcomes, reply = self._outcomes, self._result.reply
+        outcomes, reply, replies = self._outcomes, self._result.reply, self._replies
         with self._lock:
             for i, size in enumerate(self._sizes):
                 if outcomes[i] is not None:
                     continue
-                if size > 1 or i in self._replies or self._stopped:
-                    outcomes[i] = self._read(i)
-                    continue
-                self._replies[i] = code, body, buffers = reply(i)
-                try:
-                    outcomes[i] = self._read(i) if code else (_alone(body, buffers), None)
-                except BaseException as e:
-                    if failure.may_be_ctrl_c(e):
-                        raise
-                    outcomes[i] = self._read(i)
-                self._replies.pop(i, None)
+                if size == 1 and i not in replies:
+                    replies[i] = code, body, buffers = reply(i)  # noted, for an exception here
+                    try:
+                        if not code and not buffers:
+                            outcomes[i] = [_loads(body)], None
+                            del replies[i]
+                            continue
+                    except Exception:
+                        pass  # _read() meets it again, and describes it
+                outcomes[i] = self._read(i)
         return outcomes
 
 

@@ -20,8 +20,10 @@ def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Call
     return lambda f: RemoteFunction(view, f, block=block, **flags)
 
 
-def parallel(view: Any, dist: str = "b", block: bool | None = None, **flags: Any) -> Callable[[Callable], "ParallelFunction"]:
-    """Decorator: calls divide their sequences into parts, one for each engine."""
+def parallel(view: Any, dist: str = "b", block: bool | None = None, **flags: Any) -> Callable[[Callable], "RemoteFunction"]:
+    """Decorator: calls divide their sequences into parts, one for each engine; see also `LoadBalancedView.parallel`."""
+    if hasattr(view, "retries"):
+        return lambda f: BalancedFunction(view, f, block=block, **flags)
     return lambda f: ParallelFunction(view, f, dist=dist, block=block, **flags)
 
 
@@ -47,6 +49,34 @@ class RemoteFunction:
         block = self.view.block if self.block is None else self.block
         with self.view.temp_flags(block=block, **self.flags):
             return self.view.apply(self.func, *args, **kwargs)
+
+
+class BalancedFunction(RemoteFunction):
+    """A function whose `map` hands elements to the engines of a load-balanced view as they become free; a call is one task.
+
+    Parameters
+    ----------
+    chunksize, ordered, return_exceptions
+        As LoadBalancedView.map() has them.
+    """
+
+    def __init__(
+        self,
+        view: Any,
+        f: Callable,
+        block: bool | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **flags: Any,
+    ) -> None:
+        super().__init__(view, f, block, **flags)
+        self.options = {"chunksize": chunksize, "ordered": ordered, "return_exceptions": return_exceptions}
+
+    def map(self, *sequences: Any) -> Any:
+        """The function of each element, as a list."""
+        with self.view.temp_flags(**self.flags):
+            return self.view.map(self.func, *sequences, block=self.block, **self.options)
 
 
 class ParallelFunction(RemoteFunction):

@@ -57,6 +57,10 @@ class TaskMap:
 
     def _bodies(self, sizes: list[int]) -> tuple[list, list | None]:
         at, sequences, mapped = self._at, self._sequences, self._mapped
+        if set(sizes) == {1}:
+            plain = mapped.ones([s[at : at + len(sizes)] for s in sequences])
+            if plain is not None:
+                return plain, None
         bodies, buffers = [], []
         try:
             for size in sizes:

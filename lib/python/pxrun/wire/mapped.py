@@ -20,6 +20,8 @@ from .functions import importable
 
 #: A body and its buffers.
 Body = tuple[bytes, "list | None"]
+#: Bytes of a function's pickle that go along with each task; a longer one is sent to each engine once.
+_ALONG = 8192
 #: Sequences that are sent as they are: their elements are numbers and strings.
 _FLAT = (range, str, bytes, bytearray, array.array)
 _END = pickle.TUPLE3 + pickle.EMPTY_DICT + pickle.TUPLE3 + pickle.STOP
@@ -42,6 +44,11 @@ def has_live(buffers: list | None) -> bool:
 def kept(token: bytes, value: Any, bring: bool) -> Body:
     """The request that has an engine keep an object, for tasks that refer to it."""
     return pickling.dumps((tasks.keep, (token, value), {}), bring=bring)
+
+
+def _is_plain(column: Any) -> bool:
+    """Whether all elements are numbers and strings."""
+    return type(column) in _FLAT or type(column) in (list, tuple) and pickling.PLAIN.issuperset(map(type, column))
 
 
 class LiveCall:
@@ -101,13 +108,13 @@ class Mapped:
             pickled, buffers = pickling.dumps(f, bring=self._bring)
         except Exception as e:
             raise calls.cannot_send([(f"the function {calls.name_of(f)}", f)], e, None) from e
-        if buffers:
+        if buffers or len(pickled) > _ALONG:
             self.apart = kept(self.token, f, self._bring)
-        there = _bytes(self.token) + _bytes(None if buffers else pickled)
+        there = _bytes(self.token) + _bytes(None if self.apart else pickled)
         self._one = self._starting("one_seeded" if self._seed else "one", there)
         self._chunk = self._starting("chunk", there)
         self._end = _END
-        if self._seed is None and not buffers and pickling.is_by_name(f) and importable(f):
+        if self._seed is None and pickling.is_by_name(f) and importable(f):
             self._one, self._end = _START + _global(f.__module__, f.__qualname__), _END[1:]
 
     @property
@@ -132,6 +139,13 @@ class Mapped:
         body, buffers = pickling.dumps(args, bring=self._bring)
         return b"".join((self._one, body[:-1], self._end)), buffers
 
+    def ones(self, columns: Sequence) -> list[bytes] | None:
+        """The tasks of elements, one for each, if they are plain values; else None."""
+        if self._general or self._seed is not None or not all(map(_is_plain, columns)):
+            return None
+        start, end, dumps, join = self._one, self._end, pickle.dumps, b"".join
+        return [join((start, dumps(args, 5)[:-1], end)) for args in zip(*columns)]
+
     def chunk(self, i: int, columns: Sequence) -> Body:
         """The task of some elements, of which i is the first."""
         if self._general:
@@ -148,8 +162,7 @@ class Mapped:
 
     def _column(self, column: Any) -> Any:
         numpy = sys.modules.get("numpy")
-        flat = type(column) in _FLAT or numpy is not None and type(column) is numpy.ndarray and not column.dtype.hasobject
-        if flat or type(column) in (list, tuple) and pickling.PLAIN.issuperset(map(type, column)):
+        if _is_plain(column) or numpy is not None and type(column) is numpy.ndarray and not column.dtype.hasobject:
             return column
         return tasks.Separate([pickling.dumps(element, bring=self._bring) for element in column])
 
