@@ -18,7 +18,9 @@ MAY_BE_NULL = {("px_client_attach", "profile"), ("px_pool_stop", "profile"), ("p
 
 
 #: Requests of which nobody wants to hear.
-IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "push", "pull")}
+IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "push", "pull")} | {
+    (f"px_task_{verb}", "struct px_result **") for verb in ("execute", "call")
+}
 
 
 class Value(ctypes.Structure):
