@@ -103,3 +103,26 @@ def hold(pool, new_gate):
     for gate in gates:
         gate.ar.cancel()
         gate.ar.wait(10)
+
+
+@pytest.fixture
+def rc(pool):
+    """A client of its own: what it has out is this test's."""
+    with pxrun.Client(pool.connection_file) as client:
+        yield client
+        if not client._core.closed:
+            for ar in client._sent.requests():
+                ar.cancel()
+            assert client.wait(timeout=20)
+
+
+@pytest.fixture
+def view(rc):
+    """A load-balanced view of that client."""
+    return rc.load_balanced_view()
+
+
+@pytest.fixture
+def hold_all(hold):
+    """All engines are busy, so that tasks wait."""
+    return [hold(engine) for engine in range(4)]

@@ -3,36 +3,13 @@
 import functools
 import operator
 import os
-import signal
 import threading
 
 import numpy as np
 import pytest
 
 import pxrun
-from pxrun import AsyncMapResult, Client, CompositeError, Dependency, RemoteError, depend, require
-
-
-@pytest.fixture
-def rc(pool):
-    """A client of its own: what it has out is this test's."""
-    with Client(pool.connection_file) as client:
-        yield client
-        if not client._core.closed:
-            for ar in client._sent.requests():
-                ar.cancel()
-            assert client.wait(timeout=20)
-
-
-@pytest.fixture
-def view(rc):
-    return rc.load_balanced_view()
-
-
-@pytest.fixture
-def hold_all(hold):
-    """All engines are busy, so that tasks wait."""
-    return [hold(engine) for engine in range(4)]
+from pxrun import AsyncMapResult, CompositeError, RemoteError
 
 
 def enter(path):
@@ -377,119 +354,6 @@ def test_seed_gives_the_generators_back(rc, view):
         view.map(abs, [1], seed=-1)
 
 
-# --- dependencies between functions and engines
-
-
-def test_require_finds_the_engine_that_can(rc, view):
-    rc[2].execute("import sys, types; sys.modules['only_on_two'] = types.ModuleType('only_on_two')", block=True)
-
-    @require("only_on_two")
-    def f(x):
-        return x
-
-    ars = [view.apply_async(f, i) for i in range(6)]
-    assert [ar.get(20) for ar in ars] == list(range(6)) and {ar.engine_id for ar in ars} == {2}
-    assert view.map_sync(f, range(30)) == list(range(30)) and view.map_sync(f, range(30), chunksize=8) == list(range(30))
-    with pytest.raises(pxrun.UnmetDependency, match="only_on_two"):
-        view.set_flags(targets=[0, 1]).apply_sync(f, 1)
-    rc[2].execute("del sys.modules['only_on_two']", block=True)
-
-
-def test_depend_tries_each_engine_once(rc, view):
-    rc[:].push({"tried": 0}, block=True)
-
-    def never():
-        global tried
-        tried += 1
-        return False
-
-    with pytest.raises(pxrun.UnmetDependency, match="never"):
-        view.apply_sync(depend(never)(abs), -1)
-    assert rc[:]["tried"] == [1] * 4
-
-
-# --- dependencies on other results
-
-
-def test_after_begins_when_the_other_is_done(view, new_gate):
-    gate = new_gate()
-    first = view.apply_async(enter, gate.path)
-    with view.temp_flags(after=first):
-        second = view.apply_async(abs, -1)
-        mapped = view.map_async(abs, range(-5, 0))
-    assert view.apply_sync(abs, -3) == 3 and not second.ready() and not mapped.ready()
-    assert second.after == first.msg_ids and second.follow == []
-    gate.open()
-    assert second.get(10) == 1 and mapped.get(10) == [5, 4, 3, 2, 1]
-    assert second.started >= first.completed
-
-
-def test_after_what_failed_is_impossible(view):
-    first = view.apply_async(lambda: 1 / 0)
-    with view.temp_flags(after=first):
-        second = view.apply_async(abs, -1)
-    with pytest.raises(pxrun.ImpossibleDependency, match="ZeroDivisionError"):
-        second.get(10)
-    with view.temp_flags(after=Dependency(first, success=False, failure=True)):
-        assert view.apply_sync(abs, -2) == 2
-    with view.temp_flags(after=Dependency([first, view.apply_async(abs, 1)], all=False)):
-        assert view.apply_sync(abs, -2) == 2
-
-
-def test_after_many_elements(view):
-    good, bad = view.map_async(abs, range(50), chunksize=7), view.map_async(lambda x: 1 / x, range(9), chunksize=4)
-    with view.temp_flags(after=[good]):
-        assert view.apply_sync(abs, -2) == 2
-    with view.temp_flags(after=bad):
-        with pytest.raises(pxrun.ImpossibleDependency):
-            view.apply_sync(abs, -2)
-
-
-def test_after_an_unknown_request(view):
-    with view.temp_flags(after="nosuch"), pytest.raises(pxrun.InvalidDependency, match="nosuch"):
-        view.apply_async(abs, -1)
-    first = view.apply_async(abs, -1)
-    with view.temp_flags(after=first.msg_ids):
-        assert view.apply_sync(abs, -2) == 2
-        view.wait(first)
-        del first
-        with pytest.raises(pxrun.InvalidDependency, match="depend on the AsyncResult"):
-            view.apply_async(abs, -1)
-
-
-def test_after_with_a_timeout(view, hold_all):
-    first = view.apply_async(abs, -1)
-    with view.temp_flags(after=first, timeout=0.05):
-        second = view.apply_async(abs, -1)
-    with pytest.raises(pxrun.DependencyTimeout):
-        second.get(20)
-    assert not first.ready()
-
-
-def test_task_that_waits_for_another_can_be_cancelled(view, hold_all):
-    first = view.apply_async(abs, -1)
-    with view.temp_flags(after=first):
-        second, third = view.apply_async(abs, -1), view.apply_async(abs, -1)
-    second.abort()
-    assert third.cancel()
-    for ar in (second, third):
-        with pytest.raises(pxrun.TaskAborted):
-            ar.get(10)
-    hold_all[0].open()
-    assert first.get(10) == 1 and third.cancelled()
-
-
-def test_follow_runs_where_the_other_ran(rc, view):
-    first = rc[2].apply_async(abs, -1)
-    with view.temp_flags(follow=first):
-        ars = [view.apply_async(abs, -i) for i in range(5)]
-    assert [ar.get(10) for ar in ars] == list(range(5)) and {ar.engine_id for ar in ars} == {2}
-    with view.temp_flags(follow=rc[[1, 2]].apply_async(abs, -1)), pytest.raises(pxrun.ImpossibleDependency, match="1, 2"):
-        view.apply_sync(abs, -1)
-    with view.temp_flags(follow=first, targets=[0, 1]), pytest.raises(pxrun.ImpossibleDependency):
-        view.apply_sync(abs, -1)
-
-
 # --- requests
 
 
@@ -572,90 +436,6 @@ def test_other_picklers(rc, view):
     view.use_cloudpickle().get(10)
     assert view.map_sync(lambda x: x + 1, range(20), chunksize=3) == list(range(1, 21))
     assert view.apply_sync(lambda x: x + 1, 1) == 2
-
-
-# --- deaths
-
-
-@pytest.fixture
-def own():
-    """A pool of two engines, which may die."""
-    with pxrun.Cluster(n=2) as client:
-        yield client
-
-
-def die(x=0):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_engine_that_dies_in_a_task(own):
-    view = own.load_balanced_view()
-    with pytest.raises(pxrun.EngineError, match="(?i)sigkill|signal 9"):
-        view.apply_sync(die)
-    with pytest.raises(pxrun.EngineError):
-        view.set_flags(retries=2).apply_sync(die)
-    assert view.apply_sync(abs, -1) == 1
-
-
-@pytest.mark.parametrize("chunksize", [None, 1, 5])
-def test_task_of_a_dead_engine_is_run_again(own, tmp_path, chunksize):
-    marker = str(tmp_path / "died")
-
-    def once(x):
-        if x == 13 and not os.path.exists(marker):
-            open(marker, "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return x * x
-
-    view = own.load_balanced_view(retries=1)
-    assert view.map_sync(once, range(40), chunksize=chunksize) == [x * x for x in range(40)]
-    assert os.path.exists(marker)
-
-
-@pytest.mark.parametrize("chunksize", [1, 5])
-def test_element_that_fails_is_run_again(own, tmp_path, chunksize):
-    def at_the_third_time(x):
-        open(f"{tmp_path}/{x}", "a").write("x")
-        if os.path.getsize(f"{tmp_path}/{x}") < 3:
-            raise ValueError(x)
-        return x
-
-    view = own.load_balanced_view(retries=2)
-    assert view.map_sync(at_the_third_time, range(10), chunksize=chunksize) == list(range(10))
-    assert view.apply_sync(at_the_third_time, 77) == 77
-    with pytest.raises(ValueError):
-        view.set_flags(retries=1).apply_sync(at_the_third_time, 78)
-
-
-def test_engines_that_come_and_go_during_a_map(own, new_gate, tmp_path):
-    gate = new_gate()
-    array = np.ones(100_000)  # sent apart, which the new engine has to get as well
-
-    def work(x):
-        (tmp_path / str(os.getpid())).touch()
-        enter(gate.path)
-        return os.getpid(), x, array.sum()
-
-    ar = own.load_balanced_view(retries=1).map_async(work, range(30), chunksize=1)
-    own._core.add(1)
-    own.wait_for_engines(3)
-    new = own.engines[2].pid
-    while not (tmp_path / str(new)).exists():
-        assert not ar.ready()
-    gate.open(1)
-    own.shutdown(0)
-    gate.open(40)
-    found = ar.get(60)
-    assert [r[1:] for r in found] == [(x, 100_000.0) for x in range(30)] and new in [r[0] for r in found]
-
-
-def test_tasks_without_any_engine(own):
-    view = own.load_balanced_view()
-    own.shutdown("all")
-    while own.ids:
-        pass
-    with pytest.raises((pxrun.NoEnginesRegistered, pxrun.EngineError)):
-        view.apply_sync(abs, -1)
 
 
 def test_task_that_hands_tasks_to_its_own_pool(rc, view):

@@ -9,23 +9,6 @@ import numpy as np
 import pytest
 
 import pxrun
-from pxrun import Client
-
-
-@pytest.fixture
-def rc(pool):
-    """A client of its own: what it has out is this test's."""
-    with Client(pool.connection_file) as client:
-        yield client
-        if not client._core.closed:
-            for ar in client._sent.requests():
-                ar.cancel()
-            assert client.wait(timeout=20)
-
-
-@pytest.fixture
-def view(rc):
-    return rc.load_balanced_view()
 
 
 def enter(path):

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What tasks depend on: engines that can run them, and results that must be there before."""
+import os
+
+import pytest
+
+import pxrun
+from pxrun import Dependency, depend, require
+
+
+def enter(path):
+    """Waits at a gate, in a task."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, 1)
+    finally:
+        os.close(fd)
+
+
+# --- engines
+
+
+def test_require_finds_the_engine_that_can(rc, view):
+    rc[2].execute("import sys, types; sys.modules['only_on_two'] = types.ModuleType('only_on_two')", block=True)
+
+    @require("only_on_two")
+    def f(x):
+        return x
+
+    ars = [view.apply_async(f, i) for i in range(6)]
+    assert [ar.get(20) for ar in ars] == list(range(6)) and {ar.engine_id for ar in ars} == {2}
+    assert view.map_sync(f, range(30)) == list(range(30)) and view.map_sync(f, range(30), chunksize=8) == list(range(30))
+    with pytest.raises(pxrun.UnmetDependency, match="only_on_two"):
+        view.set_flags(targets=[0, 1]).apply_sync(f, 1)
+    rc[2].execute("del sys.modules['only_on_two']", block=True)
+
+
+def test_depend_tries_each_engine_once(rc, view):
+    rc[:].push({"tried": 0}, block=True)
+
+    def never():
+        global tried
+        tried += 1
+        return False
+
+    with pytest.raises(pxrun.UnmetDependency, match="never"):
+        view.apply_sync(depend(never)(abs), -1)
+    assert rc[:]["tried"] == [1] * 4
+
+
+# --- other results
+
+
+def test_after_begins_when_the_other_is_done(view, new_gate):
+    gate = new_gate()
+    first = view.apply_async(enter, gate.path)
+    with view.temp_flags(after=first):
+        second = view.apply_async(abs, -1)
+        mapped = view.map_async(abs, range(-5, 0))
+    assert view.apply_sync(abs, -3) == 3 and not second.ready() and not mapped.ready()
+    assert second.after == first.msg_ids and second.follow == []
+    gate.open()
+    assert second.get(10) == 1 and mapped.get(10) == [5, 4, 3, 2, 1]
+    assert second.started >= first.completed
+
+
+def test_after_what_failed_is_impossible(view):
+    first = view.apply_async(lambda: 1 / 0)
+    with view.temp_flags(after=first):
+        second = view.apply_async(abs, -1)
+    with pytest.raises(pxrun.ImpossibleDependency, match="ZeroDivisionError"):
+        second.get(10)
+    with view.temp_flags(after=Dependency(first, success=False, failure=True)):
+        assert view.apply_sync(abs, -2) == 2
+    with view.temp_flags(after=Dependency([first, view.apply_async(abs, 1)], all=False)):
+        assert view.apply_sync(abs, -2) == 2
+
+
+def test_after_many_elements(view):
+    good, bad = view.map_async(abs, range(50), chunksize=7), view.map_async(lambda x: 1 / x, range(9), chunksize=4)
+    with view.temp_flags(after=[good]):
+        assert view.apply_sync(abs, -2) == 2
+    with view.temp_flags(after=bad):
+        with pytest.raises(pxrun.ImpossibleDependency):
+            view.apply_sync(abs, -2)
+
+
+def test_after_an_unknown_request(view):
+    with view.temp_flags(after="nosuch"), pytest.raises(pxrun.InvalidDependency, match="nosuch"):
+        view.apply_async(abs, -1)
+    first = view.apply_async(abs, -1)
+    with view.temp_flags(after=first.msg_ids):
+        assert view.apply_sync(abs, -2) == 2
+        view.wait(first)
+        del first
+        with pytest.raises(pxrun.InvalidDependency, match="depend on the AsyncResult"):
+            view.apply_async(abs, -1)
+
+
+def test_after_with_a_timeout(view, hold_all):
+    first = view.apply_async(abs, -1)
+    with view.temp_flags(after=first, timeout=0.05):
+        second = view.apply_async(abs, -1)
+    with pytest.raises(pxrun.DependencyTimeout):
+        second.get(20)
+    assert not first.ready()
+
+
+def test_task_that_waits_for_another_can_be_cancelled(view, hold_all):
+    first = view.apply_async(abs, -1)
+    with view.temp_flags(after=first):
+        second, third = view.apply_async(abs, -1), view.apply_async(abs, -1)
+    second.abort()
+    assert third.cancel()
+    for ar in (second, third):
+        with pytest.raises(pxrun.TaskAborted):
+            ar.get(10)
+    hold_all[0].open()
+    assert first.get(10) == 1 and third.cancelled()
+
+
+def test_follow_runs_where_the_other_ran(rc, view):
+    first = rc[2].apply_async(abs, -1)
+    with view.temp_flags(follow=first):
+        ars = [view.apply_async(abs, -i) for i in range(5)]
+    assert [ar.get(10) for ar in ars] == list(range(5)) and {ar.engine_id for ar in ars} == {2}
+    with view.temp_flags(follow=rc[[1, 2]].apply_async(abs, -1)), pytest.raises(pxrun.ImpossibleDependency, match="1, 2"):
+        view.apply_sync(abs, -1)
+    with view.temp_flags(follow=first, targets=[0, 1]), pytest.raises(pxrun.ImpossibleDependency):
+        view.apply_sync(abs, -1)
