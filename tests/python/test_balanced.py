@@ -212,6 +212,29 @@ def test_large_function_is_sent_apart(view):
     assert len(body) < 200
 
 
+@pytest.mark.parametrize("mapped", ["map_sync", "imap"])
+def test_large_function_is_sent_once(rc, view, mapped):
+    class Large:
+        def __init__(self):
+            self.data = bytes(100_000)
+
+        def __setstate__(self, state):
+            global reads
+            reads += 1
+            self.data = state["data"]
+
+        def __call__(self, x):
+            return len(self.data) + x
+
+    rc[:].push({"reads": 0}, block=True)
+    count_kept = "len(__import__('pxrun.engine.tasks').engine.tasks._kept)"
+    kept = rc[:][count_kept]
+    assert list(getattr(view, mapped)(Large(), range(200), chunksize=2)) == list(range(100_000, 100_200))
+    assert max(rc[:]["reads"]) == 1
+    while rc[:][count_kept] != kept:
+        pass  # it is forgotten, by a request of the client's thread
+
+
 @pytest.mark.parametrize("chunksize", [None, 1, 7])
 def test_element_that_fails_leaves_the_others(view, chunksize):
     def f(x):

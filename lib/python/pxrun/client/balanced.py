@@ -11,6 +11,7 @@ from .. import _pxrun, error
 from ..serialize import Reference
 from ..wire import calls, failure, mapped, pickling
 from . import chunks, completion, dependency, seeds
+from .apart import Apart
 from .cancel import take_back
 from .dependency import Conditions, dependent
 from .joined import Joined, sources
@@ -126,34 +127,39 @@ class LoadBalancedView(View):
         live = self.client.ids
         return max(1, len(live if self._targets_set is None else set(live) & set(self._targets_set)))
 
-    def _post(self, bodies: list, buffers: list | None, of: Any) -> Any:
-        """Posts tasks; of: a function that is called by them, or a Mapped.
+    def _post(self, bodies: list, buffers: list | None, f: Any, apart: Apart | None = None) -> Any:
+        """Posts tasks; f: the function that they call; apart: what they refer to.
 
         Returns
         -------
         _pxrun.Result, or Later if the client has to look after the tasks.
         """
         engines = self._engines()
-        of_map = of if isinstance(of, (mapped.Mapped, mapped.LiveCall)) else None
-        apart = of_map is not None and of_map.apart is not None
-        moves = _moves(of_map.function if of_map is not None else of)
-        if not (apart or moves or self._after or self._follow):
+        if apart is None and not (_moves(f) or self._after or self._follow):
             return self.client._core.post(bodies, buffers, engines, self._retries)
         conditions = Conditions(self.client, self._after, self._follow)
-        later = Later(self.client, bodies, buffers, self._retries, of_map if apart else None)
+        later = Later(self.client, bodies, buffers, self._retries, apart)
         _post_when_met(later, conditions, engines)
         return later
 
     def _call(self, f: Any, args: tuple, kwargs: dict, block: bool) -> Any:
         body, buffers = calls.dumps(f, args, kwargs, self._send_globals, self._library)
-        of = f
         if mapped.has_live(buffers):
-            of = mapped.LiveCall(f, body, buffers)
-            body, buffers = of.body, None
-        result = self._post([body], None if buffers is None else [buffers], of)
+            result = self._post_live(f, body, buffers)
+        else:
+            result = self._post([body], None if buffers is None else [buffers], f)
         if block and self._timeout is None and type(result) is not Later:
             return self._wait_at_once(result, f)
         return self._finish(self._result_of(result, f, True), block)
+
+    def _post_live(self, f: Any, body: bytes, buffers: list | None) -> Later:
+        """Posts a call with memory that is shared, which tasks cannot carry."""
+        live = mapped.LiveCall(body, buffers)
+        apart = Apart(self.client, live.token, live.apart)
+        try:
+            return self._post([live.body], None, f, apart)
+        finally:
+            apart.release()
 
     def _wait_at_once(self, result: Any, f: Any) -> Any:
         """The value of a blocking call, for which an AsyncResult is made only after a failure."""
@@ -232,6 +238,8 @@ class LoadBalancedView(View):
         except BaseException:
             take_back(tasks.results)
             raise
+        finally:
+            tasks.close()
         ar = self._of_tasks(tasks.results, tasks.sizes, f, ordered, return_exceptions, label)
         return self._finish(ar, self._blocks(block))
 

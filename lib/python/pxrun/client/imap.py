@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator, Sequence
 
 from .. import error
 from . import chunks, completion
+from .apart import Apart
 from .cancel import take_back
 
 #: Chunks for each engine that 'auto' has out at a time, and results that wait for those before them.
@@ -49,6 +50,7 @@ class LazyMapIterator:
     ) -> None:
         self._view = copy.copy(view)  # its flags of this moment
         self._of = self._view._mapped(f, [], seed)
+        self._apart = self._of.apart and Apart(view.client, self._of.token, self._of.apart)
         self._f, self._ordered, self._return_exceptions = f, ordered, return_exceptions
         self._width = self._view._width()
         self._limit = _limit(max_outstanding)
@@ -90,6 +92,9 @@ class LazyMapIterator:
         self._ready.clear()
         while self._out:
             take_back([self._out.popitem()[0].ar._result])
+        apart, self._apart = self._apart, None
+        if apart:
+            apart.release()
 
     def __del__(self) -> None:
         if "_out" in self.__dict__:
@@ -155,7 +160,7 @@ class LazyMapIterator:
         except Exception as e:
             self._submit_before(e, items)
             return
-        result = self._view._post([body], None if buffers is None else [buffers], self._of)
+        result = self._view._post([body], None if buffers is None else [buffers], self._f, self._apart)
         ar = self._view._of_tasks([result], [len(items)], self._f, True, False, None)
         out = _Out(ar, len(items))
         self._at += out.size

@@ -2,7 +2,6 @@
 """Tasks that are posted when what they depend on is done, or again where an engine could not run them."""
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import threading
@@ -11,9 +10,9 @@ import weakref
 from typing import Any, Callable, Sequence
 
 from .. import _pxrun, error
-from ..engine import tasks as engine_tasks
-from ..wire import failure, pickling, values
+from ..wire import failure, values
 from . import completion
+from .apart import Apart
 from .outputs import LOOK
 
 _ids = itertools.count(-1, -1)
@@ -45,15 +44,17 @@ class Later:
     bodies, buffers
         As post() of the extension takes them.
     retries : int
-    mapped : Mapped or None
-        What these are the tasks of, if its function is sent apart.
+    apart : Apart or None
+        What the tasks refer to; it is held until they are done.
     """
 
-    def __init__(self, client: Any, bodies: list, buffers: list | None, retries: int, mapped: Any) -> None:
+    def __init__(self, client: Any, bodies: list, buffers: list | None, retries: int, apart: Apart | None) -> None:
         self.count = len(bodies)
         self.id = next(_ids)
         self.posted = False  # whether what it depends on is done
-        self._client, self._mapped = client, mapped
+        self._client, self._apart = client, apart
+        if apart is not None:
+            apart.hold()
         self._targets: list[int] | None = None
         self._completion = completion.of(client)
         self._tasks: list[tuple | None] = list(zip(bodies, buffers or itertools.repeat(None)))
@@ -78,17 +79,20 @@ class Later:
             self.posted = True
             self._targets = targets
             waiting = [i for i in range(self.count) if i not in self._replies]
-        if self._mapped is not None and self._mapped.apart:
-            self._send_apart(self._client.ids if self._targets is None else self._targets)
+        if self._apart is not None:
+            self._apart.send(self._client.ids if self._targets is None else self._targets)
         self._post(waiting, self._targets)
 
     def _post(self, entries: list[int], targets: list[int] | None) -> None:
         """Posts some entries; if that cannot be, they have failed."""
-        sent: list[Any] = [self._tasks[i] for i in entries]
+        with self._changed:  # some may have been aborted just now
+            sent = [(i, *task) for i in entries if (task := self._tasks[i]) is not None]
+        if not sent:
+            return
         try:
-            bodies, buffers = [body for body, _ in sent], [found for _, found in sent]
-            result = self._client._core.post(bodies, buffers if any(buffers) else None, targets, 0)
-            for j, i in enumerate(entries):
+            buffers = [found for _, _, found in sent]
+            result = self._client._core.post([body for _, body, _ in sent], buffers if any(buffers) else None, targets, 0)
+            for j, (i, _, _) in enumerate(sent):
                 self._follow(i, result, j)
         except Exception as e:
             self.fail(e, entries)
@@ -101,13 +105,6 @@ class Later:
             result.abort(j)
         if not self._completion.watch([(result, j)], functools.partial(self._answered, i)):
             self._answered(i)
-
-    def _send_apart(self, engines: Sequence[int]) -> None:
-        """Sends the engines what the tasks refer to."""
-        body, buffers = self._mapped.apart
-        for engine in engines:
-            with contextlib.suppress(error.EngineError):
-                self._client._core.submit(_pxrun.APPLY, 0, [engine], body, buffers)
 
     def fail(self, e: BaseException, entries: Sequence[int] | None = None) -> None:
         """Ends entries, or all, with an exception."""
@@ -136,8 +133,8 @@ class Later:
             self._end(i, reply)
         elif ename == "UnmetDependency":
             self._move(i, engine, reply)
-        elif ename == "NotKept" and self._mapped is not None and evalue == self._mapped.token.hex():
-            self._send_apart([engine])
+        elif ename == "NotKept" and self._apart is not None and evalue == self._apart.token.hex():
+            self._apart.send([engine], again=True)
             self._post([i], self._targets)
         elif self._retries[i]:
             self._retries[i] -= 1
@@ -165,17 +162,10 @@ class Later:
             over = len(self._order) == self.count
             calls = self._calls.pop(i, []) + (self._calls.pop(None, []) if over else [])
             self._changed.notify_all()
-        if over and self._mapped is not None and self._mapped.apart:
-            self._drop_apart()
+        if over and self._apart is not None:
+            self._apart.release()
         for call in calls:
             completion.attempt(call)
-
-    def _drop_apart(self) -> None:
-        with contextlib.suppress(error.IPythonError):
-            body, _ = pickling.dumps((engine_tasks.drop, (self._mapped.token,), {}))
-            for engine in self._client.ids:
-                with contextlib.suppress(error.EngineError):
-                    self._client._core.submit(_pxrun.APPLY, 0, [engine], body, None)
 
     # --- as a result of the extension
 

@@ -9,6 +9,7 @@ from typing import Any, Sequence
 from ..wire.calls import CannotSend
 from ..wire.mapped import Mapped
 from . import chunks
+from .apart import Apart
 
 #: Seconds for which a map waits to learn how long elements take, at most.
 PATIENCE = 0.02
@@ -37,6 +38,7 @@ class TaskMap:
 
     def __init__(self, view: Any, mapped: Mapped, sequences: Sequence, length: int) -> None:
         self._view, self._mapped, self._sequences, self._length = view, mapped, sequences, length
+        self._apart = mapped.apart and Apart(view.client, mapped.token, mapped.apart)
         self._at = 0
         self.results: list = []
         self.sizes: list[int] = []
@@ -49,9 +51,14 @@ class TaskMap:
             whole, rest = divmod(self._length, size)
             self._post([size] * whole + [rest] * (rest > 0))
 
+    def close(self) -> None:
+        """No more will be posted."""
+        if self._apart:
+            self._apart.release()
+
     def _post(self, sizes: list[int]) -> None:
         bodies, buffers = self._bodies(sizes)
-        self.results.append(self._view._post(bodies, buffers, self._mapped))
+        self.results.append(self._view._post(bodies, buffers, self._mapped.function, self._apart))
         self.sizes += sizes
         self._at += sum(sizes)
 

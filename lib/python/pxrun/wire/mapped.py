@@ -62,8 +62,8 @@ class LiveCall:
         The task.
     """
 
-    def __init__(self, f: Any, body: bytes, buffers: list | None) -> None:
-        self.function, self.token = f, os.urandom(16)
+    def __init__(self, body: bytes, buffers: list | None) -> None:
+        self.token = os.urandom(16)
         self.apart = pickling.dumps((tasks.keep_call, (self.token, body, buffers), {}))
         self.body = pickle.dumps((tasks.call, (self.token,), {}), 5)
 
