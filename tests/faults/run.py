@@ -81,8 +81,16 @@ class Pool:
         except subprocess.TimeoutExpired:
             raise Failure(f"{' '.join(command)} hangs\n{self.stacks()}") from None
         if check and done.returncode:
-            raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+            raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.log()}")
         return done
+
+    def log(self):
+        """The end of the pool's log, which a supervisor that was killed leaves."""
+        found = glob.glob(os.path.join(self.folder.name, "pxrun", "*", "log"))
+        if not found:
+            return "there is no log"
+        with open(found[0], errors="replace") as text:
+            return "its log ends:\n" + text.read()[-4000:]
 
     def start(self, env=None, engines=2):
         return self.run(PXRUN, "start", "--daemonize", "--profile", self.profile, "-n", str(engines),
@@ -225,7 +233,9 @@ def at_random(count, seed):
 def rounds(pool, dice):
     """One pool's rounds; how many were killed."""
     kills = 0
-    pool.start(engines=4)
+    started = pool.start(engines=4)
+    if started.returncode:
+        raise Failure(f"start ended with {started.returncode}: {started.stderr}")
     for _ in range(ROUNDS_A_POOL):
         done, supervisor_lives = one_round(pool, dice)
         kills += done
