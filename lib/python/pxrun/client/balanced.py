@@ -276,8 +276,9 @@ class LoadBalancedView(View):
         ordered : bool
             Whether results come in the order of the elements, or as they finish.
         max_outstanding : int or 'auto'
-            How many elements may be read whose results were not taken. 0: any number, so that all are read
-            at once. 'auto': as many as keep the engines at work.
+            How many elements may be out: submitted, and not finished. Where one takes long, some more may have
+            finished, whose results wait for its own. 0: any number, so that all are read at once. 'auto': as
+            many as keep the engines at work.
 
         Returns
         -------

@@ -17,7 +17,7 @@ from . import chunks, completion
 from .apart import Apart
 from .cancel import take_back
 
-#: Chunks for each engine that 'auto' has out at a time, and results that wait for those before them.
+#: Chunks for each engine that 'auto' has out at a time; and how many more may have finished and wait for others.
 _AHEAD, _KEPT = 3, 30
 #: A chunk has at most so many times the elements of those before it.
 _GROWTH = 4
@@ -62,7 +62,7 @@ class LazyMapIterator:
         self._items: Iterator | None = zip(*iterables)  # None: at its end
         self._failure: BaseException | None = None  # of the iterables, or of an element that cannot be sent
         self._at = 0  # elements read
-        self._unfinished = 0  # of these, on their way
+        self._unfinished = self._untaken = 0  # of these: on their way; submitted, and their results not looked at
         self._out: dict[_Out, None] = {}  # in the order of the elements
         self._over: collections.deque[_Out] = collections.deque()  # of these, what has finished, if that order does not matter
         self._done: queue.SimpleQueue[_Out] = queue.SimpleQueue()
@@ -126,11 +126,8 @@ class LazyMapIterator:
             return size
         if self._chunksize is None:
             size = max(1, min(size, self._limit // (2 * self._width)))
-        left = self._limit - max(self._unfinished, self._waiting() - _KEPT * self._limit)
+        left = self._limit - max(self._unfinished, self._untaken - _KEPT * self._limit)
         return min(size, max(0, left))
-
-    def _waiting(self) -> int:
-        return sum(out.size for out in self._out) if self._ordered else 0
 
     def _read(self, size: int) -> list[tuple]:
         """The next elements: fewer at the end, and if they come slowly."""
@@ -165,6 +162,7 @@ class LazyMapIterator:
         out = _Out(ar, len(items))
         self._at += out.size
         self._unfinished += out.size
+        self._untaken += out.size
         self._out[out] = None
         if not completion.of(self._view.client).watch([(result, None)], functools.partial(self._done.put, out)):
             self._done.put(out)
@@ -186,6 +184,7 @@ class LazyMapIterator:
             self._finished(self._done.get())
             self._look()
         del self._out[out]
+        self._untaken -= out.size
         self._fill()
         out.ar.wait(0)  # shows what was printed
         self._ready.extend(out.ar._each(0))

@@ -43,7 +43,8 @@ class Requests:
         """An AsyncResult that is ready, each once, in the order in which they became it.
 
         Given are those that somebody holds, and that were made since the first call of this or of fileno(),
-        or were outstanding then; not those that have callbacks, a timeout, or are awaited.
+        or were outstanding then; not those that have callbacks, a timeout, or are awaited, and not tasks with
+        `after`, `follow`, `require` or `depend`.
 
         Parameters
         ----------
