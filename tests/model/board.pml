@@ -26,7 +26,7 @@
  * consistent: that the fences suffice for what is looked at here is left to doorbell.pml and
  * ThreadSanitizer. No engine writes what it should not.
  *
- * BROKEN 1 to 14 are ways to get it wrong, each of which must be found.
+ * BROKEN 1 to 15 are ways to get it wrong, each of which must be found.
  */
 /* The broken variants have just what is needed to find them. */
 #if BROKEN == 10 || BROKEN == 14
@@ -34,7 +34,7 @@
 #elif BROKEN
 #define RESTARTS 0
 #endif
-#if BROKEN == 1 || BROKEN == 3 || BROKEN == 9 || BROKEN == 13
+#if BROKEN == 1 || BROKEN == 3 || BROKEN == 9 || BROKEN == 13 || BROKEN == 15
 #undef DEATHS
 #endif
 #if BROKEN == 1 || BROKEN == 9
@@ -46,7 +46,7 @@
 #if BROKEN == 3 || BROKEN == 13
 #define CANCELS 1
 #endif
-#if BROKEN == 9
+#if BROKEN == 9 || BROKEN == 15
 #define ELSE 1
 #endif
 
@@ -78,7 +78,6 @@
 #define PROCESSES (ENGINES + RESTARTS)
 #define RETRIES 1
 #define NONE 255
-#define IDLE 254
 
 #define READY 0 /* or the number of a process, from 1 */
 #define WITHDRAWN 255
@@ -128,21 +127,29 @@ bit finished;
 
 /* --- both */
 
-/* What the bell of an engine's process says, and then its block, unless one is found to be idle. */
-inline ask(n)
+inline find_sleeper(n)
 {
 	atomic {
 		if
-		:: sleeper != IDLE -> other = process[n]
-		:: else -> other = NONE
-		fi;
-		if
-		:: other != NONE && asleep[other] -> sleeper = other; other = NONE
+		:: sleeper == NONE && process[n] != NONE && asleep[process[n]] ->
+			sleeper = process[n]
 		:: else
 		fi
 	}
+}
+
+/* One that is awake and has nothing to do: then nobody has to be woken. */
+inline find_idle(n)
+{
 	if
-	:: atomic { other != NONE && !busy[other] -> sleeper = IDLE; other = NONE }
+	:: atomic {
+		sleeper < PROCESSES && process[n] != NONE && !asleep[process[n]] ->
+		other = process[n]
+	};
+		if
+		:: atomic { !busy[other] -> other = 0; sleeper = NONE }
+		:: atomic { busy[other] -> other = 0 }
+		fi
 	:: else
 	fi
 }
@@ -150,7 +157,6 @@ inline ask(n)
 /* The bell of a dead process wakes nobody. */
 inline wake()
 {
-	other = 0;
 	if
 	:: sleeper < PROCESSES -> rung[sleeper] = !killed[sleeper]
 	:: else
@@ -170,13 +176,26 @@ inline look(l)
 	atomic { next = lanes[l].next; posted = next < posted; next = (posted -> next : 0) }
 }
 
+/* … there in what is to be taken. */
+inline look_for_task()
+{
+#if BROKEN == 15
+	knows[lane] = lanes[lane].posted > 0;
+#endif
+	look(lane)
+}
+
 /* Wakes one that sleeps and may take from the lane, if the other engine is not idle. */
 inline pass_on_lane(l)
 {
 	look(l);
+#if BROKEN == 15
+	posted = posted && knows[l];
+#endif
 	if
 	:: atomic { posted && MAY(1 - id, l) -> next = 0; sleeper = NONE };
-		ask(1 - id);
+		find_sleeper(1 - id);
+		find_idle(1 - id);
 		atomic { wake() }
 	:: atomic { else -> next = 0 }
 	fi
@@ -262,7 +281,7 @@ inline take_task()
 	do
 	:: atomic { lane == LANES || !MAY(id, lane) -> lane = 0; break }
 	:: else ->
-		look(lane);
+		look_for_task();
 		if
 		:: atomic { !posted -> lane++ }
 		:: atomic {
@@ -314,6 +333,9 @@ proctype engine(byte me; bit id)
 {
 	byte lane, next, posted, entry, generation, task, other, sleeper;
 	bit claimed, is_failed;
+#if BROKEN == 15
+	bit knows[LANES]; /* a lane that was posted to when it last looked for tasks */
+#endif
 
 	do
 #if ELSE
@@ -349,7 +371,7 @@ proctype engine(byte me; bit id)
 			do
 			:: atomic { lane == LANES || !MAY(id, lane) -> lane = 0; break }
 			:: else ->
-				look(lane);
+				look_for_task();
 				if
 				:: atomic { posted -> lane = 0; break }
 				:: atomic { !posted -> lane++ }
@@ -529,10 +551,15 @@ inline post()
 	atomic { generation_of[e]--; write_entry() }
 #endif
 	if
-	:: MAY(0, lane) -> ask(0)
+	:: MAY(0, lane) -> find_sleeper(0)
 	:: else
 	fi;
-	ask(1)
+	find_sleeper(1);
+	if
+	:: MAY(0, lane) -> find_idle(0)
+	:: else
+	fi;
+	find_idle(1)
 }
 
 #if TASKS == 3
@@ -595,10 +622,10 @@ active proctype client()
 has_room:
 			post();
 			if
-			:: atomic { wake(); task = 0; e = 0; lane = 0 }
+			:: atomic { task = 0; wake(); e = 0; lane = 0 }
 #if STOPS
 			/* For so long that all others come to rest. */
-			:: atomic { wake(); task = 0; e = 0; lane = 0 };
+			:: atomic { task = 0; wake(); e = 0; lane = 0 };
 				AT_REST
 #endif
 			fi
