@@ -78,6 +78,11 @@ def test_live_arrays_are_shared(view):
     assert u[7] == 7
     view.map_sync(functools.partial(write, u), range(20, 40))
     assert (u[20:40] == range(20, 40)).all()
+    for size in (None, 1, 2):
+        with pytest.raises(ValueError, match="functools.partial"):
+            view.map_sync(np.sum, [u] * 4, chunksize=size)
+    with pytest.raises(ValueError, match="functools.partial"):
+        list(view.imap(np.sum, [u] * 4))
 
 
 def test_targets(rc):

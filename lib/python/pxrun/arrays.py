@@ -178,7 +178,8 @@ def reduce_live(array: Any) -> tuple:
     region = pickling.live_under(array)
     low, high = _bounds(array)
     start = _bounds(numpy.frombuffer(region, "u1"))[0]
-    part = pickling.Live(memoryview(region)[low - start : high - start])
+    # an array and no memoryview: of one that is exported, Python's collector makes a crash
+    part = pickling.Live(numpy.ndarray((high - low,), "u1", region, low - start))
     return _view, (part, array.shape, array.dtype, array.strides, array.__array_interface__["data"][0] - low)
 
 

@@ -79,10 +79,10 @@ class TaskMap:
                 buffers.append(found)
                 at += size
         except Exception as e:
-            raise self.unsent(e, at, size) from e
+            raise self._unsent(e, at, size) from e
         return bodies, buffers if any(buffers) else None
 
-    def unsent(self, e: Exception, at: int, size: int) -> CannotSend:
+    def _unsent(self, e: Exception, at: int, size: int) -> CannotSend:
         """The error for an element that cannot be pickled, one of so many from `at` on."""
         return self._mapped.unsent(e, at, [s[at : at + size] for s in self._sequences])
 
@@ -100,7 +100,8 @@ class TaskMap:
             seconds = measured
             if settled:
                 break
-        self._post(chunks.sizes(self._left(), seconds, engines)) if self._left() else None
+        if self._left():
+            self._post(chunks.sizes(self._left(), seconds, engines))
 
     def _left(self) -> int:
         return self._length - self._at

@@ -46,6 +46,14 @@ def kept(token: bytes, value: Any, bring: bool) -> Body:
     return pickling.dumps((tasks.keep, (token, value), {}), bring=bring)
 
 
+def _dumps(arguments: tuple, bring: bool) -> Body:
+    """As pickling.dumps(); ValueError if there is memory that is to be shared: what tasks carry is copied."""
+    body, buffers = pickling.dumps(arguments, bring=bring)
+    if has_live(buffers):
+        raise ValueError("a shared array is no element of a map: bind it to the function, as functools.partial(f, array)")
+    return body, buffers
+
+
 def _is_plain(column: Any) -> bool:
     """Whether all elements are numbers and strings."""
     return type(column) in _FLAT or type(column) in (list, tuple) and pickling.PLAIN.issuperset(map(type, column))
@@ -136,7 +144,7 @@ class Mapped:
             args = (args, self._seed_at(i))
         elif pickling.PLAIN.issuperset(map(type, args)):
             return b"".join((self._one, pickle.dumps(args, 5)[:-1], self._end)), None
-        body, buffers = pickling.dumps(args, bring=self._bring)
+        body, buffers = _dumps(args, self._bring)
         return b"".join((self._one, body[:-1], self._end)), buffers
 
     def ones(self, columns: Sequence) -> list[bytes] | None:
@@ -151,7 +159,7 @@ class Mapped:
         if self._general:
             return self._of_columns(i, [list(column) for column in columns], False)
         rest = [self._column(column) for column in columns], self._seed_at(i), self._retries
-        body, buffers = pickling.dumps(rest)
+        body, buffers = _dumps(rest, False)
         return b"".join((self._chunk, body[:-1], _END)), buffers
 
     def _seed_at(self, i: int) -> tuple | None:

@@ -71,7 +71,7 @@ class Live:
 
     __slots__ = ("memory",)
 
-    def __init__(self, memory: memoryview) -> None:
+    def __init__(self, memory: Any) -> None:
         self.memory = memory
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
@@ -159,7 +159,7 @@ def is_live(memory: Any) -> bool:
     """Whether memory is what a `Live` lends."""
     while type(memory) is memoryview:
         memory = memory.obj
-    return type(memory) is Region and memory.live
+    return hasattr(memory, "base") and live_under(memory) is not None
 
 
 class Buffers:
