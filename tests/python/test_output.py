@@ -50,7 +50,6 @@ CALLS = {
     "client.wait for ids": lambda view: (lambda ar: view.client.wait(ar.msg_ids))(view.apply_async(say, "hi")),
     "wait_interactive": lambda view: view.apply_async(say, "hi").wait_interactive(),
     "parts": lambda view: [part.get(10) for part in view.apply_async(say, "hi").split()],
-    "executor": lambda view: list(view.executor.map(say, ["hi", "hi"])),
 }
 
 

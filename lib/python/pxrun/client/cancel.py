@@ -76,14 +76,14 @@ class Cancellable:
         """Whether cancel() has ended it."""
         return self.ready() and error.is_own(self._failure(), TaskCancelled)
 
-    def _cancel_waiting(self: Any) -> bool:
-        """Of a request to one engine: cancels it as cancel() does, unless it was begun."""
-        if self._result.done(0):
+    def _cancel_waiting(self: Any, i: int = 0) -> bool:
+        """Cancels one entry as cancel() does, unless it was begun."""
+        if self._result.done(i):
             return False
-        self._stopped[0] = lambda what: TaskCancelled(f"{what} was cancelled")
-        if self._result.abort(0):
+        self._stopped[i] = lambda what: TaskCancelled(f"{what} was cancelled")
+        if self._result.abort(i):
             return True
-        del self._stopped[0]
+        del self._stopped[i]
         return False
 
     def _interrupt(self: Any) -> None:

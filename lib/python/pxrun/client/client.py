@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error, keywords
 from .engines import Engines
@@ -195,9 +195,22 @@ class Client(Engines, Requests, Staying):
             raise error.EngineError(f"No such engine: {target}; the live ones are {ids}")
         return target
 
-    def executor(self, targets: Any = None) -> Any:
-        """A view as a concurrent.futures.Executor."""
-        return self.direct_view("all" if targets is None else targets).executor
+    def executor(
+        self, targets: Any = None, *, max_workers: int | None = None, initializer: Callable | None = None, initargs: tuple = ()
+    ) -> Any:
+        """The pool as a concurrent.futures.Executor: each call runs on one engine, the next that is free.
+
+        Parameters
+        ----------
+        targets : optional
+            Engines, as in load_balanced_view(); default all.
+        max_workers, initializer, initargs
+            As ProcessPoolExecutor has them; see `PoolExecutor`.
+        """
+        from .pool_executor import PoolExecutor
+
+        view = self.load_balanced_view(targets)
+        return PoolExecutor(view, max_workers=max_workers, initializer=initializer, initargs=initargs)
 
     def activate(self, targets: Any = "all", suffix: str = "") -> DirectView:
         """Makes a blocking view, and its ``%px`` magics in IPython."""

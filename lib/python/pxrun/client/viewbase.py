@@ -49,10 +49,10 @@ class View(Flags, Staying):
 
     # --- results
 
-    def _new(self, kind: str, result: Any, fname: str, single: bool, *code: str, label: str | None = None, **options: Any) -> Any:
-        """The AsyncResult of a request, of that class; if it cannot be made, for Ctrl-C say, the request is taken back."""
+    def _new(self, kind: Any, result: Any, fname: str, single: bool, *code: str, label: str | None = None, **options: Any) -> Any:
+        """The AsyncResult of a request, of a class or the class of that name; if it cannot be made, for Ctrl-C say, the request is taken back."""
         try:
-            make = getattr(_results(), kind)
+            make = getattr(_results(), kind) if isinstance(kind, str) else kind
             ar = make(self.client, result, fname, single, label or self._label, *code, timeout=self._timeout, **options)
             ar._shows = self._shower is not None
             self._sent.add(ar)
@@ -125,10 +125,10 @@ class View(Flags, Staying):
 
     @property
     def executor(self) -> Any:
-        """The view as a concurrent.futures.Executor."""
-        from .executor import ViewExecutor
+        """A concurrent.futures.Executor: each call runs on one of the view's engines, the next that is free."""
+        from .pool_executor import PoolExecutor
 
-        return ViewExecutor(self)
+        return PoolExecutor(self)
 
     # --- serializers
 

@@ -15,7 +15,7 @@ import traceback
 
 from .. import _pxrun
 from ..wire import failure, foreign, pickling, values
-from . import calls, ending, shell, tasks
+from . import calls, ending, residents, shell, tasks
 
 #: Types of frequent results that plain pickle can do.
 _PLAIN = {bool, int, float, complex, str}
@@ -53,7 +53,7 @@ class Handlers:
 
     def unreadable(self, error):
         """Raises the error that the client gets for a call that could not be unpickled."""
-        if not isinstance(error, Exception) or isinstance(error, (ImportError, AttributeError, MemoryError)):
+        if not isinstance(error, Exception) or isinstance(error, (ImportError, AttributeError, MemoryError, residents.Absent)):
             raise error
         raise TypeError(f"the engine cannot unpickle the call: {failure.words(error)}") from error
 

@@ -198,6 +198,8 @@ def _reduce(obj: Any, along: Along | None) -> Any:
         return dataclass_words().get(id(obj), NotImplemented)
     if kind in _FILES and obj is not sys.stdout and obj is not sys.stderr:
         raise TypeError(f"an open {kind.__name__} belongs to the process that opened it: send the path, and open it there")
+    if kind.__module__ == "tqdm.std" and kind.__name__ == "TqdmDefaultWriteLock":
+        return kind, ()  # its executors get it as an initarg; it orders the lines of one process
     if kind.__module__ == "torch" and kind.__name__ == "Tensor":
         from . import tensors
 
