@@ -79,3 +79,66 @@ view['frame'] = frame
 assert rc[1]['frame'].equals(frame)
 assert view.apply_sync(lambda: int(frame.n.sum())) == [int(frame.n.sum())] * 2
 """)
+
+
+def test_joblib_of_pypi():
+    run("""
+import os, joblib, pxrun.joblib
+from joblib import Parallel, delayed
+assert tuple(map(int, joblib.__version__.split('.')[:2])) >= (1, 3)
+with joblib.parallel_config('pxrun', client=rc):
+    x = numpy.ones(1 << 20)
+    assert joblib.effective_n_jobs() == 2
+    assert Parallel()(delayed(numpy.sum)(x) for _ in range(20)) == [1 << 20] * 20
+    for kind in ('generator', 'generator_unordered'):
+        assert sorted(Parallel(return_as=kind)(delayed(pow)(i, 2) for i in range(50))) == [i * i for i in range(50)]
+    assert set(Parallel()(delayed(os.getpid)() for _ in range(20))) <= set(view.apply_sync(os.getpid))
+    class Mine(Exception):
+        pass
+    def fails():
+        raise Mine
+    try:
+        Parallel()(delayed(fails)() for _ in range(4))
+        assert False
+    except Mine:
+        pass
+assert Parallel(n_jobs=2, backend='pxrun', profile=rc.profile)(delayed(abs)(-i) for i in range(5)) == [0, 1, 2, 3, 4]
+""")
+
+
+def test_scikit_learn():
+    run("""
+import joblib, pxrun.joblib, warnings
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+x, y = make_classification(1000, 200, random_state=0)
+
+def work():
+    search = GridSearchCV(LogisticRegression(max_iter=20), {'C': [0.1, 1, 10]}, cv=3).fit(x, y)
+    forest = RandomForestClassifier(20, random_state=0).fit(x, y)
+    return search.best_params_, search.cv_results_['mean_test_score'].tolist(), forest.predict_proba(x).tolist()
+
+warnings.simplefilter('ignore')  # it does not converge, nor need it
+expected = work()
+with joblib.parallel_config('pxrun', client=rc, n_jobs=2):
+    view.apply_sync(warnings.simplefilter, 'ignore')
+    assert work() == expected
+""")
+
+
+def test_those_who_take_executors():
+    run("""
+import contextlib, dask, io
+from scipy import optimize
+from tqdm.contrib.concurrent import _executor_map
+with rc.executor() as executor:
+    found = optimize.differential_evolution(optimize.rosen, [(-2, 2)] * 2, workers=executor.map, updating='deferred', rng=1)
+    assert found.fun < 1e-6
+    assert dask.delayed(sum)([dask.delayed(pow)(i, 2) for i in range(20)]).compute(scheduler=executor) == 2470
+bar = io.StringIO()
+with contextlib.redirect_stderr(bar):
+    assert _executor_map(rc.executor, abs, range(-20, 0)) == list(range(20, 0, -1))
+assert '/20 ' in bar.getvalue()
+""")

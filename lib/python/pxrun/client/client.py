@@ -212,6 +212,12 @@ class Client(Engines, Requests, Staying):
         view = self.load_balanced_view(targets)
         return PoolExecutor(view, max_workers=max_workers, initializer=initializer, initargs=initargs)
 
+    def register_joblib_backend(self, name: str | None = None, make_default: bool = False) -> None:
+        """Registers the pool with joblib under a name, by default 'pxrun' and 'ipyparallel'; see `pxrun.joblib`."""
+        from ..joblib import register
+
+        register(name, make_default, client=self)
+
     def activate(self, targets: Any = "all", suffix: str = "") -> DirectView:
         """Makes a blocking view, and its ``%px`` magics in IPython."""
         view = self.direct_view(targets, block=True)
@@ -259,6 +265,11 @@ def latest() -> Client | None:
         if found is not None and not found._core.closed:
             return found
     return None
+
+
+def unlist(client: Client) -> None:
+    """latest() is not to give this one: it was made for a library's purposes."""
+    _clients[:] = [known for known in _clients if known() is not client]
 
 
 def _offer_magics(client: Client) -> None:

@@ -130,6 +130,12 @@ class View(Flags, Staying):
 
         return PoolExecutor(self)
 
+    def register_joblib_backend(self, name: str | None = None, make_default: bool = False) -> None:
+        """Registers the view's engines with joblib under a name, by default 'pxrun' and 'ipyparallel'; see `pxrun.joblib`."""
+        from ..joblib import register
+
+        register(name, make_default, view=self)
+
     # --- serializers
 
     def use_cloudpickle(self) -> Any:
