@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pxrun
+import pxrun.wire.calls
 from pxrun import error
 from regions import N, region_of, used
 
@@ -59,6 +60,14 @@ def test_live_is_what_ordinary_arrays_are_not(pool):
     pool[0].push({"u": u, "v": v, "w": u.copy()}, block=True)
     pool[0].execute("u[0] = v[0] = w[0] = 5", block=True)
     assert (u[0], v[0]) == (5, 1)
+
+
+def test_a_call_with_live_arrays_may_be_garbage_in_a_cycle(pool):
+    _, buffers = pxrun.wire.calls.dumps(len, (pxrun.shared(np.zeros(4)),), {}, False)
+    cycle = [*buffers]
+    cycle.append(cycle)
+    del cycle, buffers
+    gc.collect()  # crashed, or said that a memoryview is in use
 
 
 def test_live_outlives_pool_and_engines():
