@@ -14,6 +14,7 @@
  * once its user was told that it failed or is taken back. A reply is about the present use of its
  * entry. And no wake-up is lost: tasks may take so long that everything else comes to rest, and then
  * no engine sleeps that may take what is ready. For in truth a nap ends, but here it does not.
+ * Nothing goes round in circles, says pan -l if made with -DNP: so all ends where nothing is stuck.
  *
  * spin: -DDEATHS=1
  * spin: -DDEATHS=2 -DRESTARTS=0
