@@ -99,7 +99,32 @@ class Ipyparallel(peers.Ipyparallel):
         return self.client.load_balanced_view().apply_sync(f)
 
 
-ALL_PEERS = [Pxrun, Pool, Unordered, ProcessPoolExecutor, Loky, Joblib, Ipyparallel]
+class Dask:
+    name = "dask.distributed"
+
+    def __enter__(self):
+        import logging
+
+        import distributed
+
+        self.client = distributed.Client(
+            n_workers=peers.WORKERS, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+        )
+        return self
+
+    def __exit__(self, *exc):
+        self.client.close()
+
+    def map_one_by_one(self, f, items):
+        return self.client.gather(self.client.map(f, items, pure=False))
+
+    def submit(self, f):
+        return self.client.submit(f, pure=False).result()
+
+
+#: Their maps take milliseconds an item.
+SLOW = (Ipyparallel, Dask)
+ALL_PEERS = [Pxrun, Pool, Unordered, ProcessPoolExecutor, Loky, Joblib, Dask, Ipyparallel]
 
 
 def _seconds(f, *args):
@@ -123,7 +148,7 @@ def map_trivial(quick):
     """A function that does nothing: what a task costs by itself."""
 
     def one_by_one(pool):
-        count = TRIVIAL // 20 if isinstance(pool, Ipyparallel) else TRIVIAL
+        count = TRIVIAL // 20 if isinstance(pool, SLOW) else TRIVIAL
         pool.map_one_by_one(functions.same, range(100))
         times = [_seconds(pool.map_one_by_one, functions.same, range(count)) for _ in range(3 if quick else 7)]
         return sorted(times)[len(times) // 2] / count * 1e6
@@ -189,7 +214,7 @@ def submit(quick):
     def hot(pool):
         return measure.median_us(lambda: pool.submit(functions.noop), seconds)
 
-    found = _with([Pxrun, Pool, ProcessPoolExecutor, Loky, Ipyparallel], hot)
+    found = _with([Pxrun, Pool, ProcessPoolExecutor, Loky, Dask, Ipyparallel], hot)
     with Pxrun() as pool:
         found["pxrun, to one engine"] = measure.median_us(pool.call, seconds)
         executor = pool.client.executor()
