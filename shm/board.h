@@ -130,7 +130,7 @@ int px_board_claim(struct px_board_view *view, uint32_t engine_id, struct px_mem
 		   struct px_task_shm *out);
 
 /* If tasks are ready, wakes an engine that sleeps and may take them. Before running anything. */
-void px_board_pass_on(const struct px_board_view *view);
+void px_board_pass_on(struct px_board_view *view);
 
 /* --- both --- */
 

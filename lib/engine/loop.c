@@ -153,7 +153,7 @@ static void look_at_descriptors(struct px_loop *loop, uint64_t now_ns)
 static void pass_on(struct px_loop *loop)
 {
 	for (uint32_t i = 0; i < loop->count; i++)
-		if (loop->clients[i].board.count)
+		if (!loop->clients[i].dropped)
 			px_board_pass_on(&loop->clients[i].board);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "shm/board.h"
+#include "shm/doorbell.h"
 #include "shm/error.h"
 
 #define ALL ((uint64_t[PX_ENGINES_MAX / 64]){ ~UINT64_C(0) })
@@ -189,6 +190,27 @@ static void engine_takes_from_its_lanes_only(void **state)
 	post_in(1, 2);
 	assert_int_equal(claim_as(&others, 1, &other), 0);
 	assert_int_equal(claim(), 2);
+}
+
+/* An engine that was counted as idle begins something else, before it has seen the lane. */
+static void what_is_ready_in_a_new_lane_is_passed_on(void **state)
+{
+	struct px_doorbell_shm *bell = &segment->bells[other.id.slot];
+	uint32_t ticket;
+
+	(void)state;
+	atomic_store(&segment->rw.engines[1].slot, other.id.slot);
+	atomic_store(&segment->rw.engines[1].state, PX_ENGINE_UP);
+	atomic_store(&segment->rw.header->engines_count, 2);
+	assert_int_equal(claim(), 0);
+	ticket = px_doorbell_announce(bell, PX_BELL_TASK);
+	assert_int_equal(px_board_lane(board, 1, ONLY(1)), 0);
+	px_board_pass_on(&view);
+	assert_int_equal(atomic_load(&bell->seq), ticket);
+	post_in(1, 1);
+	px_board_pass_on(&view);
+	assert_int_not_equal(atomic_load(&bell->seq), ticket);
+	assert_int_equal(claim_as(&others, 1, &other), 1);
 }
 
 static void what_a_dead_engine_claimed_can_be_posted_again(void **state)
@@ -371,6 +393,7 @@ int main(void)
 		BOARD_CASE(all_entries_can_be_out_and_come_back),
 		BOARD_CASE(lane_is_full_of_what_is_ready_and_of_nothing_else),
 		BOARD_CASE(engine_takes_from_its_lanes_only),
+		BOARD_CASE(what_is_ready_in_a_new_lane_is_passed_on),
 		BOARD_CASE(what_a_dead_engine_claimed_can_be_posted_again),
 		BOARD_CASE(scribbled_hints_lose_nothing),
 		BOARD_CASE(scribbled_words_are_noticed),
