@@ -234,8 +234,9 @@ bool px_board_same(struct px_member_id claimer, struct px_member_id member)
 bool px_board_lost(const struct px_board *board, uint32_t entry)
 {
 	const struct px_claims_shm *claims = board->claims;
+	/* SYNC board.next: acquire, of the claims of what was passed; partner: claim_in(). */
 	uint64_t next =
-		atomic_load_explicit(&claims->lanes[board->lane[entry]].next, memory_order_relaxed);
+		atomic_load_explicit(&claims->lanes[board->lane[entry]].next, memory_order_acquire);
 	uint64_t now = atomic_load_explicit(&claims->words[entry], memory_order_relaxed);
 
 	if (now == word(board->generation[entry], READY))
@@ -401,9 +402,13 @@ static int claim_in(struct px_board_view *view, uint32_t lane, uint32_t engine_i
 								  memory_order_acquire,
 								  memory_order_relaxed);
 		PX_KILLPOINT("board.claim.visible"); /* dead here: the next to look moves on */
-		/* Relaxed: it is only where to look. Who fails here was overtaken. */
+		/*
+		 * It is only where to look, and who fails here was overtaken.
+		 * SYNC board.next: release, of the claim, or that another one was seen; partner:
+		 * px_board_lost().
+		 */
 		atomic_compare_exchange_strong_explicit(&view->claims->lanes[lane].next, &next,
-							next + 1, memory_order_relaxed,
+							next + 1, memory_order_release,
 							memory_order_relaxed);
 	}
 	return claimed;
