@@ -343,7 +343,10 @@ void px_tasks_mend(struct px_client *client)
 	px_board_mend(tasks->board);
 	for (task = tasks->posted.first; task; task = next) {
 		next = task->next;
-		if (px_board_lost(client->tasks->board, task->entry))
+		/* An engine that is late may claim it just now: then it is not lost any more. */
+		if (px_board_lost(tasks->board, task->entry) &&
+		    (px_board_withdraw(tasks->board, task->entry) ||
+		     px_board_lost(tasks->board, task->entry)))
 			px_task_post_again(client, task);
 	}
 }
