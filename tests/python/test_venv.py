@@ -26,6 +26,12 @@ def borrowed(value):
 """
 
 
+def need(*modules):
+    find = "import sys, importlib.util as u; sys.exit(any(u.find_spec(m) is None for m in sys.argv[1:]))"
+    if subprocess.run([VENV + "/bin/python", "-c", find, *modules], check=False).returncode:
+        pytest.skip(f"{VENV} lacks one of {', '.join(modules)}: bootstrap check installs them")
+
+
 def run(script):
     done = subprocess.run([VENV + "/bin/python", "-c", PREAMBLE + script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
@@ -82,6 +88,7 @@ assert view.apply_sync(lambda: int(frame.n.sum())) == [int(frame.n.sum())] * 2
 
 
 def test_joblib_of_pypi():
+    need("joblib")
     run("""
 import os, joblib, pxrun.joblib
 from joblib import Parallel, delayed
@@ -107,6 +114,7 @@ assert Parallel(n_jobs=2, backend='pxrun', profile=rc.profile)(delayed(abs)(-i) 
 
 
 def test_scikit_learn():
+    need("sklearn")
     run("""
 import joblib, pxrun.joblib, warnings
 from sklearn.datasets import make_classification
@@ -129,6 +137,7 @@ with joblib.parallel_config('pxrun', client=rc, n_jobs=2):
 
 
 def test_those_who_take_executors():
+    need("dask", "scipy", "tqdm")
     run("""
 import contextlib, dask, io
 from scipy import optimize
