@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .imap import LazyMapIterator
 
 _NONE, _loads = pickling.NONE, pickle.loads
+#: The largest number of retries: in a task it is a uint32_t.
+_RETRIES = 2**32 - 1
 
 
 class LoadBalancedView(View):
@@ -41,7 +43,7 @@ class LoadBalancedView(View):
     targets : list of int or None
         The engines that may take tasks; None: all, also those that are added later.
     retries : int
-        How often a task that failed is run again, also one whose engine died.
+        How often a task that failed is run again, also one whose engine died; at most 2**32 - 1.
     after : AsyncResult, message id, a list of these, Dependency or None
         Tasks begin when these are done. `ImpossibleDependency` if they do not end as they should: without
         a `Dependency` that says otherwise, all of them by success.
@@ -86,10 +88,10 @@ class LoadBalancedView(View):
 
     @retries.setter
     def retries(self, retries: int) -> None:
-        if not isinstance(retries, int):
+        if not isinstance(retries, int) or isinstance(retries, bool):
             raise TypeError(f"retries is an int, not {retries!r}")
-        if retries < 0:
-            raise ValueError(f"retries is how often a task is run again, and not {retries}")
+        if not 0 <= retries <= _RETRIES:
+            raise ValueError(f"retries is how often a task is run again, from 0 to {_RETRIES} times, and not {retries}")
         self._retries = int(retries)
 
     @property

@@ -6,6 +6,7 @@ import contextlib
 import operator
 from typing import Any, Iterator
 
+from .. import error
 from . import outputs
 
 
@@ -17,14 +18,13 @@ def _flag(name: str, kind: Any, words: str) -> Any:
         return getattr(self, hidden)
 
     def put(self: Any, value: Any) -> None:
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
             raise TypeError(f"{name} is {words}, not {value!r}")
         if name == "timeout" and value is not None and not value > 0:
             raise ValueError(f"a timeout is None or a number of seconds above 0, not {value!r}")
         setattr(self, hidden, value)
 
     return property(get, put)
-
 
 
 class Flags:
@@ -63,6 +63,8 @@ class Flags:
                 targets = [operator.index(t) for t in targets]
             except TypeError:
                 raise TypeError(f"targets are an id, a list of ids, a slice or 'all', not {targets!r}") from None
+        if isinstance(targets, list) and not targets:
+            raise error.NoEnginesRegistered(f"no targets: that names none of the pool's engines {self.client.ids}")
         self._targets_set = targets
 
     block = _flag("block", bool, "True or False")
@@ -85,20 +87,31 @@ class Flags:
         flags = {name: getattr(self, name) for name in self._names if name != "targets"}
         return type(self)(self.client, self.targets, **flags)  # type: ignore[call-arg]
 
+    def _kept(self) -> dict[str, Any]:
+        """The flags, by the names of the attributes that hold them."""
+        hold = {"targets": "_targets_set", "output": "_shower"}
+        attributes = [hold.get(name, "_" + name) for name in self._names]
+        return {name: getattr(self, name) for name in attributes}
+
     def set_flags(self, **flags: Any) -> Any:
-        """Sets attributes; KeyError for one that is no flag. Returns the view."""
-        for name, value in flags.items():
-            if name not in self._names:
-                raise KeyError(f"Invalid name: {name!r}; flags are {', '.join(self._names)}")
-            setattr(self, name, value)
+        """Sets attributes, and none of them if one cannot be set; KeyError for one that is no flag. Returns the view."""
+        before = self._kept()
+        try:
+            for name, value in flags.items():
+                if name not in self._names:
+                    raise KeyError(f"Invalid name: {name!r}; flags are {', '.join(self._names)}")
+                setattr(self, name, value)
+        except BaseException:
+            self.__dict__.update(before)
+            raise
         return self
 
     @contextlib.contextmanager
     def temp_flags(self, **flags: Any) -> Iterator[None]:
         """Sets attributes for the duration of a with statement."""
-        before = {name: getattr(self, name) for name in self._names}
+        before = self._kept()
         try:
             self.set_flags(**flags)
             yield
         finally:
-            self.set_flags(**before)
+            self.__dict__.update(before)
