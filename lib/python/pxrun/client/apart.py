@@ -20,12 +20,12 @@ class Apart:
     token : bytes
         By which tasks refer to it.
     request : tuple
-        Body and buffers of the request by which an engine gets it.
+        Body and buffers of the request by which an engine gets it; as they are now, for engines that come later, too.
     """
 
     def __init__(self, client: Any, token: bytes, request: tuple) -> None:
         self.token = token
-        self._client, self._request = client, request
+        self._client, self._request = client, (request[0], pickling.snapshot(request[1]))
         self._lock = threading.Lock()
         self._users = 1  # whoever has made it
         self._there: set[int] = set()

@@ -10,7 +10,7 @@ import weakref
 from typing import Any, Callable, Sequence
 
 from .. import _pxrun, error
-from ..wire import failure, values
+from ..wire import failure, pickling, values
 from . import completion
 from .apart import Apart
 from .outputs import LOOK
@@ -42,7 +42,7 @@ class Later:
     ----------
     client : Client
     bodies, buffers
-        As post() of the extension takes them.
+        As post() of the extension takes them. What they hold now is sent, whenever that is.
     retries : int
     apart : Apart or None
         What the tasks refer to; it is held until they are done.
@@ -57,7 +57,7 @@ class Later:
             apart.hold()
         self._targets: list[int] | None = None
         self._completion = completion.of(client)
-        self._tasks: list[tuple | None] = list(zip(bodies, buffers or itertools.repeat(None)))
+        self._tasks: list[tuple | None] = list(zip(bodies, map(pickling.snapshot, buffers) if buffers else itertools.repeat(None)))
         self._now: list[tuple[Any, int] | None] = [None] * self.count  # the result of the last post, and its entry
         self._replies: dict[int, tuple] = {}  # of those that are done
         self._order: list[int] = []  # the same in the order in which they were

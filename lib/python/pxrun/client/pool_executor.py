@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable, Iterator
 from .. import error
 from ..engine.calls import map_chunk
 from ..engine.residents import begin, call_after
-from ..wire import calls, mapped
+from ..wire import calls, mapped, pickling
 from .asyncresult import AsyncResult
 from .balanced import LoadBalancedView
 from .cancel import TaskCancelled
@@ -104,8 +104,9 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
             with self._lock:
                 self._must_be_open()
                 return self._post(fn, body)
-        body = self._dumps(call_after, (self._initial.token, fn, args, kwargs), {})
-        return self._prepare(lambda: self._post(fn, body), {self._initial.token: self._initial})
+        pickled, buffers = self._dumps(call_after, (self._initial.token, fn, args, kwargs), {})
+        kept = pickled, pickling.snapshot(buffers)  # for an engine that was restarted it is posted again
+        return self._prepare(lambda: self._post(fn, kept), {self._initial.token: self._initial})
 
     def map(
         self, fn: Callable, *iterables: Iterable, timeout: float | None = None, chunksize: int = 1, buffersize: int | None = None

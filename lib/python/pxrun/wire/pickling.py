@@ -398,6 +398,16 @@ def dumps(obj: Any, in_band: bool = False, bring: bool = False) -> tuple[bytes, 
     return stream.getvalue(), buffers.found or None
 
 
+def snapshot(buffers: list | None) -> list | None:
+    """Buffers that are kept to be sent later: copies, as the memory is the caller's, except of what is shared."""
+    return None if buffers is None else [_snapshot(buffer) for buffer in buffers]
+
+
+def _snapshot(buffer: pickle.PickleBuffer) -> pickle.PickleBuffer:
+    memory = buffer.raw()
+    return buffer if type(memory.obj) is bytes or is_live(memory) else pickle.PickleBuffer(bytes(memory))
+
+
 class TooLarge(Exception):
     """A definition has more bytes than are allowed."""
 
