@@ -96,6 +96,14 @@ def test_targets(rc):
         rc.load_balanced_view(99)
 
 
+def test_executor_is_over_the_view(rc):
+    ids = rc[:].apply_sync(os.getpid)
+    for view, allowed in ((rc.load_balanced_view(), ids), (rc.load_balanced_view(targets=[0, 1]), ids[:2])):
+        executor = view.executor
+        assert executor.submit(pow, 2, 3).result(10) == 8
+        assert set(executor.map(lambda x: os.getpid(), range(40))) <= set(allowed)
+
+
 def test_engine_is_known_once_it_has_begun(view, hold_all):
     ar = view.apply_async(abs, -1)
     assert ar.engine_id is None and ar.targets == [None] and ar.engine_uuid is None

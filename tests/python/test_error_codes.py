@@ -43,6 +43,15 @@ def test_names_are_listed(table, path, pattern):
     assert sorted(set(found(path, pattern)) - {"EXECUTE"}) == sorted(table)
 
 
+def test_exceptions_are_public_and_listed():
+    import pxrun
+
+    names = {name for name in error.__all__ if isinstance(getattr(error, name), type)}
+    listed = [name for row in found("man/pxrun.7", r"^\.It Em ([A-Z].*)$") for name in row.split(" , ")]
+    assert sorted(listed) == sorted(names) and names <= {*pxrun.__all__}
+    assert all(getattr(pxrun, name) is getattr(error, name) for name in names)
+
+
 def test_every_code_is_an_exception_of_its_own_or_is_never_raised(table):
     # an engine's exception, and what waiting is done for: neither is raised by its code
     assert {name for name in table if table[name] not in error._CLASSES} == {"EREMOTE", "EAGAIN", "EINTR"}

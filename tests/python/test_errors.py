@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Errors: what engines raise, as the client sees it."""
 import builtins
+import concurrent.futures
 import os
 import pickle
 import subprocess
 import sys
+import threading
 import warnings
 
 import pytest
@@ -454,3 +456,20 @@ def test_wrap_and_unwrap_exception():
     assert isinstance(e, KeyError) and str(e) == "[7:apply] KeyError: 'k'" and "in test_wrap" in e.traceback
     with pytest.raises(RuntimeError, match="in an except clause"):
         error.wrap_exception()
+
+
+def test_what_cannot_be_sent_has_a_class_and_survives_pickling(pool):
+    with pytest.raises(pxrun.CannotSend, match="argument 1 of abs, of type lock") as caught:
+        pool[0].apply_sync(abs, threading.Lock())
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is error.CannotSend is pxrun.CannotSend and str(again) == str(caught.value)
+    assert "lock" in again.reason and again.library is None
+
+
+def test_cancelled_request_has_a_class(pool, new_gate):
+    gate = new_gate()
+    ar = pool[0].execute(gate.code())
+    assert ar.cancel()
+    with pytest.raises(pxrun.TaskCancelled) as caught:
+        ar.get(30)
+    assert isinstance(caught.value, pxrun.TaskAborted) and isinstance(caught.value, concurrent.futures.CancelledError)

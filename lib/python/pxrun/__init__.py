@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .error import (
         AlreadyDisplayedError,
         ArenaError,
+        CannotSend,
         ClosedError,
         CompositeError,
         DependencyTimeout,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         PoolError,
         RemoteError,
         TaskAborted,
+        TaskCancelled,
         TaskRejectError,
         TaskTimeout,
         TimeoutError,
@@ -84,9 +86,9 @@ _HOMES = {
     ".serialize": ("PrePickled", "Reference"),
     ".util": ("interactive",),
     ".error": (
-        "AlreadyDisplayedError", "ArenaError", "ClosedError", "CompositeError", "DependencyTimeout", "EngineError",
+        "AlreadyDisplayedError", "ArenaError", "CannotSend", "ClosedError", "CompositeError", "DependencyTimeout", "EngineError",
         "ImpossibleDependency", "InvalidDependency", "IPythonError", "KernelError", "NoEnginesRegistered",
-        "NoPoolError", "PoolError", "RemoteError", "TaskAborted", "TaskRejectError", "TaskTimeout", "TimeoutError",
+        "NoPoolError", "PoolError", "RemoteError", "TaskAborted", "TaskCancelled", "TaskRejectError", "TaskTimeout", "TimeoutError",
         "UnmetDependency", "UnmetDependencyError", "collect_exceptions", "unwrap_exception", "wrap_exception",
     ),
 }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from concurrent.futures import CancelledError
 from typing import Any, Iterable, NoReturn, Sequence
 
 from . import _pxrun
@@ -61,6 +62,29 @@ class NoEnginesRegistered(KernelError):
 
 class TaskAborted(KernelError):
     """The request was aborted before it ran, or was cancelled while it ran."""
+
+
+class TaskCancelled(TaskAborted, CancelledError):
+    """The request was cancelled, before it ran or while it did; an instance of concurrent.futures.CancelledError as well."""
+
+
+class CannotSend(TypeError):
+    """A part of a call cannot be pickled.
+
+    Attributes
+    ----------
+    reason : str
+        Why not.
+    library : str or None
+        What was to pickle it, 'cloudpickle' or 'dill'; None: pxrun itself.
+    """
+
+    def __init__(self, part: str, reason: str, library: str | None) -> None:
+        super().__init__(f"{part} cannot be sent: {reason}")
+        self.part, self.reason, self.library = part, reason, library
+
+    def __reduce__(self) -> tuple:
+        return CannotSend, (self.part, self.reason, self.library)
 
 
 class TaskTimeout(KernelError, builtins.TimeoutError):
@@ -455,6 +479,6 @@ def from_words(code: int, words: str, info: dict) -> BaseException:
 
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, BaseException)]
-for _name in ("EngineTraceback", "_Group"):
+for _name in ("CancelledError", "EngineTraceback", "_Group"):
     __all__.remove(_name)
 __all__ += ["collect_exceptions", "unwrap_exception", "wrap_exception"]

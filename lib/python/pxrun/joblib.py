@@ -290,7 +290,7 @@ class PxrunBackend(AutoBatchingMixin, ParallelBackendBase):
         try:
             pickler.dump((run, (batch,), {}))
         except Exception as e:
-            raise calls.CannotSend("a batch of calls", failure.words(e), _LIBRARY) from e
+            raise error.CannotSend("a batch of calls", failure.words(e), _LIBRARY) from e
         return stream.getvalue(), buffers.found or None, pickler.needed
 
 

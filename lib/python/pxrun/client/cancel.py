@@ -2,12 +2,12 @@
 """The part of AsyncResult that aborts and cancels requests, also when their timeout is over."""
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import signal
 from typing import Any, Callable, Iterable
 
 from .. import error
+from ..error import TaskCancelled
 from . import completion
 from .joined import sources
 
@@ -15,10 +15,6 @@ from .joined import sources
 GRACE = 2.0
 #: Seconds that Ctrl-C waits for what it interrupted.
 MOMENT = 1.0
-
-
-class TaskCancelled(error.TaskAborted, concurrent.futures.CancelledError):
-    """The request was cancelled, before it ran or while it did."""
 
 
 def take_back(results: Iterable[Any]) -> None:

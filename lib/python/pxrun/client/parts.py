@@ -6,7 +6,8 @@ import contextlib
 from typing import Any, Sequence
 
 from ..engine import calls as engine_calls
-from ..wire.calls import CannotSend, find_culprit
+from ..error import CannotSend
+from ..wire.calls import find_culprit
 from . import map as maps
 from .joined import Joined
 from .sequences import first, for_scatter

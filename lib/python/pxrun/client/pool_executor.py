@@ -16,7 +16,6 @@ from ..engine.residents import begin, call_after
 from ..wire import calls, mapped, pickling
 from .asyncresult import AsyncResult
 from .balanced import LoadBalancedView
-from .cancel import TaskCancelled
 from .residents import PreparedFuture, Resident
 from .staying import Staying
 
@@ -34,7 +33,7 @@ class TaskFuture(AsyncResult):
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None; CancelledError if it was cancelled, TimeoutError if it is not done in time."""
         failure = super().exception(timeout)
-        if error.is_own(failure, TaskCancelled):
+        if error.is_own(failure, error.TaskCancelled):
             raise failure  # type: ignore[misc]
         return failure
 

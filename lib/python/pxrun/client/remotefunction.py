@@ -7,8 +7,9 @@ import inspect
 from typing import Any, Callable, Sequence
 
 from ..engine.calls import map_chunk, map_guarded, map_resolved
+from ..error import CannotSend
 from ..serialize import Reference
-from ..wire.calls import CannotSend, find_culprit, name_of
+from ..wire.calls import find_culprit, name_of
 from . import map as maps
 from .cancel import take_back
 from .joined import Joined

@@ -6,7 +6,7 @@ import statistics
 import time
 from typing import Any, Sequence
 
-from ..wire.calls import CannotSend
+from ..error import CannotSend
 from ..wire.mapped import Mapped
 from . import chunks
 from .apart import Apart

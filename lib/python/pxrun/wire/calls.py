@@ -6,15 +6,8 @@ import functools
 from typing import Any, Iterable
 
 from .. import serialize
+from ..error import CannotSend
 from . import failure, foreign, pickling
-
-
-class CannotSend(TypeError):
-    """A part of a call cannot be pickled; `reason` are the words of why not."""
-
-    def __init__(self, part: str, reason: str, library: str | None) -> None:
-        super().__init__(f"{part} cannot be sent: {reason}")
-        self.reason, self.library = reason, library
 
 
 def name_of(f: Any) -> str:

@@ -14,6 +14,7 @@ import sys
 from typing import Any, Callable, Iterable, Sequence
 
 from ..engine import tasks
+from ..error import CannotSend
 from ..serialize import PrePickled, Reference
 from . import calls, pickling
 from .functions import importable
@@ -181,7 +182,7 @@ class Mapped:
 
     # --- what cannot be sent
 
-    def unsent(self, e: BaseException, i: int, columns: Iterable[Iterable]) -> calls.CannotSend:
+    def unsent(self, e: BaseException, i: int, columns: Iterable[Iterable]) -> CannotSend:
         """The error of elements from i on that cannot be pickled, which names the first of them."""
         name = calls.name_of(self._f)
         named = [(f"the function {name}", self._f)] + [
