@@ -128,3 +128,37 @@ def test_follow_runs_where_the_other_ran(rc, view):
         view.apply_sync(abs, -1)
     with view.temp_flags(follow=first, targets=[0, 1]), pytest.raises(pxrun.ImpossibleDependency):
         view.apply_sync(abs, -1)
+
+
+@pytest.mark.parametrize("flag", ["after", "follow"])
+def test_result_of_another_client(pool, view, new_gate, flag):
+    gate = new_gate()
+    with pxrun.Client(pool.connection_file) as other:
+        first = other[1].apply_async(enter, gate.path)
+        second = other[1].map_async(abs, range(5))
+        with view.temp_flags(**{flag: [first, second]}):
+            ar = view.apply_async(os.getpid)
+        assert view.apply_sync(abs, -1) == 1 and not ar.ready()
+        gate.open()
+        assert ar.get(20) in other[:].apply_sync(os.getpid) and (flag == "after" or ar.engine_id == 1)
+
+
+def test_other_client_that_is_closed(pool, view, hold_all):
+    with pxrun.Client(pool.connection_file) as other:
+        first = other[1].apply_async(abs, -1)
+        with view.temp_flags(after=first):
+            ar = view.apply_async(abs, -1)
+    with pytest.raises(pxrun.ImpossibleDependency, match="closed"):
+        ar.get(20)
+
+
+def test_result_of_another_pool(view, new_gate):
+    gate = new_gate()
+    with pxrun.Cluster(n=1) as other:
+        first = other[0].apply_async(enter, gate.path)
+        with view.temp_flags(after=first):
+            ar = view.apply_async(abs, -1)
+        with view.temp_flags(follow=first), pytest.raises(pxrun.InvalidDependency, match="another pool"):
+            view.apply_async(abs, -1)
+        gate.open()
+        assert ar.get(20) == 1

@@ -322,7 +322,7 @@ def _moves(f: Any) -> bool:
 
 
 def _post_when_met(later: Later, conditions: Conditions, engines: list[int] | None) -> None:
-    """Posts tasks as soon as their conditions are met, now or in the client's thread."""
+    """Posts tasks as soon as their conditions are met, now or in the thread of the client whose results they are."""
 
     def look() -> None:
         if later.posted or later.ready():
@@ -334,7 +334,6 @@ def _post_when_met(later: Later, conditions: Conditions, engines: list[int] | No
         except Exception as e:
             later.fail(e)
 
-    watcher = completion.of(later._client)
     for ar in conditions.results.values():
-        watcher.watch(sources(ar._result), look)
+        completion.of(ar._client).watch(sources(ar._result), look)
     look()

@@ -179,12 +179,15 @@ class Conditions:
     Raises
     ------
     InvalidDependency
-        An id is none of this client's, or that of a result which nobody holds any more.
+        An id is none of this client's, or that of a result which nobody holds any more; or `follow` is a result of another pool.
     """
 
     def __init__(self, client: Any, after: Dependency | None, follow: Dependency | None) -> None:
+        self._client = client
         self._after, self._follow = after or Dependency(), follow or Dependency()
         self.results = {id: self._result(client, id) for id in self._after | self._follow}
+        if any(self.results[id]._client.supervisor_pid != client.supervisor_pid for id in self._follow):
+            raise InvalidDependency("follow is a result of another pool, whose engines are not those of this view: use after")
 
     def _result(self, client: Any, id: str) -> Any:
         ar = self._after.known.get(id) or self._follow.known.get(id) or client._sent.part(id)
@@ -206,7 +209,7 @@ class Conditions:
         ended = {id: ar for id, ar in self.results.items() if ar.ready()}
         bad = {id for id, ar in ended.items() if not ar.successful()}
         for id in bad:
-            if is_own(lost := self.results[id].exception(), PoolError):
+            if self.results[id]._client is self._client and is_own(lost := self.results[id].exception(), PoolError):
                 raise lost
         good = set(ended) - bad
         for name, needed in (("after", self._after), ("follow", self._follow)):
