@@ -162,3 +162,28 @@ def test_result_of_another_pool(view, new_gate):
             view.apply_async(abs, -1)
         gate.open()
         assert ar.get(20) == 1
+
+
+@pytest.mark.parametrize("how", ["fails", "waits"])
+def test_long_chain_of_tasks(view, new_gate, how):
+    gate = new_gate()
+
+    def fail(path):
+        enter(path)
+        raise LookupError("nowhere")
+
+    ars = [view.apply_async(fail, gate.path)]
+    for _ in range(400):
+        with view.temp_flags(after=ars[-1]):
+            ars.append(view.apply_async(abs, -1))
+    if how == "waits":
+        assert ars[1].cancel()
+        cause, ars = "abs was cancelled", ars[1:]
+    else:
+        gate.open()
+        cause = "LookupError: nowhere"
+    for ar in ars[1:]:
+        with pytest.raises(pxrun.ImpossibleDependency, match=cause) as raised:
+            ar.get(20)
+        assert str(raised.value).count("did not end as it should") == 1
+    gate.open()

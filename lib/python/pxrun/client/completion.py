@@ -7,6 +7,7 @@ Plain get() and wait() never start it: they read the rings themselves, which is 
 """
 from __future__ import annotations
 
+import collections
 import functools
 import heapq
 import itertools
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterable, Sequence
 
 from .. import error
 
@@ -258,6 +259,28 @@ def attempt(call: Callable[[], Any], *expected: type[Exception]) -> None:
         pass
     except BaseException:  # a callback's sys.exit(): others wait for this thread as well
         sys.excepthook(*sys.exc_info())
+
+
+class _Attempts(threading.local):
+    """What a thread is still to call."""
+
+    left: collections.deque | None = None
+
+
+_attempts = _Attempts()
+
+
+def attempt_all(calls: Iterable[Callable[[], Any]]) -> None:
+    """Attempts one after the other; within one of them, it is done after those: a chain of them may be long, the stack not."""
+    if _attempts.left is not None:
+        _attempts.left.extend(calls)
+        return
+    _attempts.left = left = collections.deque(calls)
+    try:
+        while left:
+            attempt(left.popleft())
+    finally:
+        _attempts.left = None
 
 
 def _is_done(source: Source) -> bool:

@@ -165,6 +165,9 @@ def needed(dependencies: Any, flag: str) -> Dependency | None:
         raise ValueError(f"invalid dependency: {flag} takes {words}, not {dependencies!r}") from None
 
 
+_BADLY = "did not end as it should: "
+
+
 class Conditions:
     """What tasks wait for, and where they may run then.
 
@@ -214,14 +217,17 @@ class Conditions:
         good = set(ended) - bad
         for name, needed in (("after", self._after), ("follow", self._follow)):
             if needed.unreachable(good, bad):
-                raise ImpossibleDependency(f"what the task depends on ({name}) did not end as it should: {self._ends(needed, bad)}")
+                raise ImpossibleDependency(f"what the task depends on ({name}) {_BADLY}{self._ends(needed, bad)}")
         if not (self._after.check(good, bad) and self._follow.check(good, bad)):
             return False, None
         return True, self._places(targets, good, bad)
 
     def _ends(self, needed: Dependency, bad: Collection[str]) -> str:
         first = next((id for id in needed if id in bad), None)
-        return "it succeeded" if first is None else str(self.results[first].exception()).partition("\n")[0]
+        if first is None:
+            return "it succeeded"
+        said = str(self.results[first].exception()).partition("\n")[0]
+        return said.partition(_BADLY)[2] or said  # the first cause, in a chain of tasks
 
     def _places(self, targets: Collection[int] | None, good: set[str], bad: set[str]) -> list[int] | None:
         follow = self._follow

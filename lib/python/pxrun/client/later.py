@@ -164,8 +164,7 @@ class Later:
             self._changed.notify_all()
         if over and self._apart is not None:
             self._apart.release()
-        for call in calls:
-            completion.attempt(call)
+        completion.attempt_all(calls)
 
     # --- as a result of the extension
 
