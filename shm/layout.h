@@ -120,6 +120,8 @@ struct px_header_shm {
 	uint64_t spin_ns; /* the measured cost of a wake-up: how long to spin before sleeping */
 	_Atomic uint64_t members_seq;   /* bumped after any change of a slot or an engine */
 	_Atomic uint32_t engines_count; /* ids given so far: 0 .. count-1 */
+	/* Bumped when an extent is refused: engines give back what they keep warm. */
+	_Atomic uint64_t wanted_seq;
 };
 _Static_assert(sizeof(struct px_header_shm) <= PX_PAGE_BYTES, "one page");
 

@@ -309,6 +309,28 @@ static bool ends(const struct px_loop *loop)
 	return told_to_stop(loop) || loop->engine->closed;
 }
 
+/* Others can make better use of the memory that is kept warm. */
+static void give_back(struct px_loop *loop)
+{
+	for (uint32_t i = 0; i < loop->count; i++)
+		if (loop->clients[i].link)
+			px_link_collect(loop->clients[i].link);
+	(void)px_arena_trim(loop->engine->endpoint->arena, 0);
+}
+
+/* If somebody was refused memory. */
+static void look_at_wishes(struct px_loop *loop)
+{
+	/* SYNC memory.wanted: acquire; partner: ask_back(). */
+	uint64_t seq = atomic_load_explicit(&loop->engine->endpoint->segment->header->wanted_seq,
+					    memory_order_acquire);
+
+	if (seq == loop->wanted_seq)
+		return;
+	loop->wanted_seq = seq;
+	give_back(loop);
+}
+
 /* One task, of the next client in turn that has any: direct requests come between two tasks. */
 static bool take_task(struct px_loop *loop)
 {
@@ -337,6 +359,7 @@ static bool round_of_turns(struct px_loop *loop)
 	bool served = false;
 
 	look_at_members(loop);
+	look_at_wishes(loop);
 	for (uint32_t i = 0; i < loop->count && !ends(loop); i++) {
 		/* It stays in the list: taken anew, its ring would be read from the beginning. */
 		if (!serve_client(loop, &loop->clients[i], &served))
@@ -365,23 +388,16 @@ static int work_waits(void *ctx)
 
 	if (told_to_stop(loop))
 		return 1;
-	/* Relaxed: look_at_members() looks again. */
+	/* Relaxed: look_at_members() and look_at_wishes() look again. */
 	if (atomic_load_explicit(&segment->header->members_seq, memory_order_relaxed) !=
-	    loop->seen_seq)
+		    loop->seen_seq ||
+	    atomic_load_explicit(&segment->header->wanted_seq, memory_order_relaxed) !=
+		    loop->wanted_seq)
 		return 1;
 	for (uint32_t i = 0; i < loop->count; i++)
 		if (needs_service(loop, &loop->clients[i]))
 			return 1;
 	return 0;
-}
-
-/* After a long pause others can make better use of the memory that is kept warm. */
-static void give_back(struct px_loop *loop)
-{
-	for (uint32_t i = 0; i < loop->count; i++)
-		if (loop->clients[i].link)
-			px_link_collect(loop->clients[i].link);
-	(void)px_arena_trim(loop->engine->endpoint->arena, 0);
 }
 
 static void pause_begins(const struct px_engine_process *engine)

@@ -19,19 +19,58 @@
 
 /* --- memory from the supervisor --- */
 
+/* An extent that is refused is asked for so often again: after 1, 2, 4, 8 and 16 ms. */
+#define INSISTS 5
+#define VAIN_NS UINT64_C(1000000000)
+
+static int ask_extent(struct px_endpoint *endpoint, uint64_t bytes, uint64_t refused,
+		      struct px_packet *packet)
+{
+	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes, .b = refused };
+	int rc;
+
+	pthread_mutex_lock(&endpoint->control_lock);
+	rc = px_control_call(endpoint->control, &call, packet, NULL);
+	pthread_mutex_unlock(&endpoint->control_lock);
+	return rc;
+}
+
+static void sleep_ns(uint64_t ns)
+{
+	_Atomic uint32_t nobody = 0;
+
+	(void)px_os.futex_wait(&nobody, 0, ns);
+}
+
+/*
+ * When it is refused, engines that have nothing to do give back what they keep warm, which takes some
+ * milliseconds: it is asked for again then, but not by who has just done so in vain.
+ */
+static int insist_on_extent(struct px_endpoint *endpoint, uint64_t bytes, struct px_packet *packet)
+{
+	int rc = ask_extent(endpoint, bytes, 0, packet);
+
+	if (rc != PX_ENOMEM || px_os.now_ns() - endpoint->vain_ns < VAIN_NS)
+		return rc;
+	for (uint64_t refused = 1; rc == PX_ENOMEM && refused <= INSISTS; refused++) {
+		sleep_ns(UINT64_C(500000) << refused);
+		rc = ask_extent(endpoint, bytes, refused, packet);
+	}
+	if (rc == PX_ENOMEM)
+		endpoint->vain_ns = px_os.now_ns();
+	return rc;
+}
+
 static int extent_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got)
 {
 	struct px_endpoint *endpoint = ctx;
-	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes };
 	struct px_packet *packet = malloc(sizeof(*packet));
 	int rc = px_endpoint_check(endpoint);
 
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	pthread_mutex_lock(&endpoint->control_lock);
 	if (rc == 0)
-		rc = px_control_call(endpoint->control, &call, packet, NULL);
-	pthread_mutex_unlock(&endpoint->control_lock);
+		rc = insist_on_extent(endpoint, bytes, packet);
 	if (rc == 0) {
 		*offset = packet->head.a;
 		*got = packet->head.b;

@@ -44,7 +44,8 @@ struct px_endpoint {
 	struct px_block_shm *block; /* ours, writable */
 	struct px_doorbell_shm *bell;
 	struct px_arena *arena;
-	int control; /* the socket to the supervisor */
+	uint64_t vain_ns; /* with the arena's lock: when memory was last asked for again in vain */
+	int control;      /* the socket to the supervisor */
 	struct px_descriptor_id control_id;
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
 	pthread_mutex_t control_lock; /* one call at a time */

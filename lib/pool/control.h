@@ -41,7 +41,8 @@ enum px_control_type {
 	PX_CONTROL_WHY, /* a = engine id; reply at once: PX_EENGINE and how it went, if it is gone for
 	                    good; PX_EPOOL while the pool stops; else 0 */
 	/* client or engine -> supervisor */
-	PX_CONTROL_EXTENT_GET, /* a = bytes; reply: a = offset, b = bytes, c = this type */
+	/* a = bytes, b = how often it was refused already; reply: a = offset, b = bytes, c = this type */
+	PX_CONTROL_EXTENT_GET,
 	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */
 	PX_CONTROL_SWEEP,      /* a link to a dead member was closed. No reply */
 	/* supervisor -> template; no reply: the engine says BORN, or its control socket hangs up */

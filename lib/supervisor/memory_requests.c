@@ -4,7 +4,9 @@
  */
 #include "supervisor/memory_requests.h"
 
+#include "shm/doorbell.h"
 #include "shm/error.h"
+#include "supervisor/engine.h"
 #include "supervisor/supervision.h"
 #include "supervisor/supervisor.h"
 
@@ -32,10 +34,24 @@ int px_memory_request_reply(int socket, const struct px_control *head, int code,
 	return rc == PX_EPOOL ? 0 : rc;
 }
 
+/* What engines keep warm is given back: whoever was refused asks again. */
+static void ask_back(struct px_supervisor *s)
+{
+	/* SYNC memory.wanted: release; partner: look_at_wishes(). */
+	atomic_fetch_add_explicit(&s->segment->rw.header->wanted_seq, 1, memory_order_release);
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		if (s->engines[i]->member.epoch)
+			px_doorbell_wake(&s->segment->bells[s->engines[i]->member.slot]);
+}
+
 static int refuse(struct px_supervisor *s, int socket, const char *what,
 		  const struct px_control *head, int code)
 {
-	px_log(&s->log, "%s: %s", what, px_last_error());
+	if (code == PX_ENOMEM && !head->b)
+		ask_back(s);
+	/* Once is enough, of one that is tried several times. */
+	if (head->type != PX_CONTROL_EXTENT_GET || !head->b)
+		px_log(&s->log, "%s: %s", what, px_last_error());
 	return px_memory_request_reply(socket, head, code, px_last_error(), 0, 0);
 }
 

@@ -338,6 +338,15 @@ def test_arena_full_is_memory_error_and_the_pool_goes_on():
         assert view.apply_sync(len, "abc") == [3, 3]
 
 
+def test_memory_that_idle_engines_keep_warm_goes_to_who_needs_it():
+    with pxrun.Cluster(n=2, arena="64M") as rc:
+        for _ in range(3):
+            # the engines' arrays become the client's, and go back to engines that have nothing more to do
+            assert [len(a) for a in rc[:].apply_sync(bytearray, 20 << 20)] == [20 << 20] * 2
+            assert rc[:].apply_sync(len, bytearray(30 << 20)) == [30 << 20] * 2
+            rc.gc()
+
+
 def test_client_in_a_forked_child_is_refused(rc):
     read, write = os.pipe()
     child = os.fork()
