@@ -188,3 +188,49 @@ def test_flags_are_those_of_the_call(view, new_gate):
     with view.temp_flags(label="mine", targets=[2]):
         elements = view.imap(lambda x: os.getpid(), range(50))
     assert len(set(elements)) == 1 and view.label is None
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_threads_share_an_iterator(view, new_gate, ordered):
+    gate = new_gate()
+    elements = view.imap(lambda x: (enter(gate.path), x)[1] if x % 50 == 49 else x, range(200), ordered=ordered)
+    got = [[] for _ in range(6)]
+    threads = [threading.Thread(target=taken.extend, args=(elements,), daemon=True) for taken in got]
+    for thread in threads:
+        thread.start()
+    gate.open(4)
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads) and sorted(sum(got, [])) == list(range(200))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_cancelled_while_threads_wait(rc, view, new_gate, ordered):
+    gate, got = new_gate(), []
+    elements = view.imap(lambda x: enter(gate.path), itertools.count(), ordered=ordered, chunksize=1)
+    threads = [threading.Thread(target=lambda: got.append(list(elements)), daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    elements.cancel()
+    for thread in threads:
+        thread.join(30)
+    assert got == [[]] * 3 and rc.wait(timeout=10)
+
+
+def test_cancelled_while_an_iterable_is_slow(rc, view):
+    slow, more, got = threading.Event(), threading.Event(), []
+
+    def source():
+        yield from range(20)
+        slow.set()
+        more.wait(60)
+        yield 20
+
+    elements = view.imap(abs, source(), max_outstanding=1)
+    thread = threading.Thread(target=lambda: got.extend(elements), daemon=True)
+    thread.start()
+    assert slow.wait(30)
+    elements.cancel()
+    more.set()
+    thread.join(30)
+    assert not thread.is_alive() and got == list(range(len(got))) and rc.wait(timeout=10) and list(elements) == []

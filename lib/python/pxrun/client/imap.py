@@ -9,6 +9,7 @@ import functools
 import itertools
 import operator
 import queue
+import threading
 import time
 from typing import Any, Callable, Iterator, Sequence
 
@@ -34,7 +35,8 @@ class _Out:
 class LazyMapIterator:
     """The results of `LoadBalancedView.imap`.
 
-    An element that failed raises its exception; the next call of next() goes on behind it.
+    An element that failed raises its exception; the next call of next() goes on behind it. Threads may share
+    it: each result is given to one of them.
     """
 
     def __init__(
@@ -65,39 +67,59 @@ class LazyMapIterator:
         self._unfinished = self._untaken = 0  # of these: on their way; submitted, and their results not looked at
         self._out: dict[_Out, None] = {}  # in the order of the elements
         self._over: collections.deque[_Out] = collections.deque()  # of these, what has finished, if that order does not matter
-        self._done: queue.SimpleQueue[_Out] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[_Out | None] = queue.SimpleQueue()  # None: it was cancelled
         self._ready: collections.deque = collections.deque()  # (value, exception)
+        self._cancelled = False
+        self._lock = threading.RLock()  # of all but cancel(), which does not wait for an iterable that is slow
         self._fill()
 
     def __iter__(self) -> "LazyMapIterator":
         return self
 
     def __next__(self) -> Any:
-        while not self._ready:
-            self._fill()
-            if not self._out:
-                self._raise_failure()
-                raise StopIteration
-            self._advance()
-        value, exception = self._ready.popleft()
+        with self._lock:
+            value, exception = self._next()
         if exception is None:
             return value
         if self._return_exceptions:
             return exception
         raise error.again(error.without_end(exception))
 
+    def _next(self) -> tuple[Any, BaseException | None]:
+        """The next value, or the exception in its place; StopIteration at the end."""
+        while not self._cancelled and not self._ready:
+            self._fill()
+            if not self._out:
+                self._raise_failure()
+                raise StopIteration
+            self._advance()
+        if self._cancelled:
+            self._forget()
+            raise StopIteration
+        return self._ready.popleft()
+
     def cancel(self) -> None:
         """Reads no more elements, takes back what has not begun, interrupts what runs. The iterator is at its end then."""
+        self._cancelled = True
+        self._done.put(None)  # for a thread that waits in next()
+        take_back([out.ar._result for out in list(self._out)])
+        if self._lock.acquire(blocking=False):  # else the thread that has it does that
+            try:
+                self._forget()
+            finally:
+                self._lock.release()
+
+    def _forget(self) -> None:
+        """Lets go of what was cancelled."""
         self._items = self._failure = None
         self._ready.clear()
-        while self._out:
-            take_back([self._out.popitem()[0].ar._result])
+        self._out.clear()
         apart, self._apart = self._apart, None
         if apart:
             apart.release()
 
     def __del__(self) -> None:
-        if "_out" in self.__dict__:
+        if "_lock" in self.__dict__:
             with contextlib.suppress(Exception):
                 self.cancel()
 
@@ -110,7 +132,7 @@ class LazyMapIterator:
 
     def _fill(self) -> None:
         """Submits as many elements as may be out."""
-        while self._items is not None and (size := self._next_size()):
+        while self._items is not None and not self._cancelled and (size := self._next_size()):
             try:
                 self._submit(self._read(size))
             except Exception as e:
@@ -166,6 +188,8 @@ class LazyMapIterator:
         self._out[out] = None
         if not completion.of(self._view.client).watch([(result, None)], functools.partial(self._done.put, out)):
             self._done.put(out)
+        if self._cancelled:  # meanwhile, so that cancel() may not have seen this one
+            take_back([result])
 
     def _submit_before(self, e: Exception, items: list[tuple]) -> None:
         """Some element cannot be pickled: submits those before it, one by one. Raises its error."""
@@ -177,13 +201,17 @@ class LazyMapIterator:
     # --- results
 
     def _advance(self) -> None:
-        """Takes the results of the next chunk, for which it waits, and submits others."""
-        self._look()
-        while (out := self._next_out()) is None:
-            self._fill()
-            self._finished(self._done.get())
+        """Takes the results of the next chunk, for which it waits, and submits others; returns also if it is cancelled."""
+        out = None
+        while out is None:
             self._look()
-        del self._out[out]
+            if self._cancelled:
+                return
+            out = self._next_out()
+            if out is None:
+                self._fill()
+                self._finished(self._done.get())
+        self._out.pop(out, None)  # a signal's handler may have cancelled it
         self._untaken -= out.size
         self._fill()
         out.ar.wait(0)  # shows what was printed
@@ -202,7 +230,9 @@ class LazyMapIterator:
             while True:
                 self._finished(self._done.get_nowait())
 
-    def _finished(self, out: _Out) -> None:
+    def _finished(self, out: _Out | None) -> None:
+        if out is None:
+            return
         out.finished = True
         if not self._ordered:
             self._over.append(out)
