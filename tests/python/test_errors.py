@@ -210,7 +210,7 @@ def test_misbehaving_exception_is_told(pool, made, ename):
     pool[0].execute(_ODD, block=True)
     e = failed(pool[0], f"raise {made}")
     assert e.ename == ename and isinstance(e.evalue, str)
-    assert str(e).startswith(f"[0:execute] {ename}: ") and e.render_traceback()
+    assert str(e).startswith(f"[0:execute] {ename}" + ": " * bool(e.evalue)) and e.render_traceback()
     assert pickle.loads(pickle.dumps(e)).ename == ename
     assert pool[0].apply_sync(lambda: 5) == 5
 

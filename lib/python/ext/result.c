@@ -6,6 +6,7 @@
  */
 #include "python/ext/result.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,8 +170,19 @@ int px_timeout(PyObject *object, uint64_t *ns)
 	if (object == Py_None)
 		return 0;
 	seconds = PyFloat_AsDouble(object);
-	if (seconds == -1.0 && PyErr_Occurred())
+	if (seconds == -1.0 && PyErr_Occurred()) {
+		if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+			PyErr_Clear();
+			PyErr_Format(PyExc_TypeError,
+				     "a timeout is a number of seconds, or None, not %R", object);
+		}
 		return -1;
+	}
+	if (isnan(seconds)) {
+		PyErr_SetString(PyExc_ValueError,
+				"a timeout is a number of seconds, or None, not nan");
+		return -1;
+	}
 	if (seconds >= 0 && seconds < 1e9)
 		*ns = (uint64_t)(seconds * 1e9);
 	return 0;
@@ -540,7 +552,8 @@ static PyMethodDef result_methods[] = {
 	{ "ready", result_ready, METH_NOARGS,
 	  "ready() -> bool\n\nReads what has arrived, without waiting." },
 	{ "done", result_done, METH_O, "done(i) -> bool" },
-	{ "engine", result_engine, METH_O, "engine(i) -> int\n\nThe id of entry i's engine; -1: no engine has taken the task yet." },
+	{ "engine", result_engine, METH_O,
+	  "engine(i) -> int\n\nThe id of entry i's engine; -1: no engine has taken the task yet." },
 	{ "reply", result_reply, METH_O,
 	  "reply(i) -> (code, body, buffers)\n\nTo be called once: the buffers are the caller's. body is "
 	  "str, the words of a failure, where code says that there was no reply." },

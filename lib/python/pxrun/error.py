@@ -148,7 +148,7 @@ class RemoteError(KernelError):
         return f"[{info['engine_id']}:{info.get('method', 'apply')}]" if "engine_id" in info else ""
 
     def __str__(self) -> str:
-        what = f"{self._where()} {self.ename}: {failure.cut(self.evalue)}".lstrip()
+        what = f"{self._where()} {failure.line(self.ename, self.evalue)}".lstrip()
         return f"{what}\n{self.hint}" if self.hint else what
 
     def __repr__(self) -> str:
@@ -156,7 +156,7 @@ class RemoteError(KernelError):
 
     def render_traceback(self) -> list[str]:
         """The engine's traceback as lines."""
-        lines = failure.cut(self.traceback or f"{self.ename}: {self.evalue}").rstrip("\n").split("\n")
+        lines = failure.cut(self.traceback or failure.line(self.ename, self.evalue)).rstrip("\n").split("\n")
         return [*lines, *self.hint.split("\n")] if self.hint else lines
 
     def _render_traceback_(self) -> list[str]:
@@ -226,7 +226,7 @@ class CompositeError(RemoteError):
     def __str__(self) -> str:
         lines = [self.msg]
         for ename, evalue, _, info in self.elist[: self.tb_limit]:
-            lines.append(f"{_header(info)} {ename}: {failure.cut(evalue)}")
+            lines.append(f"{_header(info)} {failure.line(ename, evalue)}".lstrip())
         return "\n".join([*lines, *self._hints(range(len(self.elist))), *self._more()])
 
     def __repr__(self) -> str:
@@ -239,7 +239,8 @@ class CompositeError(RemoteError):
 
     def _one_traceback(self, excid: int) -> list[str]:
         ename, evalue, traceback, info = self._entry(excid)
-        return [_header(info), *failure.cut(traceback or f"{ename}: {evalue}").rstrip("\n").split("\n")]
+        lines = failure.cut(traceback or failure.line(ename, evalue)).rstrip("\n").split("\n")
+        return [*filter(None, [_header(info)]), *lines]
 
     def render_traceback(self, excid: int | None = None) -> list[str]:
         """The tracebacks of one engine, or of the first `tb_limit`, as lines."""
@@ -328,8 +329,8 @@ class AlreadyDisplayedError(_Group):
 
 
 def _header(info: dict | None) -> str:
-    info = info or {}
-    return f"[{info.get('engine_id', '?')}:{info.get('method', 'apply')}]:"
+    """Where something was raised, in the message of several; empty if no engine has begun it."""
+    return f"[{info['engine_id']}:{info.get('method', 'apply')}]:" if info and "engine_id" in info else ""
 
 
 def _as_tuple(e: Any) -> tuple:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import threading
-import time
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import Any, Callable, Generator, Iterator, Sequence
 
 from .. import error
 from . import advice, completion, metadata, outcome
 from .cancel import Cancellable
+from .deadline import end_of, left
 from .history import message_id
 from .joined import Joined, sources
 from .metadata import Described
@@ -26,11 +26,6 @@ from .staying import Staying
 _FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
 _PENDING, _FINISHED = "PENDING", "FINISHED"
 _numbers = itertools.count()
-
-
-def _end_of(timeout: float | None) -> float | None:
-    """When a timeout ends; None: never."""
-    return None if timeout is None or timeout < 0 else time.monotonic() + timeout
 
 
 class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.Future):
@@ -167,10 +162,10 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
 
     def _finishing(self, timeout: float | None = None) -> Iterator[int]:
         """Indices of entries in the order in which they finish; ends early when the time is over."""
-        end = _end_of(timeout)
+        end = end_of(timeout)
         known = 0
         while known < self._count:
-            found = self._finished(known, None if end is None else max(0.0, end - time.monotonic()))
+            found = self._finished(known, left(end))
             known += len(found)
             yield from found
             if not found:
@@ -182,11 +177,11 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         if type(self._result) is not Joined:
             return self._result.finished(known, timeout, shower)
         order = completion.of(self._client).order_of(self._result)
-        end = _end_of(timeout)
+        end = end_of(timeout)
         while True:
-            left = None if end is None else max(0.0, end - time.monotonic())
-            short = shower is not None and (left is None or left > LOOK)
-            found = order.after(known, LOOK if short else left)
+            seconds = left(end)
+            short = shower is not None and (seconds is None or seconds > LOOK)
+            found = order.after(known, LOOK if short else seconds)
             if shower is not None:
                 shower(self._result)
             if found or not short:
@@ -337,7 +332,8 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         if len(failed) == 1 or isinstance(first, error.PoolError):
             return error.again(first)
         engines = [e.engine_info.get("engine_id") for e in failed]
-        asked = "" if None in engines else f" on all of engines {', '.join(map(str, engines))}"
+        once = None not in engines and len(set(engines)) == len(engines)  # tasks may have been on one engine
+        asked = f" on all of engines {', '.join(map(str, engines))}" if once else ""
         one = type(first)(f"{first} (likewise{asked or f' {len(failed) - 1} more'})")
         one.__cause__ = first.__cause__
         return one

@@ -14,7 +14,11 @@ UNKNOWN, SHARE = 1000, 64
 
 def check(chunksize: int | None) -> None:
     """ValueError or TypeError for what is no chunksize of a map."""
-    if chunksize is not None and operator.index(chunksize) < 1:
+    if chunksize is None:
+        return
+    if not hasattr(type(chunksize), "__index__"):
+        raise TypeError(f"chunksize must be an int, not {chunksize!r}")
+    if operator.index(chunksize) < 1:
         raise ValueError(f"chunksize is at least 1, or None, not {chunksize!r}")
 
 

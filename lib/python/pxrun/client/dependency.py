@@ -49,6 +49,8 @@ class Dependency(set):
     def _ids_of(self, dependencies: Any) -> Iterable[str]:
         if isinstance(dependencies, str) or hasattr(dependencies, "msg_ids"):
             dependencies = [dependencies]
+        elif not hasattr(dependencies, "__iter__"):
+            raise TypeError(f"what something depends on are AsyncResults and message ids, not {dependencies!r}")
         for each in dependencies:
             if isinstance(each, str):
                 yield each

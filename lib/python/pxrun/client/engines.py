@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable
 
 from .. import error
+from .deadline import end_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -66,7 +67,7 @@ class Engines:
         return sum(e["state"] == "up" for e in engines)
 
     def _wait_for_engines(self: Any, n: int, timeout: float) -> None:
-        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        end = end_of(timeout)
         while True:
             ready = self._ready_engines(n)
             if ready >= n:

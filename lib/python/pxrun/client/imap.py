@@ -17,6 +17,7 @@ from .. import error
 from . import chunks, completion
 from .apart import Apart
 from .cancel import take_back
+from .sequences import for_imap
 
 #: Chunks for each engine that 'auto' has out at a time; and how many more may have finished and wait for others.
 _AHEAD, _KEPT = 3, 30
@@ -59,9 +60,7 @@ class LazyMapIterator:
         chunks.check(chunksize)
         self._chunksize = chunksize
         self._size, self._seconds = 1, 0.0
-        if not iterables:
-            raise TypeError("imap needs at least one iterable")
-        self._items: Iterator | None = zip(*iterables)  # None: at its end
+        self._items: Iterator | None = for_imap(iterables)  # None: at its end
         self._failure: BaseException | None = None  # of the iterables, or of an element that cannot be sent
         self._at = 0  # elements read
         self._unfinished = self._untaken = 0  # of these: on their way; submitted, and their results not looked at

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any, Callable, Sequence
+
+from .deadline import end_of, left
 
 
 def sources(result: Any) -> list[tuple[Any, int | None]]:
     """What a result of the extension, or several as one, are made of; None: all entries."""
     return result.sources() if type(result) is Joined else [(result, None)]
-
-
-def _left(end: float | None) -> float | None:
-    return None if end is None else max(0.0, end - time.monotonic())
 
 
 class Joined:
@@ -66,12 +63,12 @@ class Joined:
 
     def wait_sent(self, timeout: float | None) -> bool:
         """Waits until no engine holds tracked memory that was sent to it."""
-        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-        return all(result.wait_sent(_left(end), i) for result, i in self.entries)
+        end = end_of(timeout)
+        return all(result.wait_sent(left(end), i) for result, i in self.entries)
 
     def _until(self, timeout: float | None, *shower: Callable) -> bool:
-        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-        return all(result.wait_entry(i, _left(end), *shower) for result, i in self.entries)
+        end = end_of(timeout)
+        return all(result.wait_entry(i, left(end), *shower) for result, i in self.entries)
 
     def sent(self, i: int) -> bool:
         """Whether entry i's engine holds no tracked memory that was sent to it."""

@@ -11,6 +11,7 @@ import time
 from typing import Any, Callable, Iterator
 
 from ..datapub import DISPLAY, STDERR, STDOUT
+from .deadline import end_of
 
 _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
 
@@ -128,7 +129,7 @@ class Outputs:
             FIRST_EXCEPTION ends the wait when an engine raised, FIRST_COMPLETED when one is done.
         """
         check_return_when(return_when)
-        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        end = end_of(timeout)
         bar = _bar(len(self), self._fname, widget)
         shows, self._shows = self._shows, False  # not into the bar
         try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from .deadline import end_of, left
 from .joined import sources
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class Requests:
             None: there was none in time.
         """
         self._tell()
-        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        end = end_of(timeout)
         while True:
-            id = self._core.next(None if end is None else max(0.0, end - time.monotonic()))
+            id = self._core.next(left(end))
             if id is None:
                 return None
             ar = self._told.get(id)  # type: ignore[union-attr]
@@ -126,15 +126,11 @@ class Requests:
         bool
             Whether all are there.
         """
-        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-
-        def left() -> float | None:
-            return None if end is None else max(0.0, end - time.monotonic())
-
+        end = end_of(timeout)
         for job in self._sent.requests() if jobs is None else self._sent.find(jobs):
-            if not _wait_for(job, left()):
+            if not _wait_for(job, left(end)):
                 return False
-        return self._core.wait_idle(left()) if jobs is None else True
+        return self._core.wait_idle(left(end)) if jobs is None else True
 
     def wait_interactive(self: Any, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1) -> None:
         """Waits, and shows how far the requests are; default: all that are outstanding."""

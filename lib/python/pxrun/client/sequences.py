@@ -6,7 +6,7 @@ import array
 import itertools
 import sys
 from collections.abc import Mapping
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 # Slices of these are of the same kind, and iterating over slices is iterating over the whole.
 _SLICED = (list, tuple, range, str, bytes, bytearray, memoryview, array.array)
@@ -21,7 +21,7 @@ def for_map(iterables: Sequence[Any]) -> list:
         Something is not iterable.
     """
     if not iterables:
-        raise TypeError("at least one sequence is needed, to be cut into parts for the engines")
+        raise TypeError("a map needs at least one iterable")
     found = [_elements(each, i) for i, each in enumerate(iterables)]
     lengths = [len(each) for each in found if hasattr(each, "__len__")]
     if len(lengths) == len(found):
@@ -31,17 +31,26 @@ def for_map(iterables: Sequence[Any]) -> list:
     return [list(found[0])] if len(found) == 1 else [list(each) for each in zip(*zip(*found))] or [[]]
 
 
+def for_imap(iterables: Sequence[Any]) -> Iterator[tuple]:
+    """The arguments of each element; TypeError as for_map()."""
+    if not iterables:
+        raise TypeError("a map needs at least one iterable")
+    return zip(*[_iterator(each, i) for i, each in enumerate(iterables)])
+
+
 def _elements(each: Any, i: int) -> Any:
     """A sequence, or an iterator over what has no length."""
     if _is_sliced(each):
         return each
-    if not hasattr(each, "__len__"):
-        try:
-            return iter(each)
-        except TypeError:
-            kind = type(each).__name__
-            raise TypeError(f"a map needs iterables, and its argument {i + 1}, of type {kind}, is none") from None
-    return _listed(each)
+    return _listed(each) if hasattr(each, "__len__") else _iterator(each, i)
+
+
+def _iterator(each: Any, i: int) -> Iterator:
+    try:
+        return iter(each)
+    except TypeError:
+        kind = type(each).__name__
+        raise TypeError(f"a map needs iterables, and its argument {i + 1}, of type {kind}, is none") from None
 
 
 def for_scatter(sequence: Any) -> Any:

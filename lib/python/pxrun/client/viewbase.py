@@ -84,7 +84,7 @@ class View(Flags, Staying):
 
     # --- functions
 
-    def apply(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    def apply(self, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         """Calls f(*args, **kwargs) on the targets; waits if `block` says so.
 
         A function that the engines cannot import is sent by value, and its globals are
@@ -101,15 +101,15 @@ class View(Flags, Staying):
         EngineError
             A target is not there.
         """
-        return self._call(__ipp_f, args, kwargs, self._block)
+        return self._call(f, args, kwargs, self._block)
 
-    def apply_async(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> AsyncResult:
+    def apply_async(self, f: Callable, /, *args: Any, **kwargs: Any) -> AsyncResult:
         """As apply(), without waiting."""
-        return self._call(__ipp_f, args, kwargs, False)
+        return self._call(f, args, kwargs, False)
 
-    def apply_sync(self, __ipp_f: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    def apply_sync(self, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         """As apply(), waiting."""
-        return self._call(__ipp_f, args, kwargs, True)
+        return self._call(f, args, kwargs, True)
 
     def map_async(self, f: Callable, *sequences: Any, **options: Any) -> Any:
         """As map(), without waiting."""

@@ -32,7 +32,12 @@ def describe(error: BaseException) -> tuple[str, str, str, bytes]:
 
 def words(error: BaseException) -> str:
     """The exception in one line, as a traceback ends."""
-    return f"{type(error).__name__}: {_said(error)}"
+    return line(type(error).__name__, _said(error))
+
+
+def line(ename: str, evalue: str) -> str:
+    """The name of an exception's class and what its str() says, if that is anything."""
+    return f"{ename}: {cut(evalue)}" if evalue else ename
 
 
 def callers(error: BaseException) -> list[str]:
@@ -75,7 +80,7 @@ def _text(error: BaseException, ename: str, evalue: str) -> str:
     try:
         return cut("".join(_format(error)))
     except BaseException as second:
-        return f"{ename}: {evalue}\n(the traceback cannot be shown: {type(second).__name__})\n"
+        return f"{line(ename, evalue)}\n(the traceback cannot be shown: {type(second).__name__})\n"
 
 
 def _format(error: BaseException) -> Iterator[str]:

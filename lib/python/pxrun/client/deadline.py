@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""When a wait ends that may take so many seconds."""
+from __future__ import annotations
+
+import time
+
+
+def end_of(timeout: float | None) -> float | None:
+    """The time of time.monotonic() at which a timeout is over; None: never.
+
+    Parameters
+    ----------
+    timeout : float or None
+        Seconds; None or negative: for ever.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no number.
+    """
+    if timeout is None:
+        return None
+    if not hasattr(type(timeout), "__float__"):
+        raise TypeError(f"a timeout is a number of seconds, or None, not {timeout!r}")
+    if timeout != timeout:
+        raise ValueError("a timeout is a number of seconds, or None, not nan")
+    return None if timeout < 0 else time.monotonic() + timeout
+
+
+def left(end: float | None) -> float | None:
+    """The seconds until then, 0 when it is over; None: for ever."""
+    return None if end is None else max(0.0, end - time.monotonic())
