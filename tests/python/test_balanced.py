@@ -200,7 +200,8 @@ def test_map_of_what_is_no_plain_value(view):
     assert view.map_sync(np.max, arrays, chunksize=4) == list(range(30))
 
 
-def test_function_is_read_once_for_many_elements(view):
+@pytest.mark.parametrize("chunksize", [1, 7])
+def test_function_is_read_once_for_many_elements(view, chunksize):
     class Heavy:
         def __init__(self):
             self.read = 0
@@ -212,7 +213,7 @@ def test_function_is_read_once_for_many_elements(view):
             self.calls += 1
             return self.read, self.calls
 
-    found = view.map_sync(Heavy(), range(400), chunksize=1)
+    found = view.map_sync(Heavy(), range(400), chunksize=chunksize)
     assert {read for read, _ in found} == {1} and max(calls for _, calls in found) >= 100
 
 

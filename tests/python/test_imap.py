@@ -96,6 +96,22 @@ def test_engines_go_on_behind_a_slow_element(view, new_gate):
     assert got == [b"x"] and next(elements) == 1
 
 
+def test_reads_no_more_ahead_than_is_said(view, new_gate):
+    gate = new_gate()
+    source = Counted()
+    elements = view.imap(lambda x: enter(gate.path) if x == 0 else x, source, chunksize=2)
+    waiter = threading.Thread(target=lambda: got.append(next(elements)))
+    got = []
+    waiter.start()
+    while source.read < 30 * 4 * 2:
+        assert waiter.is_alive()
+    gate.open()
+    waiter.join()
+    assert got == [b"x"] and source.read <= 30 * 4 * 2 + 2  # the first chunk is taken
+    for i in range(1, 1000):
+        assert next(elements) == i and source.read <= i + 2 + 30 * 4 * 2
+
+
 def test_cancel(rc, view, new_gate):
     gate = new_gate()
     source = Counted()

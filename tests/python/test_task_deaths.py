@@ -68,6 +68,24 @@ def test_element_that_fails_is_run_again(own, tmp_path, chunksize):
         view.set_flags(retries=1).apply_sync(at_the_third_time, 78)
 
 
+@pytest.mark.parametrize("chunksize, lost", [(1, [7]), (5, [5, 6, 7, 8, 9])])
+def test_dead_engine_loses_the_chunk_that_it_was_at(own, chunksize, lost):
+    view = own.load_balanced_view()
+    got = view.map_sync(lambda x: os.kill(os.getpid(), 9) if x == 7 else x, range(20), chunksize=chunksize, return_exceptions=True)
+    assert [i for i, value in enumerate(got) if isinstance(value, pxrun.EngineError)] == lost
+    assert [value for i, value in enumerate(got) if i not in lost] == [i for i in range(20) if i not in lost]
+
+
+@pytest.mark.parametrize("leave", [lambda: os._exit(0), lambda: os.execv("/bin/true", ["true"])])
+def test_engine_that_exits_with_0_is_gone_for_good(own, leave):
+    ar = own.load_balanced_view().apply_async(leave)
+    with pytest.raises(pxrun.EngineError, match="exited with code 0"):
+        ar.get(30)
+    while own.engines[ar.engine_id].state != "gone":
+        assert own.engines[ar.engine_id].restarts == 0
+    assert own.ids == [1 - ar.engine_id]
+
+
 def test_engines_that_come_and_go_during_a_map(own, new_gate, tmp_path):
     gate = new_gate()
     array = np.ones(100_000)  # sent apart, which the new engine has to get as well

@@ -208,12 +208,17 @@ class LoadBalancedView(View):
         Parameters
         ----------
         f : callable or Reference
+            Read once on each engine, for all elements there: what it keeps in itself, by ``self.n += 1``, goes on
+            from element to element, whatever the chunksize. After use_dill() or use_cloudpickle(), and with
+            References, it is read for each task.
         *sequences : iterables
             As for the built-in map(): whatever can be iterated over, and the shortest decides. What is no
             sequence is turned into a list here.
         chunksize : int, optional
             How many elements are one task. None: the first elements are tasks of their own, and show within
-            0.02 s how many make some milliseconds of work; results and errors are as if it were 1.
+            0.02 s how many make some milliseconds of work; results and what f raises are as if it were 1. But
+            when an engine dies in the middle of a chunk, or the chunk is cancelled, interrupted or out of time,
+            all its elements are lost; with 1, that element alone.
         ordered : bool
             Whether iteration over the AsyncMapResult follows the order of the elements, or takes tasks as they
             finish. get() has the order of the elements always.
@@ -278,9 +283,10 @@ class LoadBalancedView(View):
         ordered : bool
             Whether results come in the order of the elements, or as they finish.
         max_outstanding : int or 'auto'
-            How many elements may be out: submitted, and not finished. Where one takes long, some more may have
-            finished, whose results wait for its own. 0: any number, so that all are read at once. 'auto': as
-            many as keep the engines at work.
+            How many elements may be out: submitted, and not finished. Where one takes long, 30 times as many
+            may have finished besides, whose results wait for its own. 0: any number, so that all are read at
+            once. 'auto': as many as keep the engines at work, 3 chunks for each, and no more than 30 chunks for
+            each engine are read ahead of what next() has taken.
 
         Returns
         -------
