@@ -68,24 +68,19 @@ def test_exception_that_says_nothing(any_view):
     assert str(pxrun.RemoteError("SystemExit", "", "")) == "SystemExit"
 
 
-def test_what_no_engine_has_begun_names_none(pool, new_gate):
-    view, gate = pool.load_balanced_view(), new_gate()
-
-    def f(x):
-        if x == 0:
-            raise ValueError("bad")
-        os.read(os.open(gate.path, os.O_RDONLY), 1)
-
-    ar = view.map_async(f, range(40), chunksize=1)
-    while not ar.split()[0].ready():
-        assert not ar.ready()
-    assert ar.cancel()
+def test_what_no_engine_has_begun_names_none(pool, hold):
+    view = pool.load_balanced_view()
+    failed = view.apply_async(int, "bad")
+    assert failed.wait(30)
+    for engine in range(4):
+        hold(engine)
+    waiting = view.apply_async(abs, -1)
+    assert waiting.cancel()
     with pytest.raises(pxrun.CompositeError) as caught:
-        ar.get(30)
-    caught.value.tb_limit = 40
+        pxrun.AsyncResult.join(failed, waiting).get(30)
     text = str(caught.value) + "\n".join(caught.value.render_traceback())
-    assert "?" not in text and re.search("^TaskCancelled: f was cancelled", text, re.MULTILINE)
-    assert re.search(r"^\[\d:apply\]: ValueError: bad", text, re.MULTILINE)
+    assert "?" not in text and re.search("^TaskCancelled: abs was cancelled", text, re.MULTILINE)
+    assert re.search(r"^\[\d:apply\]: ValueError: invalid", text, re.MULTILINE)
 
 
 def test_cancelled_tasks_of_one_engine_name_it_once(pool, new_gate):
