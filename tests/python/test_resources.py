@@ -143,7 +143,8 @@ import resource, sys
 import pxrun
 
 with pxrun.Client(sys.argv[1]) as rc:
-    rc[0].apply_sync(bytes, 20_000)  # so that all is imported that a call needs
+    rc[0].apply_sync(bytes, 20_000)  # so that all is imported that a call needs,
+    rc[0].apply_async(bytes, 20_000).get()  # and one that fails: the parser without memory calls it a SyntaxError
     used = int(open("/proc/self/statm").read().split()[5]) * 4096
     resource.setrlimit(resource.RLIMIT_DATA, (used + (32 << 20), resource.RLIM_INFINITY))
     kept = []
