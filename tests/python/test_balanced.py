@@ -431,6 +431,21 @@ def test_cancel_of_what_runs(view, new_gate):
     assert view.apply_sync(abs, -1) == 1
 
 
+def test_cancel_of_a_map_begins_no_other_elements(view, new_gate, tmp_path):
+    gate, begun = new_gate(), tmp_path / "begun"
+
+    def f(x):
+        os.write(os.open(begun, os.O_WRONLY | os.O_APPEND | os.O_CREAT), b"x")
+        enter(gate.path)
+
+    for _ in range(12):
+        begun.unlink(missing_ok=True)
+        ar = view.map_async(f, range(2000), chunksize=1)
+        while not begun.exists():
+            assert not ar.ready()
+        assert ar.cancel() and ar.wait(30) and len(begun.read_text()) <= 4  # the engines
+
+
 def test_cancel_of_a_map(view, new_gate):
     gate = new_gate()
     ar = view.map_async(lambda x: enter(gate.path), range(40), chunksize=1)

@@ -20,7 +20,7 @@ MOMENT = 1.0
 def take_back(results: Iterable[Any]) -> None:
     """Stops requests, of which nobody will have the results, without waiting for it."""
     for result in results:
-        for i in range(result.count):
+        for i in reversed(range(result.count)):  # as in Cancellable._stop()
             with contextlib.suppress(error.IPythonError):
                 _stop(result, i)
 
@@ -91,7 +91,8 @@ class Cancellable:
         interrupted = []
         stopped = False
         self.ready()
-        for i in range(self._count):
+        # what waits before what runs: an engine that is interrupted begins the next
+        for i in reversed(range(self._count)):
             source, there = self._lenders[i] if self._lenders else (self, i)
             if source._stop_entry(there, reason):
                 stopped = True
