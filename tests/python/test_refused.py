@@ -57,6 +57,18 @@ def test_timeout(pool, any_view, hold, wrong, kind):
             wait()
 
 
+@pytest.mark.parametrize("wrong, kind", [("x", TypeError), (math.nan, ValueError)])
+def test_timeout_of_a_task_that_waits_for_another(pool, hold, wrong, kind):
+    for engine in range(4):
+        hold(engine)
+    view = pool.load_balanced_view()
+    with view.temp_flags(after=view.apply_async(abs, -1)):
+        ar = view.apply_async(abs, -2)
+    for wait in (ar.get, ar.wait):
+        with pytest.raises(kind, match="a timeout is a number of seconds"):
+            wait(wrong)
+
+
 def test_exception_that_says_nothing(any_view):
     def leave(*args):
         raise SystemExit

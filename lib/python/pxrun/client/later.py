@@ -11,7 +11,7 @@ from typing import Any, Callable, Sequence
 
 from .. import _pxrun, error
 from ..wire import failure, pickling, values
-from . import completion
+from . import completion, deadline
 from .apart import Apart
 from .outputs import LOOK
 
@@ -198,9 +198,9 @@ class Later:
         return self._order[known:]
 
     def _until(self, what: Callable[[], bool], timeout: float | None, shower: Callable | None) -> bool:
-        end = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        end = deadline.end_of(timeout)
         while True:
-            left = None if end is None else max(0.0, end - time.monotonic())
+            left = deadline.left(end)
             with self._changed:
                 there = self._changed.wait_for(what, left if shower is None or left is not None and left < LOOK else LOOK)
             if shower is not None:
