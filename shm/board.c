@@ -430,8 +430,6 @@ void px_board_pass_on(struct px_board_view *view)
 {
 	uint64_t next, posted, engines[PX_ENGINES_MAX / 64];
 
-	/* SYNC board.busy: seq_cst, that we are busy before the look at lanes; partner: px_board_wake(). */
-	atomic_thread_fence(memory_order_seq_cst);
 	/* One may be new, with tasks for which we were counted as idle. */
 	look_at_lanes(view);
 	for (uint32_t lane = 0; lane < view->count; lane++) {

@@ -120,6 +120,13 @@ struct px_board_view {
 
 void px_board_view_open(struct px_board_view *view, struct px_segment *segment, uint32_t slot);
 void px_board_view_close(struct px_board_view *view);
+/* Whether the client has a board at all; the cheapest look. */
+static inline bool px_board_view_used(const struct px_board_view *view)
+{
+	/* Relaxed: who goes on looks again. */
+	return view->count ||
+	       atomic_load_explicit(&view->shared->lanes[0], memory_order_relaxed) != 0;
+}
 /* Whether there may be a task for that engine. A look at a few words; never fails. */
 bool px_board_view_ready(struct px_board_view *view, uint32_t engine_id);
 /*
@@ -129,7 +136,10 @@ bool px_board_view_ready(struct px_board_view *view, uint32_t engine_id);
 int px_board_claim(struct px_board_view *view, uint32_t engine_id, struct px_member_id self,
 		   struct px_task_shm *out);
 
-/* If tasks are ready, wakes an engine that sleeps and may take them. Before running anything. */
+/*
+ * If tasks are ready, wakes an engine that sleeps and may take them. Before running anything, and
+ * behind a fence after our activity has said that we are busy.
+ */
 void px_board_pass_on(struct px_board_view *view);
 
 /* --- both --- */

@@ -62,7 +62,7 @@ void px_board_wake(const struct px_segment *segment, const uint64_t *engines)
 	/*
 	 * SYNC bell.look: seq_cst, what was posted before the look at who sleeps; partner:
 	 * px_doorbell_announce().
-	 * SYNC board.busy: seq_cst, and at who is idle; partner: px_board_pass_on().
+	 * SYNC board.busy: seq_cst, and at who is idle; partner: pass_on().
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	/* Sleepers first: where nobody sleeps nothing is read that others write all the time. */

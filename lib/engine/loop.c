@@ -152,8 +152,10 @@ static void look_at_descriptors(struct px_loop *loop, uint64_t now_ns)
  */
 static void pass_on(struct px_loop *loop)
 {
+	/* SYNC board.busy: seq_cst, that we are busy before the look at lanes; partner: px_board_wake(). */
+	atomic_thread_fence(memory_order_seq_cst);
 	for (uint32_t i = 0; i < loop->count; i++)
-		if (!loop->clients[i].dropped)
+		if (!loop->clients[i].dropped && px_board_view_used(&loop->clients[i].board))
 			px_board_pass_on(&loop->clients[i].board);
 }
 
@@ -252,7 +254,8 @@ static int serve_task(struct px_loop *loop, struct px_served *c)
 
 static bool has_tasks(struct px_loop *loop, struct px_served *c)
 {
-	return c->link && !c->owed && !c->blind && px_board_view_ready(&c->board, loop->engine->id);
+	return c->link && px_board_view_used(&c->board) && !c->owed && !c->blind &&
+	       px_board_view_ready(&c->board, loop->engine->id);
 }
 
 /* Opens our link once the client has opened its own. False: the client is dead. */
