@@ -185,7 +185,8 @@ def test_hundred_megabytes_of_print(pool, pids):
 
     result = pool.direct_view(0, output="keep").apply_async(much)
     result.get(60)
-    assert len(result.stdout) < 10_000_000 and "bytes of output are left out here]" in result.stdout
+    # the first 8 MiB and the last, and another one where a slow reader had some withheld in between
+    assert len(result.stdout) < 12_000_000 and "bytes of output are left out here]" in result.stdout
 
 
 def test_gil_held_in_c_is_no_death(pool, pids):
