@@ -12,7 +12,7 @@
  *   blocks   one a member: state, links, crash text           that member
  *   arena    units of PX_UNIT_BYTES                           the owner of the extent
  *
- * Every page but those of the bells has one writer. Each member maps the whole
+ * Every page has one writer, but those of the bells, and in the arena those of claims (board.h). Each member maps the whole
  * segment read-only, and its own block, the bells and its own extents writable
  * at other addresses. The file is sparse: a page costs memory once it is
  * reserved (shm/pages.c), and nothing is touched that is not reserved.

@@ -7,6 +7,8 @@ installed raises ImportError when it is made.
 """
 from __future__ import annotations
 
+import sys
+
 import functions
 
 WORKERS = 4
@@ -112,3 +114,15 @@ class Ipyparallel:
 
 
 PEERS = [Pool, ProcessPoolExecutor, Loky, Ipyparallel]
+
+
+def with_each(kinds, f):
+    """{name: f(pool)} for each of them that is installed."""
+    found = {}
+    for kind in kinds:
+        try:
+            with kind() as pool:
+                found[kind.name] = f(pool)
+        except ImportError as error:
+            print(f"left out: {kind.name} ({error})", file=sys.stderr)
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import random
-import sys
 import time
 
 import functions
@@ -133,17 +132,6 @@ def _seconds(f, *args):
     return time.perf_counter() - begin
 
 
-def _with(kinds, f):
-    found = {}
-    for kind in kinds:
-        try:
-            with kind() as pool:
-                found[kind.name] = f(pool)
-        except ImportError as error:
-            print(f"left out: {kind.name} ({error})", file=sys.stderr)
-    return found
-
-
 def map_trivial(quick):
     """A function that does nothing: what a task costs by itself."""
 
@@ -153,7 +141,7 @@ def map_trivial(quick):
         times = [_seconds(pool.map_one_by_one, functions.same, range(count)) for _ in range(3 if quick else 7)]
         return sorted(times)[len(times) // 2] / count * 1e6
 
-    return [("map of a trivial function, item by item", "µs", _with(ALL_PEERS, one_by_one), "≤ 2; Pool ≥ 5x")]
+    return [("map of a trivial function, item by item", "µs", peers.with_each(ALL_PEERS, one_by_one), "≤ 2; Pool ≥ 5x")]
 
 
 def map_chunks(quick):
@@ -168,7 +156,7 @@ def map_chunks(quick):
             found.append(sorted(times)[1])
         return min(found) / count * 1e6
 
-    return [("map of a trivial function, in chunks", "µs", _with([Pxrun, Pool], at_its_best), "Pool's best ≥ 0.9x")]
+    return [("map of a trivial function, in chunks", "µs", peers.with_each([Pxrun, Pool], at_its_best), "Pool's best ≥ 0.9x")]
 
 
 def _greedy(times, workers):
@@ -201,7 +189,7 @@ def uneven(quick):
                 return _seconds(pool.map_one_by_one, functions.busy, tasks) / ideal
 
             kinds = [Pxrun, Direct, Pool, Unordered, ProcessPoolExecutor, Loky]
-            rows.append((what, "x", _with(kinds, over_the_ideal), goal))
+            rows.append((what, "x", peers.with_each(kinds, over_the_ideal), goal))
     finally:
         peers.WORKERS = workers
     return rows
@@ -214,7 +202,7 @@ def submit(quick):
     def hot(pool):
         return measure.median_us(lambda: pool.submit(functions.noop), seconds)
 
-    found = _with([Pxrun, Pool, ProcessPoolExecutor, Loky, Dask, Ipyparallel], hot)
+    found = peers.with_each([Pxrun, Pool, ProcessPoolExecutor, Loky, Dask, Ipyparallel], hot)
     with Pxrun() as pool:
         found["pxrun, to one engine"] = measure.median_us(pool.call, seconds)
         executor = pool.client.executor()

@@ -28,18 +28,6 @@ def program(name):
     return os.path.join(BUILD, "tests", "bench", name)
 
 
-def with_peers(f):
-    """{name: f(pool)} for pxrun and each peer that is installed."""
-    found = {}
-    for kind in [peers.Pxrun, *peers.PEERS]:
-        try:
-            with kind() as pool:
-                found[kind.name] = f(pool)
-        except ImportError as error:
-            print(f"left out: {kind.name} ({error})", file=sys.stderr)
-    return found
-
-
 def calls(quick):
     seconds = 0.3 if quick else 1.5
 
@@ -53,7 +41,7 @@ def calls(quick):
             row["lambda"] = measure.median_us(lambda: pool.call(lambda: None), seconds)
         return row
 
-    found = with_peers(one)
+    found = peers.with_each([peers.Pxrun, *peers.PEERS], one)
     floor = int(subprocess.check_output([program("pingpong")])) / 1e3
     asleep = {name: row["asleep"] for name, row in found.items()}
     asleep["futex ping-pong"] = floor
