@@ -367,7 +367,8 @@ static int copy_task(const struct px_board_view *view, uint32_t entry, struct px
 	const struct px_task_shm *task;
 	uint32_t bytes;
 
-	if (!px_segment_owned(view->segment, offset, sizeof(*out), view->slot))
+	if (offset % PX_LINE_BYTES ||
+	    !px_segment_owned(view->segment, offset, sizeof(*out), view->slot))
 		return corrupt(view, "a task lies outside of that member's memory");
 	task = (const void *)(view->segment->base + offset);
 	memcpy(out, task, offsetof(struct px_task_shm, inlined));

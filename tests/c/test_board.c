@@ -287,6 +287,9 @@ static void offsets_outside_of_the_client_s_memory_are_refused(void **state)
 	atomic_store(&shared->claims, claims);
 	piece = atomic_exchange(&shared->pieces[0], segment->total_bytes);
 	assert_int_equal(px_board_claim(&view, 0, engine.id, &task), PX_ECORRUPT);
+	post(2);
+	atomic_store(&shared->pieces[0], piece + 1);
+	assert_int_equal(px_board_claim(&view, 0, engine.id, &task), PX_ECORRUPT);
 	atomic_store(&shared->pieces[0], piece);
 	/* A lane that cannot be is not looked at. */
 	for (int i = 1; i < PX_LANES_MAX; i++)
