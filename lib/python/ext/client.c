@@ -15,7 +15,7 @@
 #include "python/ext/module.h"
 #include "python/ext/object.h"
 #include "python/ext/region.h"
-#include "python/ext/result.h"
+#include "python/ext/waiting.h"
 #include "shm/error.h"
 
 static PyObject *client_type;

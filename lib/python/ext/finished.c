@@ -8,6 +8,7 @@
 #include "python/ext/client.h"
 #include "python/ext/object.h"
 #include "python/ext/result.h"
+#include "python/ext/waiting.h"
 #include "shm/error.h"
 
 PyObject *px_ext_poll(PyObject *self, PyObject *unused)

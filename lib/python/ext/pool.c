@@ -13,7 +13,7 @@
 #include "python/ext/client.h"
 #include "python/ext/module.h"
 #include "python/ext/object.h"
-#include "python/ext/result.h"
+#include "python/ext/waiting.h"
 #include "shm/error.h"
 
 /* --- settings --- */

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * result.c - the type pxrun._pxrun.Result, over lib/client/client.h.
- *
- * Waits give up the interpreter's lock, and look at signals every tenth of a second.
  */
 #include "python/ext/result.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/tasks.h"
 #include "python/ext/buffer.h"
 #include "python/ext/object.h"
+#include "python/ext/waiting.h"
 #include "shm/error.h"
-#include "shm/os.h"
 
 struct result {
 	PyObject_HEAD
@@ -41,168 +37,35 @@ static void result_dealloc(PyObject *self)
 	px_unmake(self);
 }
 
-/* What to wait for, in slices of time between which signals are looked at. */
-struct slices {
-	int (*wait)(const struct slices *what, uint64_t slice_ns);
-	struct px_client *client;
-	struct px_result *result;
-	struct px_request *request;
-	uint32_t known;
-	struct px_completions *list;
-	struct px_result **taken;
-	/* Of a result: is called with it when it may have output to show. Py_None: is not. */
-	PyObject *shower, *object;
-};
-
-static int wait_all(const struct slices *what, uint64_t slice_ns)
+static int wait_all(const struct px_slices *what, uint64_t slice_ns)
 {
 	return px_result_wait(what->result, slice_ns);
 }
 
-static int wait_entry(const struct slices *what, uint64_t slice_ns)
+static int wait_entry(const struct px_slices *what, uint64_t slice_ns)
 {
 	return px_request_wait(what->request, slice_ns);
 }
 
-static int wait_more(const struct slices *what, uint64_t slice_ns)
+static int wait_more(const struct px_slices *what, uint64_t slice_ns)
 {
 	return px_result_wait_more(what->result, what->known, slice_ns);
 }
 
-static int wait_sent(const struct slices *what, uint64_t slice_ns)
+static int wait_sent(const struct px_slices *what, uint64_t slice_ns)
 {
 	return what->request ? px_request_wait_sent(what->request, slice_ns) :
 			       px_result_wait_sent(what->result, slice_ns);
 }
 
-static int wait_idle(const struct slices *what, uint64_t slice_ns)
-{
-	return px_client_wait_idle(what->client, slice_ns);
-}
-
-static int wait_taken(const struct slices *what, uint64_t slice_ns)
-{
-	return px_client_take(what->client, what->list, slice_ns, what->taken);
-}
-
-static int show(const struct slices *what)
-{
-	PyObject *shown = PyObject_CallFunctionObjArgs(what->shower, what->object, NULL);
-
-	Py_XDECREF(shown);
-	return shown ? 0 : PX_RAISED;
-}
-
-/* Shows the output that has come: while waiting, if there is any of the client's since the last time. */
-static int show_news(const struct slices *what, bool ready, uint64_t *outputs)
-{
-	uint64_t now;
-
-	if (!what->shower || what->shower == Py_None)
-		return 0;
-	if (ready)
-		return px_result_has_news(what->result) ? show(what) : 0;
-	now = atomic_load_explicit(&what->result->client->outputs, memory_order_relaxed);
-	if (now == *outputs)
-		return 0;
-	*outputs = now;
-	return show(what);
-}
-
-static int wait_in_slices(const struct slices *what, uint64_t timeout_ns)
-{
-	uint64_t begun = timeout_ns == PX_FOREVER ? 0 : px_os.now_ns();
-	uint64_t outputs = 0, left = timeout_ns, waited;
-
-	for (;;) {
-		uint64_t slice = left < PX_SLICE_NS ? left : PX_SLICE_NS;
-		int rc;
-
-		Py_BEGIN_ALLOW_THREADS
-		rc = what->wait(what, slice);
-		Py_END_ALLOW_THREADS
-		if (show_news(what, rc == 0, &outputs) < 0)
-			return PX_RAISED;
-		if (rc != PX_ETIMEDOUT && rc != PX_EINTR)
-			return rc;
-		if (PyErr_CheckSignals() < 0)
-			return PX_RAISED;
-		if (timeout_ns == PX_FOREVER)
-			continue;
-		/* By the clock: signals that come often end each slice early. */
-		waited = px_os.now_ns() - begun;
-		if (waited >= timeout_ns)
-			return PX_ETIMEDOUT;
-		left = timeout_ns - waited;
-	}
-}
-
 int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns)
 {
-	struct slices what = { .wait = wait_all,
-			       .result = ((struct result *)object)->result,
-			       .shower = shower,
-			       .object = object };
+	struct px_slices what = { .wait = wait_all,
+				  .result = ((struct result *)object)->result,
+				  .shower = shower,
+				  .object = object };
 
-	return wait_in_slices(&what, timeout_ns);
-}
-
-int px_wait_idle(struct px_client *client, uint64_t timeout_ns)
-{
-	return wait_in_slices(&(struct slices){ .wait = wait_idle, .client = client }, timeout_ns);
-}
-
-int px_wait_taken(struct px_client *client, struct px_completions *list, uint64_t timeout_ns,
-		  struct px_result **result)
-{
-	struct slices what = {
-		.wait = wait_taken, .client = client, .list = list, .taken = result
-	};
-
-	return wait_in_slices(&what, timeout_ns);
-}
-
-int px_timeout(PyObject *object, uint64_t *ns)
-{
-	double seconds;
-
-	*ns = PX_FOREVER;
-	if (object == Py_None)
-		return 0;
-	seconds = PyFloat_AsDouble(object);
-	if (seconds == -1.0 && PyErr_Occurred()) {
-		if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-			PyErr_Clear();
-			PyErr_Format(PyExc_TypeError,
-				     "a timeout is a number of seconds, or None, not %R", object);
-		}
-		return -1;
-	}
-	if (isnan(seconds)) {
-		PyErr_SetString(PyExc_ValueError,
-				"a timeout is a number of seconds, or None, not nan");
-		return -1;
-	}
-	if (seconds >= 0 && seconds < 1e9)
-		*ns = (uint64_t)(seconds * 1e9);
-	return 0;
-}
-
-static PyObject *wait_bool(const struct slices *what, PyObject *timeout)
-{
-	uint64_t ns;
-	int rc;
-
-	if (px_timeout(timeout, &ns) < 0)
-		return NULL;
-	rc = wait_in_slices(what, ns);
-	if (rc == PX_RAISED)
-		return NULL;
-	if (rc == 0)
-		Py_RETURN_TRUE;
-	if (rc == PX_ETIMEDOUT)
-		Py_RETURN_FALSE;
-	return px_raise(rc);
+	return px_wait_in_slices(&what, timeout_ns);
 }
 
 static struct px_request *request_of(PyObject *self, PyObject *index)
@@ -221,38 +84,38 @@ static struct px_request *request_of(PyObject *self, PyObject *index)
 
 static PyObject *result_wait(PyObject *self, PyObject *args)
 {
-	struct slices what = { .wait = wait_all,
-			       .result = ((struct result *)self)->result,
-			       .object = self };
+	struct px_slices what = { .wait = wait_all,
+				  .result = ((struct result *)self)->result,
+				  .object = self };
 	PyObject *timeout;
 
 	if (!PyArg_ParseTuple(args, "O|O", &timeout, &what.shower))
 		return NULL;
-	return wait_bool(&what, timeout);
+	return px_wait_bool(&what, timeout);
 }
 
 static PyObject *result_wait_entry(PyObject *self, PyObject *args)
 {
-	struct slices what = { .wait = wait_entry,
-			       .result = ((struct result *)self)->result,
-			       .object = self };
+	struct px_slices what = { .wait = wait_entry,
+				  .result = ((struct result *)self)->result,
+				  .object = self };
 	PyObject *index, *timeout;
 
 	if (!PyArg_ParseTuple(args, "OO|O", &index, &timeout, &what.shower))
 		return NULL;
 	what.request = request_of(self, index);
-	return what.request ? wait_bool(&what, timeout) : NULL;
+	return what.request ? px_wait_bool(&what, timeout) : NULL;
 }
 
 static PyObject *result_wait_sent(PyObject *self, PyObject *args)
 {
-	struct slices what = { .wait = wait_sent, .result = ((struct result *)self)->result };
+	struct px_slices what = { .wait = wait_sent, .result = ((struct result *)self)->result };
 	PyObject *timeout, *index = NULL;
 
 	if (!PyArg_ParseTuple(args, "O|O", &timeout, &index))
 		return NULL;
 	what.request = index ? request_of(self, index) : NULL;
-	return index && !what.request ? NULL : wait_bool(&what, timeout);
+	return index && !what.request ? NULL : px_wait_bool(&what, timeout);
 }
 
 /* The entries that were done as the known-th and later ones, in that order. */
@@ -273,9 +136,9 @@ static PyObject *order(const struct px_result *result, uint32_t known)
 
 static PyObject *result_finished(PyObject *self, PyObject *args)
 {
-	struct slices what = { .wait = wait_more,
-			       .result = ((struct result *)self)->result,
-			       .object = self };
+	struct px_slices what = { .wait = wait_more,
+				  .result = ((struct result *)self)->result,
+				  .object = self };
 	PyObject *timeout;
 	unsigned known;
 	uint64_t ns;
@@ -286,7 +149,7 @@ static PyObject *result_finished(PyObject *self, PyObject *args)
 		return NULL;
 	what.known = known;
 	/* When all are known there is nothing to wait for. */
-	rc = known < what.result->count ? wait_in_slices(&what, ns) : 0;
+	rc = known < what.result->count ? px_wait_in_slices(&what, ns) : 0;
 	if (rc < 0 && rc != PX_ETIMEDOUT)
 		return rc == PX_RAISED ? NULL : px_raise(rc);
 	return order(what.result, known);

@@ -10,6 +10,7 @@
 #include "python/ext/parcel.h"
 #include "python/ext/region.h"
 #include "python/ext/result.h"
+#include "python/ext/waiting.h"
 #include "shm/error.h"
 
 /*
