@@ -200,7 +200,7 @@ static int extent_map(struct px_arena *arena, struct px_extent *extent)
 	return 0;
 }
 
-static int extent_get(struct px_arena *arena, uint64_t bytes)
+static int extent_get(struct px_arena *arena, uint64_t bytes, bool earnest)
 {
 	struct px_extent *extent = calloc(1, sizeof(*extent));
 	struct px_arena_block *whole = calloc(1, sizeof(*whole));
@@ -210,7 +210,8 @@ static int extent_get(struct px_arena *arena, uint64_t bytes)
 		rc = px_fail(PX_ENOMEM, "no private memory for an extent's books");
 		goto fail;
 	}
-	rc = arena->source.get(arena->source.ctx, bytes, &extent->offset, &extent->bytes);
+	rc = arena->source.get(arena->source.ctx, bytes, earnest, &extent->offset, &extent->bytes);
+	arena->refused = rc == PX_ENOMEM;
 	if (rc < 0)
 		goto fail;
 	extent->starts = calloc(words_of(extent->bytes), sizeof(uint64_t));
@@ -246,10 +247,10 @@ static int extents_grow(struct px_arena *arena, uint64_t bytes)
 {
 	uint64_t need = up(bytes, PX_UNIT_BYTES);
 	uint64_t want = arena->next_bytes > need ? arena->next_bytes : need;
-	int rc = extent_get(arena, want);
+	int rc = extent_get(arena, want, false);
 
 	if (rc == PX_ENOMEM && want > need)
-		rc = extent_get(arena, need);
+		rc = extent_get(arena, need, false);
 	if (rc == 0 && arena->next_bytes < EXTENT_MAX_BYTES)
 		arena->next_bytes *= 2;
 	return rc;
@@ -378,6 +379,8 @@ static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct p
 		rc = extents_grow(arena, bytes);
 		if (rc == PX_ENOMEM && trim(arena, 0) > 0)
 			rc = extents_grow(arena, bytes);
+		if (rc == PX_ENOMEM && arena->refused)
+			rc = extent_get(arena, up(bytes, PX_UNIT_BYTES), true);
 		if (rc < 0)
 			return rc;
 		block = find_free(arena, bytes, align);

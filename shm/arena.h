@@ -10,8 +10,9 @@
  *
  * Extents are whole units, reserved when they are got, so that a full /dev/shm is an error here and
  * never SIGBUS later. Sizes double from one unit. Where there is no more memory, wholly free extents
- * are given back and it is tried again. Freed regions are used again last-in first-out, warm. A region is aligned to 64 bytes, from PX_REGION_LARGE_BYTES on to a page, and
- * padded alike.
+ * are given back and it is tried again; then it is asked for in earnest. Freed regions are used again
+ * last-in first-out, warm. A region is aligned to 64 bytes, from PX_REGION_LARGE_BYTES on to a page,
+ * and padded alike.
  */
 #ifndef PX_ARENA_H
 #define PX_ARENA_H
@@ -20,8 +21,12 @@
 
 /* How to get extents. The supervisor keeps the budget; the text of its refusal is passed on. */
 struct px_extent_source {
-	/* A range of whole units, >= bytes, now owned by us in the extent map. PX_ENOMEM. */
-	int (*get)(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got);
+	/*
+	 * A range of whole units, >= bytes, now owned by us in the extent map. PX_ENOMEM. Only what is
+	 * needed, and in no other way to be had, is asked for in earnest: others may be asked to give
+	 * memory back for it.
+	 */
+	int (*get)(void *ctx, uint64_t bytes, bool earnest, uint64_t *offset, uint64_t *got);
 	void (*put)(void *ctx, uint64_t offset, uint64_t bytes);
 	void *ctx;
 };

@@ -41,6 +41,7 @@ struct px_arena {
 	pthread_mutex_t lock;
 	struct px_extent *extents;
 	uint64_t next_bytes; /* of the next extent */
+	bool refused;        /* by the source, the last time */
 	struct px_arena_block *bins[PX_ARENA_BINS];
 	uint64_t bin_map[PX_ARENA_BINS / 64];
 	struct px_arena_block **hash;

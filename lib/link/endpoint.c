@@ -23,10 +23,11 @@
 #define INSISTS 5
 #define VAIN_NS UINT64_C(1000000000)
 
-static int ask_extent(struct px_endpoint *endpoint, uint64_t bytes, uint64_t refused,
+/* time: as the b of PX_CONTROL_EXTENT_GET. */
+static int ask_extent(struct px_endpoint *endpoint, uint64_t bytes, uint64_t time,
 		      struct px_packet *packet)
 {
-	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes, .b = refused };
+	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes, .b = time };
 	int rc;
 
 	pthread_mutex_lock(&endpoint->control_lock);
@@ -43,25 +44,26 @@ static void sleep_ns(uint64_t ns)
 }
 
 /*
- * When it is refused, engines that have nothing to do give back what they keep warm, which takes some
- * milliseconds: it is asked for again then, but not by who has just done so in vain.
+ * When it is refused, engines that have nothing to do give back what they keep warm, if that may be
+ * enough, which takes some milliseconds: it is asked for again then, but not by who has just done so
+ * in vain.
  */
 static int insist_on_extent(struct px_endpoint *endpoint, uint64_t bytes, struct px_packet *packet)
 {
-	int rc = ask_extent(endpoint, bytes, 0, packet);
+	int rc = ask_extent(endpoint, bytes, 1, packet);
 
-	if (rc != PX_ENOMEM || px_os.now_ns() - endpoint->vain_ns < VAIN_NS)
+	if (rc != PX_ENOMEM || !packet->head.a || px_os.now_ns() - endpoint->vain_ns < VAIN_NS)
 		return rc;
-	for (uint64_t refused = 1; rc == PX_ENOMEM && refused <= INSISTS; refused++) {
-		sleep_ns(UINT64_C(500000) << refused);
-		rc = ask_extent(endpoint, bytes, refused, packet);
+	for (uint64_t again = 1; rc == PX_ENOMEM && again <= INSISTS; again++) {
+		sleep_ns(UINT64_C(500000) << again);
+		rc = ask_extent(endpoint, bytes, 1 + again, packet);
 	}
 	if (rc == PX_ENOMEM)
 		endpoint->vain_ns = px_os.now_ns();
 	return rc;
 }
 
-static int extent_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got)
+static int extent_get(void *ctx, uint64_t bytes, bool earnest, uint64_t *offset, uint64_t *got)
 {
 	struct px_endpoint *endpoint = ctx;
 	struct px_packet *packet = malloc(sizeof(*packet));
@@ -70,7 +72,8 @@ static int extent_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
 	if (rc == 0)
-		rc = insist_on_extent(endpoint, bytes, packet);
+		rc = earnest ? insist_on_extent(endpoint, bytes, packet) :
+			       ask_extent(endpoint, bytes, 0, packet);
 	if (rc == 0) {
 		*offset = packet->head.a;
 		*got = packet->head.b;

@@ -29,10 +29,10 @@ uint64_t px_extents_default_bytes(const char *root);
  */
 int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, uint64_t *offset,
 		   uint64_t *got);
-/* Takes them back, punched by the owner. PX_EINVAL: not whole units of its own; nothing is taken. */
 /* PX_ENOMEM if a member with so many bytes more had more than the quota (0: no limit). */
 int px_extents_quota(const struct px_extents *extents, uint32_t owner, uint64_t bytes,
 		     uint64_t quota);
+/* Takes them back, punched by the owner. PX_EINVAL: not whole units of its own; nothing is taken. */
 int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, uint64_t bytes);
 /* Bytes that belong to each slot, added to by_slot[PX_MEMBERS_MAX] unless NULL; returns the sum. */
 uint64_t px_extents_used(const struct px_extents *extents, uint64_t *by_slot);

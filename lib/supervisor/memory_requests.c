@@ -4,6 +4,7 @@
  */
 #include "supervisor/memory_requests.h"
 
+#include "machine/budget.h"
 #include "shm/doorbell.h"
 #include "shm/error.h"
 #include "supervisor/engine.h"
@@ -44,37 +45,59 @@ static void ask_back(struct px_supervisor *s)
 			px_doorbell_wake(&s->segment->bells[s->engines[i]->member.slot]);
 }
 
-static int refuse(struct px_supervisor *s, int socket, const char *what,
-		  const struct px_control *head, int code)
+/* Whether there would be enough if all other engines gave back what they have. */
+static bool engines_can_help(const struct px_supervisor *s, struct px_member_id member,
+			     uint64_t bytes)
 {
-	if (code == PX_ENOMEM && !head->b)
-		ask_back(s);
-	/* Once is enough, of one that is tried several times. */
-	if (head->type != PX_CONTROL_EXTENT_GET || !head->b)
+	uint64_t by_slot[PX_MEMBERS_MAX] = { 0 }, theirs = 0;
+	struct px_budget budget;
+
+	(void)px_extents_used(&s->extents, by_slot);
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		if (s->engines[i]->member.epoch && s->engines[i]->member.slot != member.slot)
+			theirs += by_slot[s->engines[i]->member.slot];
+	px_extents_budget(&s->extents, &budget);
+	return theirs && bytes <= budget.have + theirs;
+}
+
+/* What only is tried is nothing to speak of, and once is enough of what is asked for again. */
+static int extent_get(struct px_supervisor *s, int socket, struct px_member_id member,
+		      const char *what, const struct px_control *head)
+{
+	uint64_t offset = 0, got = 0;
+	bool help = false;
+	int rc = 0;
+
+	if (s->segment->members[member.slot].kind == PX_MEMBER_CLIENT)
+		rc = px_extents_quota(&s->extents, member.slot, head->a,
+				      px_settings_number(s->options->settings, PX_SETTING_QUOTA));
+	if (rc == 0) {
+		rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
+		help = rc == PX_ENOMEM && head->b == 1 && engines_can_help(s, member, head->a);
+	}
+	if (rc == 0)
+		return px_memory_request_reply(socket, head, 0, NULL, offset, got);
+	if (head->b == 1 || rc != PX_ENOMEM)
 		px_log(&s->log, "%s: %s", what, px_last_error());
-	return px_memory_request_reply(socket, head, code, px_last_error(), 0, 0);
+	if (help)
+		ask_back(s);
+	return px_memory_request_reply(socket, head, rc, px_last_error(), help, 0);
 }
 
 int px_memory_request_serve(struct px_supervisor *s, int socket, struct px_member_id member,
 			    const char *what, const struct px_control *head)
 {
-	uint64_t offset = 0, got = 0;
-	int rc = 0;
+	int rc;
 
 	switch (head->type) {
 	case PX_CONTROL_EXTENT_GET:
-		if (s->segment->members[member.slot].kind == PX_MEMBER_CLIENT)
-			rc = px_extents_quota(&s->extents, member.slot, head->a,
-					      px_settings_number(s->options->settings,
-								 PX_SETTING_QUOTA));
-		if (rc == 0)
-			rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
-		if (rc < 0)
-			return refuse(s, socket, what, head, rc);
-		return px_memory_request_reply(socket, head, 0, NULL, offset, got);
+		return extent_get(s, socket, member, what, head);
 	case PX_CONTROL_EXTENT_PUT:
 		rc = px_extents_put(&s->extents, member.slot, head->a, head->b);
-		return rc < 0 ? refuse(s, socket, what, head, rc) : 0;
+		if (rc == 0)
+			return 0;
+		px_log(&s->log, "%s: %s", what, px_last_error());
+		return px_memory_request_reply(socket, head, rc, px_last_error(), 0, 0);
 	default:
 		px_sweep_mark(s);
 		return 0;

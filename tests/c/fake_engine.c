@@ -13,6 +13,7 @@
  *                   silent   is born, and never ready
  *                   garbage  sends a packet that is none
  *                   thief    gives memory back that is not its own
+ *                   greedy   takes 8 MiB of the arena
  *                   stubborn does not heed SIGTERM
  *                   chatty   prints, and leaves it in the pipe
  *                   daemon   leaves a daemon behind, "left-behind"
@@ -104,6 +105,7 @@ static void leave_daemon(bool deaf)
 static void serve(void)
 {
 	struct px_control theft = { .type = PX_CONTROL_EXTENT_PUT, .a = 4096, .b = 77 };
+	struct px_control greed = { .type = PX_CONTROL_EXTENT_GET, .a = 8 << 20 };
 
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -125,6 +127,9 @@ static void serve(void)
 		leave_daemon(false);
 	if (mode("FAKE_ENGINE", "deaf"))
 		leave_daemon(true);
+	/* Before it is ready: who starts the pool finds it taken. */
+	if (mode("FAKE_ENGINE", "greedy"))
+		(void)px_control_send(control, &greed, NULL, NULL, 0);
 	(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 0, NULL);
 	if (mode("FAKE_ENGINE", "garbage"))
 		(void)!write(control, "rubbish", 7);

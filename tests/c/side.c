@@ -15,7 +15,8 @@
 #include "shm/error.h"
 
 static pthread_mutex_t ledger = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic bool refuses;
+static _Atomic bool refuses, asks_back;
+static _Atomic unsigned earnest;
 
 struct px_segment *side_segment(uint64_t units)
 {
@@ -51,6 +52,7 @@ static void get_units(const struct side *side, uint64_t bytes, struct px_control
 	}
 	if (run < units || atomic_load(&refuses)) {
 		reply->code = PX_ENOMEM;
+		reply->a = atomic_load(&asks_back);
 	} else {
 		for (uint64_t i = 0; i < units; i++)
 			atomic_store(&side->segment->rw.units[first + i],
@@ -85,6 +87,8 @@ static void answer(struct side *side, const struct px_control *asked)
 		break;
 	case PX_CONTROL_EXTENT_GET:
 		get_units(side, asked->a, &reply);
+		if (asked->b)
+			atomic_fetch_add(&earnest, 1);
 		words = reply.code ? "arena full" : NULL;
 		break;
 	case PX_CONTROL_EXTENT_PUT:
@@ -182,6 +186,16 @@ void side_hang_up(struct side *side)
 void side_refuse_memory(bool refuse)
 {
 	atomic_store(&refuses, refuse);
+}
+
+void side_ask_for_memory(bool ask)
+{
+	atomic_store(&asks_back, ask);
+}
+
+unsigned side_memory_asked(void)
+{
+	return atomic_load(&earnest);
 }
 
 void side_show_engine(struct side *side, uint32_t id, enum px_engine_state state)

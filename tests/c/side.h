@@ -47,6 +47,9 @@ void side_kill(struct side *side, const struct px_death *death);
 void side_hang_up(struct side *side);
 /* Whether the arena is full, whatever it has. */
 void side_refuse_memory(bool refuse);
+/* Whether engines are asked to give memory back then, and how often it was asked for in earnest. */
+void side_ask_for_memory(bool ask);
+unsigned side_memory_asked(void);
 
 /* What the segment says of an engine's id. */
 void side_show_engine(struct side *side, uint32_t id, enum px_engine_state state);

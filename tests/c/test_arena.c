@@ -31,18 +31,20 @@ static struct world {
 	bool taken[UNITS];
 	uint64_t taken_units, taken_max; /* the source says no beyond */
 	uint64_t asked[GETS_MAX];        /* bytes of each call of source_get() */
+	bool earnest[GETS_MAX];          /* and how */
 	unsigned asks, shift;            /* of the offsets given: a range that cannot be mapped */
 	int advices, fail_at, fail_how;  /* the fail_at-th madvise returns fail_how */
 	struct px_os os;
 } world;
 
-static int source_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got)
+static int source_get(void *ctx, uint64_t bytes, bool earnest, uint64_t *offset, uint64_t *got)
 {
 	uint64_t units = bytes / PX_UNIT_BYTES, first, run = 0;
 
 	(void)ctx;
 	assert_int_equal(bytes % PX_UNIT_BYTES, 0);
 	assert_true(units > 0);
+	world.earnest[world.asks % GETS_MAX] = earnest;
 	world.asked[world.asks++ % GETS_MAX] = bytes;
 	if (world.taken_units + units > world.taken_max)
 		return px_fail(PX_ENOMEM, "no: %llu units are out",
@@ -263,9 +265,37 @@ static void extent_doubled_refused_takes_what_is_needed(void **state)
 	assert_int_equal(world.asks, 4);
 	assert_int_equal(world.asked[2], 4 * PX_UNIT_BYTES);
 	assert_int_equal(world.asked[3], PX_UNIT_BYTES);
+	for (unsigned i = 0; i < world.asks; i++)
+		assert_false(world.earnest[i]);
 	px_region_release(a);
 	px_region_release(b);
 	px_region_release(c);
+}
+
+static void extent_needed_is_asked_for_in_earnest_when_all_else_failed(void **state)
+{
+	struct px_region *a, *b, *c = NULL;
+
+	(void)state;
+	world.taken_max = 3;
+	a = region(PX_UNIT_BYTES);
+	b = region(2 * PX_UNIT_BYTES);
+	world.asks = 0;
+	assert_int_equal(px_region_new(world.arena, PX_UNIT_BYTES, &c), PX_ENOMEM);
+	assert_int_equal(world.asks,
+			 3); /* twice the last one; what is needed; the same in earnest */
+	for (unsigned i = 0; i < world.asks; i++)
+		assert_int_equal(world.earnest[i], i == 2);
+	assert_int_equal(world.asked[2], PX_UNIT_BYTES);
+	/* Memory of its own that nobody uses is given back before. */
+	px_region_release(a);
+	world.asks = 0;
+	assert_int_equal(px_region_new(world.arena, 2 * PX_UNIT_BYTES, &c), PX_ENOMEM);
+	assert_int_equal(world.taken_units, 2);
+	assert_int_equal(world.asks, 5);
+	for (unsigned i = 0; i < world.asks; i++)
+		assert_int_equal(world.earnest[i], i == 4);
+	px_region_release(b);
 }
 
 static void new_source_empty_says_why_and_recovers(void **state)
@@ -888,6 +918,7 @@ int main(void)
 		CASE(extents_double_up_to_a_cap),
 		CASE(extent_for_a_large_region_has_what_it_needs),
 		CASE(extent_doubled_refused_takes_what_is_needed),
+		CASE(extent_needed_is_asked_for_in_earnest_when_all_else_failed),
 		CASE(new_source_empty_says_why_and_recovers),
 		CASE(extent_not_reserved_is_put_back),
 		CASE(extent_reserve_interrupted_is_tried_again),

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -105,6 +106,60 @@ static void extents_belong_to_who_asked(void **state)
 	assert_int_equal(px_control_send(a.fd, &head, NULL, NULL, 0), 0);
 	assert_int_equal((int)number(px_json_member(status(a.fd), "arena"), "used"), 0);
 	detach(&a);
+	stop(pool);
+}
+
+static uint64_t wanted(const struct attached *a)
+{
+	return atomic_load(&a->segment->header->wanted_seq);
+}
+
+static void memory_is_asked_back_where_that_helps(void **state)
+{
+	struct pool *pool = *state;
+	uint64_t before, mib = 1 << 20;
+	struct attached a;
+
+	setenv("FAKE_ENGINE", "greedy", 1);
+	set(pool, PX_SETTING_QUOTA, "60M");
+	start(pool);
+	a = attach(pool);
+	assert_int_equal((int)number(px_json_member(status(a.fd), "arena"), "used"), 16 << 20);
+	before = wanted(&a);
+	/* Something else will do. */
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, 0), PX_ENOMEM);
+	assert_int_equal(packet.head.a, 0);
+	/* All that engines have would not be enough; it is the quota that refuses. */
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 62 * mib, 1), PX_ENOMEM);
+	assert_non_null(strstr(px_last_error(), "quota"));
+	assert_int_equal(packet.head.a, 0);
+	assert_int_equal(wanted(&a), before);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, 1), PX_ENOMEM);
+	assert_int_equal(packet.head.a, 1);
+	assert_int_equal(wanted(&a), before + 1);
+	/* Once is enough. */
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, 2), PX_ENOMEM);
+	assert_int_equal(wanted(&a), before + 1);
+	detach(&a);
+	stop(pool);
+}
+
+static void memory_is_not_asked_back_of_engines_that_have_none(void **state)
+{
+	struct pool *pool = *state;
+	struct attached a, b;
+	uint64_t before;
+
+	start(pool);
+	a = attach(pool);
+	b = attach(pool);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 60 << 20, 1), 0);
+	before = wanted(&b);
+	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 8 << 20, 1), PX_ENOMEM);
+	assert_int_equal(packet.head.a, 0);
+	assert_int_equal(wanted(&b), before);
+	detach(&a);
+	detach(&b);
 	stop(pool);
 }
 
@@ -285,6 +340,8 @@ int main(void)
 		POOL_CASE(add_and_remove_give_new_ids),
 		POOL_CASE(signal_reaches_the_engine),
 		POOL_CASE(extents_belong_to_who_asked),
+		POOL_CASE(memory_is_asked_back_where_that_helps),
+		POOL_CASE(memory_is_not_asked_back_of_engines_that_have_none),
 		POOL_CASE(ping_is_answered_by_the_pool),
 		POOL_CASE(stranger_may_ask_but_gets_no_memory),
 		POOL_CASE(hello_twice_is_refused),

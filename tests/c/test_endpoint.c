@@ -299,6 +299,19 @@ static void arena_full_is_enomem_and_sends_nothing(void **state)
 /*
  * After a death with loans out, the link closes with the last of them, and the slot can be freed.
  */
+static void memory_refused_is_insisted_on_where_engines_are_asked(void **state)
+{
+	struct px_region *region;
+
+	(void)state;
+	side_refuse_memory(true);
+	assert_int_equal(px_region_new(client.endpoint->arena, PX_UNIT_BYTES, &region), PX_ENOMEM);
+	assert_int_equal(side_memory_asked(), 1);
+	side_ask_for_memory(true);
+	assert_int_equal(px_region_new(client.endpoint->arena, PX_UNIT_BYTES, &region), PX_ENOMEM);
+	assert_true(side_memory_asked() > 2);
+}
+
 static void dead_peer_is_freed_after_the_last_loan(void **state)
 {
 	struct px_region *region = region_of(client.endpoint, 200000, 'd');
@@ -629,6 +642,7 @@ int main(void)
 		CASE(largest_message_finds_brief_leases),
 		CASE(dead_holder_of_many_releases_all),
 		CASE(arena_full_is_enomem_and_sends_nothing),
+		CASE(memory_refused_is_insisted_on_where_engines_are_asked),
 		CASE(dead_peer_is_freed_after_the_last_loan),
 		CASE(port_closed_before_loan_is_released),
 		CASE(shown_memory_is_packed_as_it_is),

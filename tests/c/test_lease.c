@@ -30,9 +30,10 @@ static struct world {
 	uint64_t units;
 } world;
 
-static int source_get(void *ctx, uint64_t bytes, uint64_t *offset, uint64_t *got)
+static int source_get(void *ctx, uint64_t bytes, bool earnest, uint64_t *offset, uint64_t *got)
 {
 	(void)ctx;
+	(void)earnest;
 	if (world.units + bytes / PX_UNIT_BYTES > UNITS)
 		return px_fail(PX_ENOMEM, "no unit left");
 	*offset = world.segment->arena_offset + world.units * PX_UNIT_BYTES;
