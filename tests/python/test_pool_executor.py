@@ -557,3 +557,47 @@ def test_an_engine_that_dies_fails_its_call_only():
         with pytest.raises(pxrun.EngineError, match="SIGKILL"):
             dies.result(60)
         assert executor.submit(abs, -1).result(60) == 1
+
+
+# --- seeds
+
+
+def draw(*_):
+    import random
+
+    import numpy
+
+    return random.random(), numpy.random.rand()
+
+
+def test_seed_gives_each_call_its_numbers_whatever_engine_runs_it(rc, hold):
+    expected = rc.load_balanced_view().map_sync(draw, range(6), chunksize=1, seed=7)
+    assert len(set(expected)) == 6
+    with rc.executor(seed=7) as executor:
+        assert [f.result() for f in [executor.submit(draw) for _ in range(6)]] == expected
+    for engine in (0, 1, 2):
+        hold(engine)
+    with rc.executor(seed=7) as executor:
+        assert [f.result() for f in [executor.submit(draw) for _ in range(6)]] == expected
+
+
+@pytest.mark.parametrize("options", [{}, {"chunksize": 2}, {"buffersize": 1}, {"chunksize": 2, "buffersize": 1}])
+@pytest.mark.parametrize("initializer", [None, int])
+def test_elements_of_maps_are_calls_that_have_seeds(rc, options, initializer):
+    expected = rc.load_balanced_view().map_sync(draw, range(8), chunksize=1, seed=7)
+    with rc.executor(seed=7, initializer=initializer) as executor:
+        assert executor.submit(draw).result() == expected[0]
+        assert list(executor.map(draw, range(5), **options)) == expected[1:6]
+        assert list(executor.map(draw, iter("ab"), itertools.count(), **options)) == expected[6:]
+
+
+def test_what_cannot_be_sent_is_named_with_a_seed_too(rc):
+    executor = rc.executor(seed=1)
+    with pytest.raises(TypeError, match="argument 1 of draw"):
+        executor.submit(draw, threading.Lock())
+    with pytest.raises(TypeError, match="argument 1 of draw"):
+        list(executor.map(draw, [threading.Lock()], chunksize=2, buffersize=1))
+    with pytest.raises(TypeError, match="f must be callable"):
+        executor.submit(1)
+    with pytest.raises(ValueError):
+        rc.executor(seed=-1)

@@ -196,7 +196,13 @@ class Client(Engines, Requests, Staying):
         return target
 
     def executor(
-        self, targets: Any = None, *, max_workers: int | None = None, initializer: Callable | None = None, initargs: tuple = ()
+        self,
+        targets: Any = None,
+        *,
+        max_workers: int | None = None,
+        initializer: Callable | None = None,
+        initargs: tuple = (),
+        seed: Any = None,
     ) -> Any:
         """The pool as a concurrent.futures.Executor: each call runs on one engine, the next that is free.
 
@@ -206,11 +212,13 @@ class Client(Engines, Requests, Staying):
             Engines, as in load_balanced_view(); default all.
         max_workers, initializer, initargs
             As ProcessPoolExecutor has them; see `PoolExecutor`.
+        seed : optional
+            For random numbers that can be repeated; see `PoolExecutor`.
         """
         from .pool_executor import PoolExecutor
 
         view = self.load_balanced_view(targets)
-        return PoolExecutor(view, max_workers=max_workers, initializer=initializer, initargs=initargs)
+        return PoolExecutor(view, max_workers=max_workers, initializer=initializer, initargs=initargs, seed=seed)
 
     def register_joblib_backend(self, name: str | None = None, make_default: bool = False) -> None:
         """Registers the pool with joblib under a name, by default 'pxrun' and 'ipyparallel'; see `pxrun.joblib`."""

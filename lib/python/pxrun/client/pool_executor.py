@@ -13,10 +13,13 @@ from typing import Any, Callable, Iterable, Iterator
 from .. import error
 from ..engine.calls import map_chunk
 from ..engine.residents import begin, call_after
+from ..engine.tasks import call_seeded, map_seeded
 from ..wire import calls, mapped, pickling
 from .asyncresult import AsyncResult
 from .balanced import LoadBalancedView
 from .residents import PreparedFuture, Resident
+from .seeds import Seeds
+from .sequences import for_map
 from .staying import Staying
 
 
@@ -54,6 +57,10 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         Called as initializer(*initargs) in each engine's process before its first call of this executor, also
         in processes that are started later. If it raises, all calls fail with BrokenExecutor.
     initargs : tuple
+    seed : int, sequence of int or numpy.random.SeedSequence, optional
+        For random numbers that can be repeated, as that of `LoadBalancedView.map`: call i, counted from 0 in the
+        order in which they are submitted, has child i of ``SeedSequence(seed).spawn``, whatever engine runs it.
+        Each element of a map is a call.
 
     Attributes
     ----------
@@ -64,13 +71,20 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
     _instead = "code on an engine cannot hand calls to its own pool, and returns what is to be done next"
 
     def __init__(
-        self, view: Any, *, max_workers: int | None = None, initializer: Callable | None = None, initargs: tuple = ()
+        self,
+        view: Any,
+        *,
+        max_workers: int | None = None,
+        initializer: Callable | None = None,
+        initargs: tuple = (),
+        seed: Any = None,
     ) -> None:
         if max_workers is not None and max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         self.view = _balanced(view, max_workers)  # its history are the calls of this executor
+        self._seeds = None if seed is None else Seeds(seed)
         self._lock = threading.RLock()  # pickling may run code of the user's that submits
         self._closed = False
         self._broken: BaseException | None = None
@@ -98,12 +112,13 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         TypeError
             fn is not callable, or something cannot be pickled.
         """
+        call = self._seeded(fn, args, kwargs)
         if self._initial is None:
-            body = self._dumps(fn, args, kwargs)
+            body = self._dumps(*call)
             with self._lock:
                 self._must_be_open()
                 return self._post(fn, body)
-        pickled, buffers = self._dumps(call_after, (self._initial.token, fn, args, kwargs), {})
+        pickled, buffers = self._dumps(call_after, (self._initial.token, *call), {})
         kept = pickled, pickling.snapshot(buffers)  # for an engine that was restarted it is posted again
         return self._prepare(lambda: self._post(fn, kept), {self._initial.token: self._initial})
 
@@ -129,7 +144,7 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         if buffersize is None and self._initial is None and "submit" not in self.__dict__:
             with self._lock:
                 self._must_be_open()
-                ar = self.view.map_async(fn, *iterables, chunksize=chunksize)  # a good deal faster
+                ar = self._mapped(fn, iterables, chunksize)
             futures = collections.deque(_Chunk(ar, i) for i in range(len(ar and ar.targets)))
             return self._results(futures, lambda: None, end, True)
         # somebody who replaced submit(), such as a progress bar, wants to see each call
@@ -143,6 +158,14 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
             futures.extend(self.submit(call, *each) for each in itertools.islice(tuples, 1))
 
         return self._results(futures, submit_next, end, chunksize > 1)
+
+    def _mapped(self, fn: Callable, iterables: tuple, chunksize: int) -> Any:
+        """The calls of a map, posted at once: a good deal faster than one by one."""
+        if self._seeds is None:
+            return self.view.map_async(fn, *iterables, chunksize=chunksize)
+        listed = for_map(iterables)
+        seed = self._seeds.sequence(min(map(len, listed)))
+        return self.view.map_async(fn, *listed, chunksize=chunksize, seed=seed)
 
     def _results(self, futures: collections.deque, submit_next: Callable, end: float | None, chunked: bool) -> Iterator:
         """The values in order; calls of which nobody will take the values any more are taken back, if they wait."""
@@ -179,6 +202,14 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
                 self._initial.take_back()
 
     # --- tasks
+
+    def _seeded(self, fn: Callable, args: tuple, kwargs: dict) -> tuple[Callable, tuple, dict]:
+        """A call, with its seed where there is one; that of a map's chunk is the first of its elements'."""
+        if self._seeds is None or not callable(fn):
+            return fn, args, kwargs
+        if isinstance(fn, functools.partial) and fn.func is map_chunk:
+            return map_seeded, (self._seeds.take(len(args[0])), *fn.args, *args), kwargs
+        return call_seeded, (self._seeds.take(1), fn, args, kwargs), {}
 
     def _dumps(self, f: Callable, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
         return calls.dumps(f, args, kwargs, self.view._send_globals, self.view._library)

@@ -69,6 +69,22 @@ def call(token: bytes) -> Any:
     return f(*args, **kwargs)
 
 
+def call_seeded(seed: tuple, f: Callable, args: tuple, kwargs: dict) -> Any:
+    """A call with random generators that are seeded for it."""
+    with randomness.seeded(seed, 0):
+        return f(*args, **kwargs)
+
+
+def map_seeded(seed: tuple, f: Callable, *columns: Any) -> list:
+    """As calls.map_chunk(), with random generators that are seeded for each element."""
+
+    def seeded(i: int, *each: Any) -> Any:
+        with randomness.seeded(seed, i):
+            return f(*each)
+
+    return calls.map_chunk(seeded, itertools.count(), *columns)
+
+
 # --- chunks -----------------------------------------------------------------
 
 

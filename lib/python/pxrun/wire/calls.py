@@ -53,12 +53,16 @@ def cannot_send(parts: Iterable[tuple[str, Any]], e: BaseException, library: str
 
 def _parts(f: Any, args: tuple, kwargs: dict) -> Iterable[tuple[str, Any]]:
     """What a call consists of, in words."""
-    from ..engine import calls, residents
+    from ..engine import calls, residents, tasks
 
     if f is residents.begin:
         return [("the initializer", args[1]), *((f"initargs[{i}]", arg) for i, arg in enumerate(args[2]))]
     if f is residents.call_after:
         _, f, args, kwargs = args
+    if f is tasks.call_seeded:
+        _, f, args, kwargs = args
+    elif f is tasks.map_seeded:
+        f, args = args[1], args[2:]
     if f is calls.push:
         return [(f"the value of {name!r}", value) for name, value in args[0].items()]
     name = name_of(f)
