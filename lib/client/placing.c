@@ -142,14 +142,21 @@ void px_task_post_again(struct px_client *client, struct px_task *task)
 {
 	struct px_tasks *tasks = client->tasks;
 
+	task->request->engine = PX_NO_ENGINE;
 	/* Where it is ready, an order of before must not find it. */
 	(void)px_board_withdraw(tasks->board, task->entry);
 	if (px_board_post(tasks->board, tasks->board->lane[task->entry], task->entry) == 0) {
 		px_board_wake(client->endpoint->segment, task->engines.bits);
 		return;
 	}
+	px_task_post_elsewhere(client, task);
+}
+
+void px_task_post_elsewhere(struct px_client *client, struct px_task *task)
+{
+	task->request->engine = PX_NO_ENGINE;
 	unplace(client, task);
-	px_task_list_add_first(&tasks->waiting, task);
+	px_task_list_add_first(&client->tasks->waiting, task);
 }
 
 void px_task_free(struct px_task *task)

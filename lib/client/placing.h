@@ -24,6 +24,7 @@ struct px_task {
 	bool posted;
 	uint32_t entry; /* if posted */
 	uint32_t retries;
+	bool stopped; /* if it fails it is not posted again */
 	struct px_engine_set engines;
 	struct px_packed packed;
 	struct px_region *far; /* the payload, if it is too long for the entry; else NULL */
@@ -58,6 +59,8 @@ void px_task_list_remove(struct px_task_list *list, struct px_task *task);
 int px_task_place(struct px_client *client, struct px_task *task);
 /* The same task once more, in the entry that it has; where its lane has no room, later. */
 void px_task_post_again(struct px_client *client, struct px_task *task);
+/* Likewise, after its engines have changed: it waits, before all others. */
+void px_task_post_elsewhere(struct px_client *client, struct px_task *task);
 /* The request is a task no more: its end is its user's. */
 void px_task_end(struct px_request *request);
 void px_task_free(struct px_task *task);

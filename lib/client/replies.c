@@ -188,7 +188,7 @@ static int handle_task(struct px_client *client, struct px_queue *queue, struct 
 	}
 	if (request && in->kind == PX_STREAM) {
 		rc = output_append(request, in);
-	} else if (request && !px_task_again(request, in->code)) {
+	} else if (request && !px_task_again(request, in)) {
 		rc = reply_take(request, in);
 		if (rc == 0) {
 			request_finish(client, request);

@@ -10,6 +10,7 @@
 
 #include "client/internal.h"
 #include "client/placing.h"
+#include "client/values.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 #include "shm/os.h"
@@ -47,8 +48,11 @@ static int nobody(const struct px_client *client, const struct px_engine_set *se
 	for (id = 0; id < PX_ENGINES_MAX && used + 16 < sizeof(list); id++)
 		if (may_take(set, id))
 			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%u",
-						 used ? ", " : "", id);
-	return px_fail(PX_EENGINE, "none of the engines is left that may run the task: %s", list);
+						 used ? ", " : ": ", id);
+	/* All but some: the others have said that they cannot run it. */
+	if (id < PX_ENGINES_MAX)
+		list[0] = '\0';
+	return px_fail(PX_EENGINE, "none of the engines is left that may run the task%s", list);
 }
 
 /* Those that are there, or about to be. */
@@ -255,15 +259,37 @@ struct px_request *px_tasks_find(struct px_client *client, uint64_t id)
 	return request && request->id == (id & ~ENTRY_MASK) ? request : NULL;
 }
 
-bool px_task_again(struct px_request *request, int32_t code)
+/* An engine has said that it is not for it. False: so have all. */
+static bool move(struct px_client *client, struct px_task *task)
 {
-	struct px_task *task = request->task;
+	uint32_t engine = task->request->engine;
 
-	if (code == PX_EREMOTE && task->retries) {
-		task->retries--;
-		px_task_post_again(request->result->client, task);
+	task->engines.bits[engine / 64] &= ~(UINT64_C(1) << engine % 64);
+	look_at_engines(client);
+	if (!overlap(&client->tasks->there, &task->engines))
+		return false;
+	px_task_post_elsewhere(client, task);
+	px_tasks_place(client);
+	return true;
+}
+
+static bool again(struct px_client *client, struct px_task *task, const struct px_incoming *in)
+{
+	if (in->code != PX_EREMOTE || task->stopped)
+		return false;
+	if (px_reply_is(in, "UnmetDependency"))
+		return move(client, task);
+	if (!task->retries)
+		return false;
+	task->retries--;
+	px_task_post_again(client, task);
+	return true;
+}
+
+bool px_task_again(struct px_request *request, const struct px_incoming *in)
+{
+	if (again(request->result->client, request->task, in))
 		return true;
-	}
 	px_task_end(request);
 	return false;
 }
@@ -374,6 +400,7 @@ bool px_task_withdraw(struct px_request *request)
 void px_task_stop(struct px_request *request)
 {
 	request->task->retries = 0;
+	request->task->stopped = true;
 }
 
 void px_task_fail(struct px_request *request, int code, const char *words)

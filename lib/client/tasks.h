@@ -46,8 +46,11 @@ static inline bool px_task_is_id(uint64_t id)
 {
 	return id >> 63;
 }
-/* The request is answered. True: it failed, and is posted again. False: it is no task any more. */
-bool px_task_again(struct px_request *request, int32_t code);
+/*
+ * The request is answered. True: it failed, and is posted again, after UnmetDependency for those of its
+ * engines that have not said so. False: it is no task any more.
+ */
+bool px_task_again(struct px_request *request, const struct px_incoming *in);
 /* That engine's process is dead, or given up: what it had claimed is posted again, or fails. */
 void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue, int code,
 			  const char *words);

@@ -371,6 +371,73 @@ static void stopped_task_is_not_tried_again(void **state)
 	px_result_free(result);
 }
 
+/* What an engine answers whose code has raised this exception. */
+static void raise_in(int i, uint64_t id, const char *ename)
+{
+	uint64_t bytes = strlen(ename);
+	char words[64] = "s";
+	struct px_outgoing out = { .kind = PX_REPLY, .id = id, .code = PX_EREMOTE, .body = words };
+
+	memcpy(words + 1, &bytes, sizeof(bytes));
+	memcpy(words + 1 + sizeof(bytes), ename, bytes);
+	out.body_bytes = 1 + sizeof(bytes) + bytes;
+	assert_int_equal(px_link_send(engines[i].link, &out), 0);
+}
+
+static void task_that_is_not_for_an_engine_goes_to_each_other_once(void **state)
+{
+	struct px_result *result = one("a", 9), *other;
+
+	(void)state;
+	raise_in(1, take(1, "a"), "UnmetDependency");
+	assert_int_equal(px_client_poll(client.client), 0);
+	assert_int_equal(px_result_engine(result, 0), PX_NO_ENGINE);
+	other = one("b", 0);
+	assert_int_equal(take(1, "b") >> 63, 1); /* and not the first */
+	raise_in(0, take(0, "a"), "UnmetDependency");
+	expect(result, 0, PX_EREMOTE);
+	assert_int_equal(take(0, ""), 0);
+	px_result_free(other);
+	px_result_free(result);
+}
+
+static void only_its_name_moves_a_task(void **state)
+{
+	const char *others[] = { "UnmetDependencyX", "UnmetDependenc", "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct px_result *result = one("a", 0);
+
+		raise_in(1, take(1, "a"), others[i]);
+		expect(result, 0, PX_EREMOTE);
+		px_result_free(result);
+	}
+}
+
+static void stopped_task_does_not_move(void **state)
+{
+	struct px_result *result = one("a", 0);
+	uint64_t id = take(0, "a");
+
+	(void)state;
+	px_task_stop(&result->requests[0]);
+	raise_in(0, id, "UnmetDependency");
+	expect(result, 0, PX_EREMOTE);
+	px_result_free(result);
+}
+
+static void task_that_waits_for_dead_engines_after_it_moved_fails_in_words(void **state)
+{
+	struct px_result *result = one("a", 0);
+
+	(void)state;
+	raise_in(1, take(1, "a"), "UnmetDependency");
+	assert_int_equal(px_client_poll(client.client), 0);
+	kill_engine(0);
+	expect_words(result, PX_EENGINE, "may run the task");
+}
+
 static void second_answer_to_a_task_is_ignored(void **state)
 {
 	struct px_result *result = one("a", 0), *next;
@@ -517,6 +584,10 @@ int main(void)
 		TASK_CASE(what_a_dead_engine_had_answered_counts),
 		TASK_CASE(task_that_fails_is_tried_again_and_then_fails),
 		TASK_CASE(stopped_task_is_not_tried_again),
+		TASK_CASE(task_that_is_not_for_an_engine_goes_to_each_other_once),
+		TASK_CASE(only_its_name_moves_a_task),
+		TASK_CASE(stopped_task_does_not_move),
+		TASK_CASE(task_that_waits_for_dead_engines_after_it_moved_fails_in_words),
 		TASK_CASE(second_answer_to_a_task_is_ignored),
 		TASK_CASE(task_for_engines_that_are_not_there_is_refused),
 		TASK_CASE(tasks_that_nobody_is_left_to_take_fail_in_words),

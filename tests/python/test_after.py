@@ -48,6 +48,48 @@ def test_depend_tries_each_engine_once(rc, view):
     assert rc[:]["tried"] == [1] * 4
 
 
+@pytest.mark.parametrize("library", [None, "cloudpickle"])
+def test_any_task_that_raises_UnmetDependency_moves_on(rc, view, library):
+    rc[:].scatter("mine", range(4), flatten=True, block=True)
+    if library:
+        view.use_cloudpickle().get()
+
+    def on_three(x):
+        import __main__
+
+        if __main__.mine != 3:
+            raise pxrun.UnmetDependency("not here")
+        return x
+
+    ar = view.apply_async(on_three, 1)
+    assert ar.get(20) == 1 and ar.engine_id == 3
+    assert view.apply_sync(on_three, 2) == 2
+    assert view.map_sync(on_three, range(9), chunksize=1) == view.map_sync(on_three, range(9), chunksize=4) == list(range(9))
+    assert list(view.imap(on_three, range(9))) == list(range(9))
+    assert rc.executor().submit(on_three, 3).result(20) == 3
+    with pytest.raises(pxrun.UnmetDependency, match="not here"):
+        view.set_flags(targets=[0, 1], retries=3).apply_sync(on_three, 1)
+
+
+def test_a_task_that_moved_and_is_cancelled_does_not_come_again(rc, view, hold):
+    for engine in (1, 2, 3):
+        hold(engine)
+    rc[:].push({"tried": 0}, targets=0, block=True)
+
+    def nowhere():
+        global tried
+        tried += 1
+        raise pxrun.UnmetDependency("not here")
+
+    ar = view.apply_async(nowhere)
+    while rc[0]["tried"] == 0 or ar.running():
+        assert not ar.ready()
+    assert ar.cancel()
+    with pytest.raises(pxrun.TaskAborted):
+        ar.get(10)
+    assert rc[0]["tried"] == 1
+
+
 # --- other results
 
 

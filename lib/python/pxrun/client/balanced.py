@@ -2,7 +2,6 @@
 """The load-balanced view: each call is a task, which the next engine that has nothing to do takes."""
 from __future__ import annotations
 
-import functools
 import os
 import pickle
 from typing import TYPE_CHECKING, Any, Callable
@@ -13,7 +12,7 @@ from ..wire import calls, failure, mapped, pickling
 from . import chunks, completion, dependency, seeds
 from .apart import Apart
 from .cancel import take_back
-from .dependency import Conditions, dependent
+from .dependency import Conditions
 from .joined import Joined, sources
 from .later import Later
 from .remotefunction import BalancedFunction
@@ -129,15 +128,15 @@ class LoadBalancedView(View):
         live = self.client.ids
         return max(1, len(live if self._targets_set is None else set(live) & set(self._targets_set)))
 
-    def _post(self, bodies: list, buffers: list | None, f: Any, apart: Apart | None = None) -> Any:
-        """Posts tasks; f: the function that they call; apart: what they refer to.
+    def _post(self, bodies: list, buffers: list | None, apart: Apart | None = None) -> Any:
+        """Posts tasks; apart: what they refer to.
 
         Returns
         -------
         _pxrun.Result, or Later if the client has to look after the tasks.
         """
         engines = self._engines()
-        if apart is None and not (_moves(f) or self._after or self._follow):
+        if apart is None and not (self._after or self._follow):
             return self.client._core.post(bodies, buffers, engines, self._retries)
         conditions = Conditions(self.client, self._after, self._follow)
         later = Later(self.client, bodies, buffers, self._retries, apart)
@@ -147,19 +146,19 @@ class LoadBalancedView(View):
     def _call(self, f: Any, args: tuple, kwargs: dict, block: bool) -> Any:
         body, buffers = calls.dumps(f, args, kwargs, self._send_globals, self._library)
         if mapped.has_live(buffers):
-            result = self._post_live(f, body, buffers)
+            result: Any = self._post_live(body, buffers)
         else:
-            result = self._post([body], None if buffers is None else [buffers], f)
+            result = self._post([body], None if buffers is None else [buffers])
         if block and self._timeout is None and type(result) is not Later:
             return self._wait_at_once(result, f)
         return self._finish(self._result_of(result, f, True), block)
 
-    def _post_live(self, f: Any, body: bytes, buffers: list | None) -> Later:
+    def _post_live(self, body: bytes, buffers: list | None) -> Later:
         """Posts a call with memory that is shared, which tasks cannot carry."""
         live = mapped.LiveCall(body, buffers)
         apart = Apart(self.client, live.token, live.apart)
         try:
-            return self._post([live.body], None, f, apart)
+            return self._post([live.body], None, apart)
         finally:
             apart.release()
 
@@ -318,13 +317,6 @@ def _refuse_within(client: Any) -> None:
             "a task cannot hand tasks to its own pool: if all engines did that and waited, none would be left to run them. "
             "Return what is to be done next, and submit it where the first task was submitted"
         )
-
-
-def _moves(f: Any) -> bool:
-    """Whether a function may say that the engine is not for it."""
-    while isinstance(f, functools.partial):
-        f = f.func
-    return isinstance(f, dependent)
 
 
 def _post_when_met(later: Later, conditions: Conditions, engines: list[int] | None) -> None:

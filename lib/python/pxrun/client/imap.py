@@ -178,7 +178,7 @@ class LazyMapIterator:
         except Exception as e:
             self._submit_before(e, items)
             return
-        result = self._view._post([body], None if buffers is None else [buffers], self._f, self._apart)
+        result = self._view._post([body], None if buffers is None else [buffers], self._apart)
         ar = self._view._of_tasks([result], [len(items)], self._f, True, False, None)
         out = _Out(ar, len(items))
         self._at += out.size

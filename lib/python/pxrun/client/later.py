@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tasks that are posted when what they depend on is done, or again where an engine could not run them."""
+"""Tasks that are posted when what they depend on is done, or again where an engine lacked what they refer to."""
 from __future__ import annotations
 
 import functools
@@ -33,10 +33,9 @@ def failed(e: BaseException) -> tuple:
 class Later:
     """Entries of which each is a task that may be posted several times, one after the other; has the methods of _pxrun.Result.
 
-    A thread of the client looks at each reply (client/completion.py). A task whose function says
-    `UnmetDependency` is posted for the other engines; if they have all said so, that is its end. One that lacks
-    what was sent apart is posted again with it. Those that failed otherwise are posted again as often as
-    `retries` says.
+    A thread of the client looks at each reply (client/completion.py). One that lacks what was sent apart is posted
+    again with it. Those that failed otherwise are posted again as often as `retries` says, but not after an
+    `UnmetDependency`, which all their engines have said then.
 
     Parameters
     ----------
@@ -62,7 +61,6 @@ class Later:
         self._replies: dict[int, tuple] = {}  # of those that are done
         self._order: list[int] = []  # the same in the order in which they were
         self._retries = [retries] * self.count
-        self._tried: list[set[int]] = [set() for _ in bodies]
         self._stopped: set[int] = set()
         self._calls: dict[int | None, list[Callable]] = {}
         self._changed = threading.Condition()  # with a lock that a signal's handler may take again
@@ -127,28 +125,15 @@ class Later:
         with self._changed:
             result, j = self._now[i]  # type: ignore[misc]
         reply = result.reply(j)
-        engine = result.engine(j)
         ename, evalue = values.decode(reply[1])[:2] if reply[0] == _pxrun.EREMOTE else ("", "")
         if i in self._stopped or reply[0] not in (_pxrun.EREMOTE, _pxrun.EENGINE):
             self._end(i, reply)
-        elif ename == "UnmetDependency":
-            self._move(i, engine, reply)
         elif ename == "NotKept" and self._apart is not None and evalue == self._apart.token.hex():
-            self._apart.send([engine], again=True)
+            self._apart.send([result.engine(j)], again=True)
             self._post([i], self._targets)
-        elif self._retries[i]:
+        elif self._retries[i] and ename != "UnmetDependency":
             self._retries[i] -= 1
             self._post([i], self._targets)
-        else:
-            self._end(i, reply)
-
-    def _move(self, i: int, engine: int, reply: tuple) -> None:
-        """Posts entry i for the engines that have not tried it; without any it has failed."""
-        self._tried[i].add(engine)
-        live = self._client.ids
-        others = [e for e in live if e not in self._tried[i] and (self._targets is None or e in self._targets)]
-        if others:
-            self._post([i], others)
         else:
             self._end(i, reply)
 

@@ -218,9 +218,9 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         """Posts a task with this body and its buffers."""
         view, (pickled, buffers) = self.view, body
         if mapped.has_live(buffers):
-            result: Any = view._post_live(fn, pickled, buffers)
+            result: Any = view._post_live(pickled, buffers)
         else:
-            result = view._post([pickled], None if buffers is None else [buffers], fn)
+            result = view._post([pickled], None if buffers is None else [buffers])
         return view._new(TaskFuture, result, calls.name_of(fn), True, function=fn)
 
     def _prepare(self, post: Callable[[], TaskFuture], needed: dict[str, Resident]) -> PreparedFuture:

@@ -58,7 +58,7 @@ class TaskMap:
 
     def _post(self, sizes: list[int]) -> None:
         bodies, buffers = self._bodies(sizes)
-        self.results.append(self._view._post(bodies, buffers, self._mapped.function, self._apart))
+        self.results.append(self._view._post(bodies, buffers, self._apart))
         self.sizes += sizes
         self._at += sum(sizes)
 

@@ -126,11 +126,6 @@ class Mapped:
         if self._seed is None and pickling.is_by_name(f) and importable(f):
             self._one, self._end = _START + _global(f.__module__, f.__qualname__), _END[1:]
 
-    @property
-    def function(self) -> Any:
-        """What is called."""
-        return self._f
-
     @staticmethod
     def _starting(name: str, there: bytes) -> bytes:
         return _START + _global(tasks.__name__, name) + there
