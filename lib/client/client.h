@@ -48,7 +48,7 @@ struct px_request {
 	bool urgent;
 	bool aborted;    /* done for its user; in the queue until the engine has passed it by */
 	void *long_body; /* from malloc; NULL: the body is short, or a loan */
-	struct px_task *task;       /* NULL: it is none, or is done. With the client's lock */
+	struct px_task *task; /* NULL: it is none, or is done. With the client's lock */
 	uint32_t nth; /* of the result's entry of this index: which was done as the nth, from 0 */
 	uint8_t small[48]; /* a short body */
 };
@@ -175,9 +175,10 @@ int px_client_usage(struct px_client *client, struct px_arena_usage *out);
 /* Waits until nothing that was sent is unanswered. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED, PX_EPOOL. */
 int px_client_wait_idle(struct px_client *client, uint64_t timeout_ns);
 /*
- * Counts the unanswered requests of each engine id; counts has PX_ENGINES_MAX entries. PX_ECLOSED.
+ * Counts by engine id: the unanswered requests, in PX_ENGINES_MAX entries; the tasks that it has taken,
+ * in as many, and in one more behind them those that no engine has taken. PX_ECLOSED.
  */
-int px_client_queued(struct px_client *client, uint32_t *counts);
+int px_client_queued(struct px_client *client, uint32_t *requests, uint32_t *tasks);
 /*
  * The results that are not answered in all their entries, each once: a new array, free(3), of new
  * holds. PX_ECLOSED, PX_EPOOL, PX_ENOMEM.
@@ -185,6 +186,8 @@ int px_client_queued(struct px_client *client, uint32_t *counts);
 int px_client_outstanding(struct px_client *client, struct px_result ***results, size_t *count);
 /* A new hold of that one of them, NULL if it is none. PX_ECLOSED, PX_EPOOL. */
 int px_client_find(struct px_client *client, uint64_t id, struct px_result **result);
+/* A result of one entry that is done, for px_result_tell(): something else has finished. PX_ECLOSED, PX_ENOMEM. */
+int px_result_new_done(struct px_client *client, struct px_result **out);
 /* What names a result among all of its client's. */
 uint64_t px_result_id(const struct px_result *result);
 /*

@@ -3,6 +3,7 @@
  * outstanding.c - finds results that are not ready, also those that their user has freed already.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/internal.h"
 #include "client/tasks.h"
@@ -104,6 +105,33 @@ int px_client_find(struct px_client *client, uint64_t id, struct px_result **res
 	each_request(client, find, &search);
 	pthread_mutex_unlock(&client->lock);
 	*result = search.found;
+	return 0;
+}
+
+static int count_task(void *ctx, struct px_request *request)
+{
+	uint32_t engine;
+	uint64_t id;
+	bool taken = px_task_taken(request, &engine, &id);
+
+	((uint32_t *)ctx)[taken ? engine : PX_ENGINES_MAX]++;
+	return 0;
+}
+
+int px_client_queued(struct px_client *client, uint32_t *requests, uint32_t *tasks)
+{
+	int rc = px_client_poll(client);
+
+	memset(requests, 0, PX_ENGINES_MAX * sizeof(*requests));
+	memset(tasks, 0, (PX_ENGINES_MAX + 1) * sizeof(*tasks));
+	if (rc < 0)
+		return rc;
+	/* Private memory, and the board while it is not closed. */
+	pthread_mutex_lock(&client->lock);
+	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
+		requests[queue->engine] += queue->waiting;
+	(void)px_tasks_each(client, count_task, tasks);
+	pthread_mutex_unlock(&client->lock);
 	return 0;
 }
 

@@ -424,18 +424,3 @@ void px_client_read_all(struct px_client *client)
 	if (px_tasks_any(client))
 		read_tasks(client);
 }
-
-int px_client_queued(struct px_client *client, uint32_t *counts)
-{
-	int rc = px_client_poll(client);
-
-	memset(counts, 0, PX_ENGINES_MAX * sizeof(*counts));
-	if (rc < 0)
-		return rc;
-	/* Private memory alone: so it does not matter if it is closed meanwhile. */
-	pthread_mutex_lock(&client->lock);
-	for (const struct px_queue *queue = client->active; queue; queue = queue->next)
-		counts[queue->engine] += queue->waiting;
-	pthread_mutex_unlock(&client->lock);
-	return 0;
-}

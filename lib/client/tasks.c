@@ -149,6 +149,12 @@ static int open_board(struct px_client *client)
 	return rc;
 }
 
+static uint64_t next_id(struct px_client *client)
+{
+	return TASK_BIT | atomic_fetch_add_explicit(&client->next_id, 1, memory_order_relaxed)
+				  << ENTRY_BITS;
+}
+
 static int post(struct px_client *client, struct px_task *task)
 {
 	struct px_request *request = task->request;
@@ -162,9 +168,7 @@ static int post(struct px_client *client, struct px_task *task)
 	if (!overlap(&client->tasks->there, &task->engines))
 		return nobody(client, &task->engines);
 	request->task = task;
-	request->id =
-		TASK_BIT | atomic_fetch_add_explicit(&client->next_id, 1, memory_order_relaxed)
-				   << ENTRY_BITS;
+	request->id = next_id(client);
 	px_task_list_add(&client->tasks->waiting, task);
 	px_tasks_place(client);
 	return 0;
@@ -181,6 +185,23 @@ int px_result_new_tasks(struct px_client *client, uint32_t count, struct px_resu
 		engines[i] = PX_NO_ENGINE;
 	rc = px_result_new(client, engines, count, false, out);
 	free(engines);
+	return rc;
+}
+
+int px_result_new_done(struct px_client *client, struct px_result **out)
+{
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	rc = px_result_new_tasks(client, 1, out);
+	if (rc == 0) {
+		pthread_mutex_lock(&client->lock);
+		(*out)->requests[0].id = next_id(client);
+		px_request_done(client, &(*out)->requests[0]);
+		pthread_mutex_unlock(&client->lock);
+	}
+	px_client_leave(client);
 	return rc;
 }
 

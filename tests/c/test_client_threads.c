@@ -180,8 +180,8 @@ static int call_memory(void)
 
 static int call_idle(void)
 {
-	uint32_t counts[PX_ENGINES_MAX];
-	int rc = px_client_queued(client, counts);
+	uint32_t counts[PX_ENGINES_MAX], taken[PX_ENGINES_MAX + 1];
+	int rc = px_client_queued(client, counts, taken);
 
 	if (rc == 0)
 		rc = px_client_wait_idle(client, SECOND / 1000);
@@ -548,7 +548,7 @@ static int all_refused(struct px_result *pending)
 {
 	struct px_value value = px_array(&tensor);
 	struct px_arena_usage usage;
-	uint32_t counts[PX_ENGINES_MAX];
+	uint32_t counts[PX_ENGINES_MAX], taken[PX_ENGINES_MAX + 1];
 	struct px_result *next;
 	struct px_view *view;
 	char text[8], *json;
@@ -558,7 +558,7 @@ static int all_refused(struct px_result *pending)
 	    !REFUSED(px_client_fd(client)) || !REFUSED(px_client_status(client, &json)) ||
 	    !REFUSED(px_client_signal(client, 0, 0)) || px_client_trim(client) != 0 ||
 	    !REFUSED(px_client_usage(client, &usage)) ||
-	    !REFUSED(px_client_queued(client, counts)) ||
+	    !REFUSED(px_client_queued(client, counts, taken)) ||
 	    !REFUSED(px_client_next(client, 0, &next)) || !REFUSED(px_client_wait_idle(client, 0)))
 		return 1;
 	if (!REFUSED(px_view_new(client, NULL, 0, &view)) || !REFUSED(px_view_noop(all, NULL)) ||

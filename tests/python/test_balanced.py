@@ -3,6 +3,7 @@
 import functools
 import operator
 import os
+import select
 import threading
 
 import numpy as np
@@ -404,6 +405,29 @@ def test_history_and_waiting(rc, view, hold_all):
     assert view.wait(timeout=10) and view.outstanding == set() and rc.queue_status()["unassigned"] == 0
 
 
+def test_queue_status_counts_tasks(rc, view, hold, new_gate):
+    for engine in (0, 1):
+        hold(engine)
+    gate = new_gate()
+    began = [view.apply_async(enter, gate.path) for _ in range(2)]
+    for ar in began:
+        running(ar)
+    waiting = [view.apply_async(abs, -1), view.map_async(abs, range(5), chunksize=2)]
+    with view.temp_flags(after=waiting[0]):
+        waiting.append(view.apply_async(abs, -1))
+    direct = rc[2].apply_async(abs, -1)
+    status, ids = rc.queue_status(), rc.queue_status(verbose=True)
+    assert [status[i]["tasks"] for i in range(4)] == [0, 0, 1, 1] and status["unassigned"] == 5
+    assert [status[i]["queue"] for i in range(4)] == [0, 0, 1, 0] and rc.queue_status(2)["tasks"] == 1
+    assert sorted(ids[2]["tasks"] + ids[3]["tasks"]) == sorted(i for ar in began for i in ar.msg_ids)
+    assert ids[2]["queue"] == direct.msg_ids and ids["unassigned"] == [i for ar in waiting for i in ar.msg_ids]
+    gate.open(2)
+    assert rc.wait(timeout=20)
+    status, ids = rc.queue_status(), rc.queue_status(verbose=True)
+    assert status["unassigned"] == 0 and all(status[i]["tasks"] == status[i]["queue"] == 0 for i in range(4))
+    assert set(began[0].msg_ids) <= set(ids[began[0].engine_id]["completed"])
+
+
 def test_tasks_that_nobody_holds_are_known(view, hold_all):
     view.apply_async(abs, -1)
     view.map_async(abs, range(5), chunksize=2)
@@ -469,6 +493,38 @@ def test_next_result_gives_tasks(rc, view):
     assert rc.next_result(0) is None
     ar = view.apply_async(abs, -1)
     assert rc.next_result(10) is ar
+
+
+def test_next_result_gives_tasks_that_are_posted_later(rc, view, hold_all):
+    assert rc.next_result(0) is None
+    first = view.apply_async(abs, -1)
+    with view.temp_flags(after=first):
+        second, mapped = view.apply_async(abs, -2), view.map_async(abs, range(4), chunksize=2)
+        never = view.apply_async(abs, -3)
+    needs = view.apply_async(pxrun.require("os")(lambda: 4))
+    large = view.map_async(functools.partial(operator.contains, bytes(100_000)), range(3))
+    assert rc.next_result(0) is None
+    never.abort()
+    assert rc.next_result(10) is never
+    for gate in hold_all:
+        gate.open()
+    found = [rc.next_result(20) for _ in range(5)]
+    assert {id(ar) for ar in found} == {id(ar) for ar in (first, second, mapped, needs, large)}
+    assert all(ar.ready() for ar in found) and rc.next_result(0) is None
+
+
+def test_next_result_is_polled_for_a_task_that_is_posted_later(rc, view, hold_all):
+    first = view.apply_async(abs, -1)
+    with view.temp_flags(after=first):
+        second = view.apply_async(abs, -2)
+    fd = rc.fileno()  # from now on they are told of
+    assert select.select([fd], [], [], 0)[0] == []
+    hold_all[0].open()
+    found = []
+    while len(found) < 2:
+        assert select.select([fd], [], [], 20)[0] == [fd]
+        found.append(rc.next_result(0))
+    assert found == [first, second]
 
 
 def test_closed_client(rc, view, hold_all):

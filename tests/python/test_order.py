@@ -334,6 +334,21 @@ def test_next_result(client, hold):
     assert client.next_result(10) is waiting
 
 
+def test_next_result_gives_what_is_watched_too(client, hold):
+    gates = [hold(engine) for engine in range(4)]
+    called, ars = threading.Event(), [client[i].apply_async(abs, -i) for i in range(3)]
+    ars[0].add_done_callback(lambda ar: called.set())
+    assert client.next_result(0) is None
+    ars[1].add_done_callback(lambda ar: called.wait())
+    ars += client[:3].set_flags(timeout=100).apply_async(abs, -4), client[:].set_flags(timeout=100).apply_async(abs, -5)
+    for gate in gates[:-1]:
+        gate.open()
+    found = [client.next_result(10) for _ in range(4)]
+    gates[-1].open()
+    assert {id(ar) for ar in [*found, client.next_result(10)]} == {id(ar) for ar in ars}
+    assert called.wait(10) and client.next_result(0) is None
+
+
 def test_fileno_is_readable_when_the_pool_is_lost(tmp_path):
     with pxrun.Cluster(n=1) as rc:
         fd = rc.fileno()

@@ -98,31 +98,57 @@ PyObject *px_ext_wait_idle(PyObject *self, PyObject *timeout)
 	return rc < 0 && rc != PX_ETIMEDOUT ? px_raise(rc) : PyBool_FromLong(rc == 0);
 }
 
+/* {engine: count}, of those that are not 0. */
+static PyObject *counted(const uint32_t *counts, long count)
+{
+	PyObject *found = PyDict_New();
+
+	for (long i = 0; found && i < count; i++) {
+		PyObject *key, *value;
+
+		if (!counts[i])
+			continue;
+		key = PyLong_FromLong(i);
+		value = PyLong_FromUnsignedLong(counts[i]);
+		if (!key || !value || PyDict_SetItem(found, key, value) < 0)
+			Py_CLEAR(found);
+		Py_XDECREF(value);
+		Py_XDECREF(key);
+	}
+	return found;
+}
+
 PyObject *px_ext_queued(PyObject *self, PyObject *unused)
 {
 	struct px_client *client = px_ext_client(self);
-	uint32_t counts[PX_ENGINES_MAX];
-	PyObject *found;
+	uint32_t requests[PX_ENGINES_MAX], tasks[PX_ENGINES_MAX + 1];
+	PyObject *of_engines, *taken;
 	int rc;
 
 	(void)unused;
 	if (!client)
 		return NULL;
-	ASK(px_client_queued(client, counts));
-	found = PyDict_New();
-	for (long id = 0; found && id < PX_ENGINES_MAX; id++) {
-		PyObject *key, *count;
-
-		if (!counts[id])
-			continue;
-		key = PyLong_FromLong(id);
-		count = PyLong_FromUnsignedLong(counts[id]);
-		if (!key || !count || PyDict_SetItem(found, key, count) < 0)
-			Py_CLEAR(found);
-		Py_XDECREF(count);
-		Py_XDECREF(key);
+	ASK(px_client_queued(client, requests, tasks));
+	of_engines = counted(requests, PX_ENGINES_MAX);
+	taken = of_engines ? counted(tasks, PX_ENGINES_MAX) : NULL;
+	if (!taken) {
+		Py_XDECREF(of_engines);
+		return NULL;
 	}
-	return found;
+	return Py_BuildValue("NNI", of_engines, taken, (unsigned)tasks[PX_ENGINES_MAX]);
+}
+
+PyObject *px_ext_done(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = px_ext_client(self);
+	struct px_result *result;
+	int rc;
+
+	(void)unused;
+	if (!client)
+		return NULL;
+	ASK(px_result_new_done(client, &result));
+	return px_result_object(result);
 }
 
 static int set_result(PyObject *found, struct px_result *result)

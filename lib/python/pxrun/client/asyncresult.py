@@ -44,6 +44,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
     _state: str
     _return_exceptions = False
     _depends: dict[str, list[str]] = {}  # of a task: the ids of what it comes after and follows, in its metadata
+    _herald: Any = None  # a result of the extension that is given by next_result() in place of this one's
     _is_map = False  # whether an engine's part is a part of the value
     _raised: dict[int, dict[int, BaseException]] = {}  # of elements of a map, which stand among the values
 

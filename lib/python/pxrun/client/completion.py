@@ -8,6 +8,7 @@ Plain get() and wait() never start it: they read the rings themselves, which is 
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import heapq
 import itertools
@@ -108,6 +109,7 @@ class Completion:
         self._due_most = 100  # entries, of which some may be cancelled, before these are removed
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
+        self.told: Any = None  # by the extension's ids: what next_result() has still to give
 
     def watch(self, sources: Sequence[Source], call: Callable[[], Any]) -> bool:
         """Has `call` called in the thread when all of the sources are done; false if they are done already.
@@ -219,9 +221,16 @@ class Completion:
                 calls = watch.news() if watch is not None else []
                 if watch is not None and watch.known == watch.result.count:
                     del self._watched[id]
+                    self._pass_on(watch.result)
             watch = None
             while calls:
                 attempt(calls.pop(0))
+
+    def _pass_on(self, result: Any) -> None:
+        """Has next_result() give what was taken from it to be watched."""
+        if self.told is not None and result.id in self.told:
+            with contextlib.suppress(error.PoolError):  # next_result() says so itself
+                result.tell()
 
     def _slice(self) -> float:
         with self._changed:

@@ -25,6 +25,12 @@ def find(id: int) -> "Later | None":
     return None if found is None or found.ready() else found
 
 
+def not_posted(client: Any) -> int:
+    """How many tasks of a client wait for what they depend on."""
+    mine = [one for one in list(_outstanding.values()) if one._client is client and not one.posted]
+    return sum(one.count - len(one._order) for one in mine)
+
+
 def failed(e: BaseException) -> tuple:
     """The reply of an entry that fails with this exception, as if an engine had raised it."""
     return _pxrun.EREMOTE, values.encode([*failure.describe(e), "apply"]), None
@@ -255,9 +261,6 @@ class Later:
     def wait_sent(self, timeout: float | None, i: int = -1) -> bool:
         """True: tasks are copies."""
         return True
-
-    def tell(self) -> None:
-        """Client.next_result() does not give these."""
 
 
 #: Codes of failures that are not the task's own.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from .. import error
 from .deadline import end_of, left
-from .joined import sources
+from .joined import Joined, sources
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
@@ -27,24 +30,43 @@ class Requests:
     def _tell(self: Any) -> None:
         """From now on next_result() gives results."""
         if self._told is None:
+            from . import completion
+
             self._early = {}
-            self._told = weakref.WeakValueDictionary()
+            completion.of(self).told = self._told = weakref.WeakValueDictionary()
             self._core.tell()
             for ar in self._sent.requests():
                 self._tell_of(ar)
 
     def _tell_of(self: Any, ar: AsyncResult) -> None:
-        for result, _ in sources(ar._result):
+        parts = [result for result, _ in sources(ar._result)]
+        if hasattr(parts[0], "when_done"):  # tasks that the extension does not know as such
+            from . import completion
+
+            tell = functools.partial(self._tell_that_done, weakref.ref(ar))
+            if not completion.of(self).watch([(part, None) for part in parts], tell):
+                tell()
+            return
+        for result in parts:
             self._told[result.id] = ar  # type: ignore[index]
             if self._early.pop(result.id, False) is None:
                 result.tell()
+
+    def _tell_that_done(self: Any, ref: weakref.ref[AsyncResult]) -> None:
+        """Has next_result() give this one."""
+        ar = ref()
+        if ar is None:
+            return
+        with contextlib.suppress(error.PoolError):  # next_result() says so itself
+            ar._herald = self._core.done()  # held as long as it is
+            self._told[ar._herald.id] = ar
+            ar._herald.tell()
 
     def next_result(self: Any, timeout: float | None = None) -> AsyncResult | None:
         """An AsyncResult that is ready, each once, in the order in which they became it.
 
         Given are those that somebody holds, and that were made since the first call of this or of fileno(),
-        or were outstanding then; not those that have callbacks, a timeout, or are awaited, and not tasks with
-        `after`, `follow`, `require` or `depend`.
+        or were outstanding then.
 
         Parameters
         ----------
@@ -66,8 +88,8 @@ class Requests:
             if ar is None:
                 ar = self._early_or_told(id)
             if ar is not None and ar.ready():
-                for result, _ in sources(ar._result):
-                    self._told.pop(result.id, None)  # type: ignore[union-attr]
+                for told in [id, *(result.id for result, _ in sources(ar._result))]:
+                    self._told.pop(told, None)  # type: ignore[union-attr]
                 return ar
 
     def _early_or_told(self: Any, id: int) -> AsyncResult | None:
@@ -186,7 +208,7 @@ class Requests:
         return status
 
     def queue_status(self: Any, targets: Any = "all", verbose: bool = False) -> dict:
-        """The numbers of requests that engines have waiting and done.
+        """The numbers of requests and tasks that engines have waiting and done.
 
         Parameters
         ----------
@@ -196,38 +218,34 @@ class Requests:
         Returns
         -------
         dict
-            By engine id: 'queue', requests of this client that wait or run; 'completed', requests of
-            all clients that the engine has done; 'tasks', 0. For a single engine its inner dict
-            alone; for several also 'unassigned', tasks of this client that no engine has begun.
+            By engine id: 'queue', requests of this client to that engine that wait or run; 'tasks', tasks of
+            this client that it has taken, and not done: one at a time; 'completed', what the engine has
+            done for all clients. For a single engine its inner dict alone; for several also 'unassigned',
+            tasks of this client that no engine has taken. Elements of a map are one task for each chunk.
         """
         ids, single = self.direct_view(targets)._targets(None)
-        queued, done = self._core.queued(), {e.id: e.done for e in self.engines.values()}
         if verbose:
-            waiting, finished = self._by_engine()
-            found: dict[Any, Any] = {
-                i: {"queue": waiting.get(i, []), "completed": finished.get(i, []), "tasks": []} for i in ids
-            }
+            found, unassigned = self._by_engine(ids)
         else:
-            found = {i: {"queue": queued.get(i, 0), "completed": done.get(i, 0), "tasks": 0} for i in ids}
-        if single:
-            return found[ids[0]]
-        unassigned = self._unassigned()
-        return {**found, "unassigned": unassigned if verbose else len(unassigned)}
+            from .later import not_posted
 
-    def _unassigned(self: Any) -> list[str]:
-        """Message ids of tasks that no engine has begun."""
-        live = self._sent.live().items()
-        return [msg_id for msg_id, (ar, i) in live if ar._engine(i) is None and not ar._result.done(i)]
+            queued, tasks, waiting = self._core.queued()
+            done = {e.id: e.done for e in self.engines.values()}
+            found = {i: {"queue": queued.get(i, 0), "completed": done.get(i, 0), "tasks": tasks.get(i, 0)} for i in ids}
+            unassigned = waiting + not_posted(self)
+        return found[ids[0]] if single else {**found, "unassigned": unassigned}
 
-    def _by_engine(self: Any) -> tuple[dict, dict]:
-        """Message ids of what waits and of what is done, by engine."""
-        waiting: dict[int, list] = {}
-        finished: dict[int, list] = {}
+    def _by_engine(self: Any, ids: list[int]) -> tuple[dict[Any, Any], list[str]]:
+        """Message ids of what waits, runs, and is done, by engine, and of tasks that no engine has taken."""
+        found: dict[Any, Any] = {i: {"queue": [], "completed": [], "tasks": []} for i in ids}
+        unassigned = []
         for msg_id, (ar, i) in self._sent.live().items():
-            into = finished if ar.ready() or ar._result.done(i) else waiting
-            if ar._engine(i) is not None:
-                into.setdefault(ar._engine(i), []).append(msg_id)
-        return waiting, finished
+            engine, done = ar._engine(i), ar.ready() or ar._result.done(i)
+            if engine in found:
+                found[engine]["completed" if done else "tasks" if _is_task(ar) else "queue"].append(msg_id)
+            elif engine is None and not done:
+                unassigned.append(msg_id)
+        return found, unassigned
 
     def abort(self: Any, jobs: Any = None, targets: Any = None, block: bool | None = None) -> None:
         """Aborts requests that no engine has begun; their results raise TaskAborted.
@@ -286,6 +304,12 @@ class Requests:
 
     def spin(self: Any) -> None:
         """Does nothing: results arrive by themselves."""
+
+
+def _is_task(ar: Any) -> bool:
+    """Whether engines take it by themselves: the extension's ids of such results have the highest bit, those of a Later a sign."""
+    result = ar._result.parts[0] if type(ar._result) is Joined else ar._result
+    return bool(result.id >> 63)
 
 
 def _wait_for(job: Any, timeout: float | None) -> bool:
