@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import time
 
@@ -15,10 +13,10 @@ import numpy
 import array_peers
 import functions
 import measure
+import peers
 
 KIB = 1 << 10
 MIB = 1 << 20
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def _label(size):
@@ -46,21 +44,9 @@ def _peers(measured, mpi_key=None, sizes=()):
         except ImportError as error:
             print(f"left out: {kind.name} ({error})", file=sys.stderr)
     if mpi_key:
-        for size, value in _mpi(mpi_key, sizes).items():
+        for size, value in json.loads(peers.mpi("mpi.py", mpi_key, *sizes) or "{}").items():
             found[int(size)]["mpi4py, fresh arrays"] = value
     return found
-
-
-def _mpi(key, sizes):
-    if not shutil.which("mpirun"):
-        print("left out: mpi4py (no mpirun)", file=sys.stderr)
-        return {}
-    command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "5", sys.executable, os.path.join(HERE, "mpi.py")]
-    done = subprocess.run([*command, key, *map(str, sizes)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        print(f"left out: mpi4py ({done.stderr.strip().splitlines()[-1:]})", file=sys.stderr)
-        return {}
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 PUSH_GOALS = {8 * KIB: "≤ 25", MIB: "≤ 60", 64 * MIB: "≤ 4200", 512 * MIB: "≤ 35000, ≤ 1.3 x memcpy"}

@@ -45,16 +45,23 @@ def descendants(pid):
     return found
 
 
-def pss_mib(pids):
+def pss_mib(pids, kinds=("Pss:",)):
     """Proportional set size of some processes together: shared pages count once."""
     total = 0
     for pid in pids:
         try:
             with open(f"/proc/{pid}/smaps_rollup") as rollup:
-                total += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+                total += sum(int(line.split()[1]) for line in rollup if line.startswith(kinds))
         except OSError:
             pass
     return total / 1024
+
+
+def memory_mib(pids):
+    """The same, but with all shared memory of the machine, also pages of files in it that nobody has mapped."""
+    with open("/proc/meminfo") as meminfo:
+        shared = next(int(line.split()[1]) for line in meminfo if line.startswith("Shmem:"))
+    return pss_mib(pids, ("Pss_Anon:", "Pss_File:")) + shared / 1024
 
 
 def cpu_seconds(pids):

@@ -17,6 +17,8 @@ import arrays
 import functions
 import measure
 import peers
+import searches
+import stopped
 import tasks
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -195,4 +197,4 @@ for i, ar in enumerate(pending):
 print(time.perf_counter() - begin)
 """
 
-ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL
+ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL | stopped.ALL | searches.ALL
