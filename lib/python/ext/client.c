@@ -270,9 +270,9 @@ static PyMethodDef client_methods[] = {
 	  "call(kind, flags, targets, body, buffers, shower=None) -> (replies, Result)\n\nSends and waits, as "
 	  "Result.wait() does. replies as Result.reply(i) for each target; None if Ctrl-C ended the wait." },
 	{ "post", px_ext_post, METH_VARARGS,
-	  "post(bodies, buffers, targets, retries) -> Result\n\n"
+	  "post(bodies, buffers, targets, retries, told=True) -> Result\n\n"
 	  "Calls for the next idle engines, one entry each; bodies and buffers as APPLY's. targets: ids of "
-	  "the engines that may run them, or None." },
+	  "the engines that may run them, or None. told: whether next() may give it." },
 	{ "engines", client_engines, METH_NOARGS, "engines() -> list of ids, ascending" },
 	{ "signal", client_signal, METH_VARARGS, "signal(engine, number)" },
 	{ "check_gone", client_check_gone, METH_VARARGS,

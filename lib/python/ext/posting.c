@@ -92,19 +92,20 @@ PyObject *px_ext_post(PyObject *self, PyObject *args)
 	struct batch batch = { .client = px_ext_client(self) };
 	struct px_completions *list = object->tells ? &batch.client->finished : NULL;
 	struct px_result *result;
+	int told = true;
 
 	if (!batch.client ||
-	    !PyArg_ParseTuple(args, "O!OOn", &PyList_Type, &batch.bodies, &batch.buffers,
-			      &batch.targets, &batch.retries) ||
+	    !PyArg_ParseTuple(args, "O!OOn|p", &PyList_Type, &batch.bodies, &batch.buffers,
+			      &batch.targets, &batch.retries, &told) ||
 	    read_targets(batch.targets, &batch.set) < 0)
 		return NULL;
 	if (batch.retries < 0 || batch.retries > UINT32_MAX) {
 		PyErr_SetString(PyExc_ValueError, "retries must be a number from 0 on");
 		return NULL;
 	}
-	result = post_all(&batch, list);
+	result = post_all(&batch, told ? list : NULL);
 	/* If tell() was called meanwhile, it may have come too early to see this one. */
-	if (result && !list && object->tells)
+	if (result && told && !list && object->tells)
 		(void)px_result_tell(result);
 	return result ? px_result_object(result) : NULL;
 }

@@ -95,7 +95,7 @@ class Later:
             return
         try:
             buffers = [found for _, _, found in sent]
-            result = self._client._core.post([body for _, body, _ in sent], buffers if any(buffers) else None, targets, 0)
+            result = self._client._core.post([body for _, body, _ in sent], buffers if any(buffers) else None, targets, 0, False)
             for j, (i, _, _) in enumerate(sent):
                 self._follow(i, result, j)
         except Exception as e:
