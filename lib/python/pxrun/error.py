@@ -157,7 +157,7 @@ class RemoteError(KernelError):
     def render_traceback(self) -> list[str]:
         """The engine's traceback as lines."""
         lines = failure.cut(self.traceback or failure.line(self.ename, self.evalue)).rstrip("\n").split("\n")
-        return [*lines, *self.hint.split("\n")] if self.hint else lines
+        return [*lines, *_unsaid(self, lines), *filter(None, self.hint.split("\n"))]
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows of it: where it was raised here, and the engine's traceback."""
@@ -168,7 +168,8 @@ class RemoteError(KernelError):
         print("\n".join(self.render_traceback()))
 
     def __reduce__(self) -> tuple:
-        return _rebuild, (self.ename, self.evalue, self.traceback, self.engine_info, self._pickled, self.hint)
+        notes = list(getattr(self, "__notes__", ()))
+        return _rebuild, (self.ename, self.evalue, self.traceback, self.engine_info, self._pickled, self.hint, notes)
 
 
 class EngineTraceback(Exception):
@@ -240,7 +241,7 @@ class CompositeError(RemoteError):
     def _one_traceback(self, excid: int) -> list[str]:
         ename, evalue, traceback, info = self._entry(excid)
         lines = failure.cut(traceback or failure.line(ename, evalue)).rstrip("\n").split("\n")
-        return [*filter(None, [_header(info)]), *lines]
+        return [*filter(None, [_header(info)]), *lines, *_unsaid(self.exceptions[excid], lines)]
 
     def render_traceback(self, excid: int | None = None) -> list[str]:
         """The tracebacks of one engine, or of the first `tb_limit`, as lines."""
@@ -328,6 +329,11 @@ class AlreadyDisplayedError(_Group):
         return AlreadyDisplayedError, (self.original_error,)
 
 
+def _unsaid(e: BaseException, lines: list[str]) -> list[str]:
+    """The notes of an exception that its traceback does not end with: those that were added here."""
+    return [note for note in getattr(e, "__notes__", ()) if note not in lines]
+
+
 def _header(info: dict | None) -> str:
     """Where something was raised, in the message of several; empty if no engine has begun it."""
     return f"[{info['engine_id']}:{info.get('method', 'apply')}]:" if info and "engine_id" in info else ""
@@ -370,9 +376,13 @@ def remote_error(ename: str, evalue: str, traceback: str, info: dict | None, pic
     return made
 
 
-def _rebuild(ename: str, evalue: str, traceback: str, info: dict, pickled: bytes, hint: str) -> RemoteError:
+def _rebuild(
+    ename: str, evalue: str, traceback: str, info: dict, pickled: bytes, hint: str, notes: list[str]
+) -> RemoteError:
     made = remote_error(ename, evalue, traceback, info, pickled)
     made.hint = hint
+    if notes:
+        made.__notes__ = notes
     return made
 
 
@@ -442,6 +452,8 @@ def without_end(exception: BaseException) -> BaseException:
         return exception
     plain = RemoteError(exception.ename, exception.evalue, exception.traceback, exception.engine_info)
     plain.hint, plain._pickled, plain.__cause__ = exception.hint, exception._pickled, exception.__cause__
+    for note in getattr(exception, "__notes__", ()):
+        plain.add_note(note)
     return plain
 
 

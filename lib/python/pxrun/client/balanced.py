@@ -223,6 +223,7 @@ class LoadBalancedView(View):
             finish. get() has the order of the elements always.
         return_exceptions : bool
             Whether an element for which f raises is its exception in the result, instead of its being raised.
+            Such an exception has a note that names the element.
         seed : int, sequence of int or numpy.random.SeedSequence, optional
             For random numbers that can be repeated: the generators of the modules random and numpy.random are
             seeded for element i from child i of ``SeedSequence(seed).spawn``, whatever engine runs it; numpy's
@@ -246,17 +247,16 @@ class LoadBalancedView(View):
             raise
         finally:
             tasks.close()
-        ar = self._of_tasks(tasks.results, tasks.sizes, f, ordered, return_exceptions, label)
+        ar = self._of_tasks(tasks.results, tasks.sizes, f, label, ordered=ordered, return_exceptions=return_exceptions)
         return self._finish(ar, self._blocks(block))
 
     def _mapped(self, f: Any, listed: list, seed: Any) -> mapped.Mapped:
         refers = any(type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s)
         return mapped.Mapped(f, refers, self._send_globals, self._library, seeds.described(seed), self._retries)
 
-    def _of_tasks(self, results: list, sizes: list[int], f: Any, ordered: bool, return_exceptions: bool, label: str | None) -> Any:
+    def _of_tasks(self, results: list, sizes: list[int], f: Any, label: str | None = None, **options: Any) -> Any:
         result = results[0] if len(results) == 1 else Joined(results)
-        options = {"sizes": sizes, "ordered": ordered, "return_exceptions": return_exceptions}
-        return self._new("AsyncTaskMapResult", result, calls.name_of(f), False, label=label, function=f, **options)
+        return self._new("AsyncTaskMapResult", result, calls.name_of(f), False, label=label, function=f, sizes=sizes, **options)
 
     def imap(
         self,

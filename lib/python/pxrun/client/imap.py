@@ -179,7 +179,7 @@ class LazyMapIterator:
             self._submit_before(e, items)
             return
         result = self._view._post([body], None if buffers is None else [buffers], self._apart)
-        ar = self._view._of_tasks([result], [len(items)], self._f, True, False, None)
+        ar = self._view._of_tasks([result], [len(items)], self._f, first=self._at)
         out = _Out(ar, len(items))
         self._at += out.size
         self._unfinished += out.size

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import pickle
 from typing import Any, Callable, Iterable, Iterator
 
 from .. import error
 from ..engine import calls
+from ..wire import salvage
 from . import metadata, outcome
 from .asyncresult import AsyncResult
 from .map import Map
@@ -67,15 +69,22 @@ class AsyncMapResult(AsyncResult):
         return outcome.unpickle
 
     def _with_exceptions(self, i: int, body: bytes, buffers: list | None) -> Any:
-        value = outcome.unpickle(body, buffers)
-        raised = {}
+        value, unread = salvage.loads(body, buffers or ())
+        engine, core = self._engine(i), self._client._core
+        raised = {n: outcome.unreadable(e, engine, core) for n, e in unread.items()}
         for n, item in enumerate(value if isinstance(value, list) else ()):
-            if type(item) is calls.Raised:
-                value[n] = outcome.remote_error(item.described, self._engine(i), self._client._core, "apply", self._known)
-                raised[n] = value[n]
+            if n not in raised and type(item) is calls.Raised:
+                raised[n] = outcome.remote_error(item.described, engine, core, "apply", self._known)
+        for n, exception in raised.items():
+            value[n] = exception
+            exception.add_note(self._place(i, n))
         if raised:
             self._raised[i] = raised
         return value
+
+    def _place(self, i: int, n: int) -> str:
+        """Which element of the map is element n of part i, as a note of its exception."""
+        return f"element {self._mapping.index(self._length or 0, i, self._count, n)} of the map"
 
     def _size_of(self, i: int) -> int:
         """The number of elements of part i of a map."""
@@ -128,14 +137,30 @@ class AsyncTaskMapResult(AsyncMapResult):
     ----------
     sizes : list of int
         The number of elements of each task.
+    first : int
+        The index of the first element, of an imap.
     """
 
-    def __init__(self, *args: Any, sizes: list[int], **kwargs: Any) -> None:
-        self._sizes = sizes
+    def __init__(self, *args: Any, sizes: list[int], first: int = 0, **kwargs: Any) -> None:
+        self._sizes, self._first = sizes, first
+        self._starts: list[int] | None = None  # the index of each task's first element, once one has failed
         super().__init__(*args, length=sum(sizes), **kwargs)
 
     def _of_its_kind(self) -> dict[str, Any]:
-        return {**super()._of_its_kind(), "_sizes": self._sizes}
+        return {**super()._of_its_kind(), "_sizes": self._sizes, "_first": self._first, "_starts": None}
+
+    def _place(self, i: int, n: int) -> str:
+        starts = self._starts
+        if starts is None:
+            starts = self._starts = list(itertools.accumulate(self._sizes, initial=self._first))
+        return f"element {starts[i] + n} of the map"
+
+    def _read(self, i: int) -> outcome.Outcome:
+        value, exception = super()._read(i)
+        if exception is not None and not error.is_own(exception, error.TaskAborted, error.TaskTimeout, error.PoolError):
+            last = self._sizes[i] - 1
+            exception.add_note(self._place(i, 0) + (f", or one of the {last} behind it" if last else ""))
+        return value, exception
 
     def _size_of(self, i: int) -> int:
         return self._sizes[i]

@@ -59,16 +59,21 @@ def outcome_of(
         except BaseException as e:
             if failure.may_be_ctrl_c(e):
                 raise
-            bad: Any = TypeError(f"the result of engine {engine} cannot be unpickled here: {failure.words(e)}")
-            bad.__cause__ = e
-            bad.engine_info = _info(core, engine, "apply")
-            return None, bad
+            return None, unreadable(e, engine, core)
     from .. import error
 
     if code != _pxrun.EREMOTE:
         return None, error.from_words(code, body, _info(core, engine, "apply"))
     *described, method = values.decode(body)
     return None, remote_error(described, engine, core, method, known)
+
+
+def unreadable(e: BaseException, engine: int | None, core: Any) -> BaseException:
+    """The exception of a result that cannot be unpickled."""
+    bad: Any = TypeError(f"the result of engine {engine} cannot be unpickled here: {failure.words(e)}")
+    bad.__cause__ = e
+    bad.engine_info = _info(core, engine, "apply")
+    return bad
 
 
 def remote_error(described: Sequence, engine: int | None, core: Any, method: str, known: dict | None) -> BaseException:

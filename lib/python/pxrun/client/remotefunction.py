@@ -116,7 +116,8 @@ class ParallelFunction(RemoteFunction):
         guard = self.return_exceptions
         if references:
             return self._distribute(functools.partial(map_resolved, self.func, guard=guard), listed, True)
-        return self._distribute(functools.partial(map_guarded if guard else map_chunk, self.func), listed, True)
+        chunk: Any = map_guarded if guard else map_chunk
+        return self._distribute(functools.partial(chunk, self.func), listed, True)
 
     def _element_of(self, unsent: CannotSend, arguments: list, length: int, part: int, parts: int) -> CannotSend:
         """The same of the element that cannot be sent, by its index in the whole."""
@@ -128,6 +129,13 @@ class ParallelFunction(RemoteFunction):
         ]
         culprit = find_culprit(named, unsent.library)
         return unsent if culprit is None else CannotSend(culprit, unsent.reason, unsent.library)
+
+    def _at(self, length: int, part: int, parts: int) -> dict:
+        """Which elements of a map are those of a part, for `map_chunk`, where an exception is that of the whole part."""
+        if self.return_exceptions:
+            return {}
+        first, second = (self.mapping.index(length, part, parts, i) for i in (0, 1))
+        return {"at": (first, second - first)}
 
     def _distribute(self, f: Callable, sequences: Sequence, mapped: bool) -> Any:
         with self.view.temp_flags(**self.flags):
@@ -147,7 +155,7 @@ class ParallelFunction(RemoteFunction):
         try:
             for i, engine in enumerate(targets[:parts]):
                 arguments = [self.mapping.partition(s, i, parts) for s in sequences]
-                results.append(view._submit_call(f, tuple(arguments), {}, [engine], view._track_flag()))
+                results.append(view._submit_call(f, tuple(arguments), self._at(length, i, parts) if mapped else {}, [engine], view._track_flag()))
         except CannotSend as unsent:
             take_back(results)
             raise self._element_of(unsent, arguments, length, i, parts) from unsent.__cause__

@@ -150,6 +150,7 @@ class DirectView(View, Parts):
             sequence is turned into a list here.
         return_exceptions : bool
             Whether an element for which f raises is its exception in the result, instead of its being raised.
+            What f raises has a note that names the element.
 
         Returns
         -------

@@ -6,6 +6,7 @@ They are importable, so only their names travel.
 from __future__ import annotations
 
 import itertools
+import operator
 import sys
 import time
 from typing import Any
@@ -46,18 +47,31 @@ def pull(names: Any) -> Any:
     return [eval(name, user) for name in names]
 
 
-def _applied(f: Any, sequences: tuple) -> Any:
+def _applied(f: Any, iterators: list) -> Any:
     """A function that gives the next n results; not map(), for which a StopIteration that f raises is the end."""
-    if len(sequences) == 1:  # twice as fast
-        elements = iter(sequences[0])
+    if len(iterators) == 1:  # twice as fast
+        elements = iterators[0]
         return lambda n: [f(element) for element in itertools.islice(elements, n)]
-    tuples = zip(*sequences)
+    tuples = zip(*iterators)
     return lambda n: [f(*each) for each in itertools.islice(tuples, n)]
 
 
-def map_chunk(f: Any, *sequences: Any) -> list:
-    """An engine's part of a map. Reports progress as counted()."""
-    return counted(_applied(f, sequences))
+def map_chunk(f: Any, *sequences: Any, at: tuple[int, int] | None = None) -> list:
+    """An engine's part of a map. Reports progress as counted().
+
+    Parameters
+    ----------
+    at : tuple, optional
+        The index of the part's first element in the whole map, and how far the next one is: for a note of what f raises.
+    """
+    iterators = [iter(sequence) for sequence in sequences]
+    try:
+        return counted(_applied(f, iterators))
+    except Exception as e:
+        if at is not None and hasattr(iterators[0], "__length_hint__"):
+            read = len(sequences[0]) - operator.length_hint(iterators[0])
+            BaseException.add_note(e, f"element {at[0] + at[1] * (read - 1)} of the map")
+        raise
 
 
 def counted(some: Any) -> list:
@@ -95,7 +109,7 @@ def map_guarded(f: Any, *sequences: Any) -> list:
     return map_chunk(guarded, *sequences)
 
 
-def map_resolved(f: Any, *sequences: Any, guard: bool = False) -> list:
+def map_resolved(f: Any, *sequences: Any, guard: bool = False, **options: Any) -> list:
     """As map_chunk or map_guarded, where f or elements are References."""
     from ..serialize import Reference
 
@@ -104,8 +118,8 @@ def map_resolved(f: Any, *sequences: Any, guard: bool = False) -> list:
     def value(item: Any) -> Any:
         return eval(item.name, user) if type(item) is Reference else item
 
-    chunk = map_guarded if guard else map_chunk
-    return chunk(value(f), *[[value(item) for item in sequence] for sequence in sequences])
+    chunk: Any = map_guarded if guard else map_chunk
+    return chunk(value(f), *[[value(item) for item in sequence] for sequence in sequences], **options)
 
 
 def clear() -> None:

@@ -69,6 +69,8 @@ def copy(error: BaseException) -> BaseException:
         made.__dict__.update(error.__dict__)
         copy_attributes(error, made)
         made.args = error.args
+        if hasattr(error, "__notes__"):  # a list of its own: more may be added to one of the two
+            made.__notes__ = list(error.__notes__)
         return made
     except Exception:  # a class of the user's that cannot be made so
         return error.with_traceback(None)
