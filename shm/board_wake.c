@@ -67,5 +67,5 @@ void px_board_wake(const struct px_segment *segment, const uint64_t *engines)
 	atomic_thread_fence(memory_order_seq_cst);
 	/* Sleepers first: where nobody sleeps nothing is read that others write all the time. */
 	if (find_sleeper(&crew, &slot) && !find_idle(&crew))
-		px_doorbell_wake(&segment->bells[slot]);
+		px_doorbell_ring(&segment->bells[slot], PX_BELL_TASK);
 }

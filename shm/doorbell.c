@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -25,6 +26,27 @@ void px_doorbell_wake(struct px_doorbell_shm *bell)
 	px_os.futex_wake(&bell->seq);
 }
 
+/*
+ * Whoever is woken may have to wait for a processor. The first to wake it takes its announcement, so that
+ * others, who publish more meanwhile, do not make a system call each: with four engines on two
+ * processors that was a call for every third answer.
+ */
+static bool take_announcement(struct px_doorbell_shm *bell, uint32_t why)
+{
+	uint32_t asleep = atomic_load_explicit(&bell->asleep, memory_order_relaxed);
+
+	while (asleep & why)
+		/*
+		 * Before the count: who sees the count in its ticket announces itself after this, and keeps
+		 * its announcement. Who has announced itself before sees that it was counted, or is woken.
+		 */
+		if (atomic_compare_exchange_weak_explicit(&bell->asleep, &asleep, 0,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
 void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 {
 	/*
@@ -32,8 +54,10 @@ void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 	 * asleep; partner: px_doorbell_announce().
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!(atomic_load_explicit(&bell->asleep, memory_order_relaxed) & why))
+	if (!take_announcement(bell, why))
 		return;
+	PX_KILLPOINT(
+		"doorbell.ring.taken"); /* dead here: as below, and other ringers wake nobody until then */
 	px_doorbell_wake(bell);
 }
 

@@ -14,7 +14,7 @@
  * sleeper announces itself, then looks once more for what was published. Of the
  * two looks one sees the other's write (Dekker), which is what the two
  * sequentially consistent fences are for. A bell nobody sleeps at costs one
- * fence and one load.
+ * fence and one load, and so does one whose sleeper was woken a moment ago.
  */
 #ifndef PX_DOORBELL_H
 #define PX_DOORBELL_H

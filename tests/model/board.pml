@@ -155,11 +155,13 @@ inline find_idle(n)
 	fi
 }
 
-/* The bell of a dead process wakes nobody. */
+/* Takes the announcement, if it still stands, and rings. The bell of a dead process wakes nobody. */
 inline wake()
 {
 	if
-	:: sleeper < PROCESSES -> rung[sleeper] = !killed[sleeper]
+	:: sleeper < PROCESSES && asleep[sleeper] ->
+		asleep[sleeper] = 0;
+		rung[sleeper] = !killed[sleeper]
 	:: else
 	fi;
 	sleeper = 0

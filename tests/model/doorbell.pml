@@ -11,7 +11,7 @@
  * the two fences are for. So each store that the argument rests on goes
  * through a buffer, which the process `stores` empties some time later.
  *
- * BROKEN 1 to 6 are ways to get it wrong, each of which must be found.
+ * BROKEN 1 to 7 are ways to get it wrong, each of which must be found.
  */
 #define RINGERS 2
 #define NEWS 2 /* from each ringer */
@@ -69,11 +69,26 @@ proctype ringer(byte i)
 #if BROKEN != 5
 		look = asleep;
 #endif
+#if BROKEN != 7
+		atomic {
+			if
+			:: look && asleep -> asleep = 0 /* taken: others need not wake it */
+			:: else -> look = 0
+			fi
+		}
+#endif
 		if
 		:: look ->
 			look = 0;
+			if
+			:: true
+			:: true -> killed = 1; goto dead
+			fi;
 #if BROKEN != 6
 			seq++;
+#endif
+#if BROKEN == 7
+			asleep = 0;
 #endif
 			if
 			:: true
