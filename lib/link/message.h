@@ -28,7 +28,7 @@
 enum px_message_kind {
 	PX_REQUEST_NOOP = 1, /* answered by the engine's loop without Python; body is echoed */
 	PX_REQUEST_EXECUTE,  /* body: code, UTF-8. Flag PX_EXECUTE_SILENT */
-	PX_REQUEST_APPLY, /* body: pickle of (f, args, kwargs), its buffers behind. Reply: pickle */
+	PX_REQUEST_APPLY, /* body: a call, see python/ext/calling.h; its buffers behind. Reply: pickle */
 	PX_REQUEST_CALL, /* body: values: str "module:function", then its arguments. Reply: one value */
 	PX_REQUEST_PUSH, /* body: values: str name, value */
 	PX_REQUEST_PULL, /* body: values: str name. Reply: one value */

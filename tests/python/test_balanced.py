@@ -242,7 +242,7 @@ def test_large_function_is_sent_once(rc, view, mapped):
             return len(self.data) + x
 
     rc[:].push({"reads": 0}, block=True)
-    count_kept = "len(__import__('pxrun.engine.tasks').engine.tasks._kept)"
+    count_kept = "len(__import__('pxrun.engine.tasks').engine.tasks.kept)"
     kept = rc[:][count_kept]
     assert list(getattr(view, mapped)(Large(), range(200), chunksize=2)) == list(range(100_000, 100_200))
     assert max(rc[:]["reads"]) == 1

@@ -160,6 +160,8 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "failure", &py->failure },
 		{ "forked", &py->forked },
 		{ "functions", &py->functions },
+		{ "kept", &py->kept },
+		{ "keep_pickled", &py->keep_pickled },
 		{ "to_array", &py->hooks.to_array },
 		{ "from_array", &py->hooks.from_array },
 	};
@@ -171,7 +173,8 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 	}
 	py->flush = PyUnicode_InternFromString("flush");
 	py->buffers = PyUnicode_InternFromString("buffers");
-	return py->flush && py->buffers ? 0 : -1;
+	py->names = PyDict_New();
+	return py->flush && py->buffers && py->names ? 0 : -1;
 }
 
 static int say_ready(int control)

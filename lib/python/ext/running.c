@@ -10,7 +10,7 @@
 
 #include "engine/loop.h"
 #include "link/forked.h"
-#include "python/ext/buffer.h"
+#include "python/ext/calling.h"
 #include "python/ext/interrupt.h"
 #include "python/ext/object.h"
 #include "python/ext/running.h"
@@ -163,59 +163,6 @@ static void flush_streams(const struct px_interpreter *py)
 
 /* --- requests --- */
 
-/* Replaces the exception of a call that cannot be unpickled by the one that the client gets. */
-static void say_unreadable(const struct px_interpreter *py)
-{
-	PyObject *type, *value, *traceback;
-
-	PyErr_Fetch(&type, &value, &traceback);
-	PyErr_NormalizeException(&type, &value, &traceback);
-	Py_XDECREF(PyObject_CallFunctionObjArgs(py->unreadable, value, NULL));
-	Py_XDECREF(type);
-	Py_XDECREF(value);
-	Py_XDECREF(traceback);
-}
-
-static PyObject *unpickle(const struct px_interpreter *py, PyObject *body, PyObject *buffers)
-{
-	PyObject *arguments, *keywords, *call = NULL;
-
-	if (buffers == Py_None)
-		return PyObject_CallFunctionObjArgs(py->loads, body, NULL);
-	arguments = PyTuple_Pack(1, body);
-	keywords = PyDict_New();
-	if (arguments && keywords && PyDict_SetItem(keywords, py->buffers, buffers) == 0)
-		call = PyObject_Call(py->loads, arguments, keywords);
-	Py_XDECREF(keywords);
-	Py_XDECREF(arguments);
-	return call;
-}
-
-/* The (f, args, kwargs) of a request. Its loans are released as soon as nothing uses them. */
-static PyObject *read_call(const struct px_interpreter *py, struct px_incoming *in)
-{
-	PyObject *body = PyBytes_FromStringAndSize(in->body, (Py_ssize_t)in->body_bytes);
-	PyObject *buffers = body ? px_buffers_from_incoming(in) : NULL;
-	PyObject *call = NULL;
-
-	/* A long body lies in a region: released before the call. */
-	px_loan_release(in->body_loan);
-	in->body_loan = NULL;
-	if (buffers) {
-		call = unpickle(py, body, buffers);
-		if (call && (!PyTuple_Check(call) || PyTuple_Size(call) != 3)) {
-			Py_CLEAR(call);
-			PyErr_SetString(PyExc_TypeError,
-					"the request is not a (function, args, kwargs) tuple");
-		}
-		if (!call)
-			say_unreadable(py);
-	}
-	Py_XDECREF(buffers);
-	Py_XDECREF(body);
-	return call;
-}
-
 /* Whether a plain pickle is all that it takes, as for most results of quick functions. */
 static bool is_plain(PyObject *value)
 {
@@ -254,15 +201,13 @@ static int reply_value(struct px_interpreter *py, struct px_reply *reply, PyObje
 
 static int run_apply(struct px_interpreter *py, struct px_incoming *in, struct px_reply *reply)
 {
-	PyObject *call = read_call(py, in);
+	struct px_call call = { 0 };
 	PyObject *value = NULL;
 
-	if (call) {
-		value = PyObject_Call(PyTuple_GetItem(call, 0), PyTuple_GetItem(call, 1),
-				      PyTuple_GetItem(call, 2));
-		/* The arguments are released before the result is pickled, if it has none of them. */
-		Py_DECREF(call);
-	}
+	if (px_call_read(py, in, &call) == 0)
+		value = PyObject_Call(call.function, call.args, call.kwargs);
+	/* The arguments are released before the result is pickled, if it has none of them. */
+	px_call_free(&call);
 	return value ? reply_value(py, reply, value) : -1;
 }
 

@@ -31,6 +31,9 @@ struct px_interpreter {
 	PyObject *forked;    /* (exception or None): ends a child that returned from the request */
 	PyObject *flush;     /* "flush" */
 	PyObject *functions; /* resolved before: str -> callable */
+	PyObject *names;     /* split before: b"module\nname" -> (module, name) */
+	PyObject *kept;      /* token -> what clients had this engine keep */
+	PyObject *keep_pickled; /* (token, pickle): reads and keeps it */
 	struct px_array_hooks hooks;
 	struct px_engine_process *engine;
 	PyThreadState *thread;

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from .. import _pxrun, error
 from ..serialize import Reference
-from ..wire import calls, failure, mapped, pickling
+from ..wire import calls, failure, frames, mapped, pickling
 from . import chunks, completion, dependency, seeds
 from .apart import Apart
 from .cancel import take_back
@@ -151,7 +151,7 @@ class LoadBalancedView(View):
             result = self._post([body], None if buffers is None else [buffers])
         if block and self._timeout is None and type(result) is not Later:
             return self._wait_at_once(result, f)
-        return self._finish(self._result_of(result, f, True), block)
+        return self._finish(self._result_of(result, f, True, frames.is_named(body)), block)
 
     def _post_live(self, body: bytes, buffers: list | None) -> Later:
         """Posts a call with memory that is shared, which tasks cannot carry."""

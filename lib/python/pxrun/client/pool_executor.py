@@ -14,7 +14,7 @@ from .. import error
 from ..engine.calls import map_chunk
 from ..engine.residents import begin, call_after
 from ..engine.tasks import call_seeded, map_seeded
-from ..wire import calls, mapped, pickling
+from ..wire import calls, frames, mapped, pickling
 from .asyncresult import AsyncResult
 from .balanced import LoadBalancedView
 from .residents import PreparedFuture, Resident
@@ -221,7 +221,7 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
             result: Any = view._post_live(pickled, buffers)
         else:
             result = view._post([pickled], None if buffers is None else [buffers])
-        return view._new(TaskFuture, result, calls.name_of(fn), True, function=fn)
+        return view._new(TaskFuture, result, calls.name_of(fn), True, function=None if frames.is_named(pickled) else fn)
 
     def _prepare(self, post: Callable[[], TaskFuture], needed: dict[str, Resident]) -> PreparedFuture:
         """A task that needs these on its engine."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
 from ..engine import calls as engine_calls
-from ..wire import calls, failure, pickling
+from ..wire import calls, failure, frames, pickling
 from .parts import Parts
 from .remotefunction import ParallelFunction
 from .viewbase import View
@@ -103,7 +103,7 @@ class DirectView(View, Parts):
         if block and not flags and self._timeout is None:
             return self._call_at_once(f, body, buffers, ids, single)
         result = self.client._core.submit(_APPLY, flags, ids, body, buffers)
-        return self._finish(self._result_of(result, f, single), block)
+        return self._finish(self._result_of(result, f, single, frames.is_named(body)), block)
 
     def _call_at_once(self, f: Any, body: bytes, buffers: list | None, ids: list[int], single: bool) -> Any:
         """A blocking call, in which an AsyncResult is made only after a failure."""

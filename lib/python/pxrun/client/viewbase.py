@@ -79,8 +79,9 @@ class View(Flags, Staying):
         ar._interrupt()
         return False
 
-    def _result_of(self, result: Any, f: Any, single: bool) -> AsyncResult:
-        return self._new("AsyncResult", result, calls.name_of(f), single, function=f)
+    def _result_of(self, result: Any, f: Any, single: bool, named: bool = False) -> AsyncResult:
+        """The AsyncResult of a call; named: f was sent by its name, and sees the globals of its module there."""
+        return self._new("AsyncResult", result, calls.name_of(f), single, function=None if named else f)
 
     # --- functions
 

@@ -19,6 +19,8 @@ from . import calls, ending, residents, shell, tasks
 
 #: Types of frequent results that plain pickle can do.
 _PLAIN = {bool, int, float, complex, str}
+#: What a call that cannot be read raises as it is: it says what is missing.
+_SAID = ImportError, AttributeError, MemoryError, residents.Absent, tasks.NotKept
 #: For how many executed pieces of code tracebacks can show source lines.
 _SOURCES_KEPT = 10000
 
@@ -46,6 +48,7 @@ class Handlers:
         self.namespace = namespace
         self.count = 0
         self.functions: dict = {}
+        self.kept, self.keep_pickled = tasks.kept, tasks.keep_pickled
         self.loads = pickle.loads
         self.plain_dumps, self.protocol = pickle.dumps, 5
         self.none = pickling.NONE
@@ -53,7 +56,7 @@ class Handlers:
 
     def unreadable(self, error):
         """Raises the error that the client gets for a call that could not be unpickled."""
-        if not isinstance(error, Exception) or isinstance(error, (ImportError, AttributeError, MemoryError, residents.Absent)):
+        if not isinstance(error, Exception) or isinstance(error, _SAID):
             raise error
         raise TypeError(f"the engine cannot unpickle the call: {failure.words(error)}") from error
 

@@ -17,7 +17,8 @@ from . import calls, randomness
 
 #: How many objects are kept; of more, the oldest goes.
 _MOST = 64
-_kept: dict[bytes, Any] = {}
+#: What is kept; the extension looks here itself.
+kept: dict[bytes, Any] = {}
 
 
 class NotKept(LookupError):
@@ -26,33 +27,32 @@ class NotKept(LookupError):
 
 def keep(token: bytes, value: Any) -> None:
     """Keeps an object that tasks refer to by its token."""
-    while len(_kept) >= _MOST:
-        del _kept[next(iter(_kept))]
-    _kept[token] = value
+    while len(kept) >= _MOST:
+        del kept[next(iter(kept))]
+    kept[token] = value
 
 
 def drop(token: bytes) -> None:
     """Forgets an object, if it is there."""
-    _kept.pop(token, None)
+    kept.pop(token, None)
 
 
-def _read(token: bytes, pickled: bytes | None) -> Any:
-    found = _kept.get(token, _kept)
-    if found is _kept:
-        if pickled is None:
-            raise NotKept(token.hex())
-        found = pickle.loads(pickled)
-        keep(token, found)
+def keep_pickled(token: bytes, pickled: bytes) -> Any:
+    """As keep(), of an object that came along with a task: the object. Empty: it was to be here before."""
+    if not pickled:
+        raise NotKept(token.hex())
+    found = pickle.loads(pickled)
+    keep(token, found)
     return found
 
 
-def one(token: bytes, pickled: bytes | None, args: tuple) -> Any:
-    """The task of one element."""
-    return _read(token, pickled)(*args)
+def _read(token: bytes, pickled: bytes | None) -> Any:
+    found = kept.get(token, kept)
+    return keep_pickled(token, pickled or b"") if found is kept else found
 
 
 def one_seeded(token: bytes, pickled: bytes | None, seeded: tuple) -> Any:
-    """As one(), with random generators that are seeded for it."""
+    """The task of one element, with random generators that are seeded for it; others are calls of the function itself."""
     args, seed = seeded
     with randomness.seeded(seed, 0):
         return _read(token, pickled)(*args)
@@ -123,7 +123,7 @@ def chunk(token: bytes, pickled: bytes | None, rest: tuple) -> Items:
 
 
 def one_resolved(f: Any, columns: list, seed: tuple | None, retries: int) -> Any:
-    """As one(), where f or the arguments may be References, or another library pickles."""
+    """The task of one element, where f or the arguments may be References, or another library pickles."""
     f, columns = _resolved(f, columns)
     with randomness.seeded(seed, 0) if seed is not None else contextlib.nullcontext():
         return f(*[column[0] for column in columns])

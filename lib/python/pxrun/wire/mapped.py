@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The bodies of the tasks of one map: the function is pickled once, each element once.
 
-A body is a pickle of (function of engine/tasks.py, arguments, {}) like that of each call, put together of a
-beginning that all tasks of a map share, the pickle of what is the task's own, and an end. That is possible
-because the beginning and the end leave nothing in the pickle's memo.
+The body of a single element is a call of the function, see `frames`. That of a chunk is a pickle of (function of
+engine/tasks.py, arguments, {}) like that of each call, put together of a beginning that all tasks of a map
+share, the pickle of what is the task's own, and an end. That is possible because the beginning and the end
+leave nothing in the pickle's memo.
 """
 from __future__ import annotations
 
@@ -16,8 +17,7 @@ from typing import Any, Callable, Iterable, Sequence
 from ..engine import tasks
 from ..error import CannotSend
 from ..serialize import PrePickled, Reference
-from . import calls, pickling
-from .functions import importable
+from . import calls, frames, pickling
 
 #: A body and its buffers.
 Body = tuple[bytes, "list | None"]
@@ -120,11 +120,13 @@ class Mapped:
         if buffers or len(pickled) > _ALONG:
             self.apart = kept(self.token, f, self._bring)
         there = _bytes(self.token) + _bytes(None if self.apart else pickled)
-        self._one = self._starting("one_seeded" if self._seed else "one", there)
         self._chunk = self._starting("chunk", there)
-        self._end = _END
-        if self._seed is None and pickling.is_by_name(f) and importable(f):
-            self._one, self._end = _START + _global(f.__module__, f.__qualname__), _END[1:]
+        if self._seed is not None:
+            self._seeded = self._starting("one_seeded", there)
+        elif pickling.is_by_name(f):
+            self._one = frames.named(f.__module__, f.__qualname__)
+        else:
+            self._one = frames.kept(self.token, b"" if self.apart else pickled)
 
     @staticmethod
     def _starting(name: str, there: bytes) -> bytes:
@@ -137,18 +139,19 @@ class Mapped:
         if self._general:
             return self._of_columns(i, [[arg] for arg in args], True)
         if self._seed is not None:
-            args = (args, self._seed_at(i))
-        elif pickling.PLAIN.issuperset(map(type, args)):
-            return b"".join((self._one, pickle.dumps(args, 5)[:-1], self._end)), None
+            body, buffers = _dumps((args, self._seed_at(i)), self._bring)
+            return b"".join((self._seeded, body[:-1], _END)), buffers
+        if pickling.PLAIN.issuperset(map(type, args)):
+            return self._one + pickle.dumps(args, 5), None
         body, buffers = _dumps(args, self._bring)
-        return b"".join((self._one, body[:-1], self._end)), buffers
+        return self._one + body, buffers
 
     def ones(self, columns: Sequence) -> list[bytes] | None:
         """The tasks of elements, one for each, if they are plain values; else None."""
         if self._general or self._seed is not None or not all(map(_is_plain, columns)):
             return None
-        start, end, dumps, join = self._one, self._end, pickle.dumps, b"".join
-        return [join((start, dumps(args, 5)[:-1], end)) for args in zip(*columns)]
+        start, dumps = self._one, pickle.dumps
+        return [start + dumps(args, 5) for args in zip(*columns)]
 
     def chunk(self, i: int, columns: Sequence) -> Body:
         """The task of some elements, of which i is the first."""

@@ -19,7 +19,7 @@ import types
 from typing import Any, Callable, Sequence
 
 from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region
-from . import names
+from . import frames, names
 from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_cached_property, reduce_dispatcher, sent_class
 from .functions import Along, NeedsCloudpickle, importable, plain_function, reduce_function
 from .modules import can_be_imported
@@ -136,6 +136,8 @@ def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tup
     """As dumps() of (f, args, kwargs) if plain pickle is enough, as for most calls; else None."""
     if not kwargs and PLAIN.issuperset(map(type, args)):
         sent = _sendable(f, bring)
+        if sent is f:
+            return frames.named(f.__module__, f.__qualname__) + pickle.dumps(args, 5), None
         return None if sent is None else (pickle.dumps((sent, args, kwargs), 5), None)
     made: dict[int, Any] = {}
     plain_args = [_plain(arg, made) for arg in args]

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The beginnings of calls whose function is named, or kept by engines; see lib/python/ext/calling.h.
+
+The pickle of the arguments, a tuple, follows. Engines read such a call in a third of the time that the
+pickle of (function, arguments, {}) takes, and so does who writes it.
+"""
+from __future__ import annotations
+
+import functools
+
+
+@functools.lru_cache(maxsize=1000)
+def named(module: str, name: str) -> bytes:
+    """Of calls of what a module has under a name."""
+    joined = f"{module}\n{name}".encode()
+    return b"N" + len(joined).to_bytes(4, "little") + joined
+
+
+def is_named(body: bytes) -> bool:
+    """Whether a call is one of what a module has under a name."""
+    return body[:1] == b"N"
+
+
+def kept(token: bytes, pickled: bytes) -> bytes:
+    """Of calls of a function that engines keep under a token of 16 bytes; without its pickle they must have it already."""
+    return b"K" + token + len(pickled).to_bytes(4, "little") + pickled
