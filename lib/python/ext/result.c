@@ -243,6 +243,17 @@ static PyObject *result_reply(PyObject *self, PyObject *index)
 	return px_reply_object(request);
 }
 
+static PyObject *result_read_plain(PyObject *self, PyObject *args)
+{
+	PyObject *outcomes, *loads;
+	int in_lists;
+
+	if (!PyArg_ParseTuple(args, "O!Op", &PyList_Type, &outcomes, &loads, &in_lists) ||
+	    px_read_plain(((struct result *)self)->result, outcomes, loads, in_lists) < 0)
+		return NULL;
+	Py_RETURN_NONE;
+}
+
 static PyObject *result_times(PyObject *self, PyObject *index)
 {
 	struct px_request *request = request_of(self, index);
@@ -420,6 +431,9 @@ static PyMethodDef result_methods[] = {
 	{ "reply", result_reply, METH_O,
 	  "reply(i) -> (code, body, buffers)\n\nTo be called once: the buffers are the caller's. body is "
 	  "str, the words of a failure, where code says that there was no reply." },
+	{ "read_plain", result_read_plain, METH_VARARGS,
+	  "read_plain(outcomes, loads, in_lists)\n\nPuts (value, None), or ([value], None), into the list for "
+	  "each entry whose reply is a value without buffers, where it has None." },
 	{ "times", result_times, METH_O,
 	  "times(i) -> (submitted, started, completed, received)\n\nNanoseconds since the epoch, 0: not yet." },
 	{ "output", result_output, METH_VARARGS,

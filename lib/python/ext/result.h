@@ -21,6 +21,12 @@
 PyObject *px_result_object(struct px_result *result);
 /* (code, body, buffers) of a request that is done; words as str where there is no reply. Once. */
 PyObject *px_reply_object(struct px_request *request);
+/*
+ * For each reply that is a value without buffers, and for which the list has None, puts (value, None)
+ * there, or with in_lists ([value], None); all else is left. -1 with an exception, which may be what
+ * `loads` has raised for one: it and those behind it are left, too.
+ */
+int px_read_plain(struct px_result *result, PyObject *outcomes, PyObject *loads, bool in_lists);
 
 /*
  * Waits for a Result without the interpreter's lock: 0, PX_ETIMEDOUT, another error, or PX_RAISED.

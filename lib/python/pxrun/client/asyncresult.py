@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
+import operator
+import pickle
 import threading
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import Any, Callable, Generator, Iterator, Sequence
 
-from .. import error
+from .. import _pxrun, error
+from ..wire import failure
 from . import advice, completion, metadata, outcome
 from .cancel import Cancellable
 from .deadline import end_of, left
@@ -42,6 +45,17 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
 
     _instead = "send its value, ar.get()"
     _state: str
+    #: What a note of it keeps, see `unheld`.
+    _noted: tuple[str, ...] = ("_fname", "_single", "_label", "_code", "_known", "_first_number", "_places", "_stopped", "_depends")
+    _note_of: Callable[[Any], tuple] = operator.attrgetter(*_noted)
+    # what most have in common is not written into each
+    _label: str | None = None
+    _code: str | None = None
+    _known: dict | None = None
+    _lenders: Sequence[tuple["AsyncResult", int]] = ()
+    _places: Sequence[int] | None = None  # None: all of them
+    _parts: tuple["AsyncResult", ...] | None = None
+    _replies: dict[int, tuple] | None = None  # whose reading was interrupted: the extension gives each once
     _return_exceptions = False
     _depends: dict[str, list[str]] = {}  # of a task: the ids of what it comes after and follows, in its metadata
     _herald: Any = None  # a result of the extension that is given by next_result() in place of this one's
@@ -66,26 +80,26 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         self._result = result
         self._fname = fname
         self._single = single
-        self._label = label
-        self._code = code
-        self._known = None if function is None else advice.names_seen_by(function)
-        self._lenders = lenders
+        if label is not None:
+            self._label = label
+        if code is not None:
+            self._code = code
+        if function is not None:
+            self._known = advice.names_seen_by(function)
         self._count = result.count
         self._first_number = next(_numbers)
-        self._places: Sequence[int] = range(self._count)
         self._outcomes: list[outcome.Outcome | None] = [None] * self._count
-        self._replies: dict[int, tuple] = {}  # whose reading was interrupted: the extension gives each once
         self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries fail with that were cancelled or timed out
-        self._parts: tuple[AsyncResult, ...] | None = None
         self._lock = threading.RLock()
-        if not lenders:
+        if lenders:
+            self._lenders = lenders
+        else:
             client._remember(self)
         if timeout is not None:
             self._expire_after(timeout)
 
-    def _of_its_kind(self) -> dict[str, Any]:
-        """Attributes of a subclass that a note of it keeps."""
-        return {}
+    def __init_subclass__(cls) -> None:
+        cls._note_of = operator.attrgetter(*cls._noted)
 
     def __repr__(self) -> str:
         state = "pending" if not self.ready() else "finished" if self.successful() else "failed"
@@ -109,7 +123,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         """One id for each engine's part of the request; ids are unique."""
         if self._lenders:
             return [ar.msg_ids[i] for ar, i in self._lenders]
-        return [message_id(self._first_number, i) for i in self._places]
+        return [message_id(self._first_number, i) for i in (range(self._count) if self._places is None else self._places)]
 
     @property
     def owner(self) -> bool:
@@ -212,7 +226,22 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
 
     def _all_outcomes(self) -> list:
         """Those of all entries, which are done."""
-        return [self._outcome(i) for i in range(self._count)]
+        if None not in self._outcomes:
+            return self._outcomes
+        in_lists = self._in_lists()
+        if in_lists is not None and type(self._result) is _pxrun.Result:
+            try:
+                with self._lock:
+                    self._result.read_plain(self._outcomes, pickle.loads, in_lists)
+            except BaseException as e:
+                if failure.may_be_ctrl_c(e):
+                    raise
+                # _read() meets it again, and describes it
+        return [self._outcome(i) if found is None else found for i, found in enumerate(self._outcomes)]
+
+    def _in_lists(self) -> bool | None:
+        """Whether the value of an entry is a list of the one that the engine gave; None: it takes more to make it."""
+        return False
 
     def _take(self, replies: list) -> None:
         """Takes replies that were read already."""
@@ -226,12 +255,13 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         if self._lenders:
             lender, there = self._lenders[i]
             return lender._outcome(there)
-        reply = code, body, buffers = self._replies.pop(i, None) or self._result.reply(i)
+        reply = (self._replies.pop(i, None) if self._replies else None) or self._result.reply(i)
+        code, body, buffers = reply
         core, decode = self._client._core, self._decoder(i)
         try:
             value, exception = outcome.outcome_of(code, body, buffers, self._engine(i), core, decode, self._known)
         except BaseException:  # Ctrl-C: it is there for who asks next
-            self._replies[i] = reply
+            self._replies = {**(self._replies or {}), i: reply}
             raise
         if exception is not None and i in self._stopped:
             exception = self._judged(i, exception)

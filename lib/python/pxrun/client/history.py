@@ -47,7 +47,9 @@ class History:
         self._older_most = _MANY
         self._of_client = of_client
         if of_client is None:
-            self._results: weakref.WeakValueDictionary[int, AsyncResult] = weakref.WeakValueDictionary()
+            # not a WeakValueDictionary, which takes longer than all the rest of add()
+            self._results: dict[int, weakref.ref[AsyncResult]] = {}
+            self._results_most = _MANY
             # of requests that may be outstanding; those that were answered are taken out now and then
             self._notes: dict[int, unheld.Note] = {}
             self._notes_most = _MANY
@@ -56,10 +58,13 @@ class History:
         """Remembers a request."""
         self._numbers.append((ar._first_number, ar._count))
         if self._of_client is None:
-            self._results[ar._first_number] = ar
-            self._notes[ar._first_number] = unheld.note(ar)
+            number = ar._first_number
+            self._results[number] = weakref.ref(ar)
+            self._notes[number] = unheld.note(ar)
             if len(self._notes) >= self._notes_most:
                 self._forget_answered()
+            if len(self._results) >= self._results_most:
+                self._forget_gone()
         if len(self._numbers) > HISTORY:
             number, count = self._numbers.popleft()
             self._older[number] = count
@@ -82,6 +87,12 @@ class History:
                 self._notes.pop(number, None)
         self._notes_most = max(_MANY, 2 * len(self._notes))
 
+    def _forget_gone(self) -> None:
+        for number, ref in list(self._results.items()):
+            if ref() is None:
+                self._results.pop(number, None)
+        self._results_most = max(_MANY, 2 * len(self._results))
+
     def _out(self) -> Callable[..., Any]:
         """Outstanding requests, by the extension's ids."""
         client = self._client()
@@ -94,7 +105,8 @@ class History:
     def _result_of(self, number: int, out: Callable[..., Any] | None = None) -> AsyncResult | None:
         """The AsyncResult of a number; a new one if the request is outstanding and nobody holds its own."""
         home = self._home()
-        found = home._results.get(number)
+        ref = home._results.get(number)
+        found = None if ref is None else ref()
         note, client = home._notes.get(number), self._client()
         if found is not None or note is None or client is None:
             return found
@@ -103,7 +115,7 @@ class History:
         except error.PoolError:  # nothing is outstanding
             pass
         if found is not None:
-            home._results[number] = found
+            home._results[number] = weakref.ref(found)
         else:
             home._notes.pop(number, None)
         return found
@@ -121,7 +133,8 @@ class History:
 
     def _held(self) -> dict[int, AsyncResult]:
         """For a client: the AsyncResults of live(), by number."""
-        found = dict(self._results.items())
+        held = ((number, ref()) for number, ref in list(self._results.items()))
+        found = {number: ar for number, ar in held if ar is not None}
         unknown = [number for number in list(self._notes) if number not in found]
         out = self._out() if unknown else None
         for number in unknown:

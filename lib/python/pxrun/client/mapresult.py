@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import pickle
 from typing import Any, Callable, Iterable, Iterator
 
 from .. import error
@@ -13,8 +12,6 @@ from ..wire import salvage
 from . import metadata, outcome
 from .asyncresult import AsyncResult
 from .map import Map
-
-_loads = pickle.loads
 
 __all__ = ["AsyncExecuteResult", "AsyncMapResult", "AsyncResult"]
 
@@ -36,6 +33,7 @@ class AsyncMapResult(AsyncResult):
         Whether an element of a map that failed is its exception, instead of being raised.
     """
 
+    _noted = (*AsyncResult._noted, "_mapping", "_length", "_ordered", "_return_exceptions", "_raised")
     _is_map = True
 
     def __init__(
@@ -54,10 +52,6 @@ class AsyncMapResult(AsyncResult):
         self._raised: dict[int, dict[int, BaseException]] = {}
         super().__init__(*args, **kwargs)
 
-    def _of_its_kind(self) -> dict[str, Any]:
-        names = ("_mapping", "_length", "_ordered", "_return_exceptions", "_raised")
-        return {name: self.__dict__[name] for name in names}
-
     def __len__(self) -> int:
         return self._count if self._length is None else self._length
 
@@ -67,6 +61,9 @@ class AsyncMapResult(AsyncResult):
         if self._return_exceptions:
             return functools.partial(self._with_exceptions, i)
         return outcome.unpickle
+
+    def _in_lists(self) -> bool | None:
+        return None if self._return_exceptions else False
 
     def _with_exceptions(self, i: int, body: bytes, buffers: list | None) -> Any:
         value, unread = salvage.loads(body, buffers or ())
@@ -141,13 +138,12 @@ class AsyncTaskMapResult(AsyncMapResult):
         The index of the first element, of an imap.
     """
 
+    _noted = (*AsyncMapResult._noted, "_sizes", "_first")
+    _starts: list[int] | None = None  # the index of each task's first element, once one has failed
+
     def __init__(self, *args: Any, sizes: list[int], first: int = 0, **kwargs: Any) -> None:
         self._sizes, self._first = sizes, first
-        self._starts: list[int] | None = None  # the index of each task's first element, once one has failed
         super().__init__(*args, length=sum(sizes), **kwargs)
-
-    def _of_its_kind(self) -> dict[str, Any]:
-        return {**super()._of_its_kind(), "_sizes": self._sizes, "_first": self._first, "_starts": None}
 
     def _place(self, i: int, n: int) -> str:
         starts = self._starts
@@ -164,6 +160,9 @@ class AsyncTaskMapResult(AsyncMapResult):
 
     def _size_of(self, i: int) -> int:
         return self._sizes[i]
+
+    def _in_lists(self) -> bool | None:
+        return True if len(self._sizes) == self._length else None
 
     def _decoder(self, i: int) -> Callable:
         if self._sizes[i] == 1:
@@ -182,26 +181,9 @@ class AsyncTaskMapResult(AsyncMapResult):
         return [(None, raised[n]) if n in raised else (element, None) for n, element in enumerate(value)]
 
     def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
+        if all([exception is None for _, exception in outcomes]):
+            return list(itertools.chain.from_iterable([value for value, _ in outcomes]))
         return [element for i, found in enumerate(outcomes) for element in self._elements(i, *found)]
-
-    def _all_outcomes(self) -> list:
-        """As that of AsyncResult, with less time for each of many tasks of one element."""
-        outcomes, reply, replies = self._outcomes, self._result.reply, self._replies
-        with self._lock:
-            for i, size in enumerate(self._sizes):
-                if outcomes[i] is not None:
-                    continue
-                if size == 1 and i not in replies:
-                    replies[i] = code, body, buffers = reply(i)  # noted, for an exception here
-                    try:
-                        if not code and not buffers:
-                            outcomes[i] = [_loads(body)], None
-                            del replies[i]
-                            continue
-                    except Exception:
-                        pass  # _read() meets it again, and describes it
-                outcomes[i] = self._read(i)
-        return outcomes
 
 
 def _alone(body: bytes, buffers: list | None) -> list:
@@ -210,6 +192,9 @@ def _alone(body: bytes, buffers: list | None) -> list:
 
 class AsyncExecuteResult(AsyncResult):
     """Of execute(): values are `ExecuteReply`."""
+
+    def _in_lists(self) -> None:
+        return None
 
     def _decoder(self, i: int) -> Callable:
         # must not refer to this result, which holds the reply

@@ -10,28 +10,18 @@ from .joined import Joined
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
-#: A class, the ids of the extension's results and how many entries each has, and attributes: neither the client nor replies.
-Note = tuple[type, "list[int]", "list[int]", "dict[str, Any]"]
+#: A class, the ids of the extension's results and how many entries each has, and attributes, by the class's `_noted`:
+#: neither the client nor replies.
+Note = tuple[type, "list[int]", "list[int]", tuple]
 
 
 def note(ar: Any) -> Note:
     """What is needed to make an AsyncResult again."""
     # made with each AsyncResult and not when one is deleted: what signal handlers raise in __del__ is lost
-    result = ar._result
-    kept = {
-        "_fname": ar._fname,
-        "_single": ar._single,
-        "_label": ar._label,
-        "_code": ar._code,
-        "_known": ar._known,
-        "_first_number": ar._first_number,
-        "_places": ar._places,
-        "_stopped": ar._stopped,
-        "_depends": ar._depends,
-        **ar._of_its_kind(),
-    }
-    parts = result.parts if type(result) is Joined else [result]
-    return type(ar), [part.id for part in parts], [part.count for part in parts], kept
+    result, kind = ar._result, type(ar)
+    if type(result) is not Joined:
+        return kind, [result.id], [result.count], kind._note_of(ar)
+    return kind, [part.id for part in result.parts], [part.count for part in result.parts], kind._note_of(ar)
 
 
 def with_later(find: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +53,7 @@ def again(known: Note, client: Any, out: Callable[..., Any]) -> AsyncResult | No
     if not parts:
         return None
     ar: Any = object.__new__(kind)
-    ar.__dict__.update(kept, _client=client, _lenders=(), _parts=None, _replies={}, _lock=threading.RLock())
+    ar.__dict__.update(zip(kind._noted, kept), _client=client, _lock=threading.RLock())  # type: ignore[attr-defined]
     ar._result = parts[0] if len(found) == 1 else Joined(parts)
     ar._shows = client.output == "show"
     if len(parts) < len(found):
@@ -78,4 +68,4 @@ def _shorten(ar: Any, there: list[bool]) -> None:
     from .asyncresult import AsyncResult
 
     ar.__class__ = AsyncResult
-    ar._places = [place for place, is_there in zip(ar._places, there) if is_there]
+    ar._places = [place for place, is_there in zip(ar._places or range(len(there)), there) if is_there]

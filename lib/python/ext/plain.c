@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * plain.c - reads many plain replies at once.
+ */
+#include "python/ext/result.h"
+
+#include "python/ext/object.h"
+
+/* Steals the value. */
+static PyObject *in_a_list(PyObject *value)
+{
+	PyObject *list = value ? PyList_New(1) : NULL;
+
+	if (list)
+		PyList_SetItem(list, 0, value);
+	else
+		Py_XDECREF(value);
+	return list;
+}
+
+/* The outcome of a reply; NULL with an exception. */
+static PyObject *outcome_of(const struct px_incoming *reply, PyObject *loads, bool in_list)
+{
+	PyObject *body = PyBytes_FromStringAndSize(reply->body, (Py_ssize_t)reply->body_bytes);
+	PyObject *value = body ? PyObject_CallFunctionObjArgs(loads, body, NULL) : NULL;
+
+	Py_XDECREF(body);
+	if (in_list)
+		value = in_a_list(value);
+	return value ? Py_BuildValue("(NO)", value, Py_None) : NULL;
+}
+
+int px_read_plain(struct px_result *result, PyObject *outcomes, PyObject *loads, bool in_lists)
+{
+	int rc = px_client_own(result->client);
+
+	if (rc < 0) {
+		px_raise(rc);
+		return -1;
+	}
+	for (Py_ssize_t i = 0; i < result->count && i < PyList_Size(outcomes); i++) {
+		struct px_request *request = &result->requests[i];
+		PyObject *outcome;
+
+		if (PyList_GetItem(outcomes, i) != Py_None || !px_request_is_done(request) ||
+		    request->code || request->reply.buffers_count)
+			continue;
+		outcome = outcome_of(&request->reply, loads, in_lists);
+		if (!outcome || PyList_SetItem(outcomes, i, outcome) < 0)
+			return -1;
+	}
+	return 0;
+}
