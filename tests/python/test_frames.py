@@ -4,6 +4,7 @@ import os
 import pickle
 
 import pytest
+
 from pxrun import _pxrun, error
 from pxrun.wire import calls, frames, values
 
