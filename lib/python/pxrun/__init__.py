@@ -24,50 +24,113 @@ from ._pxrun import VERSION as __version__
 #: The version as numbers.
 version_info = tuple(int(part) for part in __version__.split(".") if part.isdigit())
 
-if TYPE_CHECKING:
-    from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
+if TYPE_CHECKING:  # "as": type checkers take a plain import for the module's own
+    from concurrent.futures import ALL_COMPLETED as ALL_COMPLETED
+    from concurrent.futures import FIRST_COMPLETED as FIRST_COMPLETED
+    from concurrent.futures import FIRST_EXCEPTION as FIRST_EXCEPTION
 
-    from . import error
-    from .arrays import asarray, empty, empty_like, full, shared, zeros
-    from .client.asyncresult import AsyncResult
-    from .client.balanced import LoadBalancedView
-    from .client.client import Client
-    from .client.dependency import Dependency, depend, dependent, require
-    from .client.mapresult import AsyncMapResult
-    from .client.remotefunction import ParallelFunction, RemoteFunction, parallel, remote
-    from .client.view import BroadcastView, DirectView
-    from .cluster import Cluster
-    from .datapub import publish_data
+    from . import error as error
+    from .arrays import asarray as asarray
+    from .arrays import empty as empty
+    from .arrays import empty_like as empty_like
+    from .arrays import full as full
+    from .arrays import shared as shared
+    from .arrays import zeros as zeros
+    from .client.asyncresult import AsyncResult as AsyncResult
+    from .client.balanced import LoadBalancedView as LoadBalancedView
+    from .client.client import Client as Client
+    from .client.dependency import Dependency as Dependency
+    from .client.dependency import depend as depend
+    from .client.dependency import dependent as dependent
+    from .client.dependency import require as require
+    from .client.mapresult import AsyncMapResult as AsyncMapResult
+    from .client.remotefunction import ParallelFunction as ParallelFunction
+    from .client.remotefunction import RemoteFunction as RemoteFunction
+    from .client.remotefunction import parallel as parallel
+    from .client.remotefunction import remote as remote
+    from .client.view import BroadcastView as BroadcastView
+    from .client.view import DirectView as DirectView
+    from .cluster import Cluster as Cluster
+    from .datapub import publish_data as publish_data
     from .error import (
-        AlreadyDisplayedError,
-        ArenaError,
-        CannotSend,
-        ClosedError,
-        CompositeError,
-        DependencyTimeout,
-        EngineError,
-        ImpossibleDependency,
-        InvalidDependency,
-        IPythonError,
-        KernelError,
-        NoEnginesRegistered,
-        NoPoolError,
-        PoolError,
-        RemoteError,
-        TaskAborted,
-        TaskCancelled,
-        TaskRejectError,
-        TaskTimeout,
-        TimeoutError,
-        UnmetDependency,
-        UnmetDependencyError,
-        collect_exceptions,
-        unwrap_exception,
-        wrap_exception,
+        AlreadyDisplayedError as AlreadyDisplayedError,
     )
-    from .manager import ClusterManager
-    from .serialize import PrePickled, Reference
-    from .util import interactive
+    from .error import (
+        ArenaError as ArenaError,
+    )
+    from .error import (
+        CannotSend as CannotSend,
+    )
+    from .error import (
+        ClosedError as ClosedError,
+    )
+    from .error import (
+        CompositeError as CompositeError,
+    )
+    from .error import (
+        DependencyTimeout as DependencyTimeout,
+    )
+    from .error import (
+        EngineError as EngineError,
+    )
+    from .error import (
+        ImpossibleDependency as ImpossibleDependency,
+    )
+    from .error import (
+        InvalidDependency as InvalidDependency,
+    )
+    from .error import (
+        IPythonError as IPythonError,
+    )
+    from .error import (
+        KernelError as KernelError,
+    )
+    from .error import (
+        NoEnginesRegistered as NoEnginesRegistered,
+    )
+    from .error import (
+        NoPoolError as NoPoolError,
+    )
+    from .error import (
+        PoolError as PoolError,
+    )
+    from .error import (
+        RemoteError as RemoteError,
+    )
+    from .error import (
+        TaskAborted as TaskAborted,
+    )
+    from .error import (
+        TaskCancelled as TaskCancelled,
+    )
+    from .error import (
+        TaskRejectError as TaskRejectError,
+    )
+    from .error import (
+        TaskTimeout as TaskTimeout,
+    )
+    from .error import (
+        TimeoutError as TimeoutError,
+    )
+    from .error import (
+        UnmetDependency as UnmetDependency,
+    )
+    from .error import (
+        UnmetDependencyError as UnmetDependencyError,
+    )
+    from .error import (
+        collect_exceptions as collect_exceptions,
+    )
+    from .error import (
+        unwrap_exception as unwrap_exception,
+    )
+    from .error import (
+        wrap_exception as wrap_exception,
+    )
+    from .manager import ClusterManager as ClusterManager
+    from .serialize import PrePickled as PrePickled
+    from .serialize import Reference as Reference
+    from .util import interactive as interactive
 
 #: The module of each public name.
 _HOMES = {

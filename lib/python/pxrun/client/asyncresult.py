@@ -489,7 +489,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         """Refused: engines begin requests by themselves."""
         raise concurrent.futures.InvalidStateError("an AsyncResult is begun by engines")
 
-    def __await__(self) -> Generator:
+    def __await__(self) -> Generator[Any, None, Any]:
         import asyncio
 
         return asyncio.wrap_future(self).__await__()

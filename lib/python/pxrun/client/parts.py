@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Sequence
+from typing import Any
 
 from ..engine import calls as engine_calls
 from ..error import CannotSend
@@ -19,7 +19,7 @@ class Parts:
     def scatter(
         self: Any,
         key: str,
-        seq: Sequence,
+        seq: Any,
         dist: str = "b",
         flatten: bool = False,
         targets: Any = None,
