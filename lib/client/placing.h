@@ -24,6 +24,7 @@ struct px_task {
 	bool posted;
 	uint32_t entry; /* if posted */
 	uint32_t retries;
+	bool failed;  /* an engine has had it, and it is posted again */
 	bool stopped; /* if it fails it is not posted again */
 	struct px_engine_set engines;
 	struct px_packed packed;

@@ -65,9 +65,7 @@ int px_request_abort(struct px_request *request)
 	if (rc <= 0)
 		return rc;
 	if (request->task) {
-		rc = px_task_withdraw(request);
-		if (rc)
-			px_task_fail(request, PX_EABORTED, "the task was aborted before it ran");
+		rc = px_task_abort(request);
 		leave_client(client);
 		return rc;
 	}

@@ -298,6 +298,7 @@ static bool again(struct px_client *client, struct px_task *task, const struct p
 {
 	if (in->code != PX_EREMOTE || task->stopped)
 		return false;
+	task->failed = true;
 	if (px_reply_is(in, "UnmetDependency"))
 		return move(client, task);
 	if (!task->retries)
@@ -330,6 +331,7 @@ void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue
 		task->request->member = who;
 		if (task->retries) {
 			task->retries--;
+			task->failed = true;
 			px_task_post_again(client, task);
 		} else {
 			fail(task->request, code, words);
@@ -410,26 +412,24 @@ void px_tasks_fail_all(struct px_client *client, int code, const char *words)
 		fail(tasks->waiting.first->request, code, words);
 }
 
-bool px_task_withdraw(struct px_request *request)
+bool px_task_abort(struct px_request *request)
 {
+	struct px_client *client = request->result->client;
 	struct px_task *task = request->task;
 
-	return !task->posted ||
-	       px_board_withdraw(request->result->client->tasks->board, task->entry);
+	if (task->posted && !px_board_withdraw(client->tasks->board, task->entry))
+		return false;
+	fail(request, PX_EABORTED,
+	     task->failed ? "the task had failed, and was aborted before it ran again" :
+			    "the task was aborted before it ran");
+	px_tasks_place(client);
+	return true;
 }
 
 void px_task_stop(struct px_request *request)
 {
 	request->task->retries = 0;
 	request->task->stopped = true;
-}
-
-void px_task_fail(struct px_request *request, int code, const char *words)
-{
-	struct px_client *client = request->result->client;
-
-	fail(request, code, words);
-	px_tasks_place(client);
 }
 
 struct px_link *px_task_taken(const struct px_request *request, uint32_t *engine, uint64_t *id)

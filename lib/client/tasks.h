@@ -63,12 +63,10 @@ bool px_tasks_any(const struct px_client *client);
 /* At naps: posts again what a mad engine has made invisible. */
 void px_tasks_mend(struct px_client *client);
 void px_tasks_fail_all(struct px_client *client, int code, const char *words);
-/* Takes it back. False: an engine has taken it. */
-bool px_task_withdraw(struct px_request *request);
+/* Takes it back, so that it has failed with PX_EABORTED. False: an engine has taken it. */
+bool px_task_abort(struct px_request *request);
 /* Nobody wants it any more: if it fails it is not posted again. */
 void px_task_stop(struct px_request *request);
-/* It was taken back, or was never posted: it has failed. */
-void px_task_fail(struct px_request *request, int code, const char *words);
 /* The link to the engine that has taken it, and its id there; NULL: nobody has. */
 struct px_link *px_task_taken(const struct px_request *request, uint32_t *engine, uint64_t *id);
 /* Calls each for every unanswered task, oldest first, until it is not 0. */

@@ -358,6 +358,20 @@ static void task_that_fails_is_tried_again_and_then_fails(void **state)
 	px_result_free(result);
 }
 
+static void words_of_abort_say_whether_it_has_failed_before(void **state)
+{
+	struct px_result *result = one("a", 1);
+
+	(void)state;
+	assert_int_equal(px_request_abort(&result->requests[0]), 1);
+	expect_words(result, PX_EABORTED, "was aborted before it ran");
+	result = one("a", 1);
+	answer(0, take(0, "a"), PX_EREMOTE, "no");
+	assert_int_equal(px_client_poll(client.client), 0);
+	assert_int_equal(px_request_abort(&result->requests[0]), 1);
+	expect_words(result, PX_EABORTED, "had failed, and was aborted before it ran again");
+}
+
 static void stopped_task_is_not_tried_again(void **state)
 {
 	struct px_result *result = one("a", 2);
@@ -583,6 +597,7 @@ int main(void)
 		TASK_CASE(task_of_a_dead_engine_runs_again_on_another),
 		TASK_CASE(what_a_dead_engine_had_answered_counts),
 		TASK_CASE(task_that_fails_is_tried_again_and_then_fails),
+		TASK_CASE(words_of_abort_say_whether_it_has_failed_before),
 		TASK_CASE(stopped_task_is_not_tried_again),
 		TASK_CASE(task_that_is_not_for_an_engine_goes_to_each_other_once),
 		TASK_CASE(only_its_name_moves_a_task),

@@ -67,6 +67,7 @@ class Later:
         self._replies: dict[int, tuple] = {}  # of those that are done
         self._order: list[int] = []  # the same in the order in which they were
         self._retries = [retries] * self.count
+        self._failed: set[int] = set()  # which are posted again
         self._stopped: set[int] = set()
         self._calls: dict[int | None, list[Callable]] = {}
         self._changed = threading.Condition()  # with a lock that a signal's handler may take again
@@ -133,12 +134,14 @@ class Later:
         reply = result.reply(j)
         ename, evalue = values.decode(reply[1])[:2] if reply[0] == _pxrun.EREMOTE else ("", "")
         if i in self._stopped or reply[0] not in (_pxrun.EREMOTE, _pxrun.EENGINE):
-            self._end(i, reply)
+            again = reply[0] == _pxrun.EABORTED and i in self._failed
+            self._end(i, (reply[0], _AGAIN, None) if again else reply)
         elif ename == "NotKept" and self._apart is not None and evalue == self._apart.token.hex():
             self._apart.send([result.engine(j)], again=True)
             self._post([i], self._targets)
         elif self._retries[i] and ename != "UnmetDependency":
             self._retries[i] -= 1
+            self._failed.add(i)
             self._post([i], self._targets)
         else:
             self._end(i, reply)
@@ -263,5 +266,7 @@ class Later:
         return True
 
 
+#: As lib/client/tasks.c says it of its tasks.
+_AGAIN = "the task had failed, and was aborted before it ran again"
 #: Codes of failures that are not the task's own.
 _OWN = (_pxrun.ECLOSED, _pxrun.EABORTED, _pxrun.EPOOL, _pxrun.ENOMEM)
