@@ -146,8 +146,6 @@ static void put_engine(struct px_json_text *json, const struct px_supervisor *s,
 		    life_words[e->life], e->generation, e->restarts);
 	put_activity(json, s, e);
 	put_holdings(json, s, e->member, by_slot);
-	if (e->life == PX_LIFE_GONE)
-		px_json_put(json, ",\"removed\":%s", e->told ? "true" : "false");
 	if (e->why[0]) {
 		px_json_put(json, ",\"why\":");
 		px_json_put_string(json, e->why);
@@ -170,12 +168,17 @@ static bool put_engines(struct px_json_text *json, const struct px_supervisor *s
 			const uint64_t *by_slot)
 {
 	bool complete = true;
+	const char *comma = "";
 
 	px_json_put(json, ",\"engines\":[");
 	for (uint32_t i = 0; i < s->engines_count && complete; i++) {
+		const struct px_engine *e = s->engines[i];
 		size_t before = json->used;
 
-		put_engine(json, s, s->engines[i], by_slot, i ? "," : "");
+		if (e->life == PX_LIFE_GONE && e->told && !e->keep)
+			continue; /* it was removed: nobody misses it */
+		put_engine(json, s, e, by_slot, comma);
+		comma = ",";
 		complete = whole(json, before);
 	}
 	return complete;

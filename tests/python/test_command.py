@@ -474,12 +474,23 @@ def test_ps_shows_pool_and_engine(pxrun):
 
 def test_status_of_engine_without_process(pool):
     """null, not 0: `kill 0` would end the caller's own group."""
+    pool("stop")
+    pool("start", "-n", "2", "--restart", "never", "--daemonize")
+    os.kill(pool.status()["engines"][1]["pid"], signal.SIGKILL)
+    wait_until(lambda: pool.status()["engines"][1]["state"] == "gone")
     with Client(str(pool.runtime / "pxrun" / "default" / "connection.json")) as client:
-        client.shutdown(targets=[1])
         assert client.engines[1].pid is None
     [gone_engine] = [engine for engine in pool.status()["engines"] if engine["state"] == "gone"]
     assert gone_engine["pid"] is None
     assert re.search(r"^ +1 +-  gone ", pool("status").stdout, re.M)
+
+
+def test_engines_that_were_removed_are_not_in_the_status(pool):
+    with Client(str(pool.runtime / "pxrun" / "default" / "connection.json")) as client:
+        ids = client.ids
+        client.shutdown(targets=ids[0])
+        wait_until(lambda: list(client.engines) == ids[1:])
+    assert [engine["id"] for engine in pool.status()["engines"]] == ids[1:]
 
 
 def test_status_of_busy_engine(pool):

@@ -24,7 +24,7 @@ class Engines:
 
     @property
     def engines(self: Any) -> dict[int, EngineInfo]:
-        """Facts about each engine, by id; after a restart, counted by `generation`, its namespace is empty."""
+        """Facts about each engine that was not removed, by id; after a restart, counted by `generation`, its namespace is empty."""
         return {e["id"]: EngineInfo(*(e[k] for k in EngineInfo._fields)) for e in json.loads(self._core.status())["engines"]}
 
     def wait_for_engines(self: Any, n: int | None = None, *, timeout: float = -1, block: bool = True, interactive: Any = None) -> Any:
@@ -57,7 +57,7 @@ class Engines:
     def _ready_engines(self: Any, n: int = 0) -> int:
         """How many engines serve; EngineError if n never will, because some have died for good."""
         engines = json.loads(self._core.status())["engines"]
-        lost = [e for e in engines if e["state"] == "gone" and not e["removed"]]
+        lost = [e for e in engines if e["state"] == "gone"]
         left = sum(e["state"] != "gone" for e in engines)
         if lost and left < n:
             raise error.EngineError(
