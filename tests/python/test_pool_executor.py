@@ -559,6 +559,16 @@ def test_an_engine_that_dies_fails_its_call_only():
         assert executor.submit(abs, -1).result(60) == 1
 
 
+def test_numbers_are_no_flags(rc):
+    executor = rc.executor()
+    for name, values in {"chunksize": (True, 1.5, "2"), "buffersize": (True, 2.0)}.items():
+        for value in values:
+            with pytest.raises(TypeError, match=f"{name} must be an int, not {value!r}"):
+                executor.map(abs, [1], **{name: value})
+    with pytest.raises(TypeError, match="max_workers must be an int, not True"):
+        rc.executor(max_workers=True)
+
+
 # --- seeds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 #: Seconds of work that a chunk should have, and below which smaller ones do not pay.
 AIM, LEAST = 0.01, 0.0005
@@ -14,12 +15,18 @@ UNKNOWN, SHARE = 1000, 64
 
 def check(chunksize: int | None) -> None:
     """ValueError or TypeError for what is no chunksize of a map."""
-    if chunksize is None:
-        return
-    if not hasattr(type(chunksize), "__index__"):
-        raise TypeError(f"chunksize must be an int, not {chunksize!r}")
-    if operator.index(chunksize) < 1:
+    if chunksize is not None and whole("chunksize", chunksize) < 1:
         raise ValueError(f"chunksize is at least 1, or None, not {chunksize!r}")
+
+
+def whole(name: str, number: Any) -> int:
+    """A number as an int; TypeError if it is none."""
+    try:
+        if not isinstance(number, bool):
+            return operator.index(number)
+    except TypeError:
+        pass
+    raise TypeError(f"{name} must be an int, not {number!r}")
 
 
 def sizes(count: int, seconds: float | None, engines: int) -> list[int]:

@@ -17,6 +17,7 @@ from ..engine.tasks import call_seeded, map_seeded
 from ..wire import calls, frames, mapped, pickling
 from .asyncresult import AsyncResult
 from .balanced import LoadBalancedView
+from .chunks import whole
 from .residents import PreparedFuture, Resident
 from .seeds import Seeds
 from .sequences import for_map
@@ -79,7 +80,7 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         initargs: tuple = (),
         seed: Any = None,
     ) -> None:
-        if max_workers is not None and max_workers <= 0:
+        if max_workers is not None and whole("max_workers", max_workers) <= 0:
             raise ValueError("max_workers must be greater than 0")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
@@ -136,9 +137,9 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         buffersize : int, optional
             The iterables are read only as far as that: so many calls are out whose results have not been taken.
         """
-        if chunksize < 1:
+        if whole("chunksize", chunksize) < 1:
             raise ValueError("chunksize must be >= 1.")
-        if buffersize is not None and buffersize < 1:
+        if buffersize is not None and whole("buffersize", buffersize) < 1:
             raise ValueError("buffersize must be None or > 0")
         end = None if timeout is None else time.monotonic() + timeout
         if buffersize is None and self._initial is None and "submit" not in self.__dict__:
