@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """imap of load-balanced views: lazy, bounded, over endless iterables."""
+import functools
 import gc
 import itertools
 import os
@@ -173,7 +174,7 @@ def test_element_that_cannot_be_sent(view, chunksize):
 
 
 def test_bad_input(view):
-    for wrong in (-1, 0.5, "many", None):
+    for wrong in (-1, 0.5, "many", None, True):
         with pytest.raises((TypeError, ValueError), match="max_outstanding"):
             view.imap(abs, [1], max_outstanding=wrong)
     with pytest.raises(ValueError, match="chunksize"):
@@ -250,3 +251,35 @@ def test_cancelled_while_an_iterable_is_slow(rc, view):
     more.set()
     thread.join(30)
     assert not thread.is_alive() and got == list(range(len(got))) and rc.wait(timeout=10) and list(elements) == []
+
+
+# --- memory
+
+
+def hold_until(path, array):
+    """Waits at a gate."""
+    enter(path)
+    return float(array[-1])
+
+
+def test_imap_waits_where_the_arena_is_full(new_gate):
+    gate = new_gate()
+    with pxrun.Cluster(n=2, arena="64M") as rc:
+        size, source = 1_000_000, Counted()  # 8 MB
+        f = functools.partial(hold_until, gate.path)
+        got = rc.load_balanced_view().imap(f, (np.full(size, i, float) for i in source), max_outstanding=30)
+        assert 0 < source.read < 20  # of 240 MB
+        gate.open(100)
+        for i in range(40):
+            assert next(got) == i
+        assert source.read > 40
+        got.cancel()
+
+
+def test_imap_raises_if_waiting_frees_no_memory():
+    with pxrun.Cluster(n=1, arena="32M") as rc:
+        got = rc.load_balanced_view().imap(len, [b"1", b"12", np.zeros(10_000_000), b"123"], chunksize=1)
+        assert next(got) == 1 and next(got) == 2
+        with pytest.raises(pxrun.ArenaError):
+            next(got)
+        assert list(got) == []

@@ -7,7 +7,6 @@ import contextlib
 import copy
 import functools
 import itertools
-import operator
 import queue
 import threading
 import time
@@ -62,7 +61,8 @@ class LazyMapIterator:
         self._size, self._seconds = 1, 0.0
         self._items: Iterator | None = for_imap(iterables)  # None: at its end
         self._failure: BaseException | None = None  # of the iterables, or of an element that cannot be sent
-        self._at = 0  # elements read
+        self._held: list[tuple] = []  # elements that were read, and for which there was no memory yet
+        self._at = 0  # elements submitted
         self._unfinished = self._untaken = 0  # of these: on their way; submitted, and their results not looked at
         self._out: dict[_Out, None] = {}  # in the order of the elements
         self._over: collections.deque[_Out] = collections.deque()  # of these, what has finished, if that order does not matter
@@ -111,6 +111,7 @@ class LazyMapIterator:
     def _forget(self) -> None:
         """Lets go of what was cancelled."""
         self._items = self._failure = None
+        self._held.clear()
         self._ready.clear()
         self._out.clear()
         apart, self._apart = self._apart, None
@@ -131,11 +132,22 @@ class LazyMapIterator:
 
     def _fill(self) -> None:
         """Submits as many elements as may be out."""
-        while self._items is not None and not self._cancelled and (size := self._next_size()):
+        while (self._held or self._items is not None) and not self._cancelled and (size := self._next_size()):
+            items, self._held = self._held or self._read(size), []
+            before = self._at
             try:
-                self._submit(self._read(size))
+                self._submit(items)
+            except error.ArenaError as e:
+                if self._out:  # what these leave is enough, or none will be left when it is tried for the last time
+                    self._held = items[self._at - before :]
+                    return
+                self._fail(e)
             except Exception as e:
-                self._items, self._failure = None, e
+                self._fail(e)
+
+    def _fail(self, e: BaseException) -> None:
+        """No more elements are read: that is raised after the results of those before."""
+        self._items, self._failure = None, e
 
     def _next_size(self) -> int:
         """How many elements the next chunk may have; 0: too many are out."""
@@ -163,7 +175,7 @@ class LazyMapIterator:
                 if len(items) < size:
                     self._items = None
         except Exception as e:
-            self._items, self._failure = None, e
+            self._fail(e)
         return items
 
     def _submit(self, items: list[tuple]) -> None:
@@ -247,7 +259,7 @@ def _limit(max_outstanding: int | str) -> int | None:
     if max_outstanding == "auto":
         return None
     try:
-        limit = operator.index(max_outstanding)  # type: ignore[arg-type]
+        limit = chunks.whole("max_outstanding", max_outstanding)
     except TypeError:
         raise TypeError(f"max_outstanding is a number, or 'auto', not {max_outstanding!r}") from None
     if limit < 0:
