@@ -147,3 +147,40 @@ def test_result_that_cannot_be_read_fails_alone(rc, view, tmp_path, kind, deep):
     assert notes(failed[8]) == ["element 8 of the map"] and len(got) == 12
     with pytest.raises(pxrun.CompositeError, match="unpickled here"):
         view.map_sync(f, range(12), chunksize=6)
+
+
+# --- retries
+
+
+def spoil(seen, x):
+    """Fails the first time for an element, after it has changed it."""
+    number = float(x[0])
+    x[0] = -1
+    if number not in seen:
+        seen.append(number)
+        raise OSError("once")
+    return number
+
+
+@pytest.mark.parametrize("library", [None, "cloudpickle", "references"])
+@pytest.mark.parametrize("kind", ["lists", "rows", "large", "many"])
+def test_each_attempt_gets_the_argument_as_it_was_sent(rc, view, kind, library):
+    rc[:].push({"seen": []}, block=True)
+    sequence = {
+        "lists": [[float(i)] for i in range(6)],
+        "rows": np.arange(12, dtype=float).reshape(6, 2),
+        "large": [np.full(30_000, i, float) for i in range(6)],
+        "many": [np.full(3, i, float) for i in range(6)],
+    }[kind]
+    if library == "references":
+        rc[:].push({"f": lambda x: spoil(seen, x)}, block=True)  # noqa: F821
+        f = Reference("f")
+    else:
+        f = lambda x: spoil(__import__("__main__").seen, x)  # noqa: E731
+    if library == "cloudpickle":
+        view.use_cloudpickle().get()
+    view.set_flags(retries=1, targets=[0])
+    assert view.map_sync(f, sequence, chunksize=6) == [float(each[0]) for each in sequence] == sorted(rc[0]["seen"])
+    assert float(sequence[0][0]) == 0
+    got = view.set_flags(retries=0).map_sync(lambda x: spoil([], x), sequence, chunksize=6, return_exceptions=True)
+    assert all(isinstance(e, OSError) for e in got)

@@ -42,7 +42,8 @@ class LoadBalancedView(View):
     targets : list of int or None
         The engines that may take tasks; None: all, also those that are added later.
     retries : int
-        How often a task that failed is run again, also one whose engine died; at most 2**32 - 1.
+        How often a task that failed is run again, also one whose engine died; at most 2**32 - 1. Each time it
+        gets its arguments as they were sent, whatever it has done to them.
     after : AsyncResult, message id, a list of these, Dependency or None
         Tasks begin when these are done. `ImpossibleDependency` if they do not end as they should: without
         a `Dependency` that says otherwise, all of them by success.
@@ -271,7 +272,8 @@ class LoadBalancedView(View):
         """As map(), lazily: elements are read as engines become free, also from an endless iterable.
 
         The first elements are submitted at once. What nobody will take any more, because the iterator is
-        deleted, or its cancel() called, is taken back.
+        deleted, or its cancel() called, is taken back. While the pool's memory is full, elements wait until
+        results have been taken; `ArenaError` only if that frees none.
 
         Parameters
         ----------

@@ -92,7 +92,7 @@ class Separate:
     """Elements of a chunk that are pickled one by one: one that cannot be read is a failure of its own."""
 
     def __init__(self, parts: list[tuple[bytes, list | None]]) -> None:
-        self.parts = parts
+        self.parts: Any = parts
 
     def __reduce__(self) -> tuple:
         return Separate, (self.parts,)
@@ -103,6 +103,34 @@ class Separate:
     def __getitem__(self, i: int) -> Any:
         body, buffers = self.parts[i]
         return pickle.loads(body, buffers=buffers or ())
+
+
+class _Copies(Separate):
+    """The same, of which each reading has memory of its own: an attempt that failed may have changed it."""
+
+    def __getitem__(self, i: int) -> Any:
+        body, buffers = self.parts[i]
+        return pickle.loads(body, buffers=map(bytearray, buffers or ()))
+
+
+class _Rows(Separate):
+    """Likewise the rows of an array."""
+
+    def __init__(self, array: Any) -> None:
+        self.parts = array
+
+    def __getitem__(self, i: int) -> Any:
+        return self.parts[i].copy()
+
+
+class _Resolved(Separate):
+    """The same, with what References mean in their place."""
+
+    def __init__(self, column: Any, value: Callable) -> None:
+        self.parts, self.value = column, value
+
+    def __getitem__(self, i: int) -> Any:
+        return self.value(self.parts[i])
 
 
 class Items(list):
@@ -143,12 +171,12 @@ def _resolved(f: Any, columns: list) -> tuple[Any, list]:
     def value(item: Any) -> Any:
         return eval(item.name, user) if type(item) is Reference else item
 
-    return value(f), [[value(item) for item in column] for column in columns]
+    return value(f), [_Resolved(c, value) if type(c) is Separate else [value(item) for item in c] for c in columns]
 
 
 def run(f: Callable, columns: list, seed: tuple | None, retries: int) -> Items:
     """The results of some elements, with progress; of those that fail, `calls.Raised`."""
-    call, arguments = _each(f, columns)
+    call, arguments = _each(f, [_unchanged(column) for column in columns] if retries else columns)
     if seed is not None:
         call, arguments = _seeded(call, seed), enumerate(arguments)
     return Items(calls.counted(_guarded(call, iter(arguments), retries)))
@@ -156,11 +184,20 @@ def run(f: Callable, columns: list, seed: tuple | None, retries: int) -> Items:
 
 def _each(f: Callable, columns: list) -> tuple[Callable, Iterable]:
     """A function of one argument, and the arguments that it is called with."""
-    if any(type(column) is Separate for column in columns):
+    if any(isinstance(column, Separate) for column in columns):
         return lambda i: f(*[column[i] for column in columns]), range(len(columns[0]))
     if len(columns) == 1:
         return f, columns[0]
     return lambda each: f(*each), zip(*columns)
+
+
+def _unchanged(column: Any) -> Any:
+    """The same column, of which an element is as it was sent whenever it is taken."""
+    if type(column) is _Resolved:
+        return _Resolved(_unchanged(column.parts), column.value)
+    if type(column) is Separate:
+        return _Copies(column.parts)
+    return _Rows(column) if getattr(column, "ndim", 1) > 1 else column
 
 
 def _seeded(call: Callable, seed: tuple) -> Callable:

@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterable, Sequence
 from ..engine import tasks
 from ..error import CannotSend
 from ..serialize import PrePickled, Reference
-from . import calls, frames, pickling
+from . import calls, foreign, frames, pickling
 
 #: A body and its buffers.
 Body = tuple[bytes, "list | None"]
@@ -156,7 +156,8 @@ class Mapped:
     def chunk(self, i: int, columns: Sequence) -> Body:
         """The task of some elements, of which i is the first."""
         if self._general:
-            return self._of_columns(i, [list(column) for column in columns], False)
+            listed: list = [list(column) for column in columns]
+            return self._of_columns(i, [self._separate(column) for column in listed] if self._retries else listed, False)
         rest = [self._column(column) for column in columns], self._seed_at(i), self._retries
         body, buffers = _dumps(rest, False)
         return b"".join((self._chunk, body[:-1], _END)), buffers
@@ -171,7 +172,12 @@ class Mapped:
         numpy = sys.modules.get("numpy")
         if _is_plain(column) or numpy is not None and type(column) is numpy.ndarray and not column.dtype.hasobject:
             return column
-        return tasks.Separate([pickling.dumps(element, bring=self._bring) for element in column])
+        return self._separate(column)
+
+    def _separate(self, column: Iterable) -> tasks.Separate:
+        by = self._library
+        elements = column if by is None else [foreign.By(by, element) for element in column]
+        return tasks.Separate([pickling.dumps(element, bring=self._bring) for element in elements])
 
     def _of_columns(self, i: int, columns: list, alone: bool) -> Body:
         """A task for which the function is looked up on the engine, or pickled by another library."""
