@@ -29,7 +29,7 @@ def test_map_of_nothing_that_can_be_iterated_over(any_view):
             wanted(pow, [1], 3)
 
 
-@pytest.mark.parametrize("wrong", [1.5, "a"])
+@pytest.mark.parametrize("wrong", [1.5, "a", True])
 def test_chunksize(pool, wrong):
     view = pool.load_balanced_view()
     for wanted in (view.map, view.imap):
@@ -105,3 +105,23 @@ def test_cancelled_tasks_of_one_engine_name_it_once(pool, new_gate):
         assert ar.wait(30)
     with pytest.raises(pxrun.TaskCancelled, match=r"on engine 1 was cancelled \(likewise 1 more\)"):
         pxrun.AsyncResult.join(*ars).get(30)
+
+
+NOT_HERE = {"resubmit": "retries", "db_query": "history", "hub_history": "history", "become_dask": "executor", "stop_dask": "executor",
+            "become_distributed": "executor", "stop_distributed": "executor", "spin_thread": "by themselves",
+            "stop_spin_thread": "by themselves"}
+
+
+@pytest.mark.parametrize("name", NOT_HERE)
+def test_what_ipyparallel_has_and_we_do_not_says_what_to_use(pool, any_view, name):
+    for one in (pool, any_view, pool.load_balanced_view()):
+        with pytest.raises(AttributeError, match=f"a {type(one).__name__} has no {name}: .*{NOT_HERE[name]}"):
+            getattr(one, name)
+        assert not hasattr(one, name)
+
+
+def test_attributes_that_nobody_has(pool, any_view):
+    for one in (pool, any_view):
+        with pytest.raises(AttributeError, match=f"'{type(one).__name__}' object has no attribute 'nosuch'") as caught:
+            one.nosuch  # noqa: B018
+        assert caught.value.name == "nosuch" and caught.value.obj is one

@@ -16,7 +16,7 @@ from .engines import Engines
 from .history import History
 from .outputs import is_shown
 from .requests import Requests
-from .staying import Staying
+from .staying import Incomplete, Staying
 from .view import BroadcastView, DirectView
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .balanced import LoadBalancedView
 
 
-class Client(Engines, Requests, Staying):
+class Client(Engines, Requests, Incomplete, Staying):
     """Attaches to a pool that runs.
 
     May be used by several threads at once, also closed while others use it: they get `ClosedError`.

@@ -9,7 +9,7 @@ from .cancel import take_back
 from .flags import Flags
 from .history import History
 from .remotefunction import RemoteFunction
-from .staying import Staying
+from .staying import Incomplete, Staying
 
 if TYPE_CHECKING:
     from .asyncresult import AsyncResult
@@ -22,7 +22,7 @@ def _results() -> Any:
     return mapresult
 
 
-class View(Flags, Staying):
+class View(Flags, Incomplete, Staying):
     """The part that views have in common: `_call` and `map` are those of each kind of them."""
 
     _call: Callable
