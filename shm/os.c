@@ -51,4 +51,11 @@ static void os_yield(void)
 	sched_yield();
 }
 
-struct px_os px_os = { now_ns, futex_wait, futex_wake, os_fallocate, os_madvise, os_yield };
+static void *os_mremap(void *from, size_t bytes, int flags, void *at)
+{
+	return mremap(from, 0, bytes, flags, at);
+}
+
+struct px_os px_os = {
+	now_ns, futex_wait, futex_wake, os_fallocate, os_madvise, os_yield, os_mremap
+};

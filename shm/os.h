@@ -27,6 +27,8 @@ struct px_os {
 			 off_t length);                     /* as fallocate(2), -errno */
 	int (*madvise)(void *at, size_t bytes, int advice); /* as madvise(2), -errno */
 	void (*yield)(void);
+	/* Another map of what is mapped: mremap(2) from the size 0. */
+	void *(*mremap)(void *from, size_t bytes, int flags, void *at);
 };
 
 extern struct px_os px_os;

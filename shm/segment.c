@@ -140,7 +140,7 @@ static int window(struct px_segment *segment, uint64_t offset, uint64_t bytes, v
 	int flags = MREMAP_MAYMOVE | (at ? MREMAP_FIXED : 0);
 	int rc;
 
-	at = mremap(from, 0, bytes, flags, at);
+	at = px_os.mremap(from, bytes, flags, at);
 	if (at == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
 	if (mprotect(at, bytes, PROT_READ | PROT_WRITE) < 0) {

@@ -7,13 +7,18 @@
  */
 #include "tests/c/side.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/loop.h"
+#include "link/task.h"
+#include "shm/board.h"
 #include "shm/error.h"
+#include "shm/os.h"
 
 #define ARENA_UNITS 40
 
@@ -440,6 +445,94 @@ static void without_a_supervisor_it_ends(void **state)
 	side_close(&engine);
 }
 
+/* --- tasks, where there is no address space for the claims */
+
+static _Atomic bool cramped;
+static _Atomic uint32_t refused;
+
+static void *mremap_cramped(void *from, size_t bytes, int flags, void *at)
+{
+	bool claims = bytes == sizeof(struct px_claims_shm);
+
+	if (claims && atomic_load(&cramped)) {
+		atomic_fetch_add(&refused, 1);
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return mremap(from, 0, bytes, flags, at);
+}
+
+/* Posts a task that any engine may take; it comes back with its id. */
+static void post(struct px_board *board, uint64_t id, const char *body)
+{
+	struct px_outgoing out = { .kind = PX_REQUEST_APPLY,
+				   .body = body,
+				   .body_bytes = strlen(body) };
+	const uint64_t all[PX_ENGINES_MAX / 64] = { UINT64_MAX };
+	struct px_task_shm *task;
+	struct px_packed packed;
+	uint32_t entry;
+
+	assert_int_equal(px_task_pack(client.endpoint, &out, &packed), 0);
+	assert_int_equal(px_board_get(board, &entry, &task), 0);
+	*task = (struct px_task_shm){ .id = id,
+				      .kind = packed.kind,
+				      .flags = packed.flags,
+				      .payload_bytes = packed.payload_bytes };
+	memcpy(task->inlined, packed.payload, packed.payload_bytes);
+	px_packed_free(&packed);
+	if (!board->lanes[0])
+		assert_int_equal(px_board_lane(board, 0, all), 0);
+	assert_int_equal(px_board_post(board, 0, entry), 0);
+	px_board_wake(segment, all);
+	px_doorbell_wake(engine.endpoint->bell);
+}
+
+/* As another engine, which has the id 1. */
+static void take(struct px_board_view *view, uint64_t id)
+{
+	struct px_member_id another = { .slot = engine.id.slot + 1, .epoch = 1 };
+	struct px_task_shm task;
+
+	assert_true(px_board_view_ready(view, 1));
+	assert_int_equal(px_board_claim(view, 1, another, &task), 1);
+	assert_int_equal(task.id, id);
+}
+
+static void without_room_for_claims_it_serves_and_leaves_tasks_to_others(void **state)
+{
+	struct px_board_view view;
+	struct px_board *board;
+
+	(void)state;
+	px_os.mremap = mremap_cramped;
+	assert_int_equal(px_board_open(segment, client.endpoint->arena, client.endpoint->block,
+				       &board),
+			 0);
+	px_board_view_open(&view, segment, client.id.slot);
+	post(board, 1, "task");
+	take(&view, 1);
+	atomic_store(&cramped, true);
+	start();
+	ask(&client, 100, "direct");
+	expect(&client, 100, 0, "direct");
+	post(board, 2, "task");
+	while (!atomic_load(&refused))
+		usleep(100);
+	for (uint64_t id = 101; id < 200; id++) {
+		ask(&client, id, "direct");
+		expect(&client, id, 0, "direct");
+	}
+	take(&view, 2);
+	/* It looks again when it has napped. */
+	post(board, 3, "task");
+	atomic_store(&cramped, false);
+	expect(&client, 3, 0, "task");
+	end();
+	px_board_view_close(&view);
+	px_board_close(board);
+}
+
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
@@ -458,6 +551,8 @@ int main(void)
 		cmocka_unit_test_setup(output_without_room_waits_with_its_reply, setup),
 		cmocka_unit_test_setup(a_request_that_ends_the_engine_is_not_answered, setup),
 		cmocka_unit_test_setup(without_a_supervisor_it_ends, setup),
+		cmocka_unit_test_setup(without_room_for_claims_it_serves_and_leaves_tasks_to_others,
+				       setup),
 	};
 
 	return run_cases(cases, NULL, NULL);
