@@ -21,8 +21,8 @@
  * says how far it has been taken. It is a hint, which whoever looks moves on past what is not ready:
  * an engine killed between its claim and that leaves the step to the next one.
  *
- * The worst that a mad engine can do to claims: tasks of others run twice, or late (px_board_lost()),
- * or, if it claims them for somebody else, not before that engine dies or they are given up.
+ * The worst that a mad engine can do to claims: tasks of others run twice, or late: see px_board_lost(),
+ * and lib/client/mending.c for what it claims in the name of others.
  */
 #ifndef PX_BOARD_H
 #define PX_BOARD_H

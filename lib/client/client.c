@@ -21,6 +21,8 @@
 #define PRIVATE_STOP_NS UINT64_C(10000000000)
 /* Of who closes, whether the others have left. */
 #define LOOK_NS UINT64_C(100000)
+/* How often who polls looks whether the pool is there: as often as who waits. */
+#define POLL_LOOK_NS UINT64_C(50000000)
 
 void px_client_hold(struct px_client *client)
 {
@@ -142,6 +144,25 @@ int px_client_look(struct px_client *client)
 	return rc < 0 ? px_client_lose(client, rc) : 0;
 }
 
+/* What others find out at their naps, for who never waits, but asks again and again. */
+static int look_around(struct px_client *client)
+{
+	uint64_t now = px_os.now_ns();
+	int rc;
+
+	if (now - client->looked_ns < POLL_LOOK_NS)
+		return 0;
+	client->looked_ns = now;
+	rc = px_endpoint_look(client->endpoint);
+	if (rc < 0) {
+		/* What engines published before they went still counts. */
+		px_client_read_all(client);
+		return px_client_lose(client, rc);
+	}
+	px_tasks_mend(client);
+	return 0;
+}
+
 int px_client_poll(struct px_client *client)
 {
 	int rc = px_client_begin(client);
@@ -152,6 +173,8 @@ int px_client_poll(struct px_client *client)
 	rc = px_client_usable(client);
 	if (rc == 0)
 		rc = px_client_look(client);
+	if (rc == 0)
+		rc = look_around(client);
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return rc;

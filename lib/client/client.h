@@ -81,6 +81,9 @@ struct px_queue {
 	struct px_request *head, *tail;
 	uint32_t waiting;               /* of them, those that are not aborted */
 	struct px_queue *next, **where; /* in the list of active queues; where NULL: not in it */
+	bool suspected;    /* it is to be asked, for the probes + 1st time (mending.c) */
+	uint32_t probes;   /* how often it was */
+	uint64_t probe_id; /* of what it was asked and has not answered; 0: nothing */
 };
 
 struct px_client {
@@ -98,6 +101,7 @@ struct px_client {
 	_Atomic bool ended; /* closed, and every request has failed: there is nothing to wait for */
 	int lost; /* what every call is: PX_EPOOL, the supervisor is gone; PX_ECLOSED, our socket is */
 	uint64_t seen_members_seq;
+	uint64_t looked_ns; /* when a poll last looked whether the pool is there */
 	struct px_link *engine_links[PX_ENGINES_MAX]; /* by engine id, of the current process */
 	struct px_member_id given_up[PX_ENGINES_MAX]; /* processes that sent what cannot be read */
 	struct px_queue *active;                      /* queues that are not empty */

@@ -120,6 +120,7 @@ int px_task_place(struct px_client *client, struct px_task *task)
 	}
 	task->entry = entry;
 	task->posted = true;
+	task->probe = 0;
 	tasks->requests[entry] = task->request;
 	tasks->lanes[lane].count++;
 	px_task_list_add(&tasks->posted, task);
@@ -143,6 +144,7 @@ void px_task_post_again(struct px_client *client, struct px_task *task)
 	struct px_tasks *tasks = client->tasks;
 
 	task->request->engine = PX_NO_ENGINE;
+	task->probe = 0;
 	/* Where it is ready, an order of before must not find it. */
 	(void)px_board_withdraw(tasks->board, task->entry);
 	if (px_board_post(tasks->board, tasks->board->lane[task->entry], task->entry) == 0) {

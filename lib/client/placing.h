@@ -26,6 +26,8 @@ struct px_task {
 	uint32_t retries;
 	bool failed;  /* an engine has had it, and it is posted again */
 	bool stopped; /* if it fails it is not posted again */
+	/* The number of what its engine was asked: when that is answered, the claim was false; 0: none. */
+	uint32_t probe;
 	struct px_engine_set engines;
 	struct px_packed packed;
 	struct px_region *far; /* the payload, if it is too long for the entry; else NULL */
@@ -65,5 +67,7 @@ void px_task_post_elsewhere(struct px_client *client, struct px_task *task);
 /* The request is a task no more: its end is its user's. */
 void px_task_end(struct px_request *request);
 void px_task_free(struct px_task *task);
+/* Who has taken it will not answer: it is posted again, or fails. In tasks.c. */
+void px_task_engine_died(struct px_task *task, int code, const char *words);
 
 #endif

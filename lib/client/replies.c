@@ -210,7 +210,11 @@ static int handle_message(struct px_client *client, struct px_queue *queue, stru
 		return handle_task(client, queue, in);
 
 	if (!request || (in->kind != PX_REPLY && in->kind != PX_STREAM)) {
+		bool probed = in->kind == PX_REPLY && px_tasks_probed(client, queue, in->id);
+
 		px_incoming_free(in);
+		if (probed)
+			return 0;
 		return px_fail(PX_ECORRUPT,
 			       "engine %u (member %u) answered a request that was not asked",
 			       queue->engine, queue->link->peer.slot);

@@ -13,10 +13,6 @@
 #include "client/values.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
-#include "shm/os.h"
-
-/* How often claims are looked through. */
-#define MEND_NS UINT64_C(50000000)
 
 /* --- engines --- */
 
@@ -316,6 +312,17 @@ bool px_task_again(struct px_request *request, const struct px_incoming *in)
 	return false;
 }
 
+void px_task_engine_died(struct px_task *task, int code, const char *words)
+{
+	if (!task->retries) {
+		fail(task->request, code, words);
+		return;
+	}
+	task->retries--;
+	task->failed = true;
+	px_task_post_again(task->request->result->client, task);
+}
+
 void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue, int code,
 			  const char *words)
 {
@@ -329,17 +336,11 @@ void px_tasks_engine_died(struct px_client *client, const struct px_queue *queue
 			continue;
 		task->request->engine = queue->engine;
 		task->request->member = who;
-		if (task->retries) {
-			task->retries--;
-			task->failed = true;
-			px_task_post_again(client, task);
-		} else {
-			fail(task->request, code, words);
-		}
+		px_task_engine_died(task, code, words);
 	}
 }
 
-/* One that is claimed will be answered, or its engine's death is told. */
+/* One that is claimed will be answered, or its engine's death is told, or the claim is found false. */
 static bool nobody_takes(const struct px_client *client, const struct px_task *task)
 {
 	struct px_board *board = client->tasks->board;
@@ -377,27 +378,6 @@ void px_tasks_members_changed(struct px_client *client)
 bool px_tasks_any(const struct px_client *client)
 {
 	return client->tasks && (client->tasks->posted.first || client->tasks->waiting.first);
-}
-
-void px_tasks_mend(struct px_client *client)
-{
-	struct px_tasks *tasks = client->tasks;
-	struct px_task *task, *next;
-	uint64_t now = px_os.now_ns();
-
-	/* It takes a while where many are posted, and there are many naps where many are answered. */
-	if (!tasks || now - tasks->mended_ns < MEND_NS)
-		return;
-	tasks->mended_ns = now;
-	px_board_mend(tasks->board);
-	for (task = tasks->posted.first; task; task = next) {
-		next = task->next;
-		/* An engine that is late may claim it just now: then it is not lost any more. */
-		if (px_board_lost(tasks->board, task->entry) &&
-		    (px_board_withdraw(tasks->board, task->entry) ||
-		     px_board_lost(tasks->board, task->entry)))
-			px_task_post_again(client, task);
-	}
 }
 
 void px_tasks_fail_all(struct px_client *client, int code, const char *words)

@@ -60,8 +60,10 @@ void px_tasks_members_changed(struct px_client *client);
 void px_tasks_place(struct px_client *client);
 /* Whether any is unanswered. */
 bool px_tasks_any(const struct px_client *client);
-/* At naps: posts again what a mad engine has made invisible. */
+/* At naps and polls: posts again what a mad engine has made invisible, or claimed for others. */
 void px_tasks_mend(struct px_client *client);
+/* An engine has answered that. True: it was px_tasks_mend() that asked, and now more is known. */
+bool px_tasks_probed(struct px_client *client, struct px_queue *queue, uint64_t id);
 void px_tasks_fail_all(struct px_client *client, int code, const char *words);
 /* Takes it back, so that it has failed with PX_EABORTED. False: an engine has taken it. */
 bool px_task_abort(struct px_request *request);

@@ -368,6 +368,21 @@ static void without_a_supervisor_all_fails(void **state)
 	side_close(&client);
 }
 
+static void who_only_looks_hears_that_the_supervisor_is_gone(void **state)
+{
+	uint64_t first, second;
+	struct px_result *results[2] = { ask(&first), ask(&second) };
+
+	(void)state;
+	reply(first);
+	side_hang_up(&client);
+	while (px_result_ready(results[1]) != 1)
+		;
+	expect(results[0], 0);
+	expect_words(results[1], PX_EPOOL, "supervisor is gone");
+	side_close(&client);
+}
+
 static void what_was_answered_before_the_supervisor_went_is_given(void **state)
 {
 	uint64_t id;
@@ -390,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup(an_answer_that_was_not_asked_for_ends_the_queue, setup),
 		cmocka_unit_test_setup(an_engine_that_was_given_up_is_not_asked_again, setup),
 		cmocka_unit_test_setup(what_is_not_sent_yet_is_not_taken_back, setup),
+		cmocka_unit_test_setup(who_only_looks_hears_that_the_supervisor_is_gone, setup),
 		cmocka_unit_test_setup(what_was_answered_before_the_supervisor_went_is_given,
 				       setup),
 		cmocka_unit_test_setup(an_answer_out_of_turn_ends_the_queue, setup),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/placing.h"
 #include "client/tasks.h"
 #include "link/task.h"
 #include "shm/error.h"
@@ -581,6 +582,162 @@ static void claims_that_a_mad_engine_wrote_are_mended(void **state)
 	px_result_free(result);
 }
 
+/* --- claims in the name of others */
+
+/* Writes, as a mad engine might, who has the task. */
+static void scribble(struct px_request *request, uint32_t generation_more, uint32_t holder)
+{
+	struct px_claims_shm *claims;
+	_Atomic uint64_t *word;
+	void *at;
+
+	assert_int_equal(px_segment_map(engines[1].endpoint->segment,
+					atomic_load(&boards[1].shared->claims), sizeof(*claims),
+					&at),
+			 0);
+	claims = at;
+	word = &claims->words[request->task->entry];
+	atomic_store(word, ((atomic_load(word) >> 32) + generation_more) << 32 | holder);
+	px_segment_unmap(at, sizeof(*claims));
+}
+
+static uint32_t holder(uint32_t slot, uint32_t epoch)
+{
+	return epoch << 12 | (slot + 1);
+}
+
+static void open_link(int i)
+{
+	assert_int_equal(px_endpoint_link(engines[i].endpoint, client.id, &engines[i].link), 0);
+}
+
+/* The client waits, and takes naps, until it has asked that engine for nothing: the id. */
+static uint64_t await_probe(struct px_result *result, int i)
+{
+	struct px_incoming in;
+	uint64_t id;
+
+	while (!px_link_ready(engines[i].link))
+		assert_int_equal(px_result_wait(result, SECOND / 20), PX_ETIMEDOUT);
+	in = side_receive(&engines[i]);
+	assert_int_equal(in.kind, PX_REQUEST_NOOP);
+	id = in.id;
+	px_link_next(engines[i].link);
+	return id;
+}
+
+/* The same, until the task is ready again. */
+static void await_again(struct px_result *result, const char *body)
+{
+	uint64_t id;
+
+	while ((id = take(1, body)) == 0)
+		assert_int_equal(px_result_wait(result, SECOND / 20), PX_ETIMEDOUT);
+	answer(1, id, 0, "");
+	expect(result, 0, 0);
+	px_result_free(result);
+}
+
+static void claim_for_nobody_is_found_out(void **state)
+{
+	const struct {
+		uint32_t generation_more, holder;
+	} claims[] = {
+		{ 0, holder(4000, 3) },
+		{ 0, holder(UINT32_MAX, 7) },
+		{ 0, holder(engines[0].id.slot, engines[0].id.epoch + 1) },
+		{ 0, holder(client.id.slot, client.id.epoch) },
+		{ 0, UINT32_MAX },
+		{ 5, holder(engines[0].id.slot, engines[0].id.epoch) },
+		{ UINT32_MAX, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+		struct px_result *result = one("a", 0);
+
+		scribble(&result->requests[0], claims[i].generation_more, claims[i].holder);
+		await_again(result, "a");
+	}
+}
+
+static void claim_is_found_out_also_by_who_only_looks(void **state)
+{
+	struct px_result *result = one("a", 0);
+	uint64_t id;
+
+	(void)state;
+	scribble(&result->requests[0], 0, holder(4000, 3));
+	while ((id = take(1, "a")) == 0)
+		assert_int_equal(px_result_ready(result), 0);
+	answer(1, id, 0, "");
+	while (!px_result_ready(result))
+		;
+	px_result_free(result);
+}
+
+static void claim_for_an_engine_that_has_it_not_is_found_out(void **state)
+{
+	struct px_result *result = one("a", 0);
+
+	(void)state;
+	open_link(0);
+	scribble(&result->requests[0], 0, holder(engines[0].id.slot, engines[0].id.epoch));
+	uint64_t id = await_probe(result, 0);
+
+	assert_int_equal(px_result_wait(result, SECOND / 5), PX_ETIMEDOUT);
+	assert_int_equal(take(1, ""), 0);
+	assert_false(px_link_ready(engines[0].link)); /* it is asked once */
+	answer(0, id, 0, "");
+	await_again(result, "a");
+}
+
+static void claim_that_is_true_stays(void **state)
+{
+	struct px_result *result = one("a", 0);
+	uint64_t id = take(0, "a"), probe;
+
+	(void)state;
+	probe = await_probe(result, 0);
+	answer(0, id, 0, "");
+	answer(0, probe, 0, "");
+	expect(result, 0, 0);
+	assert_int_equal(take(1, ""), 0);
+	px_result_free(result);
+}
+
+static void engine_that_says_that_it_works_on_it_is_not_asked(void **state)
+{
+	struct px_result *result = one("a", 0);
+	struct px_activity_shm *says = &engines[0].endpoint->block->activity;
+	uint64_t id = take(0, "a");
+
+	(void)state;
+	atomic_store(&says->client_slot, client.id.slot);
+	atomic_store(&says->request_id, id);
+	atomic_store(&says->client_epoch, client.id.epoch);
+	assert_int_equal(px_result_wait(result, SECOND / 5), PX_ETIMEDOUT);
+	assert_false(px_link_ready(engines[0].link));
+	answer(0, id, 0, "");
+	expect(result, 0, 0);
+	px_result_free(result);
+}
+
+/* It lives, and goes on taking tasks. */
+static void what_an_engine_that_was_given_up_takes_fails_in_words(void **state)
+{
+	struct px_result *result = one("a", 0), *again = one("b", 1);
+
+	(void)state;
+	open_link(0);
+	answer(0, 12345, 0, "nobody asked that");
+	assert_int_equal(px_client_poll(client.client), 0);
+	assert_int_not_equal(take(0, "a"), 0);
+	expect_words(result, PX_EENGINE, "engine 0 has taken the task");
+	assert_int_not_equal(take(0, "b"), 0);
+	await_again(again, "b");
+}
+
 #define TASK_CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -610,6 +767,12 @@ int main(void)
 		TASK_CASE(sets_of_engines_share_the_lanes),
 		TASK_CASE(closing_the_client_ends_its_tasks),
 		TASK_CASE(claims_that_a_mad_engine_wrote_are_mended),
+		TASK_CASE(claim_for_nobody_is_found_out),
+		TASK_CASE(claim_is_found_out_also_by_who_only_looks),
+		TASK_CASE(claim_for_an_engine_that_has_it_not_is_found_out),
+		TASK_CASE(claim_that_is_true_stays),
+		TASK_CASE(engine_that_says_that_it_works_on_it_is_not_asked),
+		TASK_CASE(what_an_engine_that_was_given_up_takes_fails_in_words),
 	};
 
 	return run_cases(cases, NULL, NULL);
