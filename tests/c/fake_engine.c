@@ -19,10 +19,12 @@
  *                   daemon   leaves a daemon behind, "left-behind"
  *                   deaf     the same; the daemon does not heed SIGTERM
  *   FAKE_ONCE       a file: only the process that removes it misbehaves
+ *   FAKE_TELL       a FIFO, which hears of those that are silent
  *
  * Once up, SIGUSR1 makes it exit with 0, SIGUSR2 with 1, and SIGHUP lose its socket.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -31,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +72,18 @@ static int say(uint16_t type, uint64_t a, int code, uint64_t c, const char *text
 	struct px_control head = { .type = type, .a = a, .b = 0x030b02f0, .c = c, .code = code };
 
 	return px_control_send(control, &head, text, NULL, 0);
+}
+
+/* That all has been done that is to be done. */
+static void tell(void)
+{
+	const char *path = getenv("FAKE_TELL");
+	int fd = path ? open(path, O_WRONLY | O_NONBLOCK) : -1;
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, "", 1);
+	close(fd);
 }
 
 /* Until the supervisor hangs up. */
@@ -121,8 +136,10 @@ static void serve(void)
 		fprintf(stderr, "first words\nearly words\n");
 		_exit(7);
 	}
-	if (mode("FAKE_ENGINE", "silent"))
+	if (mode("FAKE_ENGINE", "silent")) {
+		tell();
 		wait_for_end();
+	}
 	if (mode("FAKE_ENGINE", "daemon"))
 		leave_daemon(false);
 	if (mode("FAKE_ENGINE", "deaf"))
@@ -140,6 +157,22 @@ static void serve(void)
 	wait_for_end();
 }
 
+/* When the end of the process between is known, its children have been adopted. */
+static void await_adoption(pid_t supervisor)
+{
+	pid_t middle = getppid();
+	struct pollfd end = { .fd = -1, .events = POLLIN };
+
+	if (middle == supervisor)
+		return;
+	end.fd = (int)syscall(SYS_pidfd_open, middle, 0);
+	/* If there is none any more, it has ended meanwhile. */
+	if (end.fd < 0)
+		return;
+	(void)poll(&end, 1, -1);
+	close(end.fd);
+}
+
 static void fork_engine(struct px_packet *packet)
 {
 	pid_t supervisor = getppid(), middle = fork();
@@ -153,8 +186,7 @@ static void fork_engine(struct px_packet *packet)
 		dup2(packet->fds[2], STDERR_FILENO);
 		close(packet->fds[1]);
 		close(packet->fds[2]);
-		while (getppid() != supervisor)
-			usleep(100);
+		await_adoption(supervisor);
 		serve();
 	}
 	waitpid(middle, NULL, 0);
@@ -170,8 +202,10 @@ static int be_template(void)
 		fprintf(stderr, "no module named nonsense\n");
 		return 3;
 	}
-	if (mode("FAKE_TEMPLATE", "silent"))
+	if (mode("FAKE_TEMPLATE", "silent")) {
+		tell();
 		wait_for_end();
+	}
 	if (mode("FAKE_TEMPLATE", "import")) {
 		(void)say(PX_CONTROL_PRELOAD, 0, 0, 0, "quick_module");
 		(void)say(PX_CONTROL_PRELOAD, 0, 0, 0, "slow_module");

@@ -6,20 +6,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pool/json.h"
 #include "pool/runtime.h"
+#include "shm/doorbell.h"
 #include "shm/error.h"
 #include "supervisor/event_loop.h"
 
@@ -48,6 +50,7 @@ int pool_setup(void **state)
 	unsetenv("FAKE_TEMPLATE");
 	unsetenv("FAKE_ENGINE");
 	unsetenv("FAKE_ONCE");
+	unsetenv("FAKE_TELL");
 	pool->options = (struct px_supervisor_options)PX_SUPERVISOR_OPTIONS;
 	pool->options.settings = &pool->settings;
 	px_settings_init(&pool->settings);
@@ -103,6 +106,21 @@ void launch(struct pool *pool)
 	close(hang[0]);
 	pool->ready = ready[0];
 	pool->owner = hang[1];
+}
+
+void launch_until_silent(struct pool *pool)
+{
+	struct pollfd told = { .events = POLLIN };
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/told", base);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(setenv("FAKE_TELL", path, 1), 0);
+	told.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(told.fd >= 0);
+	launch(pool);
+	assert_int_equal(poll(&told, 1, -1), 1);
+	close(told.fd);
 }
 
 void start(struct pool *pool)
@@ -215,29 +233,43 @@ pid_t engine_pid(const struct px_segment *segment, uint32_t id)
 	return member.pid;
 }
 
-void nap(void)
+void await_news(const struct attached *a, int (*come)(void *ctx), void *ctx)
 {
-	struct timespec ms = { 0, 1000000 };
-
-	nanosleep(&ms, NULL);
+	assert_int_equal(px_doorbell_wait(&a->segment->bells[a->self.slot], PX_BELL_FRAME, 0,
+					  UINT64_MAX, come, NULL, ctx),
+			 1);
 }
 
-void await_state(const struct px_segment *segment, uint32_t id, uint32_t wanted)
+struct wanted {
+	const struct px_segment *segment;
+	uint32_t id, state, generation;
+};
+
+static int in_state(void *ctx)
 {
-	for (int i = 0; i < 10000 && engine_state(segment, id) != wanted; i++)
-		nap();
-	assert_int_equal(engine_state(segment, id), wanted);
+	const struct wanted *w = ctx;
+
+	return engine_state(w->segment, w->id) == w->state;
 }
 
-void await_generation(const struct px_segment *segment, uint32_t id, uint32_t wanted)
+void await_state(const struct attached *a, uint32_t id, uint32_t wanted)
 {
-	for (int i = 0; i < 10000; i++) {
-		if (engine_state(segment, id) == PX_ENGINE_UP &&
-		    atomic_load(&segment->engines[id].generation) == wanted)
-			return;
-		nap();
-	}
-	fail_msg("engine %u is not up in generation %u", id, wanted);
+	await_news(a, in_state,
+		   &(struct wanted){ .segment = a->segment, .id = id, .state = wanted });
+}
+
+static int in_generation(void *ctx)
+{
+	const struct wanted *w = ctx;
+
+	return engine_state(w->segment, w->id) == PX_ENGINE_UP &&
+	       atomic_load(&w->segment->engines[w->id].generation) == w->generation;
+}
+
+void await_generation(const struct attached *a, uint32_t id, uint32_t wanted)
+{
+	await_news(a, in_generation,
+		   &(struct wanted){ .segment = a->segment, .id = id, .generation = wanted });
 }
 
 const char *status(int fd)
@@ -280,9 +312,14 @@ bool logged(struct pool *pool, const char *words)
 
 void await_log(struct pool *pool, const char *words)
 {
-	for (int i = 0; i < 10000 && !logged(pool, words); i++)
-		nap();
-	assert_true(logged(pool, words));
+	char path[128], events[4096];
+	int watch = inotify_init1(IN_CLOEXEC);
+
+	px_runtime_path(&pool->options.runtime, "log", path, sizeof(path));
+	assert_true(inotify_add_watch(watch, path, IN_MODIFY) >= 0);
+	while (!logged(pool, words))
+		assert_true(read(watch, events, sizeof(events)) > 0);
+	close(watch);
 }
 
 struct attached attach(struct pool *pool)

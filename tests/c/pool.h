@@ -56,6 +56,8 @@ int run_these_pool_cases(const struct CMUnitTest *cases, size_t count);
 void set(struct pool *pool, enum px_setting_id id, const char *text);
 /* Begins a pool without waiting for it. */
 void launch(struct pool *pool);
+/* The same, until one of the processes that are to be silent has no more to do. */
+void launch_until_silent(struct pool *pool);
 /* What it says when it is ready, or cannot be: 0 or a code, with pool->words. */
 int read_words(struct pool *pool);
 /* Both. */
@@ -85,12 +87,12 @@ double number(const char *object, const char *key);
 
 uint32_t engine_state(const struct px_segment *segment, uint32_t id);
 pid_t engine_pid(const struct px_segment *segment, uint32_t id);
-void await_state(const struct px_segment *segment, uint32_t id, uint32_t wanted);
-void await_generation(const struct px_segment *segment, uint32_t id, uint32_t wanted);
+/* Until come(ctx) is 1, which some member's coming or going brings. */
+void await_news(const struct attached *a, int (*come)(void *ctx), void *ctx);
+void await_state(const struct attached *a, uint32_t id, uint32_t wanted);
+void await_generation(const struct attached *a, uint32_t id, uint32_t wanted);
 /* Whether the log has the words; it is removed with the pool. */
 bool logged(struct pool *pool, const char *words);
 void await_log(struct pool *pool, const char *words);
-/* A millisecond. */
-void nap(void);
 
 #endif

@@ -79,7 +79,7 @@ static void signal_reaches_the_engine(void **state)
 	start(pool);
 	a = attach(pool);
 	assert_int_equal(ask(a.fd, PX_CONTROL_SIGNAL, 1, SIGUSR2), 0);
-	await_generation(a.segment, 1, 1);
+	await_generation(&a, 1, 1);
 	detach(&a);
 	stop(pool);
 }
@@ -205,15 +205,10 @@ static void hello_twice_is_refused(void **state)
 
 /* --- clients that go, or are no good --- */
 
-static uint64_t used_when_swept(int fd)
+static void await_sweep(int fd)
 {
-	uint64_t used = 1;
-
-	for (int i = 0; i < 5000 && used; i++) {
-		used = (uint64_t)number(px_json_member(status(fd), "arena"), "used");
-		nap();
-	}
-	return used;
+	while (number(px_json_member(status(fd), "arena"), "used") > 0)
+		;
 }
 
 static void client_that_detaches_is_swept(void **state)
@@ -227,7 +222,7 @@ static void client_that_detaches_is_swept(void **state)
 	b = attach(pool);
 	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 4096, 0), 0);
 	detach(&b);
-	assert_int_equal(used_when_swept(a.fd), 0);
+	await_sweep(a.fd);
 	assert_int_equal(px_member_read(a.segment, b.self.slot, &member), 0);
 	assert_int_equal(member.state, PX_SLOT_FREE);
 	assert_true(member.expected);
@@ -263,7 +258,7 @@ static void client_killed_is_swept_though_its_child_holds_the_socket(void **stat
 	assert_int_equal((int)number(px_json_member(status(a.fd), "arena"), "used") > 0, 1);
 	kill(client, SIGKILL);
 	assert_int_equal(waitpid(client, NULL, 0), client);
-	assert_int_equal(used_when_swept(a.fd), 0);
+	await_sweep(a.fd);
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(told[0]);

@@ -35,7 +35,7 @@ static void engine_killed_is_announced_and_comes_back(void **state)
 	while (px_member_alive(a.segment, member.id))
 		px_os.yield();
 	print_message("    death known after %.2f ms\n", (double)(px_os.now_ns() - before) / 1e6);
-	await_generation(a.segment, 1, 1);
+	await_generation(&a, 1, 1);
 	print_message("    engine back after %.2f ms\n", (double)(px_os.now_ns() - before) / 1e6);
 	assert_true(atomic_load(&a.segment->header->members_seq) > seq);
 	assert_int_not_equal(engine_pid(a.segment, 1), pid);
@@ -55,7 +55,7 @@ static void death_by_exit_says_why(void **state)
 	start(pool);
 	a = attach(pool);
 	kill(engine_pid(a.segment, 0), SIGUSR2);
-	await_state(a.segment, 0, PX_ENGINE_GONE);
+	await_state(&a, 0, PX_ENGINE_GONE);
 	/* The slot is free again, and still has the data of its last occupant. */
 	assert_int_equal(px_member_read(a.segment, atomic_load(&a.segment->engines[0].slot),
 					&member),
@@ -81,8 +81,8 @@ static void policy_on_failure_lets_a_clean_exit_be(void **state)
 	a = attach(pool);
 	kill(engine_pid(a.segment, 0), SIGUSR1);
 	kill(engine_pid(a.segment, 1), SIGUSR2);
-	await_state(a.segment, 0, PX_ENGINE_GONE);
-	await_generation(a.segment, 1, 1);
+	await_state(&a, 0, PX_ENGINE_GONE);
+	await_generation(&a, 1, 1);
 	detach(&a);
 	stop(pool);
 }
@@ -96,7 +96,7 @@ static void policy_always_restarts_a_clean_exit(void **state)
 	start(pool);
 	a = attach(pool);
 	kill(engine_pid(a.segment, 0), SIGUSR1);
-	await_generation(a.segment, 0, 1);
+	await_generation(&a, 0, 1);
 	detach(&a);
 	stop(pool);
 }
@@ -112,7 +112,7 @@ static void deaths_in_a_row_back_off(void **state)
 	for (uint32_t i = 0; i < 5; i++) {
 		begin = px_os.now_ns();
 		kill(engine_pid(a.segment, 0), SIGSEGV);
-		await_generation(a.segment, 0, i + 1);
+		await_generation(&a, 0, i + 1);
 		times[i] = px_os.now_ns() - begin;
 	}
 	assert_true(times[1] >= 50 * MS && times[2] >= 100 * MS && times[3] >= 200 * MS &&
@@ -131,9 +131,17 @@ static void engine_that_loses_its_socket_is_replaced(void **state)
 	start(pool);
 	a = attach(pool);
 	kill(engine_pid(a.segment, 0), SIGHUP);
-	await_generation(a.segment, 0, 1);
+	await_generation(&a, 0, 1);
 	detach(&a);
 	stop(pool);
+}
+
+static int one_is_replaced(void *ctx)
+{
+	const struct px_segment *segment = ctx;
+
+	return atomic_load(&segment->engines[0].generation) ||
+	       atomic_load(&segment->engines[1].generation);
 }
 
 static void engine_that_talks_rubbish_is_replaced(void **state)
@@ -146,14 +154,9 @@ static void engine_that_talks_rubbish_is_replaced(void **state)
 	setenv("FAKE_ENGINE", "garbage", 1);
 	start(pool);
 	a = attach(pool);
-	for (int i = 0;
-	     i < 10000 && atomic_load(&a.segment->engines[0].generation) +
-					  atomic_load(&a.segment->engines[1].generation) ==
-				  0;
-	     i++)
-		nap();
-	await_state(a.segment, 0, PX_ENGINE_UP);
-	await_state(a.segment, 1, PX_ENGINE_UP);
+	await_news(&a, one_is_replaced, a.segment);
+	await_state(&a, 0, PX_ENGINE_UP);
+	await_state(&a, 1, PX_ENGINE_UP);
 	assert_true(logged(pool, "is not pxrun's"));
 	detach(&a);
 	stop(pool);
@@ -193,7 +196,7 @@ static void engine_comes_back_though_clients_have_all_places(void **state)
 	assert_non_null(strstr(px_last_error(), "places for clients"));
 	close(fd);
 	kill(engine_pid(a.segment, 0), SIGKILL);
-	await_generation(a.segment, 0, 1);
+	await_generation(&a, 0, 1);
 	stop(pool);
 	detach(&a);
 }
@@ -229,7 +232,7 @@ static void engine_that_cannot_be_started_now_is_tried_again(void **state)
 	for (int i = 0; i < 64; i++)
 		if (clients[i] > 0)
 			close(clients[i]);
-	await_generation(a.segment, 0, 1);
+	await_generation(&a, 0, 1);
 	detach(&a);
 	stop(pool);
 }

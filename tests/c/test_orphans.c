@@ -21,7 +21,7 @@ static void daemon_of_a_dead_engine_is_named_and_ended_by_stop(void **state)
 	kill(engine_pid(a.segment, 0), SIGKILL);
 	await_log(pool,
 		  "(left-behind) was left behind by an engine: it is ended when the pool stops");
-	await_generation(a.segment, 0, 1);
+	await_generation(&a, 0, 1);
 	detach(&a);
 	stop(pool);
 }

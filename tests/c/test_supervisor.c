@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,9 +107,7 @@ static void stop_while_starting_leaves_nothing(void **state)
 	struct pool *pool = *state;
 
 	setenv("FAKE_ENGINE", "silent", 1);
-	launch(pool);
-	for (int i = 0; i < 50; i++)
-		nap();
+	launch_until_silent(pool);
 	assert_int_equal(kill(pool->supervisor, SIGTERM), 0);
 	assert_int_equal(supervisor_exit(pool), 0);
 	assert_nothing_left(pool);
@@ -136,8 +135,7 @@ static void stop_twice_kills_at_once(void **state)
 	start(pool);
 	before = px_os.now_ns();
 	kill(pool->supervisor, SIGINT);
-	for (int i = 0; i < 50; i++)
-		nap();
+	await_log(pool, "the pool stops: ");
 	kill(pool->supervisor, SIGINT);
 	assert_int_equal(supervisor_exit(pool), 0);
 	assert_true(px_os.now_ns() - before < 1900 * MS);
@@ -222,17 +220,22 @@ static uint64_t processor_time(pid_t pid)
 	return user + system_time;
 }
 
+static void sleep_ms(long ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
 static void idle_takes_no_processor_time(void **state)
 {
 	struct pool *pool = *state;
 	uint64_t before;
 
 	start(pool);
-	for (int i = 0; i < 20; i++)
-		nap();
+	sleep_ms(20);
 	before = processor_time(pool->supervisor);
-	for (int i = 0; i < 500; i++)
-		nap();
+	sleep_ms(500);
 	assert_true(processor_time(pool->supervisor) - before <= 1);
 	stop(pool);
 }

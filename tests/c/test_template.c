@@ -57,7 +57,7 @@ static void start_by_exec_where_fork_is_refused(void **state)
 				   why, sizeof(why)));
 	assert_string_equal(why, "a module has started threads");
 	kill(engine_pid(a.segment, 0), SIGKILL);
-	await_generation(a.segment, 0, 1);
+	await_generation(&a, 0, 1);
 	detach(&a);
 	stop(pool);
 }
@@ -67,9 +67,7 @@ static void stop_while_template_starts_leaves_nothing(void **state)
 	struct pool *pool = *state;
 
 	setenv("FAKE_TEMPLATE", "silent", 1);
-	launch(pool);
-	for (int i = 0; i < 50; i++)
-		nap();
+	launch_until_silent(pool);
 	assert_int_equal(kill(pool->supervisor, SIGINT), 0);
 	assert_int_equal(supervisor_exit(pool), 0);
 	assert_nothing_left(pool);
@@ -95,7 +93,7 @@ static void template_killed_engines_go_on_and_another_comes(void **state)
 	assert_int_equal(engine_pid(a.segment, 0), engine);
 	assert_int_equal(engine_state(a.segment, 0), PX_ENGINE_UP);
 	kill(engine, SIGKILL);
-	await_generation(a.segment, 0, 1);
+	await_generation(&a, 0, 1);
 	detach(&a);
 	stop(pool);
 }
@@ -113,7 +111,7 @@ static void template_that_does_not_answer_is_replaced(void **state)
 	kill(template, SIGSTOP);
 	kill(engine_pid(a.segment, 0), SIGKILL);
 	/* Of the first replacement only the request is there, and ends with the template. */
-	await_generation(a.segment, 0, 2);
+	await_generation(&a, 0, 2);
 	assert_true(logged(pool, "is killed: it has forked none for 1 s"));
 	assert_int_not_equal((pid_t)number(px_json_member(status(a.fd), "template"), "pid"),
 			     template);
