@@ -7,8 +7,9 @@
  *          (lib/client/wait.c).
  * Where:   one cache line in the segment, writable for all.
  * Blocks:  px_doorbell_sleep() only, never past its nap.
- * Death:   a ringer killed between publishing and ringing loses one wake-up;
- *          the supervisor rings every bell after each sweep, and naps are bounded.
+ * Death:   a ringer killed between publishing and ringing loses one wake-up, and until the nap ends
+ *          other ringers wake nobody either; the supervisor wakes all after each sweep, and
+ *          naps are bounded.
  *
  * An eventcount. The ringer publishes, then looks whether somebody sleeps; the
  * sleeper announces itself, then looks once more for what was published. Of the

@@ -140,6 +140,36 @@ static void ring_other_reason_wakes_nobody(void **state)
 	assert_int_equal(play.wakes, 1);
 }
 
+static void ring_again_wakes_once(void **state)
+{
+	(void)state;
+	px_doorbell_announce(&bell, PX_BELL_FRAME | PX_BELL_RELEASE);
+	px_doorbell_ring(&bell, PX_BELL_FRAME);
+	px_doorbell_ring(&bell, PX_BELL_FRAME);
+	px_doorbell_ring(&bell, PX_BELL_RELEASE);
+	assert_int_equal(play.wakes, 1);
+	assert_int_equal(atomic_load(&bell.asleep), 0);
+	px_doorbell_announce(&bell, PX_BELL_FRAME);
+	px_doorbell_ring(&bell, PX_BELL_FRAME);
+	assert_int_equal(play.wakes, 2);
+}
+
+/* As the supervisor does for a ringer that was killed when it had taken the announcement. */
+static void wake_needs_no_announcement(void **state)
+{
+	uint32_t ticket;
+
+	(void)state;
+	ticket = px_doorbell_announce(&bell, PX_BELL_FRAME);
+	atomic_store(&bell.asleep, 0);
+	px_doorbell_ring(&bell, PX_BELL_FRAME);
+	assert_int_equal(play.wakes, 0);
+	px_doorbell_wake(&bell);
+	assert_int_equal(play.wakes, 1);
+	assert_int_equal(px_doorbell_sleep(&bell, ticket, UINT64_MAX), 0);
+	assert_int_equal(play.timeouts, 0);
+}
+
 static void ring_cancelled_wakes_nobody(void **state)
 {
 	(void)state;
@@ -577,6 +607,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCRIPTED(ring_nobody_asleep_wakes_nobody),
 		SCRIPTED(ring_other_reason_wakes_nobody),
+		SCRIPTED(ring_again_wakes_once),
+		SCRIPTED(wake_needs_no_announcement),
 		SCRIPTED(ring_cancelled_wakes_nobody),
 		SCRIPTED(sleep_rung_since_ticket_returns_at_once),
 		SCRIPTED(sleep_any_end_takes_announcement_back),

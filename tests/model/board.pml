@@ -101,6 +101,7 @@ byte process[ENGINES] = NONE; /* the engine table: NONE while it is not up */
 bit orphaned[ENGINES];        /* there: no process follows */
 bit dead[PROCESSES];          /* the member table */
 bit asleep[PROCESSES], rung[PROCESSES], busy[PROCESSES];
+bit sleeping[PROCESSES];      /* announced, whoever may have taken the announcement since */
 /* … entry, generation, task, whether it failed */
 chan ring[PROCESSES] = [ENTRIES] of { byte, byte, byte, bit };
 
@@ -117,7 +118,8 @@ bit closed[TASKS + 1];      /* its user was told that it is answered, failed or 
 bit finished;
 
 #define SLEEPS(engine) \
-	(process[engine] != NONE && !killed[process[engine]] && asleep[process[engine]])
+	(process[engine] != NONE && !killed[process[engine]] && sleeping[process[engine]] && \
+	 !rung[process[engine]])
 /* It is ready, and somebody sleeps who may take it. */
 #define LEFT(n) \
 	(task_of[n] && words[n].holder == READY && \
@@ -155,13 +157,20 @@ inline find_idle(n)
 	fi
 }
 
-/* Takes the announcement, if it still stands, and rings. The bell of a dead process wakes nobody. */
-inline wake()
+/* Takes the announcement, if it still stands. */
+inline take()
 {
 	if
-	:: sleeper < PROCESSES && asleep[sleeper] ->
-		asleep[sleeper] = 0;
-		rung[sleeper] = !killed[sleeper]
+	:: sleeper < PROCESSES && asleep[sleeper] -> asleep[sleeper] = 0
+	:: else -> sleeper = NONE
+	fi
+}
+
+/* … and rings. The bell of a dead process wakes nobody. */
+inline ring_bell()
+{
+	if
+	:: sleeper < PROCESSES -> rung[sleeper] = !killed[sleeper]
 	:: else
 	fi;
 	sleeper = 0
@@ -199,7 +208,11 @@ inline pass_on_lane(l)
 	:: atomic { posted && MAY(1 - id, l) -> next = 0; sleeper = NONE };
 		find_sleeper(1 - id);
 		find_idle(1 - id);
-		atomic { wake() }
+		atomic { take() };
+		if
+		:: atomic { ring_bell() }
+		:: DIE
+		fi
 	:: atomic { else -> next = 0 }
 	fi
 }
@@ -369,7 +382,7 @@ proctype engine(byte me; bit id)
 		:: else ->
 			/* Announces that it is about to sleep, and looks again. */
 			rung[me] = 0;
-			asleep[me] = 1;
+			atomic { asleep[me] = 1; sleeping[me] = 1 };
 #if BROKEN != 6
 			do
 			:: atomic { lane == LANES || !MAY(id, lane) -> lane = 0; break }
@@ -388,7 +401,7 @@ proctype engine(byte me; bit id)
 			:: DIE
 			fi;
 			if
-			:: atomic { asleep[me] = 0; posted = 0; next = 0 }
+			:: atomic { asleep[me] = 0; sleeping[me] = 0; posted = 0; next = 0 }
 			:: DIE
 			fi
 		fi
@@ -625,10 +638,10 @@ active proctype client()
 has_room:
 			post();
 			if
-			:: atomic { task = 0; wake(); e = 0; lane = 0 }
+			:: atomic { task = 0; take(); ring_bell(); e = 0; lane = 0 }
 #if STOPS
 			/* For so long that all others come to rest. */
-			:: atomic { task = 0; wake(); e = 0; lane = 0 };
+			:: atomic { task = 0; take(); ring_bell(); e = 0; lane = 0 };
 				AT_REST
 #endif
 			fi
@@ -653,11 +666,11 @@ has_room:
 
 /* --- supervisor */
 
-/* Rings an engine that sleeps. In truth all are rung each time, which is of no harm. */
+/* Wakes an engine, whose announcement a dead one may have taken. In truth all are woken each time, which is of no harm. */
 inline announce_to(n)
 {
 	if
-	:: current[n] != NONE && asleep[current[n]] -> rung[current[n]] = 1
+	:: current[n] != NONE && sleeping[current[n]] -> rung[current[n]] = 1
 	:: else
 	fi
 }
@@ -671,7 +684,8 @@ inline engine_ends(n)
 	dead[current[n]] = 1;
 	atomic {
 		process[n] = NONE;
-		asleep[current[n]] = 0; /* who has not looked at this bell yet does not any more */
+		asleep[current[n]] = 0;
+		sleeping[current[n]] = 0; /* who has not looked at this bell yet does not any more */
 		busy[current[n]] = 1;
 		current[n] = NONE
 	}

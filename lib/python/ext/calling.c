@@ -8,7 +8,7 @@
 
 #include "python/ext/buffer.h"
 
-enum { TOKEN_BYTES = 16, LENGTH_BYTES = 4 };
+enum { TOKEN_BYTES = 16, LENGTH_BYTES = 4, NAMES_MOST = 1000 };
 
 void px_call_free(struct px_call *call)
 {
@@ -81,6 +81,8 @@ static PyObject *split_name(struct px_interpreter *py, PyObject *joined)
 	}
 	parts = Py_BuildValue("(s#s#)", text, (Py_ssize_t)(end - text), end + 1,
 			      (Py_ssize_t)(text + length - end - 1));
+	if (PyDict_Size(py->names) >= NAMES_MOST)
+		PyDict_Clear(py->names);
 	if (parts && PyDict_SetItem(py->names, joined, parts) < 0)
 		Py_CLEAR(parts);
 	Py_XDECREF(parts); /* the cache has it */

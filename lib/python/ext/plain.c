@@ -32,21 +32,26 @@ static PyObject *outcome_of(const struct px_incoming *reply, PyObject *loads, bo
 
 int px_read_plain(struct px_result *result, PyObject *outcomes, PyObject *loads, bool in_lists)
 {
-	int rc = px_client_own(result->client);
-
-	if (rc < 0) {
-		px_raise(rc);
-		return -1;
-	}
 	for (Py_ssize_t i = 0; i < result->count && i < PyList_Size(outcomes); i++) {
 		struct px_request *request = &result->requests[i];
+		int rc = px_client_own(result->client); /* reading may run code that forks */
 		PyObject *outcome;
+
+		if (rc < 0) {
+			px_raise(rc);
+			return -1;
+		}
 
 		if (PyList_GetItem(outcomes, i) != Py_None || !px_request_is_done(request) ||
 		    request->code || request->reply.buffers_count)
 			continue;
 		outcome = outcome_of(&request->reply, loads, in_lists);
-		if (!outcome || PyList_SetItem(outcomes, i, outcome) < 0)
+		if (!outcome)
+			return -1;
+		/* It may also run code that asks for this very result; what that has got stands. */
+		if (PyList_GetItem(outcomes, i) != Py_None)
+			Py_DECREF(outcome);
+		else if (PyList_SetItem(outcomes, i, outcome) < 0)
 			return -1;
 	}
 	return 0;

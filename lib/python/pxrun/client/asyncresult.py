@@ -98,7 +98,8 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         if timeout is not None:
             self._expire_after(timeout)
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
         cls._note_of = operator.attrgetter(*cls._noted)
 
     def __repr__(self) -> str:
@@ -228,16 +229,25 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         """Those of all entries, which are done."""
         if None not in self._outcomes:
             return self._outcomes
+        raised = self._read_plain()
+        outcomes = [self._outcome(i) if found is None else found for i, found in enumerate(self._outcomes)]
+        if raised is not None and not any(e is not None and type(e.__cause__) is type(raised) for _, e in outcomes):
+            raise raised  # no reply's, so it was a signal handler's
+        return outcomes
+
+    def _read_plain(self) -> BaseException | None:
+        """Reads what takes nothing but unpickling; what that has raised: _read() meets it again, and describes it."""
         in_lists = self._in_lists()
-        if in_lists is not None and type(self._result) is _pxrun.Result:
-            try:
-                with self._lock:
-                    self._result.read_plain(self._outcomes, pickle.loads, in_lists)
-            except BaseException as e:
-                if failure.may_be_ctrl_c(e):
-                    raise
-                # _read() meets it again, and describes it
-        return [self._outcome(i) if found is None else found for i, found in enumerate(self._outcomes)]
+        if in_lists is None or type(self._result) is not _pxrun.Result:
+            return None
+        try:
+            with self._lock:
+                self._result.read_plain(self._outcomes, pickle.loads, in_lists)
+        except BaseException as e:
+            if failure.may_be_ctrl_c(e):
+                raise
+            return error.without_end(e)
+        return None
 
     def _in_lists(self) -> bool | None:
         """Whether the value of an entry is a list of the one that the engine gave; None: it takes more to make it."""
@@ -255,9 +265,9 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         if self._lenders:
             lender, there = self._lenders[i]
             return lender._outcome(there)
+        core, decode = self._client._core, self._decoder(i)
         reply = (self._replies.pop(i, None) if self._replies else None) or self._result.reply(i)
         code, body, buffers = reply
-        core, decode = self._client._core, self._decoder(i)
         try:
             value, exception = outcome.outcome_of(code, body, buffers, self._engine(i), core, decode, self._known)
         except BaseException:  # Ctrl-C: it is there for who asks next

@@ -70,8 +70,12 @@ class History:
             self._older[number] = count
             if len(self._older) >= self._older_most:
                 home = self._home()
-                self._older = {n: c for n, c in self._older.items() if n in home._notes or n in home._results}
+                self._older = {n: c for n, c in self._older.items() if n in home._notes or home._is_held(n)}
                 self._older_most = max(_MANY, 2 * len(self._older))
+
+    def _is_held(self, number: int) -> bool:
+        ref = self._results.get(number)
+        return ref is not None and ref() is not None
 
     def _home(self) -> "History":
         return self if self._of_client is None else self._of_client
@@ -89,8 +93,9 @@ class History:
 
     def _forget_gone(self) -> None:
         for number, ref in list(self._results.items()):
-            if ref() is None:
-                self._results.pop(number, None)
+            found = self._results.pop(number, ref) if ref() is None else ref
+            if found is not ref:
+                self._results[number] = found  # made again meanwhile
         self._results_most = max(_MANY, 2 * len(self._results))
 
     def _out(self) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ def name_of(f: Any) -> str:
 
 
 def dumps(f: Any, args: tuple, kwargs: dict, bring: bool, library: str | None = None) -> tuple[bytes, list | None]:
-    """The pickle of a call and its buffers; `CannotSend`, naming the part, if it cannot be sent.
+    """A call, as a pickle or a frame, and its buffers; `CannotSend`, naming the part, if it cannot be sent.
 
     Parameters
     ----------

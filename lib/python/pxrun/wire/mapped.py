@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The bodies of the tasks of one map: the function is pickled once, each element once.
 
-The body of a single element is a call of the function, see `frames`. That of a chunk is a pickle of (function of
+The body of a single element is mostly a call of the function, see `frames`. That of a chunk, or with a seed, is a pickle of (function of
 engine/tasks.py, arguments, {}) like that of each call, put together of a beginning that all tasks of a map
 share, the pickle of what is the task's own, and an end. That is possible because the beginning and the end
 leave nothing in the pickle's memo.

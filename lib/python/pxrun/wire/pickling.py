@@ -133,7 +133,7 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
 
 
 def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tuple[bytes, list | None] | None:
-    """As dumps() of (f, args, kwargs) if plain pickle is enough, as for most calls; else None."""
+    """A call and its buffers if plain pickle is enough, as for most calls; else None. See `frames` for the body."""
     if not kwargs and PLAIN.issuperset(map(type, args)):
         sent = _sendable(f, bring)
         if sent is f:

@@ -27,6 +27,8 @@ def loads(body: bytes, buffers: Sequence) -> tuple[Any, dict[int, Exception]]:
             value = reader.load()
         except Exception:  # it is no such list, or its pickle is damaged
             raise e from None
+        if not reader.failed:
+            raise  # a signal handler's: there is nothing wrong with any element
         return value, reader.failed
 
 
