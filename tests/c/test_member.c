@@ -884,7 +884,7 @@ static void count_wake(_Atomic uint32_t *word)
 	wakes++;
 }
 
-static void announce_counts_and_wakes_sleepers(void **state)
+static void announce_counts_and_wakes_all(void **state)
 {
 	struct px_member_id asleep = join_live(PX_MEMBER_CLIENT), joining = join(PX_MEMBER_ENGINE);
 	uint64_t seq = atomic_load(&segment->header->members_seq);
@@ -893,14 +893,14 @@ static void announce_counts_and_wakes_sleepers(void **state)
 	(void)state;
 	wakes = 0;
 	px_os.futex_wake = count_wake;
-	join_live(PX_MEMBER_CLIENT); /* awake */
+	join_live(PX_MEMBER_CLIENT); /* may sleep: somebody who died had its announcement */
 	px_doorbell_announce(&segment->bells[asleep.slot], PX_BELL_RELEASE);
 	px_doorbell_announce(&segment->bells[joining.slot], PX_BELL_FRAME);
 	px_doorbell_announce(&segment->bells[PX_MEMBERS_MAX - 1], PX_BELL_FRAME); /* no member's */
 	px_member_announce(segment);
 	assert_int_equal(atomic_load(&segment->header->members_seq), seq + 1);
 	assert_int_equal(atomic_load(&segment->bells[asleep.slot].seq), before + 1);
-	assert_int_equal(wakes, 2);
+	assert_int_equal(wakes, 3);
 }
 
 static int with_name(const char *name)
@@ -969,7 +969,7 @@ int main(void)
 		ON(link_open_while_swept_one_sees_the_other),
 		ON(read_while_changed_never_mixes),
 		ON(sweep_killed_process_is_read_to_the_end),
-		ON(announce_counts_and_wakes_sleepers),
+		ON(announce_counts_and_wakes_all),
 		ON(start_time_odd_names_do_not_matter),
 		ON(start_time_of_nobody_is_0),
 	};
