@@ -86,7 +86,7 @@ class View(Flags, Incomplete, Staying):
     # --- functions
 
     def apply(self, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls f(*args, **kwargs) on the targets; waits if `block` says so.
+        """Calls ``f(*args, **kwargs)`` on the targets; waits if `block` says so.
 
         A function that the engines cannot import is sent by value, and its globals are
         the engine's namespace.
