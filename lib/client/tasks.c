@@ -10,7 +10,6 @@
 
 #include "client/internal.h"
 #include "client/placing.h"
-#include "client/values.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 
@@ -295,7 +294,7 @@ static bool again(struct px_client *client, struct px_task *task, const struct p
 	if (in->code != PX_EREMOTE || task->stopped)
 		return false;
 	task->failed = true;
-	if (px_reply_is(in, "UnmetDependency"))
+	if (in->flags & PX_REPLY_UNMET)
 		return move(client, task);
 	if (!task->retries)
 		return false;

@@ -396,15 +396,3 @@ void px_decoded_clear(struct px_decoded *decoded)
 	free(decoded->values);
 	memset(decoded, 0, sizeof(*decoded));
 }
-
-bool px_reply_is(const struct px_incoming *reply, const char *ename)
-{
-	const uint8_t *at = reply->body;
-	uint64_t bytes = strlen(ename), said;
-
-	if (reply->code != PX_EREMOTE || reply->body_bytes < 1 + sizeof(said) + bytes ||
-	    at[0] != 's')
-		return false;
-	memcpy(&said, at + 1, sizeof(said));
-	return said == bytes && !memcmp(at + 1 + sizeof(said), ename, bytes);
-}

@@ -46,7 +46,5 @@ struct px_decoded {
  */
 int px_decode(const struct px_incoming *reply, struct px_decoded *out);
 void px_decoded_clear(struct px_decoded *decoded);
-/* Whether a reply says that an exception of a class of that name was raised. */
-bool px_reply_is(const struct px_incoming *reply, const char *ename);
 
 #endif

@@ -191,6 +191,7 @@ static void serve_one(struct px_loop *loop, struct px_served *c, struct px_incom
 	}
 	out.completed_ns = px_wall_ns();
 	out.code = reply.code;
+	out.flags = reply.flags;
 	out.body = reply.body;
 	out.body_bytes = reply.body_bytes;
 	out.buffers = reply.parts;

@@ -22,6 +22,7 @@
  */
 struct px_reply {
 	int32_t code;
+	uint16_t flags;
 	const void *body; /* lent until release() */
 	uint64_t body_bytes;
 	struct px_part *parts; /* malloc'ed array; may be NULL */

@@ -32,11 +32,13 @@ enum px_message_kind {
 	PX_REQUEST_CALL, /* body: values: str "module:function", then its arguments. Reply: one value */
 	PX_REQUEST_PUSH, /* body: values: str name, value */
 	PX_REQUEST_PULL, /* body: values: str name. Reply: one value */
-	PX_REPLY = 32,   /* code 0: the result; PX_EREMOTE: an exception as below; other: words */
-	PX_STREAM,       /* body: output of the request that runs; flags: enum px_stream */
+	PX_REPLY =
+		32, /* code 0: the result; PX_EREMOTE: an exception as below; other: words. Flag PX_REPLY_UNMET */
+	PX_STREAM, /* body: output of the request that runs; flags: enum px_stream */
 };
 #define PX_EXECUTE_SILENT 1u /* do not show the value of a last expression */
 #define PX_EXECUTE_STOP 2u   /* if it fails, abort this client's EXECUTE requests that wait */
+#define PX_REPLY_UNMET 1u    /* an UnmetDependency: this engine is not for it, another one may be */
 /* Flags of a STREAM: what it carries. */
 enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREAM_DATA };
 #define PX_STREAMS 4u

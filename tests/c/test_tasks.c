@@ -386,16 +386,17 @@ static void stopped_task_is_not_tried_again(void **state)
 	px_result_free(result);
 }
 
-/* What an engine answers whose code has raised this exception. */
-static void raise_in(int i, uint64_t id, const char *ename)
+/* What an engine answers whose code has raised UnmetDependency, or what looks like it. */
+static void refuse(int i, uint64_t id, uint16_t flags)
 {
-	uint64_t bytes = strlen(ename);
-	char words[64] = "s";
-	struct px_outgoing out = { .kind = PX_REPLY, .id = id, .code = PX_EREMOTE, .body = words };
+	static const char words[] = "s\x0f\0\0\0\0\0\0\0UnmetDependency";
+	struct px_outgoing out = { .kind = PX_REPLY,
+				   .flags = flags,
+				   .id = id,
+				   .code = PX_EREMOTE,
+				   .body = words,
+				   .body_bytes = sizeof(words) - 1 };
 
-	memcpy(words + 1, &bytes, sizeof(bytes));
-	memcpy(words + 1 + sizeof(bytes), ename, bytes);
-	out.body_bytes = 1 + sizeof(bytes) + bytes;
 	assert_int_equal(px_link_send(engines[i].link, &out), 0);
 }
 
@@ -404,30 +405,26 @@ static void task_that_is_not_for_an_engine_goes_to_each_other_once(void **state)
 	struct px_result *result = one("a", 9), *other;
 
 	(void)state;
-	raise_in(1, take(1, "a"), "UnmetDependency");
+	refuse(1, take(1, "a"), PX_REPLY_UNMET);
 	assert_int_equal(px_client_poll(client.client), 0);
 	assert_int_equal(px_result_engine(result, 0), PX_NO_ENGINE);
 	other = one("b", 0);
 	assert_int_equal(take(1, "b") >> 63, 1); /* and not the first */
-	raise_in(0, take(0, "a"), "UnmetDependency");
+	refuse(0, take(0, "a"), PX_REPLY_UNMET);
 	expect(result, 0, PX_EREMOTE);
 	assert_int_equal(take(0, ""), 0);
 	px_result_free(other);
 	px_result_free(result);
 }
 
-static void only_its_name_moves_a_task(void **state)
+static void exception_of_that_name_alone_does_not_move_a_task(void **state)
 {
-	const char *others[] = { "UnmetDependencyX", "UnmetDependenc", "" };
+	struct px_result *result = one("a", 0);
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		struct px_result *result = one("a", 0);
-
-		raise_in(1, take(1, "a"), others[i]);
-		expect(result, 0, PX_EREMOTE);
-		px_result_free(result);
-	}
+	refuse(1, take(1, "a"), 0);
+	expect(result, 0, PX_EREMOTE);
+	px_result_free(result);
 }
 
 static void stopped_task_does_not_move(void **state)
@@ -437,7 +434,7 @@ static void stopped_task_does_not_move(void **state)
 
 	(void)state;
 	px_task_stop(&result->requests[0]);
-	raise_in(0, id, "UnmetDependency");
+	refuse(0, id, PX_REPLY_UNMET);
 	expect(result, 0, PX_EREMOTE);
 	px_result_free(result);
 }
@@ -447,7 +444,7 @@ static void task_that_waits_for_dead_engines_after_it_moved_fails_in_words(void 
 	struct px_result *result = one("a", 0);
 
 	(void)state;
-	raise_in(1, take(1, "a"), "UnmetDependency");
+	refuse(1, take(1, "a"), PX_REPLY_UNMET);
 	assert_int_equal(px_client_poll(client.client), 0);
 	kill_engine(0);
 	expect_words(result, PX_EENGINE, "may run the task");
@@ -757,7 +754,7 @@ int main(void)
 		TASK_CASE(words_of_abort_say_whether_it_has_failed_before),
 		TASK_CASE(stopped_task_is_not_tried_again),
 		TASK_CASE(task_that_is_not_for_an_engine_goes_to_each_other_once),
-		TASK_CASE(only_its_name_moves_a_task),
+		TASK_CASE(exception_of_that_name_alone_does_not_move_a_task),
 		TASK_CASE(stopped_task_does_not_move),
 		TASK_CASE(task_that_waits_for_dead_engines_after_it_moved_fails_in_words),
 		TASK_CASE(second_answer_to_a_task_is_ignored),

@@ -71,6 +71,29 @@ def test_any_task_that_raises_UnmetDependency_moves_on(rc, view, library):
         view.set_flags(targets=[0, 1], retries=3).apply_sync(on_three, 1)
 
 
+def test_subclass_of_UnmetDependency_moves_on_and_another_class_of_that_name_does_not(rc, view):
+    class Mine(pxrun.UnmetDependency):
+        pass
+
+    class UnmetDependency(Exception):
+        pass
+
+    def counted(raised):
+        global tried
+        tried += 1
+        raise raised("not here")
+
+    for raised, each in ((Mine, 1), (pxrun.error.ImpossibleDependency, 1), (UnmetDependency, 0)):
+        for chunksize in (None, 1, 2):
+            rc[:].push({"tried": 0}, block=True)
+            with pytest.raises(pxrun.RemoteError, match="not here"):
+                if chunksize is None:
+                    view.apply_sync(counted, raised)
+                else:
+                    view.map_sync(counted, [raised], chunksize=chunksize)
+            assert sorted(rc[:]["tried"]) == ([1] * 4 if each else [0, 0, 0, 1])
+
+
 def test_a_task_that_moved_and_is_cancelled_does_not_come_again(rc, view, hold):
     for engine in (1, 2, 3):
         hold(engine)

@@ -111,7 +111,8 @@ static int copy_shown(struct px_interpreter *py, struct px_reply *reply)
 /* The exception that is set becomes the reply. */
 static void reply_failure(struct px_interpreter *py, struct px_reply *reply, const char *method)
 {
-	PyObject *type, *value, *traceback, *body = NULL;
+	PyObject *type, *value, *traceback, *said = NULL, *body;
+	int unmet;
 
 	drop_reply(reply);
 	PyErr_Fetch(&type, &value, &traceback);
@@ -120,16 +121,17 @@ static void reply_failure(struct px_interpreter *py, struct px_reply *reply, con
 		PyException_SetTraceback(value, traceback);
 	px_interrupt_end(); /* describing the failure is not interrupted */
 	if (value)
-		body = PyObject_CallFunction(py->failure, "Os", value, method);
-	if (body && reply_bytes(reply, body) == 0) {
+		said = PyObject_CallFunction(py->failure, "Os", value, method);
+	if (said && PyArg_ParseTuple(said, "Op", &body, &unmet) && reply_bytes(reply, body) == 0) {
 		reply->code = PX_EREMOTE;
+		reply->flags = unmet ? PX_REPLY_UNMET : 0;
 	} else {
 		PyErr_Clear();
 		reply->code = PX_ESYSTEM;
 		reply->body = "the request failed, and so did describing how";
 		reply->body_bytes = strlen(reply->body);
 	}
-	Py_XDECREF(body);
+	Py_XDECREF(said);
 	Py_XDECREF(type);
 	Py_XDECREF(value);
 	Py_XDECREF(traceback);

@@ -27,7 +27,7 @@ struct px_interpreter {
 	PyObject *execute;     /* (code, silent) -> body */
 	PyObject *resolve;     /* "module:function" -> callable */
 	PyObject *push, *pull; /* (name, value), (name) */
-	PyObject *failure;     /* (exception, method) -> body */
+	PyObject *failure;     /* (exception, method) -> (body, whether it is an UnmetDependency) */
 	PyObject *forked;    /* (exception or None): ends a child that returned from the request */
 	PyObject *flush;     /* "flush" */
 	PyObject *functions; /* resolved before: str -> callable */

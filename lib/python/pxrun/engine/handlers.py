@@ -141,8 +141,8 @@ class Handlers:
         calls.push({name: value})
 
     def failure(self, error, method):
-        """The body of a PX_EREMOTE reply: ename, evalue, traceback, pickle, method."""
-        return values.encode([*failure.describe(error), method])
+        """The body of a PX_EREMOTE reply: ename, evalue, traceback, pickle, method; and whether it has PX_REPLY_UNMET."""
+        return values.encode([*failure.describe(error), method]), failure.is_unmet(error)
 
     def forked(self, error):
         """In a child that user code forked and that returned from the request: ends it as a script ends."""

@@ -239,8 +239,7 @@ def _after(e: BaseException, call: Callable, each: Any, retries: int) -> Any:
 
 def _raise_if_not_its_own(e: BaseException) -> None:
     """Raises what ends the whole chunk: that it is stopped, or that this engine is not for it."""
-    errors = sys.modules.get("pxrun.error")
-    if isinstance(e, KeyboardInterrupt) or errors is not None and isinstance(e, errors.UnmetDependency):
+    if isinstance(e, KeyboardInterrupt) or failure.is_unmet(e):
         raise e
 
 

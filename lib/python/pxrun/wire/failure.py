@@ -30,6 +30,13 @@ def describe(error: BaseException) -> tuple[str, str, str, bytes]:
     return ename, evalue, _text(error, ename, evalue), _pickled(error)
 
 
+def is_unmet(error: BaseException) -> bool:
+    """Whether a task says by it that this engine is not for it."""
+    errors = sys.modules.get("pxrun.error")
+    # of the class itself: isinstance() also asks the exception's __class__, which may be the user's code
+    return errors is not None and issubclass(type(error), errors.UnmetDependency)
+
+
 def words(error: BaseException) -> str:
     """The exception in one line, as a traceback ends."""
     return line(type(error).__name__, _said(error))
