@@ -48,7 +48,8 @@ struct px_request {
 	bool urgent;
 	bool aborted;    /* done for its user; in the queue until the engine has passed it by */
 	void *long_body; /* from malloc; NULL: the body is short, or a loan */
-	struct px_task *task; /* NULL: it is none, or is done. With the client's lock */
+	struct px_task *task;          /* NULL: it is none, or is done. With the client's lock */
+	struct px_engine_set *refused; /* NULL: none. Engines that said that they are not for it */
 	uint32_t nth; /* of the result's entry of this index: which was done as the nth, from 0 */
 	uint8_t small[48]; /* a short body */
 };

@@ -28,6 +28,7 @@ struct px_task {
 	bool stopped; /* if it fails it is not posted again */
 	/* The number of what its engine was asked: when that is answered, the claim was false; 0: none. */
 	uint32_t probe;
+	bool any; /* of all engines, but for those that have refused it */
 	struct px_engine_set engines;
 	struct px_packed packed;
 	struct px_region *far; /* the payload, if it is too long for the entry; else NULL */

@@ -71,6 +71,7 @@ static void request_clear(struct px_request *request)
 	px_incoming_free(&request->reply);
 	px_tracker_release(request->tracker);
 	free(request->words);
+	free(request->refused);
 	if (request->output)
 		px_output_clear(request->output);
 	free(request->output);

@@ -26,13 +26,8 @@ int px_engine_set(const uint32_t *ids, size_t count, struct px_engine_set *out)
 	return 0;
 }
 
-static bool may_take(const struct px_engine_set *set, uint32_t engine)
-{
-	return set->bits[engine / 64] >> engine % 64 & 1;
-}
-
 /* PX_EENGINE in words. */
-static int nobody(const struct px_client *client, const struct px_engine_set *set)
+static int nobody(const struct px_client *client, const struct px_task *task)
 {
 	char list[256] = "";
 	size_t used = 0;
@@ -40,13 +35,17 @@ static int nobody(const struct px_client *client, const struct px_engine_set *se
 
 	if (px_client_live(client, &id, 1) == 0)
 		return px_fail(PX_EENGINE, "the pool has no engines, so nobody runs the task");
-	for (id = 0; id < PX_ENGINES_MAX && used + 16 < sizeof(list); id++)
-		if (may_take(set, id))
-			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%u",
-						 used ? ", " : ": ", id);
-	/* All but some: the others have said that they cannot run it. */
-	if (id < PX_ENGINES_MAX)
-		list[0] = '\0';
+	for (id = 0; id < PX_ENGINES_MAX && !task->any; id++) {
+		const char *before = used ? ", " : ": ";
+
+		if (!px_engine_set_has(&task->engines, id))
+			continue;
+		if (used + 16 > sizeof(list)) {
+			(void)snprintf(list + used, sizeof(list) - used, ", …");
+			break;
+		}
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%u", before, id);
+	}
 	return px_fail(PX_EENGINE, "none of the engines is left that may run the task%s", list);
 }
 
@@ -90,7 +89,7 @@ static void look_at_engines(struct px_client *client)
 	tasks->members_seq = seq;
 	tasks->there = live(client);
 	for (uint32_t engine = 0; engine < PX_ENGINES_MAX; engine++)
-		if (may_take(&tasks->there, engine) &&
+		if (px_engine_set_has(&tasks->there, engine) &&
 		    px_client_engine_state(client, engine) == PX_ENGINE_UP &&
 		    px_queue_of(client, engine, &id, &queue) == PX_ENOMEM)
 			tasks->looked = false; /* tried again with the next task */
@@ -161,7 +160,7 @@ static int post(struct px_client *client, struct px_task *task)
 		return rc;
 	look_at_engines(client);
 	if (!overlap(&client->tasks->there, &task->engines))
-		return nobody(client, &task->engines);
+		return nobody(client, task);
 	request->task = task;
 	request->id = next_id(client);
 	px_task_list_add(&client->tasks->waiting, task);
@@ -200,15 +199,19 @@ int px_result_new_done(struct px_client *client, struct px_result **out)
 	return rc;
 }
 
-static struct px_task *task_new(const struct px_engine_set *engines, uint32_t retries)
+static struct px_task *task_new(const struct px_engine_set *engines,
+				const struct px_engine_set *refused, uint32_t retries)
 {
 	struct px_task *task = calloc(1, sizeof(*task));
 
 	if (!task)
 		return NULL;
 	memset(&task->engines, 0xff, sizeof(task->engines));
+	task->any = !engines;
 	if (engines)
 		task->engines = *engines;
+	for (size_t i = 0; refused && i < PX_ENGINES_MAX / 64; i++)
+		task->engines.bits[i] &= ~refused->bits[i];
 	task->retries = retries;
 	return task;
 }
@@ -243,14 +246,15 @@ static int post_next(struct px_result *result, struct px_task *task,
 }
 
 int px_tasks_post(struct px_result *result, struct px_outgoing *message,
-		  const struct px_engine_set *engines, uint32_t retries)
+		  const struct px_engine_set *engines, const struct px_engine_set *refused,
+		  uint32_t retries)
 {
 	struct px_task *task;
 	int rc = px_client_enter(result->client);
 
 	if (rc < 0)
 		return rc;
-	task = task_new(engines, retries);
+	task = task_new(engines, refused, retries);
 	message->started_ns = px_wall_ns();
 	rc = task ? post_next(result, task, message) :
 		    px_fail(PX_ENOMEM, "no private memory for a task");
@@ -275,11 +279,17 @@ struct px_request *px_tasks_find(struct px_client *client, uint64_t id)
 	return request && request->id == (id & ~ENTRY_MASK) ? request : NULL;
 }
 
-/* An engine has said that it is not for it. False: so have all. */
+/* An engine has said that it is not for it. False: so have all; or there is no memory to note it. */
 static bool move(struct px_client *client, struct px_task *task)
 {
-	uint32_t engine = task->request->engine;
+	struct px_request *request = task->request;
+	uint32_t engine = request->engine;
 
+	if (!request->refused)
+		request->refused = calloc(1, sizeof(*request->refused));
+	if (!request->refused)
+		return false;
+	request->refused->bits[engine / 64] |= UINT64_C(1) << engine % 64;
 	task->engines.bits[engine / 64] &= ~(UINT64_C(1) << engine % 64);
 	look_at_engines(client);
 	if (!overlap(&client->tasks->there, &task->engines))
@@ -358,7 +368,7 @@ static void fail_orphans(struct px_client *client, const struct px_task_list *li
 	for (task = list->first; task; task = next) {
 		next = task->next;
 		if (nobody_takes(client, task)) {
-			int rc = nobody(client, &task->engines);
+			int rc = nobody(client, task);
 
 			fail(task->request, rc, px_last_error());
 		}

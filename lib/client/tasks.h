@@ -28,15 +28,20 @@ struct px_engine_set {
 int px_result_new_tasks(struct px_client *client, uint32_t count, struct px_result **out);
 /*
  * Posts the result's next task, of those that are not posted. engines: NULL for any, also later
- * ones. retries: how often it is run again when it fails. PX_EENGINE: there is none of these engines;
- * PX_ENOMEM.
+ * ones. refused: those of them that have refused it in an earlier post; NULL: none. retries: how often
+ * it is run again when it fails. PX_EENGINE: there is none of these engines; PX_ENOMEM.
  */
 int px_tasks_post(struct px_result *result, struct px_outgoing *message,
-		  const struct px_engine_set *engines, uint32_t retries);
+		  const struct px_engine_set *engines, const struct px_engine_set *refused,
+		  uint32_t retries);
 /* Nobody will post the rest, and nobody waits for what is posted: takes back what has not begun. */
 void px_tasks_give_up(struct px_result *result);
 /* A list of ids, as users give them: PX_EENGINE if one cannot be. */
 int px_engine_set(const uint32_t *ids, size_t count, struct px_engine_set *out);
+static inline bool px_engine_set_has(const struct px_engine_set *set, uint32_t engine)
+{
+	return set->bits[engine / 64] >> engine % 64 & 1;
+}
 
 /* --- with the client's lock --- */
 

@@ -98,7 +98,7 @@ static int post(struct px_view *view, struct px_outgoing *message, uint32_t retr
 	if (rc < 0)
 		return rc;
 	result->completion.list = out ? &view->client->finished : NULL;
-	rc = px_tasks_post(result, message, view->count ? &set : NULL, retries);
+	rc = px_tasks_post(result, message, view->count ? &set : NULL, NULL, retries);
 	if (rc == 0 && out)
 		*out = result;
 	else

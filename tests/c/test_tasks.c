@@ -64,7 +64,7 @@ static int try_to_post(struct px_result *result, const char *body, const struct 
 				       .body = body,
 				       .body_bytes = strlen(body) };
 
-	return px_tasks_post(result, &message, who, retries);
+	return px_tasks_post(result, &message, who, NULL, retries);
 }
 
 static void post(struct px_result *result, const char *body)
@@ -191,7 +191,7 @@ static void long_bodies_and_buffers_arrive(void **state)
 	for (int i = 0; i < 3; i++)
 		answer(0, take(0, body[i]), 0, "");
 	assert_int_equal(px_endpoint_copy(client.client->endpoint, body[2], 39999, &part), 0);
-	assert_int_equal(px_tasks_post(result, &message, NULL, 0), 0);
+	assert_int_equal(px_tasks_post(result, &message, NULL, NULL, 0), 0);
 	px_region_release(part.region); /* the task keeps it */
 	assert_int_equal(px_board_claim(&boards[0], 0, engines[0].id, &task), 1);
 	assert_int_equal(px_task_decode(engines[0].link, &task, &copy, &in), 1);
@@ -412,8 +412,26 @@ static void task_that_is_not_for_an_engine_goes_to_each_other_once(void **state)
 	assert_int_equal(take(1, "b") >> 63, 1); /* and not the first */
 	refuse(0, take(0, "a"), PX_REPLY_UNMET);
 	expect(result, 0, PX_EREMOTE);
+	assert_true(px_engine_set_has(result->requests[0].refused, 0));
+	assert_true(px_engine_set_has(result->requests[0].refused, 1));
 	assert_int_equal(take(0, ""), 0);
 	px_result_free(other);
+	px_result_free(result);
+}
+
+static void task_that_was_refused_before_goes_to_the_others(void **state)
+{
+	struct px_result *result = tasks(1), *none = tasks(1);
+	struct px_outgoing message = { .kind = PX_REQUEST_NOOP, .body = "a", .body_bytes = 1 };
+	struct px_engine_set set = only(0);
+
+	(void)state;
+	assert_int_equal(px_tasks_post(result, &message, NULL, &set, 0), 0);
+	assert_int_equal(take(0, ""), 0);
+	answer(1, take(1, "a"), 0, "");
+	expect(result, 0, 0);
+	assert_int_equal(px_tasks_post(none, &message, &set, &set, 0), PX_EENGINE);
+	px_result_free(none);
 	px_result_free(result);
 }
 
@@ -447,7 +465,9 @@ static void task_that_waits_for_dead_engines_after_it_moved_fails_in_words(void 
 	refuse(1, take(1, "a"), PX_REPLY_UNMET);
 	assert_int_equal(px_client_poll(client.client), 0);
 	kill_engine(0);
-	expect_words(result, PX_EENGINE, "may run the task");
+	expect(result, 0, PX_EENGINE);
+	assert_null(strchr(px_last_error(), ':')); /* no list of all other ids that there may be */
+	px_result_free(result);
 }
 
 static void second_answer_to_a_task_is_ignored(void **state)
@@ -474,7 +494,11 @@ static void task_for_engines_that_are_not_there_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(try_to_post(result, "a", &nobody, 0), PX_EENGINE);
-	assert_non_null(strstr(px_last_error(), "7"));
+	assert_non_null(strstr(px_last_error(), ": 7"));
+	memset(&nobody.bits[1], 0xff, sizeof(nobody.bits) - sizeof(nobody.bits[0]));
+	assert_int_equal(try_to_post(result, "a", &nobody, 0), PX_EENGINE);
+	assert_non_null(strstr(px_last_error(), ": 7, 64, 65, "));
+	assert_string_equal(strrchr(px_last_error(), ','), ", …");
 	px_result_free(result);
 }
 
@@ -754,6 +778,7 @@ int main(void)
 		TASK_CASE(words_of_abort_say_whether_it_has_failed_before),
 		TASK_CASE(stopped_task_is_not_tried_again),
 		TASK_CASE(task_that_is_not_for_an_engine_goes_to_each_other_once),
+		TASK_CASE(task_that_was_refused_before_goes_to_the_others),
 		TASK_CASE(exception_of_that_name_alone_does_not_move_a_task),
 		TASK_CASE(stopped_task_does_not_move),
 		TASK_CASE(task_that_waits_for_dead_engines_after_it_moved_fails_in_words),

@@ -71,6 +71,76 @@ def test_any_task_that_raises_UnmetDependency_moves_on(rc, view, library):
         view.set_flags(targets=[0, 1], retries=3).apply_sync(on_three, 1)
 
 
+@pytest.mark.parametrize("retries", [0, 3])
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+def test_each_engine_that_refuses_a_task_is_asked_once(rc, view, large, after, retries):
+    rc[:].push({"tried": 0, "mine": -1}, block=True)
+    ballast = bytes(100_000) if large else b""
+
+    def on_three(x, ballast=ballast):
+        global tried
+        tried += 1
+        if mine != 3:  # noqa: F821
+            raise pxrun.UnmetDependency("not here")
+        return x
+
+    ways = [lambda: view.map_async(on_three, [1], chunksize=1), lambda: view.apply_async(on_three, 1)]
+    first = view.apply_async(abs, -1)
+    with view.temp_flags(after=first if after else None, retries=retries):
+        for way in ways:
+            with pytest.raises(pxrun.UnmetDependency, match="not here"):
+                way().get(20)
+            assert rc[:]["tried"] == [1] * 4
+            rc[:].push({"tried": 0}, block=True)
+        rc[3].push({"mine": 3}, block=True)
+        for way in ways:
+            assert way().get(20) in (1, [1])
+            assert rc[3]["tried"] == 1 and max(rc[:]["tried"]) == 1
+            rc[:].push({"tried": 0}, block=True)
+
+
+def test_engines_that_lack_a_large_function_are_asked_once(rc, view):
+    # what is to be kept is dropped when it comes for the first time, as if others had been kept since
+    rc[:].execute(
+        "import pxrun.engine.tasks as tasks\n"
+        "tasks.keep, before = lambda token, value, keep=tasks.keep, seen=set(): "
+        "keep(token, value) if token in seen else seen.add(token), tasks.keep",
+        block=True,
+    )
+    rc[:].push({"tried": 0}, block=True)
+    ballast = bytes(100_000)
+
+    def nowhere(x, ballast=ballast):
+        global tried
+        tried += 1
+        raise pxrun.UnmetDependency("not here")
+
+    try:
+        with pytest.raises(pxrun.UnmetDependency, match="not here"):
+            view.map_async(nowhere, range(20), chunksize=1).get(20)
+        assert rc[:]["tried"] == [20] * 4
+    finally:
+        rc[:].execute("tasks.keep = before", block=True)
+
+
+def test_a_task_that_is_retried_does_not_come_back_to_engines_that_refused_it(rc, view):
+    rc[:].scatter("mine", range(4), flatten=True, block=True)
+    rc[:].push({"tried": 0}, block=True)
+
+    def fails_on_three():
+        global tried
+        tried += 1
+        raise pxrun.UnmetDependency("not here") if mine != 3 else OSError("fails")  # noqa: F821
+
+    first = view.apply_async(abs, -1)
+    with view.temp_flags(after=first, retries=9):
+        with pytest.raises(OSError, match="fails"):
+            view.apply_async(fails_on_three).get(20)
+    tried = rc[:]["tried"]
+    assert tried[3] == 10 and max(tried[:3]) <= 1
+
+
 def test_subclass_of_UnmetDependency_moves_on_and_another_class_of_that_name_does_not(rc, view):
     class Mine(pxrun.UnmetDependency):
         pass

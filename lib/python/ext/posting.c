@@ -9,8 +9,8 @@
 #include "python/ext/result.h"
 #include "shm/error.h"
 
-/* A list of ids, or None for any engine. -1 with an exception. */
-static int read_targets(PyObject *targets, struct px_engine_set *set)
+/* A list of ids, or None. -1 with an exception. */
+static int read_set(PyObject *targets, struct px_engine_set *set)
 {
 	Py_ssize_t count = targets == Py_None ? 0 : PyList_Size(targets);
 	uint32_t ids[PX_ENGINES_MAX];
@@ -35,8 +35,8 @@ static int read_targets(PyObject *targets, struct px_engine_set *set)
 
 struct batch {
 	struct px_client *client;
-	PyObject *bodies, *buffers, *targets;
-	struct px_engine_set set;
+	PyObject *bodies, *buffers, *targets, *refused;
+	struct px_engine_set set, without;
 	Py_ssize_t retries;
 };
 
@@ -50,7 +50,7 @@ static int post_one(const struct batch *batch, struct px_result *result, Py_ssiz
 
 	if (body && buffers && px_parcel_pack(batch->client, &parcel, 1, body, buffers) == 0) {
 		rc = px_tasks_post(result, &parcel.message,
-				   batch->targets == Py_None ? NULL : &batch->set,
+				   batch->targets == Py_None ? NULL : &batch->set, &batch->without,
 				   (uint32_t)batch->retries);
 		if (rc < 0)
 			px_raise(rc);
@@ -89,15 +89,15 @@ static struct px_result *post_all(const struct batch *batch, struct px_completio
 PyObject *px_ext_post(PyObject *self, PyObject *args)
 {
 	struct px_client_object *object = (struct px_client_object *)self;
-	struct batch batch = { .client = px_ext_client(self) };
+	struct batch batch = { .client = px_ext_client(self), .refused = Py_None };
 	struct px_completions *list = object->tells ? &batch.client->finished : NULL;
 	struct px_result *result;
 	int told = true;
 
 	if (!batch.client ||
-	    !PyArg_ParseTuple(args, "O!OOn|p", &PyList_Type, &batch.bodies, &batch.buffers,
-			      &batch.targets, &batch.retries, &told) ||
-	    read_targets(batch.targets, &batch.set) < 0)
+	    !PyArg_ParseTuple(args, "O!OOn|pO", &PyList_Type, &batch.bodies, &batch.buffers,
+			      &batch.targets, &batch.retries, &told, &batch.refused) ||
+	    read_set(batch.targets, &batch.set) < 0 || read_set(batch.refused, &batch.without) < 0)
 		return NULL;
 	if (batch.retries < 0 || batch.retries > UINT32_MAX) {
 		PyErr_SetString(PyExc_ValueError, "retries must be a number from 0 on");
@@ -108,4 +108,28 @@ PyObject *px_ext_post(PyObject *self, PyObject *args)
 	if (result && told && !list && object->tells)
 		(void)px_result_tell(result);
 	return result ? px_result_object(result) : NULL;
+}
+
+PyObject *px_ext_refused(PyObject *self, PyObject *index)
+{
+	struct px_request *request = px_ext_request(self, index);
+	PyObject *list = request ? PyList_New(0) : NULL;
+
+	if (!list || !px_request_is_done(request) || !request->refused)
+		return list;
+	for (uint32_t engine = 0; engine < PX_ENGINES_MAX; engine++) {
+		PyObject *id = NULL;
+		int rc = 0;
+
+		if (px_engine_set_has(request->refused, engine)) {
+			id = PyLong_FromUnsignedLong(engine);
+			rc = id ? PyList_Append(list, id) : -1;
+		}
+		Py_XDECREF(id);
+		if (rc < 0) {
+			Py_DECREF(list);
+			return NULL;
+		}
+	}
+	return list;
 }

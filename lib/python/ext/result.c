@@ -68,7 +68,7 @@ int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns)
 	return px_wait_in_slices(&what, timeout_ns);
 }
 
-static struct px_request *request_of(PyObject *self, PyObject *index)
+struct px_request *px_ext_request(PyObject *self, PyObject *index)
 {
 	struct px_result *result = ((struct result *)self)->result;
 	unsigned long i = PyLong_AsUnsignedLong(index);
@@ -103,7 +103,7 @@ static PyObject *result_wait_entry(PyObject *self, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "OO|O", &index, &timeout, &what.shower))
 		return NULL;
-	what.request = request_of(self, index);
+	what.request = px_ext_request(self, index);
 	return what.request ? px_wait_bool(&what, timeout) : NULL;
 }
 
@@ -114,7 +114,7 @@ static PyObject *result_wait_sent(PyObject *self, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "O|O", &timeout, &index))
 		return NULL;
-	what.request = index ? request_of(self, index) : NULL;
+	what.request = index ? px_ext_request(self, index) : NULL;
 	return index && !what.request ? NULL : px_wait_bool(&what, timeout);
 }
 
@@ -186,14 +186,14 @@ static PyObject *result_ready(PyObject *self, PyObject *unused)
 
 static PyObject *result_done(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 
 	return request ? PyBool_FromLong(px_request_is_done(request)) : NULL;
 }
 
 static PyObject *result_engine(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 	uint32_t engine = request ? px_request_engine(request) : 0;
 
 	if (!request)
@@ -232,7 +232,7 @@ PyObject *px_reply_object(struct px_request *request)
 
 static PyObject *result_reply(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 
 	if (!request)
 		return NULL;
@@ -256,7 +256,7 @@ static PyObject *result_read_plain(PyObject *self, PyObject *args)
 
 static PyObject *result_times(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 
 	if (!request)
 		return NULL;
@@ -272,7 +272,7 @@ static PyObject *result_times(PyObject *self, PyObject *index)
 /* A copy of what entry i has printed. -1 with an exception. */
 static int copy_output(PyObject *self, PyObject *index, struct px_output *output)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 	int rc;
 
 	if (!request)
@@ -331,7 +331,7 @@ static PyObject *result_chunks(PyObject *self, PyObject *index)
 
 static PyObject *result_news(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 	struct px_output output;
 	PyObject *list;
 
@@ -351,21 +351,21 @@ static PyObject *truth(int rc)
 
 static PyObject *result_sent(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 
 	return request ? truth(px_request_sent(request)) : NULL;
 }
 
 static PyObject *result_abort(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 
 	return request ? truth(px_request_abort(request)) : NULL;
 }
 
 static PyObject *result_interrupt(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 	int rc;
 
 	if (!request)
@@ -380,7 +380,7 @@ static PyObject *result_interrupt(PyObject *self, PyObject *index)
 
 static PyObject *result_running(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 	uint64_t progress;
 
 	return request ? truth(px_request_running(request, &progress)) : NULL;
@@ -388,7 +388,7 @@ static PyObject *result_running(PyObject *self, PyObject *index)
 
 static PyObject *result_progress(PyObject *self, PyObject *index)
 {
-	struct px_request *request = request_of(self, index);
+	struct px_request *request = px_ext_request(self, index);
 	uint64_t progress;
 	int rc;
 
@@ -428,6 +428,8 @@ static PyMethodDef result_methods[] = {
 	{ "done", result_done, METH_O, "done(i) -> bool" },
 	{ "engine", result_engine, METH_O,
 	  "engine(i) -> int\n\nThe id of entry i's engine; -1: no engine has taken the task yet." },
+	{ "refused", px_ext_refused, METH_O,
+	  "refused(i) -> [id, ...]\n\nThe engines that said that they are not for the task, which is done." },
 	{ "reply", result_reply, METH_O,
 	  "reply(i) -> (code, body, buffers)\n\nTo be called once: the buffers are the caller's. body is "
 	  "str, the words of a failure, where code says that there was no reply." },

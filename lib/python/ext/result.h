@@ -35,6 +35,11 @@ int px_read_plain(struct px_result *result, PyObject *outcomes, PyObject *loads,
  */
 int px_wait(PyObject *object, PyObject *shower, uint64_t timeout_ns);
 
+/* Entry i of a Result. NULL with an exception: there is none. */
+struct px_request *px_ext_request(PyObject *self, PyObject *index);
+/* Result.refused(i), in posting.c. */
+PyObject *px_ext_refused(PyObject *self, PyObject *index);
+
 int px_add_result(PyObject *module);
 
 #endif

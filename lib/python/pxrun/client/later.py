@@ -40,8 +40,8 @@ class Later:
     """Entries of which each is a task that may be posted several times, one after the other; has the methods of _pxrun.Result.
 
     A thread of the client looks at each reply (client/completion.py). One that lacks what was sent apart is posted
-    again with it. Those that failed otherwise are posted again as often as `retries` says, but not after an
-    `UnmetDependency`, which all their engines have said then.
+    again with it. Those that failed otherwise are posted again as often as `retries` says. An engine that has refused
+    one, by an `UnmetDependency`, does not get it again; what was refused by all of them has failed.
 
     Parameters
     ----------
@@ -68,6 +68,7 @@ class Later:
         self._order: list[int] = []  # the same in the order in which they were
         self._retries = [retries] * self.count
         self._failed: set[int] = set()  # which are posted again
+        self._refused: dict[int, set[int]] = {}  # by entry: the engines that did
         self._stopped: set[int] = set()
         self._calls: dict[int | None, list[Callable]] = {}
         self._changed = threading.Condition()  # with a lock that a signal's handler may take again
@@ -86,17 +87,18 @@ class Later:
             waiting = [i for i in range(self.count) if i not in self._replies]
         if self._apart is not None:
             self._apart.send(self._client.ids if self._targets is None else self._targets)
-        self._post(waiting, self._targets)
+        self._post(waiting)
 
-    def _post(self, entries: list[int], targets: list[int] | None) -> None:
-        """Posts some entries; if that cannot be, they have failed."""
+    def _post(self, entries: list[int], refused: set[int] | None = None) -> None:
+        """Posts some entries, not for engines that have refused them; if that cannot be, they have failed."""
         with self._changed:  # some may have been aborted just now
             sent = [(i, *task) for i in entries if (task := self._tasks[i]) is not None]
         if not sent:
             return
         try:
-            buffers = [found for _, _, found in sent]
-            result = self._client._core.post([body for _, body, _ in sent], buffers if any(buffers) else None, targets, 0, False)
+            bodies, buffers = [body for _, body, _ in sent], [found for _, _, found in sent]
+            without = sorted(refused) if refused else None
+            result = self._client._core.post(bodies, buffers if any(buffers) else None, self._targets, 0, False, without)
             for j, (i, _, _) in enumerate(sent):
                 self._follow(i, result, j)
         except Exception as e:
@@ -132,17 +134,20 @@ class Later:
         with self._changed:
             result, j = self._now[i]  # type: ignore[misc]
         reply = result.reply(j)
+        refused = result.refused(j)
+        if refused:
+            self._refused.setdefault(i, set()).update(refused)
         ename, evalue = values.decode(reply[1])[:2] if reply[0] == _pxrun.EREMOTE else ("", "")
         if i in self._stopped or reply[0] not in (_pxrun.EREMOTE, _pxrun.EENGINE):
             again = reply[0] == _pxrun.EABORTED and i in self._failed
             self._end(i, (reply[0], _AGAIN, None) if again else reply)
         elif ename == "NotKept" and self._apart is not None and evalue == self._apart.token.hex():
             self._apart.send([result.engine(j)], again=True)
-            self._post([i], self._targets)
-        elif self._retries[i] and ename != "UnmetDependency":
+            self._post([i], self._refused.get(i))
+        elif self._retries[i] and result.engine(j) not in refused:  # else it was the last that might have run it
             self._retries[i] -= 1
             self._failed.add(i)
-            self._post([i], self._targets)
+            self._post([i], self._refused.get(i))
         else:
             self._end(i, reply)
 
