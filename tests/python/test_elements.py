@@ -79,6 +79,59 @@ def test_notes_stay_with_what_is_copied_and_pickled(view):
     assert "another" not in notes(caught.value)
 
 
+class OwnNotes(Exception):
+    """With an add_note() of its own, or __notes__ that are no list."""
+
+    def __init__(self, given=None):
+        super().__init__(given)
+        if given is not None:
+            self.__notes__ = given
+
+    def add_note(self, key, value):
+        raise AssertionError("not ours")
+
+
+@pytest.mark.parametrize("given", [None, "own", ("one",), 5, [1, "two"]])
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_exceptions_with_notes_of_their_own_kind_keep_their_map(pool, view, given, chunksize):
+    def fails(x):
+        if x == 1:
+            raise OwnNotes(given)
+        return x
+
+    for mapped in (view.map_async(fails, range(4), chunksize=chunksize), pool[:].map_async(fails, range(4))):
+        with pytest.raises(OwnNotes) as caught:
+            mapped.get(10)
+        assert notes(caught.value.exceptions[0])[-1] == "element 1 of the map"
+        assert "element 1 of the map" in caught.value.render_traceback()
+    got = view.map_sync(fails, range(4), chunksize=chunksize, return_exceptions=True)
+    assert got[0::2] == [0, 2] and notes(got[1])[-1] == "element 1 of the map"
+
+
+def test_notes_of_the_engine_are_shown_once(pool):
+    def fails(kind):
+        e = ExceptionGroup("several", [OSError("one")]) if kind == "group" else ValueError("none")
+        e.add_note("first line\nsecond line")
+        raise e
+
+    for kind in ("group", "plain"):
+        with pytest.raises(pxrun.RemoteError) as caught:
+            pool[0].apply_sync(fails, kind)
+        caught.value.add_note("added\nhere")
+        caught.value.hint = "try\n\nthis"
+        for e in (caught.value, pickle.loads(pickle.dumps(caught.value)), pxrun.error.again(caught.value)):
+            lines = e.render_traceback()
+            assert "\n".join(lines).count("second line") == 1
+            assert lines[-5:] == ["added", "here", "try", "", "this"]
+        assert pxrun.CompositeError("both", [caught.value]).render_traceback(0)[-4:-2] == ["added", "here"]
+
+
+def test_notes_of_one_are_not_those_of_all(pool):
+    with pytest.raises(ZeroDivisionError) as caught:
+        pool[:].map_sync(inverse, [1, 0, 1, 0])
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_stop_iteration_keeps_its_note(view):
     with pytest.raises(pxrun.RemoteError) as caught:
         list(view.imap(lambda x: next(iter(x)), [[1], []]))

@@ -141,6 +141,7 @@ class RemoteError(KernelError):
         self.engine_info = engine_info or {}
         self.hint = ""
         self._pickled = b""
+        self._engine_notes = 0  # so many of its notes came from the engine, whose traceback has them
         self.args = (ename, evalue)
 
     def _where(self) -> str:
@@ -157,7 +158,7 @@ class RemoteError(KernelError):
     def render_traceback(self) -> list[str]:
         """The engine's traceback as lines."""
         lines = failure.cut(self.traceback or failure.line(self.ename, self.evalue)).rstrip("\n").split("\n")
-        return [*lines, *_unsaid(self, lines), *filter(None, self.hint.split("\n"))]
+        return [*lines, *_added(self), *(self.hint.split("\n") if self.hint else ())]
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows of it: where it was raised here, and the engine's traceback."""
@@ -168,7 +169,7 @@ class RemoteError(KernelError):
         print("\n".join(self.render_traceback()))
 
     def __reduce__(self) -> tuple:
-        notes = list(getattr(self, "__notes__", ()))
+        notes = failure.notes(self)
         return _rebuild, (self.ename, self.evalue, self.traceback, self.engine_info, self._pickled, self.hint, notes)
 
 
@@ -241,7 +242,7 @@ class CompositeError(RemoteError):
     def _one_traceback(self, excid: int) -> list[str]:
         ename, evalue, traceback, info = self._entry(excid)
         lines = failure.cut(traceback or failure.line(ename, evalue)).rstrip("\n").split("\n")
-        return [*filter(None, [_header(info)]), *lines, *_unsaid(self.exceptions[excid], lines)]
+        return [*filter(None, [_header(info)]), *lines, *_added(self.exceptions[excid])]
 
     def render_traceback(self, excid: int | None = None) -> list[str]:
         """The tracebacks of one engine, or of the first `tb_limit`, as lines."""
@@ -329,9 +330,9 @@ class AlreadyDisplayedError(_Group):
         return AlreadyDisplayedError, (self.original_error,)
 
 
-def _unsaid(e: BaseException, lines: list[str]) -> list[str]:
-    """The notes of an exception that its traceback does not end with: those that were added here."""
-    return [note for note in getattr(e, "__notes__", ()) if note not in lines]
+def _added(e: BaseException) -> list[str]:
+    """The notes of an exception that were added here, as lines."""
+    return [line for note in failure.notes(e)[getattr(e, "_engine_notes", 0) :] for line in note.split("\n")]
 
 
 def _header(info: dict | None) -> str:
@@ -371,6 +372,7 @@ def remote_error(ename: str, evalue: str, traceback: str, info: dict | None, pic
     made = twins.make(RemoteError, ename, evalue, pickled)
     made.__init__(ename, evalue, traceback, info)  # type: ignore[misc]
     made._pickled = pickled
+    made._engine_notes = len(failure.notes(made))
     if traceback:
         made.__cause__ = EngineTraceback(traceback)
     return made
@@ -381,8 +383,8 @@ def _rebuild(
 ) -> RemoteError:
     made = remote_error(ename, evalue, traceback, info, pickled)
     made.hint = hint
-    if notes:
-        made.__notes__ = notes
+    for note in notes[made._engine_notes :]:
+        failure.add_note(made, note)
     return made
 
 
@@ -450,10 +452,12 @@ def without_end(exception: BaseException) -> BaseException:
     """As an iterator or a coroutine can raise it: a StopIteration would be its end, and nothing would be said."""
     if not (isinstance(exception, RemoteError) and isinstance(exception, StopIteration)):
         return exception
+    from .wire import twins
+
     plain = RemoteError(exception.ename, exception.evalue, exception.traceback, exception.engine_info)
     plain.hint, plain._pickled, plain.__cause__ = exception.hint, exception._pickled, exception.__cause__
-    for note in getattr(exception, "__notes__", ()):
-        plain.add_note(note)
+    plain._engine_notes = exception._engine_notes
+    twins.copy_notes(exception, plain)
     return plain
 
 

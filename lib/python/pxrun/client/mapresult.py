@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable, Iterator
 
 from .. import error
 from ..engine import calls
-from ..wire import salvage
+from ..wire import failure, salvage
 from . import metadata, outcome
 from .asyncresult import AsyncResult
 from .map import Map
@@ -74,14 +74,14 @@ class AsyncMapResult(AsyncResult):
                 raised[n] = outcome.remote_error(item.described, engine, core, "apply", self._known)
         for n, exception in raised.items():
             value[n] = exception
-            exception.add_note(self._place(i, n))
+            failure.add_note(exception, failure.element(self._place(i, n)))
         if raised:
             self._raised[i] = raised
         return value
 
-    def _place(self, i: int, n: int) -> str:
-        """Which element of the map is element n of part i, as a note of its exception."""
-        return f"element {self._mapping.index(self._length or 0, i, self._count, n)} of the map"
+    def _place(self, i: int, n: int) -> int:
+        """Which element of the map is element n of part i."""
+        return self._mapping.index(self._length or 0, i, self._count, n)
 
     def _size_of(self, i: int) -> int:
         """The number of elements of part i of a map."""
@@ -145,17 +145,18 @@ class AsyncTaskMapResult(AsyncMapResult):
         self._sizes, self._first = sizes, first
         super().__init__(*args, length=sum(sizes), **kwargs)
 
-    def _place(self, i: int, n: int) -> str:
+    def _place(self, i: int, n: int) -> int:
         starts = self._starts
         if starts is None:
             starts = self._starts = list(itertools.accumulate(self._sizes, initial=self._first))
-        return f"element {starts[i] + n} of the map"
+        return starts[i] + n
 
     def _read(self, i: int) -> outcome.Outcome:
         value, exception = super()._read(i)
         if exception is not None and not error.is_own(exception, error.TaskAborted, error.TaskTimeout, error.PoolError):
             last = self._sizes[i] - 1
-            exception.add_note(self._place(i, 0) + (f", or one of the {last} behind it" if last else ""))
+            behind = f", or one of the {last} behind it" if last else ""
+            failure.add_note(exception, failure.element(self._place(i, 0)) + behind)
         return value, exception
 
     def _size_of(self, i: int) -> int:

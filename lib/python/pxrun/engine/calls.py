@@ -70,7 +70,7 @@ def map_chunk(f: Any, *sequences: Any, at: tuple[int, int] | None = None) -> lis
     except Exception as e:
         if at is not None and hasattr(iterators[0], "__length_hint__"):
             read = len(sequences[0]) - operator.length_hint(iterators[0])
-            BaseException.add_note(e, f"element {at[0] + at[1] * (read - 1)} of the map")
+            failure.add_note(e, failure.element(at[0] + at[1] * (read - 1)))
         raise
 
 

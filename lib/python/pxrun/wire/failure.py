@@ -37,6 +37,30 @@ def is_unmet(error: BaseException) -> bool:
     return errors is not None and issubclass(type(error), errors.UnmetDependency)
 
 
+def notes(error: BaseException) -> list[str]:
+    """A list of an exception's notes, a new one, whatever its __notes__ are."""
+    try:
+        found = getattr(error, "__notes__", ())
+        return [note for note in found if isinstance(note, str)] if isinstance(found, (list, tuple)) else []
+    except Exception:  # a property of its class, say
+        return []
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """As BaseException.add_note(), whatever the class's own is; not where it cannot have one."""
+    try:
+        if not isinstance(getattr(error, "__notes__", []), list):
+            error.__notes__ = notes(error)
+        BaseException.add_note(error, note)
+    except Exception:
+        pass  # the error itself is what matters
+
+
+def element(n: int) -> str:
+    """The note that says which element of a map has failed."""
+    return f"element {n} of the map"
+
+
 def words(error: BaseException) -> str:
     """The exception in one line, as a traceback ends."""
     return line(type(error).__name__, _said(error))

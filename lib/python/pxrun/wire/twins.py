@@ -27,6 +27,7 @@ def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
         error = bare(base, (ename, evalue))
     if original is not None:
         copy_attributes(original, error)
+        copy_notes(original, error)
     return error
 
 
@@ -69,8 +70,7 @@ def copy(error: BaseException) -> BaseException:
         made.__dict__.update(error.__dict__)
         copy_attributes(error, made)
         made.args = error.args
-        if hasattr(error, "__notes__"):  # a list of its own: more may be added to one of the two
-            made.__notes__ = list(error.__notes__)
+        copy_notes(error, made)
         return made
     except Exception:  # a class of the user's that cannot be made so
         return error.with_traceback(None)
@@ -140,7 +140,15 @@ def copy_attributes(original: BaseException, error: Any) -> None:
                 if not name.startswith("__"):
                     _copy(original, error, name)
     for name, value in original.__dict__.items():
-        error.__dict__.setdefault(name, value)
+        if name != "__notes__":
+            error.__dict__.setdefault(name, value)
+
+
+def copy_notes(original: BaseException, error: BaseException) -> None:
+    """Gives an exception the notes of another, in a list of its own: more may be added to one of the two."""
+    error.__dict__.pop("__notes__", None)
+    for note in failure.notes(original):
+        failure.add_note(error, note)
 
 
 def _copy(original: BaseException, error: Any, name: str) -> None:
