@@ -104,6 +104,7 @@ def test_exceptions_with_notes_of_their_own_kind_keep_their_map(pool, view, give
             mapped.get(10)
         assert notes(caught.value.exceptions[0])[-1] == "element 1 of the map"
         assert "element 1 of the map" in caught.value.render_traceback()
+        assert given != "own" or "own" in notes(caught.value.exceptions[0])
     got = view.map_sync(fails, range(4), chunksize=chunksize, return_exceptions=True)
     assert got[0::2] == [0, 2] and notes(got[1])[-1] == "element 1 of the map"
 

@@ -41,6 +41,8 @@ def notes(error: BaseException) -> list[str]:
     """A list of an exception's notes, a new one, whatever its __notes__ are."""
     try:
         found = getattr(error, "__notes__", ())
+        if isinstance(found, str):
+            return [found]
         return [note for note in found if isinstance(note, str)] if isinstance(found, (list, tuple)) else []
     except Exception:  # a property of its class, say
         return []
