@@ -611,3 +611,53 @@ def test_what_cannot_be_sent_is_named_with_a_seed_too(rc):
         executor.submit(1)
     with pytest.raises(ValueError):
         rc.executor(seed=-1)
+
+
+@pytest.mark.parametrize("initializer", [None, int])
+def test_what_is_refused_uses_up_no_seed(rc, initializer):
+    expected = rc.load_balanced_view().map_sync(draw, range(6), chunksize=1, seed=7)
+    executor = rc.executor(seed=7, initializer=initializer)
+
+    def refused():
+        bad = threading.Lock()
+        for submit in (
+            lambda: executor.submit(draw, bad),
+            lambda: list(executor.map(draw, [bad, bad])),
+            lambda: list(executor.map(draw, [bad, bad], chunksize=2)),
+            lambda: list(executor.map(draw, [bad, bad], chunksize=2, buffersize=1)),
+        ):
+            with pytest.raises(TypeError):
+                submit()
+
+    refused()
+    assert executor.submit(draw).result(10) == expected[0]
+    refused()
+    assert list(executor.map(draw, range(2), timeout=10)) == expected[1:3]
+    refused()
+    assert list(executor.map(draw, range(3), chunksize=2, buffersize=1, timeout=10)) == expected[3:]
+
+
+def test_calls_of_several_threads_have_seeds_of_their_own(rc):
+    expected = rc.load_balanced_view().map_sync(draw, range(40), chunksize=1, seed=7)
+    with rc.executor(seed=7) as executor, concurrent.futures.ThreadPoolExecutor(4) as threads:
+        futures = list(threads.map(lambda _: executor.submit(draw), range(40)))
+        assert sorted(f.result(10) for f in futures) == sorted(expected)
+
+
+class Submits:
+    """Has something submitted while it is pickled, and then cannot be pickled."""
+
+    def __init__(self, submit):
+        self.submit = submit
+
+    def __reduce__(self):
+        self.submit()
+        raise OSError("no")
+
+
+def test_a_call_that_is_submitted_while_another_is_pickled_keeps_its_seed(rc):
+    executor, inner = rc.executor(seed=7), []
+    with pytest.raises(TypeError):
+        executor.submit(draw, Submits(lambda: inner.append(executor.submit(draw))))
+    found = [future.result(10) for future in [*inner, executor.submit(draw)]]
+    assert inner and len(set(found)) == len(found)

@@ -19,7 +19,7 @@ from .asyncresult import AsyncResult
 from .balanced import LoadBalancedView
 from .chunks import whole
 from .residents import PreparedFuture, Resident
-from .seeds import Seeds
+from .seeds import Seeds, sequence
 from .sequences import for_map
 from .staying import Staying
 
@@ -113,7 +113,18 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         TypeError
             fn is not callable, or something cannot be pickled.
         """
-        call = self._seeded(fn, args, kwargs)
+        if self._seeds is None or not callable(fn):
+            return self._submit(fn, fn, args, kwargs)
+        with self._lock:  # the number of a call is that of its seed, so nobody else submits meanwhile
+            self._must_be_open()
+            if isinstance(fn, functools.partial) and fn.func is map_chunk:
+                with self._seeds.taken(len(args[0])) as seed:
+                    return self._submit(fn, map_seeded, (seed, *fn.args, *args), kwargs)
+            with self._seeds.taken(1) as seed:
+                return self._submit(fn, call_seeded, (seed, fn, args, kwargs), {})
+
+    def _submit(self, fn: Callable, *call: Any) -> Any:
+        """The same, of a function with what it is called as: another function, its arguments and keywords."""
         if self._initial is None:
             body = self._dumps(*call)
             with self._lock:
@@ -165,8 +176,8 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         if self._seeds is None:
             return self.view.map_async(fn, *iterables, chunksize=chunksize)
         listed = for_map(iterables)
-        seed = self._seeds.sequence(min(map(len, listed)))
-        return self.view.map_async(fn, *listed, chunksize=chunksize, seed=seed)
+        with self._seeds.taken(min(map(len, listed))) as seed:
+            return self.view.map_async(fn, *listed, chunksize=chunksize, seed=sequence(seed))
 
     def _results(self, futures: collections.deque, submit_next: Callable, end: float | None, chunked: bool) -> Iterator:
         """The values in order; calls of which nobody will take the values any more are taken back, if they wait."""
@@ -203,14 +214,6 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
                 self._initial.take_back()
 
     # --- tasks
-
-    def _seeded(self, fn: Callable, args: tuple, kwargs: dict) -> tuple[Callable, tuple, dict]:
-        """A call, with its seed where there is one; that of a map's chunk is the first of its elements'."""
-        if self._seeds is None or not callable(fn):
-            return fn, args, kwargs
-        if isinstance(fn, functools.partial) and fn.func is map_chunk:
-            return map_seeded, (self._seeds.take(len(args[0])), *fn.args, *args), kwargs
-        return call_seeded, (self._seeds.take(1), fn, args, kwargs), {}
 
     def _dumps(self, f: Callable, args: tuple, kwargs: dict) -> tuple[bytes, list | None]:
         return calls.dumps(f, args, kwargs, self.view._send_globals, self.view._library)

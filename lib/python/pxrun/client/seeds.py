@@ -2,8 +2,8 @@
 """The seed of a map or of an executor, from which each element or call gets its own."""
 from __future__ import annotations
 
-import threading
-from typing import Any
+import contextlib
+from typing import Any, Iterator
 
 
 def described(seed: Any) -> tuple | None:
@@ -24,22 +24,27 @@ def described(seed: Any) -> tuple | None:
 
 
 class Seeds:
-    """The seeds of an executor's calls: child i of a SeedSequence for call i."""
+    """The seeds of an executor's calls: child i of a SeedSequence for call i. For one thread at a time."""
 
     def __init__(self, seed: Any) -> None:
         self._entropy, self._key, self._pool_size, self._next = described(seed)  # type: ignore[misc]
-        self._lock = threading.Lock()
 
-    def take(self, count: int) -> tuple:
-        """The seed of the next calls, as `engine.randomness.seeded` takes it."""
-        with self._lock:
-            first = self._next
-            self._next += count
-        return self._entropy, self._key, self._pool_size, first
+    @contextlib.contextmanager
+    def taken(self, count: int) -> Iterator[tuple]:
+        """The seed of the next calls, as `engine.randomness.seeded` takes it; given back if they cannot be submitted."""
+        first = self._next
+        self._next += count
+        try:
+            yield self._entropy, self._key, self._pool_size, first
+        except Exception:
+            if self._next == first + count:  # else pickling has run code that submitted others meanwhile
+                self._next = first
+            raise
 
-    def sequence(self, count: int) -> Any:
-        """The same as a SeedSequence."""
-        import numpy
 
-        entropy, key, pool_size, first = self.take(count)
-        return numpy.random.SeedSequence(entropy, spawn_key=key, pool_size=pool_size, n_children_spawned=first)
+def sequence(described: tuple) -> Any:
+    """The SeedSequence that is described so."""
+    import numpy
+
+    entropy, key, pool_size, first = described
+    return numpy.random.SeedSequence(entropy, spawn_key=key, pool_size=pool_size, n_children_spawned=first)
