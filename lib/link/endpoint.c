@@ -23,11 +23,11 @@
 #define INSISTS 5
 #define VAIN_NS UINT64_C(1000000000)
 
-/* time: as the b of PX_CONTROL_EXTENT_GET. */
-static int ask_extent(struct px_endpoint *endpoint, uint64_t bytes, uint64_t time,
+/* attempt: as the b of PX_CONTROL_EXTENT_GET. */
+static int ask_extent(struct px_endpoint *endpoint, uint64_t bytes, uint64_t attempt,
 		      struct px_packet *packet)
 {
-	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes, .b = time };
+	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes, .b = attempt };
 	int rc;
 
 	pthread_mutex_lock(&endpoint->control_lock);

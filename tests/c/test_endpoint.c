@@ -296,9 +296,6 @@ static void arena_full_is_enomem_and_sends_nothing(void **state)
 	free(body);
 }
 
-/*
- * After a death with loans out, the link closes with the last of them, and the slot can be freed.
- */
 static void memory_refused_is_insisted_on_where_engines_are_asked(void **state)
 {
 	struct px_region *region;
@@ -312,6 +309,9 @@ static void memory_refused_is_insisted_on_where_engines_are_asked(void **state)
 	assert_true(side_memory_asked() > 2);
 }
 
+/*
+ * After a death with loans out, the link closes with the last of them, and the slot can be freed.
+ */
 static void dead_peer_is_freed_after_the_last_loan(void **state)
 {
 	struct px_region *region = region_of(client.endpoint, 200000, 'd');

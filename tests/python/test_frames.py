@@ -58,15 +58,15 @@ def test_what_is_not_there_is_named(pool):
 
 
 def test_kept_once(pool):
-    body = frames.kept(TOKEN, pickle.dumps(abs)) + pickle.dumps((-1,))
+    body = frames.by_token(TOKEN, pickle.dumps(abs)) + pickle.dumps((-1,))
     assert ask(pool, body) == 1
     # now it is known under the token, whatever comes along
-    assert ask(pool, frames.kept(TOKEN, b"") + pickle.dumps((-2,))) == 2
+    assert ask(pool, frames.by_token(TOKEN, b"") + pickle.dumps((-2,))) == 2
 
 
 def test_kept_that_is_not_there(pool):
     unknown = b"x" * 16
-    assert ask(pool, frames.kept(unknown, b"") + pickle.dumps(())) == ("NotKept", unknown.hex())
+    assert ask(pool, frames.by_token(unknown, b"") + pickle.dumps(())) == ("NotKept", unknown.hex())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_kept_that_is_not_there(pool):
         b"N\x02\x00\x00\x00\n\n" + pickle.dumps(()),
         b"N\x03\x00\x00\x00\xff\n\xfe" + pickle.dumps(()),
         b"N\x05\x00\x00\x00a\0b\nc" + pickle.dumps(()),
-        frames.kept(b"y" * 16, b"no pickle") + pickle.dumps(()),
+        frames.by_token(b"y" * 16, b"no pickle") + pickle.dumps(()),
         b"K" + TOKEN + b"\xff\xff\xff\xff" + pickle.dumps(()),
         pickle.dumps((abs, (1,))),
     ],

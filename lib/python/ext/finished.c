@@ -138,7 +138,7 @@ PyObject *px_ext_queued(PyObject *self, PyObject *unused)
 	return Py_BuildValue("NNI", of_engines, taken, (unsigned)tasks[PX_ENGINES_MAX]);
 }
 
-PyObject *px_ext_done(PyObject *self, PyObject *unused)
+PyObject *px_ext_new_done(PyObject *self, PyObject *unused)
 {
 	struct px_client *client = px_ext_client(self);
 	struct px_result *result;

@@ -58,7 +58,7 @@ class Requests:
         if ar is None:
             return
         with contextlib.suppress(error.PoolError):  # next_result() says so itself
-            ar._herald = self._core.done()  # held as long as it is
+            ar._herald = self._core.new_done()  # held as long as it is
             self._told[ar._herald.id] = ar
             ar._herald.tell()
 

@@ -21,6 +21,6 @@ def is_named(body: bytes) -> bool:
     return body[:1] == b"N"
 
 
-def kept(token: bytes, pickled: bytes) -> bytes:
+def by_token(token: bytes, pickled: bytes) -> bytes:
     """Of calls of a function that engines keep under a token of 16 bytes; without its pickle they must have it already."""
     return b"K" + token + len(pickled).to_bytes(4, "little") + pickled

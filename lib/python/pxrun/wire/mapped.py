@@ -42,7 +42,7 @@ def has_live(buffers: list | None) -> bool:
     return buffers is not None and any(pickling.is_live(buffer.raw()) for buffer in buffers)
 
 
-def kept(token: bytes, value: Any, bring: bool) -> Body:
+def keeping(token: bytes, value: Any, bring: bool) -> Body:
     """The request that has an engine keep an object, for tasks that refer to it."""
     return pickling.dumps((tasks.keep, (token, value), {}), bring=bring)
 
@@ -118,7 +118,7 @@ class Mapped:
         except Exception as e:
             raise calls.cannot_send([(f"the function {calls.name_of(f)}", f)], e, None) from e
         if buffers or len(pickled) > _ALONG:
-            self.apart = kept(self.token, f, self._bring)
+            self.apart = keeping(self.token, f, self._bring)
         there = _bytes(self.token) + _bytes(None if self.apart else pickled)
         self._chunk = self._starting("chunk", there)
         if self._seed is not None:
@@ -126,7 +126,7 @@ class Mapped:
         elif pickling.is_by_name(f):
             self._one = frames.named(f.__module__, f.__qualname__)
         else:
-            self._one = frames.kept(self.token, b"" if self.apart else pickled)
+            self._one = frames.by_token(self.token, b"" if self.apart else pickled)
 
     @staticmethod
     def _starting(name: str, there: bytes) -> bytes:
