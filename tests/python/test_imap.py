@@ -253,6 +253,54 @@ def test_cancelled_while_an_iterable_is_slow(rc, view):
     assert not thread.is_alive() and got == list(range(len(got))) and rc.wait(timeout=10) and list(elements) == []
 
 
+# --- elements are sent as they were when they were read
+
+
+def reused(make, count=40):
+    """Yields one object again and again, with another content each time."""
+    kept = make()
+    for i in range(count):
+        kept[0] = i
+        yield kept
+
+
+@pytest.mark.parametrize("library", [None, "cloudpickle"])
+@pytest.mark.parametrize("make", [lambda: [0], lambda: np.zeros(10), lambda: np.zeros(20_000), lambda: bytearray(9_000_000)])
+@pytest.mark.parametrize("chunksize", [None, 1, 8])
+def test_generator_that_reuses_its_buffer(rc, make, chunksize, library):
+    view, count = rc.load_balanced_view(), 16 if len(make()) > 1_000_000 else 40
+    view._use(library)
+    assert list(view.imap(lambda b: b[0], reused(make, count), chunksize=chunksize)) == list(range(count))
+
+
+def test_elements_that_were_kept_are_writable(view):
+    def write(array):
+        array += 1
+        return array[-1]
+
+    assert list(view.imap(write, (np.zeros(20_000) for _ in range(16)), chunksize=8)) == [1] * 16
+
+
+def test_generator_that_reuses_its_buffer_with_retries(view):
+    view.retries = 1
+    assert list(view.imap(lambda b: b.pop(), reused(lambda: [0]), chunksize=8)) == list(range(40))
+
+
+def test_elements_that_wait_for_memory_are_kept(new_gate):
+    gate = new_gate()
+    with pxrun.Cluster(n=2, arena="64M") as rc:
+        f = functools.partial(lambda path, array: (enter(path), int(array[0]))[1], gate.path)
+        got = rc.load_balanced_view().imap(f, reused(lambda: np.zeros(1_000_000), 30), max_outstanding=30)
+        gate.open(30)
+        assert list(got) == list(range(30))
+
+
+def test_shared_arrays_in_a_chunk_are_refused(rc, view):
+    array = pxrun.shared(np.zeros(10), client=rc)
+    with pytest.raises(ValueError, match="bind it to the function"):
+        list(view.imap(np.max, [array] * 4, chunksize=4))
+
+
 # --- memory
 
 

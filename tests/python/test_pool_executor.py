@@ -219,6 +219,20 @@ def test_map_with_a_buffer_reads_only_so_far(rc):
         results.close()
 
 
+@pytest.mark.parametrize("chunksize", [1, 4])
+def test_map_with_a_buffer_over_a_generator_that_reuses_its_own(rc, chunksize):
+    numpy = pytest.importorskip("numpy")
+
+    def reused():
+        kept = numpy.zeros(20_000)
+        for i in range(20):
+            kept[0] = i
+            yield kept
+
+    with rc.executor() as executor:
+        assert list(executor.map(lambda a: a[0], reused(), buffersize=2, chunksize=chunksize)) == list(range(20))
+
+
 def test_map_shows_each_call_to_who_replaced_submit(rc):
     executor = rc.executor()
     submit, seen = executor.submit, []
@@ -342,6 +356,18 @@ def test_large_initargs_go_to_each_engine_once(rc, marks):
     with rc.executor(initializer=leave_a_mark, initargs=(marks.folder, array)) as executor:
         assert all(executor.map(was_here, [marks.folder] * 20))
     assert len(set(marks())) == len(marks())
+
+
+def test_initializer_of_later_engines_gets_what_the_first_got():
+    numpy = pytest.importorskip("numpy")
+    with pxrun.Cluster(n=1, restart="always") as rc:
+        array = numpy.ones(100_000)
+        executor = rc.executor(initializer=lambda array: globals().update(first=array[0]), initargs=(array,))
+        assert executor.submit(lambda: first).result(60) == 1  # noqa: F821
+        array[:] = 2
+        rc[:].kill()
+        rc.wait_for_engines(1, timeout=60)
+        assert executor.submit(lambda: first).result(60) == 1  # noqa: F821
 
 
 def test_failing_initializer_breaks_the_executor(rc, hold):

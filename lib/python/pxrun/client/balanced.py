@@ -280,6 +280,7 @@ class LoadBalancedView(View):
         f, chunksize, return_exceptions, seed
             As map() has them.
         *sequences : iterables
+            An element is sent as it was when it was read: an iterable may use the same buffer again and again.
             What they raise is raised here after the results of the elements before.
         ordered : bool
             Whether results come in the order of the elements, or as they finish.

@@ -134,12 +134,11 @@ class LazyMapIterator:
         """Submits as many elements as may be out."""
         while (self._held or self._items is not None) and not self._cancelled and (size := self._next_size()):
             items, self._held = self._held or self._read(size), []
-            before = self._at
             try:
                 self._submit(items)
             except error.ArenaError as e:
                 if self._out:  # what these leave is enough, or none will be left when it is tried for the last time
-                    self._held = items[self._at - before :]
+                    self._held = [self._of.frozen(self._at + i, args) for i, args in enumerate(items)]
                     return
                 self._fail(e)
             except Exception as e:
@@ -163,12 +162,12 @@ class LazyMapIterator:
         return min(size, max(0, left))
 
     def _read(self, size: int) -> list[tuple]:
-        """The next elements: fewer at the end, and if they come slowly."""
+        """The next elements: fewer at the end, and if they come slowly. Of several, each is as it was when it was read."""
         items: list[tuple] = []
         end = time.monotonic() + chunks.AIM
         try:
             for args in itertools.islice(self._items or (), size):
-                items.append(args)
+                items.append(args if size == 1 else self._of.frozen(self._at + len(items), args))
                 if time.monotonic() > end:
                     break
             else:
@@ -182,14 +181,13 @@ class LazyMapIterator:
         """Submits elements as one task."""
         if not items:
             return
-        try:
-            if len(items) == 1:
+        if len(items) == 1:
+            try:
                 body, buffers = self._of.one(self._at, items[0])
-            else:
-                body, buffers = self._of.chunk(self._at, list(zip(*items)))
-        except Exception as e:
-            self._submit_before(e, items)
-            return
+            except Exception as e:
+                raise self._of.unsent(e, self._at, [[arg] for arg in items[0]]) from e
+        else:
+            body, buffers = self._of.chunk(self._at, list(zip(*items)))
         result = self._view._post([body], None if buffers is None else [buffers], self._apart)
         ar = self._view._of_tasks([result], [len(items)], self._f, first=self._at)
         out = _Out(ar, len(items))
@@ -201,13 +199,6 @@ class LazyMapIterator:
             self._done.put(out)
         if self._cancelled:  # meanwhile, so that cancel() may not have seen this one
             take_back([result])
-
-    def _submit_before(self, e: Exception, items: list[tuple]) -> None:
-        """Some element cannot be pickled: submits those before it, one by one. Raises its error."""
-        if len(items) == 1:
-            raise self._of.unsent(e, self._at, [[arg] for arg in items[0]]) from e
-        for item in items:
-            self._submit([item])
 
     # --- results
 

@@ -163,13 +163,21 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         call: Callable = fn
         tuples: Iterator[tuple] = zip(*iterables)
         if chunksize > 1:
-            call, tuples = functools.partial(map_chunk, fn), _columns(tuples, chunksize)
+            call = functools.partial(map_chunk, fn)
+            tuples = _columns((self._frozen(fn, each) for each in tuples), chunksize)
         futures = collections.deque(self.submit(call, *each) for each in itertools.islice(tuples, buffersize))
 
         def submit_next() -> None:
             futures.extend(self.submit(call, *each) for each in itertools.islice(tuples, 1))
 
         return self._results(futures, submit_next, end, chunksize > 1)
+
+    def _frozen(self, fn: Callable, args: tuple) -> tuple:
+        """The arguments of an element as they are now, for a chunk that is sent when all of it has been read."""
+        try:
+            return mapped.frozen(args, self.view._send_globals, self.view._library)
+        except Exception as e:
+            raise calls.cannot_send(calls.parts_of(fn, args, {}), e, self.view._library) from e
 
     def _mapped(self, fn: Callable, iterables: tuple, chunksize: int) -> Any:
         """The calls of a map, posted at once: a good deal faster than one by one."""

@@ -16,7 +16,7 @@ from typing import Any, Callable, Mapping
 
 from .. import _pxrun, error
 from ..engine.residents import Absent
-from ..wire import calls
+from ..wire import calls, pickling
 from . import completion, outcome
 from .cancel import TaskCancelled
 
@@ -45,7 +45,9 @@ class Resident:
     def __init__(self, view: Any, f: Callable, args: tuple, flags: int = 0, failed: Callable | None = None) -> None:
         self.token = f"{_session}_{os.getpid()}_{next(_numbers)}"
         self._client = view.client
-        self._body, self._buffers = calls.dumps(f, (self.token, *args), {}, view._send_globals, view._library)
+        self._body, buffers = calls.dumps(f, (self.token, *args), {}, view._send_globals, view._library)
+        # an initializer's arguments are the caller's, who may change them before the last engine has come
+        self._buffers = buffers if failed is None else pickling.snapshot(buffers)
         self._flags = flags
         self._failed = failed
         self._gifts: dict[int, _Gift] = {}  # the last one for each engine

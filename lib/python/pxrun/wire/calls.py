@@ -40,7 +40,7 @@ def dumps(f: Any, args: tuple, kwargs: dict, bring: bool, library: str | None = 
             call = foreign.call, (library, foreign.By(library, call)), {}
         return pickling.dumps(call, bring=bring)
     except Exception as e:
-        raise cannot_send(_parts(f, args, kwargs), e, library) from e
+        raise cannot_send(parts_of(f, args, kwargs), e, library) from e
 
 
 def cannot_send(parts: Iterable[tuple[str, Any]], e: BaseException, library: str | None) -> CannotSend:
@@ -51,7 +51,7 @@ def cannot_send(parts: Iterable[tuple[str, Any]], e: BaseException, library: str
     return CannotSend(culprit, getattr(e, "reason", failure.words(e)), library)
 
 
-def _parts(f: Any, args: tuple, kwargs: dict) -> Iterable[tuple[str, Any]]:
+def parts_of(f: Any, args: tuple, kwargs: dict) -> Iterable[tuple[str, Any]]:
     """What a call consists of, in words."""
     from ..engine import calls, residents, tasks
 

@@ -47,12 +47,43 @@ def keeping(token: bytes, value: Any, bring: bool) -> Body:
     return pickling.dumps((tasks.keep, (token, value), {}), bring=bring)
 
 
+class Frozen:
+    """An object as it was at one moment; unpickled, it is the object."""
+
+    __slots__ = ("pickled",)
+
+    def __init__(self, body: bytes, buffers: list | None) -> None:
+        self.pickled = body, pickling.snapshot(buffers)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        body, buffers = self.pickled
+        return pickling.loads, (body, buffers or ())
+
+
+def _changes(arg: Any) -> bool:
+    """Whether what is read later may differ from what is read now."""
+    return type(arg) not in pickling.PLAIN and type(arg) not in (Reference, Frozen)
+
+
+def frozen(args: tuple, bring: bool, library: str | None) -> tuple:
+    """Arguments that are sent later as they are now."""
+    return tuple([Frozen(*pickling.dumps(_by(arg, library), bring=bring)) if _changes(arg) else arg for arg in args])
+
+
+def _by(arg: Any, library: str | None) -> Any:
+    return arg if library is None else foreign.By(library, arg)
+
+
 def _dumps(arguments: tuple, bring: bool) -> Body:
     """As pickling.dumps(); ValueError if there is memory that is to be shared: what tasks carry is copied."""
     body, buffers = pickling.dumps(arguments, bring=bring)
+    _refuse_live(buffers)
+    return body, buffers
+
+
+def _refuse_live(buffers: list | None) -> None:
     if has_live(buffers):
         raise ValueError("a shared array is no element of a map: bind it to the function, as functools.partial(f, array)")
-    return body, buffers
 
 
 def _is_plain(column: Any) -> bool:
@@ -162,6 +193,16 @@ class Mapped:
         body, buffers = _dumps(rest, False)
         return b"".join((self._chunk, body[:-1], _END)), buffers
 
+    def frozen(self, i: int, args: tuple) -> tuple:
+        """The arguments of element i, for one() or chunk() later; `CannotSend` if they cannot be pickled."""
+        try:
+            found = frozen(args, self._bring, self._library)
+            for arg in found:
+                _refuse_live(arg.pickled[1] if type(arg) is Frozen else None)
+            return found
+        except Exception as e:
+            raise self.unsent(e, i, [[arg] for arg in args]) from e
+
     def _seed_at(self, i: int) -> tuple | None:
         if self._seed is None:
             return None
@@ -175,9 +216,11 @@ class Mapped:
         return self._separate(column)
 
     def _separate(self, column: Iterable) -> tasks.Separate:
-        by = self._library
-        elements = column if by is None else [foreign.By(by, element) for element in column]
-        return tasks.Separate([pickling.dumps(element, bring=self._bring) for element in elements])
+        return tasks.Separate([self._alone(element) for element in column])
+
+    def _alone(self, element: Any) -> Body:
+        """An element that is pickled alone."""
+        return element.pickled if type(element) is Frozen else pickling.dumps(_by(element, self._library), bring=self._bring)
 
     def _of_columns(self, i: int, columns: list, alone: bool) -> Body:
         """A task for which the function is looked up on the engine, or pickled by another library."""

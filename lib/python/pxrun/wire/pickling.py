@@ -407,7 +407,7 @@ def snapshot(buffers: list | None) -> list | None:
 
 def _snapshot(buffer: pickle.PickleBuffer) -> pickle.PickleBuffer:
     memory = buffer.raw()
-    return buffer if type(memory.obj) is bytes or is_live(memory) else pickle.PickleBuffer(bytes(memory))
+    return buffer if type(memory.obj) is bytes or is_live(memory) else pickle.PickleBuffer(bytearray(memory))
 
 
 class TooLarge(Exception):
