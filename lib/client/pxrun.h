@@ -291,9 +291,9 @@ PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
  * UINT32_MAX as long as none has. Tasks begin in the order in which they were posted, behind what was
  * asked of an engine by px_view_...; nobody has to call anything for that. One that fails, or whose
  * engine dies, is run again up to `retries` times; without retries left the entry fails. One that
- * raises pxrun.UnmetDependency is tried on each of the other engines, once. To wait for the next of
- * many: px_client_next(). To take them back, or to stop them: px_result_cancel(). Does not wait for
- * engines. Errors as above; PX_EINVAL for tensors that engines share.
+ * raises pxrun.UnmetDependency or a subclass is tried on each of the other engines, once. To wait for
+ * the next of many: px_client_next(). To take them back, or to stop them: px_result_cancel(). Does not
+ * wait for engines. Errors as above; PX_EINVAL for tensors that engines share.
  */
 PX_PUBLIC PX_CHECKED int px_task_execute(struct px_view *view, const char *code, uint32_t retries,
 					 struct px_result **result);
