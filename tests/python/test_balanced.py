@@ -3,6 +3,7 @@
 import functools
 import operator
 import os
+import random
 import select
 import threading
 
@@ -381,6 +382,15 @@ def test_seed_gives_each_element_its_numbers(view, chunksize):
     assert [a for a, _ in got] == [seeded(42, i) for i in range(30)]
     assert got == view.map_sync(draw, range(30), chunksize=3, seed=42) == list(view.imap(draw, range(30), seed=42))
     assert len(set(got)) == 30
+
+
+@pytest.mark.parametrize("chunksize", [1, 5])
+def test_seed_counts_for_functions_that_are_methods_of_a_generator(rc, view, chunksize):
+    for f in (random.gauss, np.random.normal):
+        got = view.map_sync(f, [0] * 10, [1] * 10, chunksize=chunksize, seed=7)
+        assert len(set(got)) == 10 and got == view.map_sync(f, [0] * 10, [1] * 10, seed=7)
+        with rc.executor(seed=7) as executor:
+            assert list(executor.map(f, [0] * 10, [1] * 10)) == got
 
 
 def test_seed_gives_the_generators_back(rc, view):

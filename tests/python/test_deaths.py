@@ -6,6 +6,7 @@ import ctypes
 import json
 import mmap
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -388,12 +389,7 @@ def test_what_engines_left_behind_ends_with_the_pool():
 
 
 def test_randoms_differ_between_engines(rc):
-    def draw():
-        import random
-
-        return random.random()  # by name: random.random itself would be sent with our generator's state
-
-    a, b = rc[:].apply_sync(draw)
+    a, b = rc[:].apply_sync(random.random)
     assert a != b
 
 

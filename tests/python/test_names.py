@@ -2,6 +2,7 @@
 """What functions of a script bring along, and which names take precedence."""
 import functools
 import os
+import random
 import subprocess
 import sys
 import weakref
@@ -115,6 +116,36 @@ CONSTANTS = [
 def test_constant(one, code):
     script = Script(f"c = {code}")
     assert one.apply_sync(script.lambda_("c")) == script.c
+
+
+def seed_both():
+    import random
+
+    import numpy
+
+    random.seed(5)
+    numpy.random.seed(5)
+
+
+@pytest.mark.parametrize("home, name, args", [
+    ("random", "random", ()), ("random", "gauss", (0, 1)), ("numpy.random", "uniform", (2, 3)), ("numpy.random", "rand", ()),
+])  # fmt: skip
+def test_functions_of_hidden_generators_go_by_name(one, home, name, args):
+    generator = random.Random(5) if home == "random" else numpy.random.RandomState(5)
+    expected = [getattr(generator, name)(*args) for _ in range(7)]
+    script = Script(f"import functools\nfrom {home} import {name} as draw\nbound = functools.partial(draw, *{args})")
+    one.apply_sync(seed_both)
+    got = [one.apply_sync(script.draw, *args), one.apply_sync(script.lambda_("draw(*args)"), *args)]
+    got += [one.apply_sync(script.bound), one.apply_sync(script.lambda_("bound()"))]
+    got += [one.apply_sync(lambda f=script.draw: f(*args)), one.apply_sync(lambda fs: fs[0](*args), [script.draw])]
+    got += one.map_sync(script.draw, *[[arg] for arg in args]) if args else [one.apply_sync(script.draw)]
+    assert got == expected
+
+
+@pytest.mark.parametrize("code", ["int, base=2", "str.join, ','", "helper, k=3", "functools.partial(helper, k=2)", "operator.itemgetter(0)"])
+def test_partials_go_along(one, code):
+    script = Script(f"import functools, operator\ndef helper(x, k):\n    return k * x\nf = functools.partial({code})")
+    assert one.apply_sync(script.lambda_("f('10')")) == script.f("10")
 
 
 def test_constants_of_the_scripts_own_classes(one):

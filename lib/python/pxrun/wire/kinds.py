@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any
 
-from .modules import can_be_imported
+from .modules import can_be_imported, of_hidden_object
 
 #: Callables that are like functions: they have no state that changes. By the name of their class.
 _LIKE_FUNCTIONS = {
@@ -22,12 +22,12 @@ _LIKE_FUNCTIONS = {
 def is_definition(value: Any) -> bool:
     """Whether a value is a function, a class, or like them."""
     kind = type(value)
-    if isinstance(value, (type, types.FunctionType)):
+    if isinstance(value, (type, types.FunctionType, types.MethodDescriptorType)):
         return True
     if kind is types.BuiltinFunctionType:
-        return isinstance(value.__self__, (types.ModuleType, type, types.NoneType))
+        return isinstance(value.__self__, (types.ModuleType, type, types.NoneType)) or of_hidden_object(value) is not None
     if kind is types.MethodType:
-        return isinstance(value.__self__, type)
+        return isinstance(value.__self__, type) or of_hidden_object(value) is not None
     if kind.__module__ == "functools" and kind.__name__ == "partial":
         return is_definition(value.func) and is_small((value.args, value.keywords))
     if kind.__module__ == "typing" or kind.__name__ in _LIKE_FUNCTIONS.get(kind.__module__, ()):

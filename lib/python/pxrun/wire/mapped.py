@@ -154,8 +154,8 @@ class Mapped:
         self._chunk = self._starting("chunk", there)
         if self._seed is not None:
             self._seeded = self._starting("one_seeded", there)
-        elif pickling.is_by_name(f):
-            self._one = frames.named(f.__module__, f.__qualname__)
+        elif (named := pickling.by_name(f)) is not None:
+            self._one = frames.named(*named)
         else:
             self._one = frames.by_token(self.token, b"" if self.apart else pickled)
 

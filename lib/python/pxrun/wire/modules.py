@@ -2,6 +2,7 @@
 """Which modules another process can import by name."""
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import types
@@ -27,6 +28,25 @@ def can_be_imported(name: str) -> bool:
     if known is None or known[0] is not module:
         known = _known[name] = module, _is_found(name, module)
     return known[1] and not _registered(name)
+
+
+def of_hidden_object(f: Any) -> tuple[str, str] | None:
+    """The module and the name of a function that is a method of an object of the module's own; None for all else.
+
+    So are random.gauss and numpy.random.uniform. Each process has such an object, and its state is not sent.
+    """
+    if type(f) is not types.MethodType and type(f) is not types.BuiltinFunctionType:
+        return None
+    home = type(f.__self__).__module__
+    module = sys.modules.get(home)
+    if module is None or vars(module).get(f.__name__) is not f or not can_be_imported(home):
+        return None
+    return home, f.__name__
+
+
+def attribute_of(module: str, name: str) -> Any:
+    """What a module has under a name."""
+    return getattr(importlib.import_module(module), name)
 
 
 def _registered(name: str) -> bool:

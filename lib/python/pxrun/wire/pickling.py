@@ -22,7 +22,7 @@ from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region
 from . import frames, names
 from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_cached_property, reduce_dispatcher, sent_class
 from .functions import Along, NeedsCloudpickle, importable, plain_function, reduce_function
-from .modules import can_be_imported
+from .modules import attribute_of, can_be_imported, of_hidden_object
 
 NONE = pickle.dumps(None, 5)
 
@@ -33,36 +33,39 @@ NONE = pickle.dumps(None, 5)
 PLAIN = {int, float, bool, complex, str, type(None)}
 
 
-def is_by_name(f: Any) -> bool:
-    """Whether a function is sent by its module and name."""
-    return _sendable(f, False) is f
-
-
-class _ByValue:
-    """Replaces a plain function in a plain pickle."""
-
-    __slots__ = ("made_of",)
-
-    def __init__(self, made_of: tuple) -> None:
-        self.made_of = made_of
-
-    def __reduce__(self) -> tuple:
-        return plain_function, self.made_of
-
-
-def _sendable(f: Any, bring: bool) -> Any:
-    """A function as plain pickle can take it: itself or a `_ByValue`; None if neither is possible."""
+def by_name(f: Any) -> tuple[str, str] | None:
+    """The module and the name there by which a function is sent; None: it is sent in another way."""
     home, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
     module = sys.modules.get(home) if home and name else None
     if module is not None and module.__dict__.get(str(name)) is f and module.__name__ != "__main__" and can_be_imported(str(home)):
-        return f
+        return str(home), str(name)
+    return of_hidden_object(f)
+
+
+class _Made:
+    """Replaces a function in a plain pickle by what makes it."""
+
+    __slots__ = ("reduced",)
+
+    def __init__(self, *reduced: Any) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> tuple:
+        return self.reduced
+
+
+def _sendable(f: Any, bring: bool) -> Any:
+    """A function as plain pickle can take it: itself or a `_Made`; None if neither is possible."""
+    named = by_name(f)
+    if named is not None:
+        return f if named != of_hidden_object(f) else _Made(attribute_of, named)
     if type(f) is types.FunctionType and f.__code__ is not DISPATCHER and not importable(f):
         try:
             reduced = reduce_function(f, names.along if bring else None)
         except NeedsCloudpickle:
             return None
         if reduced[0] is plain_function:
-            return _ByValue(reduced[1])
+            return _Made(*reduced)
     return None
 
 
@@ -135,9 +138,10 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
 def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tuple[bytes, list | None] | None:
     """A call and its buffers if plain pickle is enough, as for most calls; else None. See `frames` for the body."""
     if not kwargs and PLAIN.issuperset(map(type, args)):
+        named = by_name(f)
+        if named is not None:
+            return frames.named(*named) + pickle.dumps(args, 5), None
         sent = _sendable(f, bring)
-        if sent is f:
-            return frames.named(f.__module__, f.__qualname__) + pickle.dumps(args, 5), None
         return None if sent is None else (pickle.dumps((sent, args, kwargs), 5), None)
     made: dict[int, Any] = {}
     plain_args = [_plain(arg, made) for arg in args]
@@ -192,6 +196,8 @@ def _reduce(obj: Any, along: Along | None) -> Any:
         return _reduce_function(obj, along)
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         return _reduce_array(obj)
+    if (named := of_hidden_object(obj)) is not None:
+        return attribute_of, named
     if kind is CACHED:
         return NotImplemented if importable(obj) else (cached, (obj.__wrapped__, obj.cache_parameters()))
     if kind is functools.cached_property:
