@@ -30,6 +30,32 @@ def test_get_gives_scalar_or_list(pool):
     assert pool[[3, 1]].apply_async(os.getpid).get() == [pool[3].apply_sync(os.getpid), pool[1].apply_sync(os.getpid)]
 
 
+def test_a_negative_timeout_is_over_but_for_the_default(pool, hold):
+    gate = hold(0)
+    ar = pool[0].apply_async(abs, -1)
+    joined = ar.join(ar, pool[1].apply_async(abs, -2))
+    view = pool.load_balanced_view()
+    view.after = ar
+    later = view.apply_async(abs, -3)
+    for each in (ar, joined, later):
+        assert not each.wait(-0.01) and not each.wait(-3, return_when="ALL_COMPLETED")[0] - set(joined.split())
+        for get in (each.get, each.result, each.exception):
+            with pytest.raises(TimeoutError):
+                get(-0.01)
+    assert not pool.wait(timeout=-2) and not pool.wait([ar], -2)
+    gate.open()
+    assert (ar.get(-1), joined.get(-1), later.result(-1)) == (1, [1, 2], 3) and pool.wait(timeout=-1)
+
+
+def test_a_bool_is_no_timeout(pool):
+    ar = pool[0].apply_async(abs, -1)
+    for wait in (ar.get, ar.wait, ar.result, ar.exception, ar.join(ar, ar).get, pool.load_balanced_view().apply_async(abs, 1).get):
+        with pytest.raises(TypeError, match="a timeout is a number of seconds, or None, not True"):
+            wait(True)
+    with pytest.raises(TypeError, match="not False"):
+        pool.wait(timeout=False)
+
+
 def test_get_with_a_timeout_raises_TimeoutError_and_can_be_repeated(pool, hold):
     gate = hold(0)
     ar = pool[0].apply_async(square, 4)

@@ -202,6 +202,21 @@ def test_map_that_is_not_read_runs_all_the_same(rc):
     assert rc[0]["seen"] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("initializer", [None, int])
+def test_a_negative_timeout_is_over(rc, hold, initializer):
+    gate = hold(0)
+    executor = rc.executor([0], initializer=initializer)
+    future = executor.submit(abs, -1)
+    for timeout in (-1, -1.0, -0.01, -3, 0):
+        for get in (future.result, future.exception):
+            with pytest.raises(concurrent.futures.TimeoutError):
+                get(timeout)
+    with pytest.raises(concurrent.futures.TimeoutError):
+        list(executor.map(abs, [1], timeout=-1))
+    gate.open()
+    assert future.result(60) == 1 and future.exception() is None
+
+
 def test_map_with_a_buffer_reads_only_so_far(rc):
     read = []
 

@@ -15,6 +15,11 @@ int px_timeout(PyObject *object, uint64_t *ns)
 	*ns = PX_FOREVER;
 	if (object == Py_None)
 		return 0;
+	if (PyBool_Check(object)) {
+		PyErr_Format(PyExc_TypeError, "a timeout is a number of seconds, or None, not %R",
+			     object);
+		return -1;
+	}
 	seconds = PyFloat_AsDouble(object);
 	if (seconds == -1.0 && PyErr_Occurred()) {
 		if (PyErr_ExceptionMatches(PyExc_TypeError)) {
@@ -29,8 +34,8 @@ int px_timeout(PyObject *object, uint64_t *ns)
 				"a timeout is a number of seconds, or None, not nan");
 		return -1;
 	}
-	if (seconds >= 0 && seconds < 1e9)
-		*ns = (uint64_t)(seconds * 1e9);
+	if (seconds < 1e9 && seconds != -1)
+		*ns = seconds > 0 ? (uint64_t)(seconds * 1e9) : 0;
 	return 0;
 }
 

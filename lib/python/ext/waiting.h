@@ -32,7 +32,7 @@ struct px_slices {
 	PyObject *shower, *object;
 };
 
-/* A timeout in seconds; None or a negative number: for ever. -1 with an exception. */
+/* A timeout in seconds; None or -1: for ever; what else is negative is over. -1 with an exception. */
 int px_timeout(PyObject *seconds, uint64_t *ns);
 #define PX_RAISED (-100) /* of waits: a Python signal handler, or shower, has raised an exception */
 /* Waits slice by slice: 0, PX_ETIMEDOUT, another error, or PX_RAISED. */

@@ -146,7 +146,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         return any(self._result.running(i) for i in range(self._count))
 
     def wait(self, timeout: float | None = -1, return_when: str | None = None) -> Any:
-        """Waits at most so many seconds (None or negative: for ever).
+        """Waits at most so many seconds (None or -1: for ever).
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None: for ever. 0 only looks.
+            Seconds; None or -1: for ever. 0 only looks, and so does what is less, other than -1.
         return_exceptions : bool, optional
             Whether exceptions are returned among the values instead of being raised.
         return_when : str, optional

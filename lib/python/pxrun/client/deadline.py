@@ -11,7 +11,7 @@ def end_of(timeout: float | None) -> float | None:
     Parameters
     ----------
     timeout : float or None
-        Seconds; None or negative: for ever.
+        Seconds; None or -1: for ever. Other negative numbers are over at once: they are what is left of a time.
 
     Raises
     ------
@@ -20,11 +20,11 @@ def end_of(timeout: float | None) -> float | None:
     """
     if timeout is None:
         return None
-    if not hasattr(type(timeout), "__float__"):
+    if isinstance(timeout, bool) or not hasattr(type(timeout), "__float__"):
         raise TypeError(f"a timeout is a number of seconds, or None, not {timeout!r}")
     if timeout != timeout:
         raise ValueError("a timeout is a number of seconds, or None, not nan")
-    return None if timeout < 0 else time.monotonic() + timeout
+    return None if timeout == -1 else time.monotonic() + timeout
 
 
 def left(end: float | None) -> float | None:

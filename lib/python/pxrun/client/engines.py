@@ -35,7 +35,7 @@ class Engines:
         n : int, optional
             Default: as many as the cluster of this client has.
         timeout : float
-            Seconds; negative: for ever.
+            Seconds; -1: for ever.
         block : bool
             With False a Future is returned at once.
 

@@ -122,7 +122,7 @@ class Outputs:
         interval : float
             Seconds between two looks.
         timeout : float, optional
-            Seconds; None or negative: for ever.
+            Seconds; None or -1: for ever.
         widget : bool, optional
             Whether the bar is a notebook's widget; None: in a notebook that has ipywidgets.
         return_when : str

@@ -34,12 +34,21 @@ class TaskFuture(AsyncResult):
     def _stop_running(self) -> None:
         super().cancel()
 
+    def result(self, timeout: float | None = None) -> Any:
+        """As Future.result(): the value; TimeoutError if it is not done in time, at once if that is over, as -1 is, too."""
+        return super().result(_not_negative(timeout))
+
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None; CancelledError if it was cancelled, TimeoutError if it is not done in time."""
-        failure = super().exception(timeout)
+        failure = super().exception(_not_negative(timeout))
         if error.is_own(failure, error.TaskCancelled):
             raise failure  # type: ignore[misc]
         return failure
+
+
+def _not_negative(timeout: float | None) -> float | None:
+    """A timeout as concurrent.futures has them: -1 is over, too."""
+    return 0 if timeout == -1 else timeout
 
 
 class PoolExecutor(Staying, concurrent.futures.Executor):

@@ -141,7 +141,7 @@ class Requests:
             Default: all that this client has sent, including blocking calls of other threads. Unknown
             ids count as done.
         timeout : float
-            Seconds; None or negative: for ever.
+            Seconds; None or -1: for ever.
 
         Returns
         -------
