@@ -4,7 +4,9 @@ import functools
 import gc
 import itertools
 import os
+import queue
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -251,6 +253,64 @@ def test_cancelled_while_an_iterable_is_slow(rc, view):
     more.set()
     thread.join(30)
     assert not thread.is_alive() and got == list(range(len(got))) and rc.wait(timeout=10) and list(elements) == []
+
+
+# --- when elements are read
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_elements_that_are_made_of_results(view, ordered):
+    results = queue.Queue()
+
+    def source():
+        x = 1
+        while x < 100:
+            yield x
+            x = results.get(timeout=30)
+
+    got = []
+    for result in view.imap(lambda x: 2 * x, source(), max_outstanding=1, ordered=ordered):
+        got.append(result)
+        results.put(result)
+    assert got == [2, 4, 8, 16, 32, 64, 128]
+
+
+def test_a_result_that_is_there_comes_before_elements_are_read(rc, view):
+    source = Counted()
+    elements = view.imap(abs, source, max_outstanding=3)
+    assert rc.wait(timeout=30) and source.read == 3
+    assert next(elements) == 0 and source.read == 3
+
+
+def test_a_source_that_waits_lags_behind_by_little(rc, view):
+    got, lags = [], []
+
+    def source():
+        for i in range(30):
+            time.sleep(0.01)  # an element each 10 ms
+            rc.wait(timeout=30)
+            lags.append(i - len(got))
+            yield i
+
+    for result in view.imap(abs, source()):
+        got.append(result)
+    assert got == list(range(30)) and max(lags) <= 2
+
+
+def test_engines_do_not_run_out_while_results_are_there(rc, view):
+    source = Counted()
+    elements = view.imap(abs, source, chunksize=1)
+    before = source.read
+    assert rc.wait(timeout=30) and before <= 12
+    taken = [next(elements)]
+    while source.read == before:
+        taken.append(next(elements))
+    assert len(taken) < 12
+
+
+def test_sequences_are_read_while_results_are_there(rc, view):
+    elements = view.imap(abs, range(100), max_outstanding=1)
+    assert rc.wait(timeout=30) and next(elements) == 0 and len(view.history) == 2
 
 
 # --- elements are sent as they were when they were read

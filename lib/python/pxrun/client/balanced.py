@@ -271,7 +271,13 @@ class LoadBalancedView(View):
     ) -> LazyMapIterator:
         """As map(), lazily: elements are read as engines become free, also from an endless iterable.
 
-        The first elements are submitted at once. What nobody will take any more, because the iterator is
+        Elements are read by the thread that calls this, the first ones at once, and by next(): while it has no
+        result to give, until there is one. While there is one, it reads on only from sequences, and, where
+        max_outstanding is 'auto' and engines would run out of work, from iterables that have given their last
+        elements in less than a millisecond. So one that waits for what is to come holds a result back for one
+        element at most.
+
+        What nobody will take any more, because the iterator is
         deleted, or its cancel() called, is taken back. While the pool's memory is full, elements wait until
         results have been taken; `ArenaError` only if that frees none.
 
@@ -288,7 +294,8 @@ class LoadBalancedView(View):
             How many elements may be out: submitted, and not finished. Where one takes long, 30 times as many
             may have finished besides, whose results wait for its own. 0: any number, so that all are read at
             once. 'auto': as many as keep the engines at work, 3 chunks for each, and no more than 30 chunks for
-            each engine are read ahead of what next() has taken.
+            each engine are read ahead of what next() has taken. With 1, no element is read before the result of
+            the one before was taken: an iterable may make it of that.
 
         Returns
         -------

@@ -16,10 +16,14 @@ from .. import error
 from . import chunks, completion
 from .apart import Apart
 from .cancel import take_back
-from .sequences import for_imap
+from .sequences import for_imap, is_there
 
 #: Chunks for each engine that 'auto' has out at a time; and how many more may have finished and wait for others.
 _AHEAD, _KEPT = 3, 30
+#: Seconds from which on an iterable takes so long for an element that it may wait for something; how fast that is forgotten.
+_SLOW, _FADE = 0.001, 0.9
+#: The share of an iterable's seconds for an element for which a result is waited for before the next is read.
+_PATIENCE = 0.1
 #: A chunk has at most so many times the elements of those before it.
 _GROWTH = 4
 
@@ -60,6 +64,8 @@ class LazyMapIterator:
         self._chunksize = chunksize
         self._size, self._seconds = 1, 0.0
         self._items: Iterator | None = for_imap(iterables)  # None: at its end
+        self._never_blocks = all(map(is_there, iterables))
+        self._took = self._slowest = 0.0  # seconds, of the element that was read last; of the slowest, less for each read since
         self._failure: BaseException | None = None  # of the iterables, or of an element that cannot be sent
         self._held: list[tuple] = []  # elements that were read, and for which there was no memory yet
         self._at = 0  # elements submitted
@@ -70,7 +76,7 @@ class LazyMapIterator:
         self._ready: collections.deque = collections.deque()  # (value, exception)
         self._cancelled = False
         self._lock = threading.RLock()  # of all but cancel(), which does not wait for an iterable that is slow
-        self._fill()
+        self._begin()
 
     def __iter__(self) -> "LazyMapIterator":
         return self
@@ -87,11 +93,15 @@ class LazyMapIterator:
     def _next(self) -> tuple[Any, BaseException | None]:
         """The next value, or the exception in its place; StopIteration at the end."""
         while not self._cancelled and not self._ready:
-            self._fill()
-            if not self._out:
-                self._raise_failure()
-                raise StopIteration
-            self._advance()
+            self._look()
+            out = self._next_out()
+            if out is not None:
+                self._take(out)
+            elif not self._read_on():
+                if not self._out:
+                    self._raise_failure()
+                    raise StopIteration
+                self._finished(self._done.get())
         if self._cancelled:
             self._forget()
             raise StopIteration
@@ -130,19 +140,45 @@ class LazyMapIterator:
 
     # --- submitting
 
-    def _fill(self) -> None:
-        """Submits as many elements as may be out."""
-        while (self._held or self._items is not None) and not self._cancelled and (size := self._next_size()):
-            items, self._held = self._held or self._read(size), []
-            try:
-                self._submit(items)
-            except error.ArenaError as e:
-                if self._out:  # what these leave is enough, or none will be left when it is tried for the last time
-                    self._held = [self._of.frozen(self._at + i, args) for i, args in enumerate(items)]
-                    return
-                self._fail(e)
-            except Exception as e:
-                self._fail(e)
+    def _begin(self) -> None:
+        """Submits as many elements as may be out; of an iterable that is slow, the first one."""
+        while self._fill() and (self._limit == 0 or not self._is_slow()):
+            pass
+
+    def _read_on(self) -> bool:
+        """While no result is there: submits a chunk, or waits a little; false if there is nothing to do but wait."""
+        if self._is_slow() and self._unfinished and self._next_size():
+            with contextlib.suppress(queue.Empty):
+                self._finished(self._done.get(timeout=_PATIENCE * self._took))
+                return True
+        return self._fill()
+
+    def _is_slow(self) -> bool:
+        """Whether reading on may block."""
+        return not self._never_blocks and self._slowest >= _SLOW
+
+    def _keep_busy(self) -> None:
+        """While a result is there: submits as many elements as may be out, if the iterable is not one that may block."""
+        quick = self._limit is None and self._unfinished < self._width * self._size
+        while (self._held or self._never_blocks or quick and not self._is_slow()) and self._fill():
+            pass
+
+    def _fill(self) -> bool:
+        """Submits a chunk, if one may be out; whether it did."""
+        size = self._next_size() if self._held or self._items is not None else 0
+        if self._cancelled or not size:
+            return False
+        items, self._held = self._held or self._read(size), []
+        try:
+            self._submit(items)
+        except error.ArenaError as e:
+            if self._out:  # what these leave is enough, or none will be left when it is tried for the last time
+                self._held = [self._of.frozen(self._at + i, args) for i, args in enumerate(items)]
+                return False
+            self._fail(e)
+        except Exception as e:
+            self._fail(e)
+        return True
 
     def _fail(self, e: BaseException) -> None:
         """No more elements are read: that is raised after the results of those before."""
@@ -150,7 +186,7 @@ class LazyMapIterator:
 
     def _next_size(self) -> int:
         """How many elements the next chunk may have; 0: too many are out."""
-        size = self._chunksize or self._size
+        size = self._chunksize or (1 if self._is_slow() else self._size)
         if self._limit is None:
             full = self._unfinished >= _AHEAD * self._width * size or len(self._out) >= _KEPT * self._width
             return 0 if full else size
@@ -164,12 +200,17 @@ class LazyMapIterator:
     def _read(self, size: int) -> list[tuple]:
         """The next elements: fewer at the end, and if they come slowly. Of several, each is as it was when it was read."""
         items: list[tuple] = []
-        end = time.monotonic() + chunks.AIM
+        begun = before = time.monotonic()
+        self._slowest *= _FADE
         try:
             for args in itertools.islice(self._items or (), size):
+                now = time.monotonic()
+                self._took = now - before
+                self._slowest = max(self._slowest, self._took)
                 items.append(args if size == 1 else self._of.frozen(self._at + len(items), args))
-                if time.monotonic() > end:
+                if self._took >= _SLOW or now - begun > chunks.AIM:
                     break
+                before = time.monotonic()
             else:
                 if len(items) < size:
                     self._items = None
@@ -202,29 +243,20 @@ class LazyMapIterator:
 
     # --- results
 
-    def _advance(self) -> None:
-        """Takes the results of the next chunk, for which it waits, and submits others; returns also if it is cancelled."""
-        out = None
-        while out is None:
-            self._look()
-            if self._cancelled:
-                return
-            out = self._next_out()
-            if out is None:
-                self._fill()
-                self._finished(self._done.get())
+    def _take(self, out: _Out) -> None:
+        """Takes the results of a chunk that has finished."""
         self._out.pop(out, None)  # a signal's handler may have cancelled it
         self._untaken -= out.size
-        self._fill()
         out.ar.wait(0)  # shows what was printed
         self._ready.extend(out.ar._each(0))
+        self._keep_busy()
 
     def _next_out(self) -> _Out | None:
         """The chunk whose results come next, if it has finished."""
         if not self._ordered:
             return self._over.popleft() if self._over else None
-        first = next(iter(self._out))
-        return first if first.finished else None
+        first = next(iter(self._out), None)
+        return first if first is not None and first.finished else None
 
     def _look(self) -> None:
         """Notes all chunks that have finished."""

@@ -38,6 +38,11 @@ def for_imap(iterables: Sequence[Any]) -> Iterator[tuple]:
     return zip(*[_iterator(each, i) for i, each in enumerate(iterables)])
 
 
+def is_there(iterable: Any) -> bool:
+    """Whether all elements can be had at once: reading them cannot block."""
+    return _is_sliced(iterable) or type(iterable) in (set, frozenset, dict, itertools.count, itertools.repeat)
+
+
 def _elements(each: Any, i: int) -> Any:
     """A sequence, or an iterator over what has no length."""
     if _is_sliced(each):
