@@ -6,6 +6,8 @@ import gc
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -702,3 +704,61 @@ def test_a_call_that_is_submitted_while_another_is_pickled_keeps_its_seed(rc):
         executor.submit(draw, Submits(lambda: inner.append(executor.submit(draw))))
     found = [future.result(10) for future in [*inner, executor.submit(draw)]]
     assert inner and len(set(found)) == len(found)
+
+
+# --- the script's end
+
+LEAVES = """
+import os, pxrun, sys
+rc = pxrun.Cluster(n=2).start_and_connect_sync()
+
+def save(i):
+    import time, warnings
+    time.sleep(0.2)  # so that the script has ended
+    print("saved", i)
+    warnings.warn(f"of {i}")
+    os.mkdir(f"{sys.argv[1]}/{i}")
+
+rc[:].execute(f"import os, sys; sys.argv = {sys.argv}", block=True)
+executor = rc.executor(**OPTIONS)
+"""
+LEFT = {
+    "futures": "kept = [executor.submit(save, i) for i in range(4)]",
+    "no futures": "for i in range(4): executor.submit(save, i)",
+    "no executor": "for i in range(4): executor.submit(save, i)\ndel executor",
+    "shutdown": "for i in range(4): executor.submit(save, i)\nexecutor.shutdown(wait=False)",
+    "map": "results = executor.map(save, range(4))",
+}
+
+
+@pytest.mark.parametrize("options", ["dict()", "dict(initializer=int)"])
+@pytest.mark.parametrize("how", LEFT)
+def test_calls_that_are_out_at_the_scripts_end_are_done(tmp_path, how, options):
+    code = LEAVES.replace("**OPTIONS", "**" + options) + LEFT[how]
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and sorted(os.listdir(tmp_path)) == ["0", "1", "2", "3"]
+    assert all(f"saved {i}\n" in done.stdout and f"UserWarning: of {i}\n" in done.stderr for i in range(4))
+
+
+def test_ctrl_c_ends_the_wait_at_the_scripts_end():
+    code = "import pxrun, time\nrc = pxrun.Cluster(n=1).start_and_connect_sync()\nf = rc.executor().submit(time.sleep, 1000)\n"
+    code += "while not f.running(): pass\nimport threading; threading._register_atexit(lambda: print('ends', flush=True))"
+    script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert script.stdout.readline() == "ends\n"  # before it waits
+    script.send_signal(signal.SIGINT)
+    script.communicate(timeout=60)
+
+
+
+# --- output
+
+
+@pytest.mark.parametrize("initializer", [None, int])
+def test_what_calls_print_is_shown_without_anybody_asking_for_their_values(rc, capfd, initializer):
+    with rc.executor(initializer=initializer) as executor:
+        concurrent.futures.wait([executor.submit(print, "printed", i) for i in range(3)])
+        told = threading.Event()
+        executor.submit(print, "and this").add_done_callback(lambda future: told.set())
+        assert told.wait(30)
+        shown = capfd.readouterr().out
+        assert all(f"] printed {i}\n" in shown for i in range(3)) and "] and this\n" in shown

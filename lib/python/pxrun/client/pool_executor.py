@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import itertools
+import os
 import threading
 import time
+import weakref
 from typing import Any, Callable, Iterable, Iterator
 
 from .. import error
@@ -34,6 +37,11 @@ class TaskFuture(AsyncResult):
     def _stop_running(self) -> None:
         super().cancel()
 
+    def _complete(self) -> None:
+        if self._shows:  # perhaps nobody will ask for the value, and wait for it
+            self._show_news(self._result)
+        super()._complete()
+
     def result(self, timeout: float | None = None) -> Any:
         """As Future.result(): the value; TimeoutError if it is not done in time, at once if that is over, as -1 is, too."""
         return super().result(_not_negative(timeout))
@@ -56,6 +64,7 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
 
     What waits lies in shared memory, and engines take it from there by themselves, whatever this
     process does meanwhile. Engines that are added later take part. shutdown() never stops engines.
+    When the script ends, it waits for calls that are still out, also after shutdown(wait=False); Ctrl-C ends that.
 
     Parameters
     ----------
@@ -103,6 +112,11 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         if initializer is not None:
             self._initial = Resident(self.view, begin, (initializer, tuple(initargs)), failed=self._break)
         self._given = False
+        _live.add(self)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # it was not made, or Python ends
+            _left[:] = [view for view in {*_left, self.view} if view.outstanding]
 
     @property
     def max_workers(self) -> int:
@@ -225,10 +239,13 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
                 for i in range(ar._count):
                     ar._cancel_waiting(i)
         if wait:
-            concurrent.futures.wait(list(self._prepared))
-            self.view.wait()
+            self._wait()
             if self._initial is not None:
                 self._initial.take_back()
+
+    def _wait(self) -> None:
+        concurrent.futures.wait(list(self._prepared))
+        self.view.wait()
 
     # --- tasks
 
@@ -275,6 +292,35 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
             broken = concurrent.futures.BrokenExecutor(f"the initializer has failed: {reason}")
             broken.__cause__ = reason
             future.fail(broken)
+
+
+# --- the script's end
+
+
+_live: weakref.WeakSet[PoolExecutor] = weakref.WeakSet()
+#: Views of executors that nobody holds any more, with calls that were out then.
+_left: list[Any] = []
+
+
+def _wait_for_calls() -> None:
+    """At the script's end, as concurrent.futures does: before pools end with it, until nothing is out."""
+    waits = [executor._wait for executor in list(_live)] + [view.wait for view in list(_left)]
+    try:
+        for wait in waits:
+            with contextlib.suppress(error.IPythonError):  # the client is closed, or the pool gone
+                wait()
+    except KeyboardInterrupt:
+        pass
+
+
+def _forget_calls() -> None:
+    """A forked child has none out."""
+    _live.clear()
+    _left.clear()
+
+
+threading._register_atexit(_wait_for_calls)  # type: ignore[attr-defined]
+os.register_at_fork(after_in_child=_forget_calls)
 
 
 class _Chunk:
