@@ -172,12 +172,20 @@ void px_task_free(struct px_task *task)
 void px_task_end(struct px_request *request)
 {
 	struct px_client *client = request->result->client;
+	struct px_tasks *tasks = client->tasks;
 	struct px_task *task = request->task;
+	uint64_t own_bytes = task->packed.own_bytes;
 
 	if (task->posted)
 		unplace(client, task);
 	else
-		px_task_list_remove(&client->tasks->waiting, task);
+		px_task_list_remove(&tasks->waiting, task);
 	request->task = NULL;
 	px_task_free(task);
+	tasks->ended++;
+	tasks->own_bytes -= own_bytes;
+	if (own_bytes && tasks->short_of_memory)
+		(void)px_arena_trim(client->endpoint->arena, 0);
+	if (!tasks->own_bytes)
+		tasks->short_of_memory = false;
 }

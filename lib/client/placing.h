@@ -49,6 +49,10 @@ struct px_tasks {
 	} lanes[PX_LANES_MAX];
 	uint64_t members_seq; /* when engines were last looked at */
 	uint64_t mended_ns;   /* when claims were last looked through */
+	uint64_t ended;       /* how many have ended */
+	uint64_t own_bytes;   /* of the arena, of all that have not */
+	/* Somebody had to wait for room: what tasks leave is given back, and not kept warm; their results need it. */
+	bool short_of_memory;
 	bool looked;
 	struct px_engine_set there; /* the engines at that time */
 };

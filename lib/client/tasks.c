@@ -163,6 +163,7 @@ static int post(struct px_client *client, struct px_task *task)
 		return nobody(client, task);
 	request->task = task;
 	request->id = next_id(client);
+	client->tasks->own_bytes += task->packed.own_bytes;
 	px_task_list_add(&client->tasks->waiting, task);
 	px_tasks_place(client);
 	return 0;
@@ -259,6 +260,70 @@ int px_tasks_post(struct px_result *result, struct px_outgoing *message,
 	rc = task ? post_next(result, task, message) :
 		    px_fail(PX_ENOMEM, "no private memory for a task");
 	px_client_leave(result->client);
+	return rc;
+}
+
+static bool any_holds_memory(const struct px_tasks *tasks)
+{
+	const struct px_task *task = tasks ? tasks->posted.first : NULL;
+
+	while (task && !task->far && !task->packed.regions_count)
+		task = task->next;
+	return task;
+}
+
+struct end {
+	const struct px_tasks *tasks;
+	uint64_t ended; /* before */
+};
+
+static int has_ended(void *ctx)
+{
+	const struct end *end = ctx;
+
+	return end->tasks->ended != end->ended;
+}
+
+static int have_room(void *ctx)
+{
+	const struct px_client *client = ctx;
+	uint64_t half = client->endpoint->segment->arena_bytes / 2;
+
+	return !client->tasks || client->tasks->own_bytes <= half;
+}
+
+int px_tasks_wait_for_room(struct px_client *client, uint64_t timeout_ns)
+{
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	if (!have_room(client))
+		client->tasks->short_of_memory = true;
+	rc = px_client_wait_locked(client, have_room, client, timeout_ns, PX_BELL_FRAME);
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return rc;
+}
+
+int px_tasks_wait_for_memory(struct px_client *client, uint64_t timeout_ns)
+{
+	int rc = px_client_enter(client);
+	struct end end;
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	if (any_holds_memory(client->tasks)) {
+		client->tasks->short_of_memory = true;
+		end = (struct end){ client->tasks, client->tasks->ended };
+		rc = px_client_wait_locked(client, has_ended, &end, timeout_ns, PX_BELL_FRAME);
+	} else {
+		rc = PX_ENOMEM;
+	}
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
 	return rc;
 }
 

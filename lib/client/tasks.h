@@ -2,9 +2,9 @@
 /*
  * tasks.h - a client's tasks: requests that the next idle engine takes from the client's board.
  *
- * Who:     any thread; all functions but px_tasks_post() with the client's lock.
+ * Who:     any thread; functions from where it is said on with the client's lock.
  * Where:   private memory; those that are posted also on the board (shm/board.h).
- * Blocks:  never on an engine.
+ * Blocks:  never on an engine, but for the two that say so.
  * Death:   of an engine: what it had claimed is posted again, or fails in words.
  *
  * A task waits here until there is room on the board; whoever reads replies posts it then. An entry
@@ -34,6 +34,16 @@ int px_result_new_tasks(struct px_client *client, uint32_t count, struct px_resu
 int px_tasks_post(struct px_result *result, struct px_outgoing *message,
 		  const struct px_engine_set *engines, const struct px_engine_set *refused,
 		  uint32_t retries);
+/*
+ * Before another task that needs memory of the arena: waits while those that are out hold more than half
+ * of it, so that their results have room. PX_ETIMEDOUT, PX_EINTR, PX_EPOOL, PX_ECLOSED.
+ */
+int px_tasks_wait_for_room(struct px_client *client, uint64_t timeout_ns);
+/*
+ * For who was refused memory for a task: waits until another task has ended, whose memory that may have
+ * been. PX_ENOMEM: none is out that holds any. Likewise.
+ */
+int px_tasks_wait_for_memory(struct px_client *client, uint64_t timeout_ns);
 /* Nobody will post the rest, and nobody waits for what is posted: takes back what has not begun. */
 void px_tasks_give_up(struct px_result *result);
 /* A list of ids, as users give them: PX_EENGINE if one cannot be. */

@@ -29,6 +29,9 @@ static void name_region(const struct px_part *part, struct px_packed *packed,
 	if (!part->region)
 		return;
 	out->offset = part->region->offset + part->skip;
+	/* Only whoever packs has it. */
+	if (atomic_load_explicit(&part->region->holds, memory_order_relaxed) == 1)
+		packed->own_bytes += part->region->bytes;
 	px_region_hold(part->region);
 	packed->regions[packed->regions_count++] = part->region;
 }

@@ -22,6 +22,7 @@ struct px_packed {
 	uint8_t *payload;           /* from malloc */
 	struct px_region **regions; /* held; from malloc, or NULL */
 	uint32_t regions_count;
+	uint64_t own_bytes; /* of those regions that nothing else holds */
 };
 
 /*

@@ -125,7 +125,7 @@ def test_who_asks_while_it_is_read_gets_the_same(pool):
 
 
 def test_large_and_small_replies_in_one_map(pool):
-    numpy = pytest.importorskip("numpy")
+    pytest.importorskip("numpy")
     view = pool.load_balanced_view()
     ar = view.map_async(lambda i: __import__('numpy').full(100_000, i) if i % 2 else i, range(10), chunksize=1)
     values = ar.get()

@@ -270,9 +270,10 @@ static PyMethodDef client_methods[] = {
 	  "call(kind, flags, targets, body, buffers, shower=None) -> (replies, Result)\n\nSends and waits, as "
 	  "Result.wait() does. replies as Result.reply(i) for each target; None if Ctrl-C ended the wait." },
 	{ "post", px_ext_post, METH_VARARGS,
-	  "post(bodies, buffers, targets, retries, told=True) -> Result\n\n"
+	  "post(bodies, buffers, targets, retries, told=True, refused=None, waits=False) -> Result\n\n"
 	  "Calls for the next idle engines, one entry each; bodies and buffers as APPLY's. targets: ids of "
-	  "the engines that may run them, or None. told: whether next() may give it." },
+	  "the engines that may run them, or None. told: whether next() may give it. refused: ids of "
+	  "engines that have refused them. waits: where the arena is full, until others leave room." },
 	{ "engines", client_engines, METH_NOARGS, "engines() -> list of ids, ascending" },
 	{ "signal", client_signal, METH_VARARGS, "signal(engine, number)" },
 	{ "check_gone", client_check_gone, METH_VARARGS,

@@ -44,7 +44,7 @@ static int pack_buffer(struct px_parcel *parcel, PyObject *object)
 	int rc;
 
 	if (PyObject_GetBuffer(object, &view, PyBUF_ANY_CONTIGUOUS) < 0)
-		return -1;
+		return PX_RAISED;
 	if (view.len >= PX_UNLOCKED_BYTES) {
 		Py_BEGIN_ALLOW_THREADS
 		rc = pack_memory(parcel, &view, place);
@@ -53,30 +53,27 @@ static int pack_buffer(struct px_parcel *parcel, PyObject *object)
 		rc = pack_memory(parcel, &view, place);
 	}
 	PyBuffer_Release(&view);
-	if (rc < 0) {
-		px_raise(rc);
-		return -1;
-	}
-	parcel->message.buffers_count++;
-	return 0;
+	if (rc == 0)
+		parcel->message.buffers_count++;
+	return rc;
 }
 
 static int pack_buffers(struct px_parcel *parcel, PyObject *buffers)
 {
 	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
+	int rc = 0;
 
 	if (count <= 0)
-		return (int)count;
+		return count < 0 ? PX_RAISED : 0;
 	parcel->parts = calloc((size_t)count, sizeof(*parcel->parts));
 	if (!parcel->parts) {
 		PyErr_NoMemory();
-		return -1;
+		return PX_RAISED;
 	}
 	parcel->message.buffers = parcel->parts;
-	for (Py_ssize_t i = 0; i < count; i++)
-		if (pack_buffer(parcel, PyList_GetItem(buffers, i)) < 0)
-			return -1;
-	return 0;
+	for (Py_ssize_t i = 0; i < count && rc == 0; i++)
+		rc = pack_buffer(parcel, PyList_GetItem(buffers, i));
+	return rc;
 }
 
 int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t engines,
@@ -85,7 +82,7 @@ int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t 
 	int rc = 0;
 
 	if (PyObject_GetBuffer(body, &parcel->body, PyBUF_SIMPLE) < 0)
-		return -1;
+		return PX_RAISED;
 	parcel->message.body = parcel->body.buf;
 	parcel->message.body_bytes = (uint64_t)parcel->body.len;
 	if (buffers == Py_None && (engines < 2 || parcel->body.len < PX_SHARED_BODY_BYTES))
@@ -93,9 +90,5 @@ int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t 
 	rc = px_client_endpoint(client, &parcel->endpoint);
 	if (rc == 0)
 		rc = px_share_body(parcel->endpoint, &parcel->message, engines, &parcel->shared);
-	if (rc < 0) {
-		px_raise(rc);
-		return -1;
-	}
-	return pack_buffers(parcel, buffers);
+	return rc < 0 ? rc : pack_buffers(parcel, buffers);
 }

@@ -5,7 +5,7 @@
  * Who:     one thread, with the interpreter's lock.
  * Where:   private memory; buffers in regions of the client's.
  * Blocks:  while the supervisor grants an extent.
- * Death:   of the pool: pxrun.error.PoolError.
+ * Death:   of the pool: PX_EPOOL.
  */
 #ifndef PX_EXT_PARCEL_H
 #define PX_EXT_PARCEL_H
@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "client/client.h"
+#include "python/ext/waiting.h"
 
 /* The message, and what its memory is taken from. */
 struct px_parcel {
@@ -29,7 +30,8 @@ struct px_parcel {
 
 /*
  * Packs a bytes-like body and a list of buffers, or None, for so many engines. Looking at objects may
- * run code, also code that closes the client: so it is held, not entered. -1 with an exception.
+ * run code, also code that closes the client: so it is held, not entered. An error; PX_RAISED: there is an
+ * exception.
  */
 int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t engines,
 		   PyObject *body, PyObject *buffers);

@@ -38,24 +38,49 @@ struct batch {
 	PyObject *bodies, *buffers, *targets, *refused;
 	struct px_engine_set set, without;
 	Py_ssize_t retries;
+	int waits; /* where the arena is full */
 };
 
-/* Posts the ith. -1 with an exception. */
+/* Posts the ith. An error, or PX_RAISED. */
 static int post_one(const struct batch *batch, struct px_result *result, Py_ssize_t i)
 {
 	struct px_parcel parcel = { .message.kind = PX_REQUEST_APPLY, .task = true };
 	PyObject *body = PyList_GetItem(batch->bodies, i);
 	PyObject *buffers = batch->buffers == Py_None ? Py_None : PyList_GetItem(batch->buffers, i);
-	int rc = -1;
+	int rc = PX_RAISED;
 
-	if (body && buffers && px_parcel_pack(batch->client, &parcel, 1, body, buffers) == 0) {
+	if (body && buffers)
+		rc = px_parcel_pack(batch->client, &parcel, 1, body, buffers);
+	if (rc == 0)
 		rc = px_tasks_post(result, &parcel.message,
 				   batch->targets == Py_None ? NULL : &batch->set, &batch->without,
 				   (uint32_t)batch->retries);
-		if (rc < 0)
-			px_raise(rc);
-	}
 	px_parcel_free(&parcel);
+	return rc;
+}
+
+/*
+ * The same; if it may wait, after tasks have ended whose arguments fill the arena. -1 with an exception.
+ */
+static int post_when_room(const struct batch *batch, struct px_result *result, Py_ssize_t i)
+{
+	bool large = batch->buffers != Py_None && PyList_GetItem(batch->buffers, i) != Py_None;
+	int rc = large && batch->waits ? px_wait_for_room(batch->client) : 0;
+
+	if (rc == 0)
+		rc = post_one(batch, result, i);
+	while (rc == PX_ENOMEM && batch->waits) {
+		rc = px_wait_for_memory(batch->client);
+		/* Without any the last attempt says in words what was refused. */
+		if (rc == PX_ENOMEM) {
+			rc = post_one(batch, result, i);
+			break;
+		}
+		if (rc == 0)
+			rc = post_one(batch, result, i);
+	}
+	if (rc < 0 && rc != PX_RAISED)
+		px_raise(rc);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -78,7 +103,7 @@ static struct px_result *post_all(const struct batch *batch, struct px_completio
 	}
 	result->completion.list = list;
 	for (Py_ssize_t i = 0; i < count; i++)
-		if (post_one(batch, result, i) < 0) {
+		if (post_when_room(batch, result, i) < 0) {
 			px_tasks_give_up(result);
 			px_result_release(result);
 			return NULL;
@@ -95,8 +120,9 @@ PyObject *px_ext_post(PyObject *self, PyObject *args)
 	int told = true;
 
 	if (!batch.client ||
-	    !PyArg_ParseTuple(args, "O!OOn|pO", &PyList_Type, &batch.bodies, &batch.buffers,
-			      &batch.targets, &batch.retries, &told, &batch.refused) ||
+	    !PyArg_ParseTuple(args, "O!OOn|pOp", &PyList_Type, &batch.bodies, &batch.buffers,
+			      &batch.targets, &batch.retries, &told, &batch.refused,
+			      &batch.waits) ||
 	    read_set(batch.targets, &batch.set) < 0 || read_set(batch.refused, &batch.without) < 0)
 		return NULL;
 	if (batch.retries < 0 || batch.retries > UINT32_MAX) {

@@ -62,7 +62,7 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 	struct px_parcel parcel = { 0 };
 	PyObject *targets, *body, *buffers;
 	Py_ssize_t count;
-	int kind, flags;
+	int kind, flags, rc;
 
 	if (!PyArg_ParseTuple(args, "iiO!OO|O", &kind, &flags, &PyList_Type, &targets, &body,
 			      &buffers, shower))
@@ -78,9 +78,12 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 		return NULL;
 	parcel.message.kind = (uint16_t)kind;
 	parcel.message.flags = (uint16_t)flags;
-	if (px_parcel_pack(client, &parcel, (uint32_t)count, body, buffers) == 0)
+	rc = px_parcel_pack(client, &parcel, (uint32_t)count, body, buffers);
+	if (rc == 0)
 		result = submit(client, engines, (uint32_t)count, flags & PX_FLAG_TRACK, list,
 				&parcel);
+	else if (rc != PX_RAISED)
+		px_raise(rc);
 	px_parcel_free(&parcel);
 	return result;
 }

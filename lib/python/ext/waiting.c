@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "client/tasks.h"
 #include "python/ext/object.h"
 #include "shm/error.h"
 #include "shm/os.h"
@@ -122,6 +123,28 @@ int px_wait_idle(struct px_client *client, uint64_t timeout_ns)
 {
 	return px_wait_in_slices(&(struct px_slices){ .wait = wait_idle, .client = client },
 				 timeout_ns);
+}
+
+static int wait_for_room(const struct px_slices *what, uint64_t slice_ns)
+{
+	return px_tasks_wait_for_room(what->client, slice_ns);
+}
+
+int px_wait_for_room(struct px_client *client)
+{
+	return px_wait_in_slices(&(struct px_slices){ .wait = wait_for_room, .client = client },
+				 PX_FOREVER);
+}
+
+static int wait_for_memory(const struct px_slices *what, uint64_t slice_ns)
+{
+	return px_tasks_wait_for_memory(what->client, slice_ns);
+}
+
+int px_wait_for_memory(struct px_client *client)
+{
+	return px_wait_in_slices(&(struct px_slices){ .wait = wait_for_memory, .client = client },
+				 PX_FOREVER);
 }
 
 int px_wait_taken(struct px_client *client, struct px_completions *list, uint64_t timeout_ns,

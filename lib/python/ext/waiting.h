@@ -41,6 +41,10 @@ int px_wait_in_slices(const struct px_slices *what, uint64_t timeout_ns);
 PyObject *px_wait_bool(const struct px_slices *what, PyObject *timeout);
 /* Waits likewise, until every request of the client is answered. */
 int px_wait_idle(struct px_client *client, uint64_t timeout_ns);
+/* The same, until tasks that are out leave half of the arena to their results. */
+int px_wait_for_room(struct px_client *client);
+/* The same, until a task has ended whose memory may be what another one needs; PX_ENOMEM: there is none. */
+int px_wait_for_memory(struct px_client *client);
 /* The same, until px_client_take() gives something. */
 int px_wait_taken(struct px_client *client, struct px_completions *list, uint64_t timeout_ns,
 		  struct px_result **result);

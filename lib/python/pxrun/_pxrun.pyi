@@ -92,6 +92,7 @@ class Client:
         retries: int,
         told: bool = ...,
         refused: list[int] | None = ...,
+        waits: bool = ...,
         /,
     ) -> Result: ...
     def engines(self) -> list[int]: ...

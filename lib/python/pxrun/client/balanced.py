@@ -129,8 +129,8 @@ class LoadBalancedView(View):
         live = self.client.ids
         return max(1, len(live if self._targets_set is None else set(live) & set(self._targets_set)))
 
-    def _post(self, bodies: list, buffers: list | None, apart: Apart | None = None) -> Any:
-        """Posts tasks; apart: what they refer to.
+    def _post(self, bodies: list, buffers: list | None, apart: Apart | None = None, waits: bool = True) -> Any:
+        """Posts tasks; apart: what they refer to; waits: where the arena is full, until others leave room.
 
         Returns
         -------
@@ -138,7 +138,7 @@ class LoadBalancedView(View):
         """
         engines = self._engines()
         if apart is None and not (self._after or self._follow):
-            return self.client._core.post(bodies, buffers, engines, self._retries)
+            return self.client._core.post(bodies, buffers, engines, self._retries, True, None, waits)
         conditions = Conditions(self.client, self._after, self._follow)
         later = Later(self.client, bodies, buffers, self._retries, apart)
         _post_when_met(later, conditions, engines)

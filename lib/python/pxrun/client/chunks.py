@@ -9,6 +9,8 @@ from typing import Any
 AIM, LEAST = 0.01, 0.0005
 #: Chunks that each engine should still find, so that all end at the same time.
 LEFT = 4
+#: Bytes of arrays that a chunk may have: to hand out as many again takes no time beside copying them.
+BYTES = 1 << 22
 #: Elements of a chunk whose duration is not known, and the share of the rest that it may be.
 UNKNOWN, SHARE = 1000, 64
 
@@ -29,7 +31,7 @@ def whole(name: str, number: Any) -> int:
     raise TypeError(f"{name} must be an int, not {number!r}")
 
 
-def sizes(count: int, seconds: float | None, engines: int) -> list[int]:
+def sizes(count: int, seconds: float | None, engines: int, large: float = 0) -> list[int]:
     """The sizes of chunks for the rest of a map, in their order; they become smaller towards the end.
 
     Parameters
@@ -40,11 +42,16 @@ def sizes(count: int, seconds: float | None, engines: int) -> list[int]:
         How long one takes; None: not known.
     engines : int
         How many work on them.
+    large : float
+        Bytes of arrays that an element has.
     """
     if seconds is None:
         most, least, share = UNKNOWN, 1, SHARE
     else:
         most, least, share = max(1, int(AIM / seconds)), max(1, int(LEAST / seconds)), LEFT
+    if large:
+        most = max(1, min(most, int(BYTES / large)))
+        least = min(least, most)
     found = []
     while count:
         size = min(count, max(least, min(most, count // (share * engines))))

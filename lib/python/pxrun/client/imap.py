@@ -229,7 +229,7 @@ class LazyMapIterator:
                 raise self._of.unsent(e, self._at, [[arg] for arg in items[0]]) from e
         else:
             body, buffers = self._of.chunk(self._at, list(zip(*items)))
-        result = self._view._post([body], None if buffers is None else [buffers], self._apart)
+        result = self._view._post([body], None if buffers is None else [buffers], self._apart, waits=False)
         ar = self._view._of_tasks([result], [len(items)], self._f, first=self._at)
         out = _Out(ar, len(items))
         self._at += out.size

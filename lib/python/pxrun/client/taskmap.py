@@ -39,7 +39,7 @@ class TaskMap:
     def __init__(self, view: Any, mapped: Mapped, sequences: Sequence, length: int) -> None:
         self._view, self._mapped, self._sequences, self._length = view, mapped, sequences, length
         self._apart = mapped.apart and Apart(view.client, mapped.token, mapped.apart)
-        self._at = 0
+        self._at = self._large = 0
         self.results: list = []
         self.sizes: list[int] = []
 
@@ -78,6 +78,7 @@ class TaskMap:
                 bodies.append(body)
                 buffers.append(found)
                 at += size
+                self._large += sum([buffer.raw().nbytes for buffer in found or ()])
         except Exception as e:
             raise self._unsent(e, at, size) from e
         return bodies, buffers if any(buffers) else None
@@ -93,7 +94,7 @@ class TaskMap:
         engines = self._view._width()
         end = time.monotonic() + PATIENCE
         seconds = None
-        while size := chunks.probe(self._left(), seconds, engines):
+        while size := min(chunks.probe(self._left(), seconds, engines), self._most()):
             self._post([size] * (2 * engines))
             measured = seconds_each(self.results[-1], [size] * (2 * engines), engines, end)
             settled = measured is None or seconds is not None and measured > seconds / 2
@@ -101,7 +102,15 @@ class TaskMap:
             if settled:
                 break
         if self._left():
-            self._post(chunks.sizes(self._left(), seconds, engines))
+            self._post(chunks.sizes(self._left(), seconds, engines, self._large_each()))
+
+    def _large_each(self) -> float:
+        """Bytes of arrays that an element has, by those that were posted."""
+        return self._large / self._at if self._at else 0.0
+
+    def _most(self) -> int:
+        """Elements that a chunk may have for their size."""
+        return max(1, int(chunks.BYTES / self._large_each())) if self._large else self._left()
 
     def _left(self) -> int:
         return self._length - self._at
