@@ -211,6 +211,16 @@ def test_after_what_failed_is_impossible(view):
         assert view.apply_sync(abs, -2) == 2
 
 
+def test_the_one_that_ended_otherwise_is_named(view):
+    bad, good = view.apply_async(lambda: 1 / 0), view.apply_async(abs, 1)
+    with view.temp_flags(after=Dependency([bad, good], success=False, failure=True)):
+        with pytest.raises(pxrun.ImpossibleDependency, match="did not end as it should: abs succeeded"):
+            view.apply_sync(abs, -2)
+    with view.temp_flags(after=[good, bad]):
+        with pytest.raises(pxrun.ImpossibleDependency, match="ZeroDivisionError"):
+            view.apply_sync(abs, -2)
+
+
 def test_after_many_elements(view):
     good, bad = view.map_async(abs, range(50), chunksize=7), view.map_async(lambda x: 1 / x, range(9), chunksize=4)
     with view.temp_flags(after=[good]):

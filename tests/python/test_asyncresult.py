@@ -47,6 +47,25 @@ def test_a_negative_timeout_is_over_but_for_the_default(pool, hold):
     assert (ar.get(-1), joined.get(-1), later.result(-1)) == (1, [1, 2], 3) and pool.wait(timeout=-1)
 
 
+@pytest.mark.parametrize("balanced", [True, False])
+def test_an_index_asks_for_no_other_elements(pool, balanced):
+    view = pool.load_balanced_view() if balanced else pool[:]
+    ar = view.map_async(lambda x: 1 / x, [1, 2, 4, 0] * 2)
+    if balanced:  # the other elements of a direct map's part fail with the one that does
+        assert (ar[-2], ar[0:3], ar[4:-1:2]) == (0.25, [1, 0.5, 0.25], [1, 0.25])
+    assert ar[0] == 1 and ar[0:2] == [1, 0.5]
+    for key in (3, -1, slice(2, 4), slice(None)):
+        with pytest.raises(pxrun.CompositeError, match="division by zero"):
+            ar[key]
+    with pytest.raises(IndexError):
+        ar[8]
+    pool[[0, 1]].scatter("of_index", [1, 0], flatten=True)
+    calls = pool[[0, 1]].apply_async(lambda: 1 / of_index)  # noqa: F821
+    assert calls[0] == 1 and calls[:1] == [1]
+    with pytest.raises(pxrun.CompositeError):
+        calls[1]
+
+
 def test_a_bool_is_no_timeout(pool):
     ar = pool[0].apply_async(abs, -1)
     for wait in (ar.get, ar.wait, ar.result, ar.exception, ar.join(ar, ar).get, pool.load_balanced_view().apply_async(abs, 1).get):

@@ -84,7 +84,7 @@ def test_what_belongs_to_this_process(pool, pids):
     for value, words in ((pool, "a Client belongs to the process that made it: .*pxrun.Client"),
                          (view, "a DirectView belongs .*pxrun.Client"),
                          (pool[0].executor, "a PoolExecutor belongs .*cannot hand calls to its own pool"),
-                         (ar, "an? AsyncResult belongs .*send its value"),
+                         (ar, "an AsyncResult belongs .*send its value"),
                          ([{"r": ar}], r"at \[0\]\['r'\], of type AsyncResult, cannot be sent: .*send its value"),
                          (pxrun.Cluster(1), "a Cluster belongs .*to_dict")):
         with pytest.raises(TypeError, match=words):

@@ -382,3 +382,23 @@ def test_views_and_clients_register_themselves(rc):
                 assert joblib.effective_n_jobs() == 3
     finally:
         pxrun.joblib.register()
+
+
+def test_options_that_do_not_exist_or_contradict(rc):
+    for options, words in (
+        ({"clinet": rc}, "no option 'clinet': is 'client' meant"),
+        ({"color": 1}, "no option 'color', only client, view, profile"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            joblib.parallel_backend("pxrun", **options)
+    with pytest.raises(ValueError, match="give one of them"):
+        joblib.parallel_backend("pxrun", client=rc, view=rc[:])
+    rc[[0, 1]].register_joblib_backend("mine")
+    with joblib.parallel_backend("mine", client=rc):
+        assert joblib.effective_n_jobs() == 4
+
+
+def test_what_calls_print_is_shown(on_engines, capfd):
+    Parallel()(delayed(print)("printed", i) for i in range(3))
+    shown = capfd.readouterr().out
+    assert all(f"printed {i}\n" in shown for i in range(3))

@@ -427,6 +427,12 @@ def test_initialized_calls_can_be_cancelled(rc, new_gate):
     assert runs.result(10) == "x"
 
 
+def test_a_number_of_workers_is_no_engine(rc):
+    with pytest.raises(pxrun.error.EngineError, match=r"No such engine: 8; .* For so many workers: executor\(max_workers=8\)"):
+        rc.executor(8)
+    assert rc.executor(2).view.targets == [2]
+
+
 def test_initializer_must_be_something_to_call(rc):
     with pytest.raises(TypeError, match="initializer"):
         rc.executor(initializer=3)

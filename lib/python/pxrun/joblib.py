@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import difflib
 import functools
 import io
 import threading
@@ -39,6 +40,9 @@ except ImportError:
 
 #: As joblib does, functions and classes are sent with all that they refer to.
 _LIBRARY = cloudpickle.__name__
+
+#: What callers may give to the backend.
+_OPTIONS = ("client", "view", "profile")
 
 _making = threading.Lock()
 _private: dict[str | None, Any] = {}  # clients by profile; None: of the private pool
@@ -187,6 +191,12 @@ class PxrunBackend(AutoBatchingMixin, ParallelBackendBase):
     def __init__(
         self, *, client: Any = None, view: Any = None, profile: str | None = None, nesting_level: int | None = None, **others: Any
     ) -> None:
+        for name in others.keys() - {"inner_max_num_threads"}:
+            near = difflib.get_close_matches(name, _OPTIONS, 1)
+            meant = f": is {near[0]!r} meant?" if near else f", only {', '.join(_OPTIONS)}"
+            raise TypeError(f"the backend 'pxrun' has no option {name!r}{meant}")
+        if sum(given is not None for given in (client, view, profile)) > 1:
+            raise ValueError("client=, view= and profile= each say whose engines run the calls: give one of them")
         super().__init__(nesting_level=nesting_level, **others)
         self._given = client, view, profile
         self._executor: PoolExecutor | None = None
@@ -333,7 +343,7 @@ def register(name: str | None = None, make_default: bool = False, **where: Any) 
     """
 
     def made(**options: Any) -> PxrunBackend:
-        return PxrunBackend(**(where | options))
+        return PxrunBackend(**(options if options.keys() & set(_OPTIONS) else where | options))
 
     for each in ("ipyparallel", "pxrun") if name is None else (name,):
         register_parallel_backend(each, made, make_default=make_default)

@@ -361,8 +361,10 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         failed = self._failed()
         if not failed:
             return None
-        if self._single:
-            return error.again(failed[0])
+        return error.again(failed[0]) if self._single else self._failure_of(failed)
+
+    def _failure_of(self, failed: list[BaseException]) -> BaseException:
+        """One exception for those of entries."""
         if all(error.is_own(e, error.TaskAborted, error.TaskTimeout, error.PoolError) for e in failed):
             return self._one_for_all(failed)
         return error.CompositeError(f"one or more exceptions raised in: {self._fname}", failed)
@@ -425,7 +427,23 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
             return self._metadata_value(key)
         if not isinstance(key, (int, slice)):
             raise TypeError(f"index a result by int or slice, and its metadata by str, not by {type(key).__name__}")
-        return self.get()[key]
+        if self._single:
+            return self.get()[key]
+        self._result.wait(None, self._shower())
+        outcomes = self._all_outcomes()
+        self._client._sent.answered(self)
+        known = {id(e): e for e in self._failed()}
+        if not known or self._return_exceptions:
+            return self._values(outcomes)[key]
+        found = self._in_places(outcomes)[key]
+        failed = {id(e): known[id(e)] for e in (found if isinstance(key, slice) else [found]) if id(e) in known}
+        if failed:
+            raise self._failure_of(list(failed.values()))
+        return found
+
+    def _in_places(self, outcomes: list[outcome.Outcome]) -> Any:
+        """The values, with exceptions in the places of those that failed."""
+        return self._joined(outcomes)
 
     # --- parts
 

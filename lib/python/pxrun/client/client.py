@@ -209,7 +209,8 @@ class Client(Engines, Requests, Incomplete, Staying):
         Parameters
         ----------
         targets : optional
-            Engines, as in load_balanced_view(); default all.
+            Engines, as in load_balanced_view(); default all. executor(2) is that of engine 2 alone: for two
+            workers say max_workers=2.
         max_workers, initializer, initargs
             As ProcessPoolExecutor has them; see `PoolExecutor`.
         seed : optional
@@ -217,7 +218,12 @@ class Client(Engines, Requests, Incomplete, Staying):
         """
         from .pool_executor import PoolExecutor
 
-        view = self.load_balanced_view(targets)
+        try:
+            view = self.load_balanced_view(targets)
+        except error.EngineError as e:
+            if type(targets) is not int or targets < 0:
+                raise
+            raise error.EngineError(f"{e}. For so many workers: executor(max_workers={targets})") from None
         return PoolExecutor(view, max_workers=max_workers, initializer=initializer, initargs=initargs, seed=seed)
 
     def register_joblib_backend(self, name: str | None = None, make_default: bool = False) -> None:

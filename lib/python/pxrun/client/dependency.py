@@ -219,15 +219,16 @@ class Conditions:
         good = set(ended) - bad
         for name, needed in (("after", self._after), ("follow", self._follow)):
             if needed.unreachable(good, bad):
-                raise ImpossibleDependency(f"what the task depends on ({name}) {_BADLY}{self._ends(needed, bad)}")
+                raise ImpossibleDependency(f"what the task depends on ({name}) {_BADLY}{self._ends(needed, good, bad)}")
         if not (self._after.check(good, bad) and self._follow.check(good, bad)):
             return False, None
         return True, self._places(targets, good, bad)
 
-    def _ends(self, needed: Dependency, bad: Collection[str]) -> str:
-        first = next((id for id in needed if id in bad), None)
-        if first is None:
-            return "it succeeded"
+    def _ends(self, needed: Dependency, good: Collection[str], bad: Collection[str]) -> str:
+        """How the first that did not end as it should has ended."""
+        first = next(id for id in needed if id in needed._chosen(not needed.success, good, not needed.failure, bad))
+        if first in good:
+            return f"{self.results[first]._fname} succeeded"
         said = str(self.results[first].exception()).partition("\n")[0]
         return said.partition(_BADLY)[2] or said  # the first cause, in a chain of tasks
 

@@ -107,6 +107,11 @@ class AsyncMapResult(AsyncResult):
         # part by part, since a part that failed is one element, and has no place in the order of elements
         return [element for part in parts for element in part]
 
+    def _in_places(self, outcomes: list[outcome.Outcome]) -> Any:
+        if self._length is None:  # nobody knows how many elements have failed
+            self._raise_failure()
+        return self._mapping.join([value if e is None else [e] * self._size_of(i) for i, (value, e) in enumerate(outcomes)])
+
     def _done_of(self, i: int) -> int:
         if self._length is None:
             return super()._done_of(i)
@@ -180,6 +185,9 @@ class AsyncTaskMapResult(AsyncMapResult):
             return [(None, exception)] * self._sizes[i]
         raised = self._raised.get(i, {})
         return [(None, raised[n]) if n in raised else (element, None) for n, element in enumerate(value)]
+
+    def _in_places(self, outcomes: list[outcome.Outcome]) -> Any:
+        return self._joined(outcomes)
 
     def _joined(self, outcomes: list[outcome.Outcome]) -> Any:
         if all([exception is None for _, exception in outcomes]):

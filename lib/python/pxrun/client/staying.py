@@ -12,7 +12,8 @@ class Staying:
     _instead = ""
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} belongs to the process that made it: {self._instead}")
+        name = type(self).__name__
+        raise TypeError(f"{'an' if name[0] in 'AEIO' else 'a'} {name} belongs to the process that made it: {self._instead}")
 
 
 _NO_HUB = "there is no hub that keeps requests: the ids of this client's are its history, and what is known of one its AsyncResult has"
