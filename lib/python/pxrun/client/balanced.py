@@ -50,8 +50,8 @@ class LoadBalancedView(View):
     follow : the same
         As `after`, and tasks run on the engine that did it.
     timeout : float or None
-        Seconds from the submission after which a task is stopped; get() then raises `TaskTimeout`, or
-        `DependencyTimeout` if it was still waiting for what it depends on.
+        Seconds from the submission after which a task is stopped, however long it has waited; get() then raises
+        `TaskTimeout`, or `DependencyTimeout` if it was still waiting for what it depends on. It is not run again.
     track : bool
         Has no effect: tasks are copies of what they were given.
     block, label, signal_on_interrupt, send_globals, output

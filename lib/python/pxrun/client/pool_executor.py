@@ -74,7 +74,8 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
         So many of these engines, if there are more.
     initializer : callable, optional
         Called as initializer(*initargs) in each engine's process before its first call of this executor, also
-        in processes that are started later. If it raises, all calls fail with BrokenExecutor.
+        in processes that are started later. Global names that it assigns are those of the engine, which other
+        executors and views see and replace. If it raises, all calls fail with BrokenExecutor.
     initargs : tuple
     seed : int, sequence of int or numpy.random.SeedSequence, optional
         For random numbers that can be repeated, as that of `LoadBalancedView.map`: call i, counted from 0 in the

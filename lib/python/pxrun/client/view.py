@@ -40,7 +40,7 @@ class DirectView(View, Parts):
     label : str or None
         Kept in the metadata of results.
     timeout : float or None
-        Seconds after which a request is stopped as by `AsyncResult.cancel`; get() then
+        Seconds from its submission after which a request is stopped as by `AsyncResult.cancel`; get() then
         raises `TaskTimeout`.
     signal_on_interrupt : bool
         Whether Ctrl-C in a blocking call also interrupts what the call began on the engines, and
