@@ -4,13 +4,25 @@
  */
 #include "bin/command.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bin/nearest.h"
 #include "bin/pool_option.h"
 #include "client/pxrun.h"
+
+const char *px_command_self(char *out)
+{
+	ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
+
+	if (length < 0)
+		return NULL;
+	out[length] = '\0';
+	return out;
+}
 
 int px_command_exit(int rc)
 {

@@ -28,6 +28,8 @@ struct px_verb {
 extern const struct px_verb px_verb_exec, px_verb_list, px_verb_run, px_verb_start, px_verb_status,
 	px_verb_stop;
 
+/* The path of this program, by which it starts supervisors; NULL: not known. out has PATH_MAX bytes. */
+const char *px_command_self(char *out);
 /* Prints "pxrun: words" of a failure and returns its exit code. */
 int px_command_fail(int rc);
 /* Prints each of these lines as a warning. */

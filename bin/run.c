@@ -17,6 +17,7 @@
 #include "bin/pool_option.h"
 #include "client/client.h"
 #include "client/start.h"
+#include "pool/json.h"
 #include "shm/error.h"
 
 /* These are passed on to the script; a terminal sends the others to it directly. */
@@ -71,7 +72,7 @@ static void become_script(const char *python, char **argv, const char *connectio
 	argv[0] = (char *)(uintptr_t)python;
 	execvp(python, argv);
 	fprintf(stderr, "pxrun: starting %s: %s\n", python, strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	_exit(PX_EXIT_FAILED);
 }
 
 /* Runs the script to its end. argv[0] is free for the interpreter. */
@@ -97,6 +98,20 @@ static int run_script(const char *python, char **argv, const char *connection)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The interpreter of the pool's engines, which is to run the script, too. */
+static int engines_python(struct px_client *client, char *out, size_t out_bytes)
+{
+	char *status = NULL;
+	int rc = px_client_status(client, &status);
+
+	if (rc < 0)
+		return rc;
+	if (!px_json_string(px_json_member(px_json_parse(status), "executable"), out, out_bytes))
+		rc = px_fail(PX_ECORRUPT, "the engines' interpreter is not known");
+	free(status);
+	return rc;
+}
+
 /* The folder of the script, where engines are to find its modules, too. */
 static int script_folder(const char *script, char *out)
 {
@@ -110,8 +125,7 @@ static int script_folder(const char *script, char *out)
 
 static int run_with_pool(struct px_settings *settings, char **argv)
 {
-	const char *python = px_settings_text(settings, PX_SETTING_PYTHON);
-	char folder[PATH_MAX], connection[128];
+	char self[PATH_MAX], folder[PATH_MAX], connection[128], python[PATH_MAX];
 	char warnings[PX_WARNINGS_BYTES] = "";
 	struct px_client *client = NULL;
 	int code, rc = script_folder(argv[1], folder);
@@ -120,12 +134,13 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 		rc = px_settings_set(settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "--sys-path",
 				     folder);
 	if (rc == 0)
-		rc = px_pool_start_by(settings, "", NULL, warnings, &client);
+		rc = px_pool_start_by(settings, "", px_command_self(self), warnings, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_command_warn(warnings);
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));
-	code = run_script(python ? python : PX_PYTHON, argv, connection);
+	rc = engines_python(client, python, sizeof(python));
+	code = rc < 0 ? px_command_fail(rc) : run_script(python, argv, connection);
 	px_client_detach(client);
 	return code;
 }

@@ -8,6 +8,7 @@
  *   --owner-fd N     a pipe; when its other end is closed the pool ends
  *   --sys-path A:B   folders put before the engines' sys.path
  *   --empty          start no engines; clients will ask for them
+ *   --client-python PATH  the interpreter of the Python client that starts the pool
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@
 
 struct request {
 	struct px_settings settings;
-	const char *profile;
+	const char *profile, *client_python;
 	bool daemonize, empty;
 	int ready_fd, owner_fd; /* -1: not given */
 };
@@ -63,6 +64,7 @@ static int decide_settings(struct request *request, struct px_supervisor_options
 	out->settings = &request->settings;
 	out->owner_fd = request->owner_fd;
 	out->empty = request->empty;
+	out->client_python = request->client_python;
 	/* Last, so that the folder is made only if all settings are right. */
 	return px_runtime_find(request->profile, true, &out->runtime);
 }
@@ -222,12 +224,10 @@ static int start_in_background(const struct request *request)
 	struct px_runtime runtime;
 	struct px_client *client = NULL;
 	char self[PATH_MAX], warnings[PX_WARNINGS_BYTES] = "";
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int rc = px_runtime_find(request->profile, false, &runtime);
 
-	self[length > 0 ? length : 0] = '\0';
 	if (rc == 0)
-		rc = px_pool_start_by(&request->settings, runtime.profile, length > 0 ? self : NULL,
+		rc = px_pool_start_by(&request->settings, runtime.profile, px_command_self(self),
 				      warnings, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
@@ -266,7 +266,7 @@ static int parse_fd(const char *what, const char *text, int *out)
 	return 0;
 }
 
-enum { OPTION_READY_FD = PX_OPTION_OWN, OPTION_OWNER_FD, OPTION_EMPTY };
+enum { OPTION_READY_FD = PX_OPTION_OWN, OPTION_OWNER_FD, OPTION_EMPTY, OPTION_CLIENT_PYTHON };
 
 static int take_own(void *ctx, int option, const char *value)
 {
@@ -281,6 +281,9 @@ static int take_own(void *ctx, int option, const char *value)
 		return 0;
 	case OPTION_EMPTY:
 		request->empty = true;
+		return 0;
+	case OPTION_CLIENT_PYTHON:
+		request->client_python = value;
 		return 0;
 	case OPTION_READY_FD:
 		return parse_fd("--ready-fd", value, &request->ready_fd);
@@ -297,10 +300,11 @@ static int run(int argc, char **argv)
 		{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 		{ "owner-fd", required_argument, NULL, OPTION_OWNER_FD },
 		{ "empty", no_argument, NULL, OPTION_EMPTY },
+		{ "client-python", required_argument, NULL, OPTION_CLIENT_PYTHON },
 	};
 	struct request request = { .ready_fd = -1, .owner_fd = -1 };
 	const struct px_own_options own = {
-		.letters = "dp:", .list = list, .count = 5, .take = take_own, .ctx = &request
+		.letters = "dp:", .list = list, .count = 6, .take = take_own, .ctx = &request
 	};
 	int code, rc;
 

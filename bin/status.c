@@ -125,14 +125,16 @@ static void print_pool(const char *pool)
 	const char *arena = px_json_member(pool, "arena");
 	const char *segment = px_json_member(pool, "segment");
 	const char *python = px_json_first(px_json_member(pool, "python"));
+	char executable[1024];
 	unsigned clients = count_items(px_json_member(pool, "clients"));
 
 	printf("pool '%s': %s for %s, process %.0f\n", word(pool, "profile").at,
 	       word(pool, "state").at, seconds_text(number(pool, "uptime")).at,
 	       number(pool, "pid"));
-	if (python)
-		printf("python %.0f.%.0f, ", px_json_number(python, 0),
-		       px_json_number(px_json_next(python), 0));
+	if (python &&
+	    px_json_string(px_json_member(pool, "executable"), executable, sizeof(executable)))
+		printf("python %.0f.%.0f, %s\n", px_json_number(python, 0),
+		       px_json_number(px_json_next(python), 0), executable);
 	printf("event loop %s, restart %s, %u client%s\n", word(pool, "event_loop").at,
 	       word(pool, "restart").at, clients, clients == 1 ? "" : "s");
 	printf("arrays: %s used, %s free, in %s\n", bytes_text(px_json_member(arena, "used")).at,

@@ -1,49 +1,41 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What configure asks a Python interpreter about itself.
 
-    version                         X.Y
-    match VERSION LIBRARY PREFIX    yes:PATH, or no:and what this one is instead
-    ldflags                         for a program that embeds a static libpython
-    packages PREFIX                 where below PREFIX it looks for packages, relative
+    facts               PATH|X.Y|FOLDERS OF HEADERS, or no: and why pxrun cannot be built for it
+    packages PREFIX     where below PREFIX it looks for packages, relative
+
+Python 2 must be able to read this, to be refused.
 """
 import os
-import site
 import sys
 import sysconfig
 
 
-def version():
-    return "%d.%d" % sys.version_info[:2]
+def reason():
+    """Why not; None if it will do."""
+    if sys.version_info < (3, 11):
+        return "it is %d.%d, and pxrun needs 3.11 or newer" % sys.version_info[:2]
+    if sys.implementation.name != "cpython":
+        return "it is %s, and pxrun needs CPython" % sys.implementation.name
+    if "t" in sys.abiflags:
+        return "it is a free-threaded build, which has no limited API: take one with the usual build"
+    if len(sys.executable.encode()) > 250 or set(" \t'\"|\\&") & set(sys.executable):
+        return "its path is too long for a script's first line, or has spaces or quotes in it: make a symbolic link to it"
+    return None
 
 
-def library():
-    """The name that a linker is given: libpython3.11, whether shared or static."""
-    name = sysconfig.get_config_var("LDLIBRARY") or ""
-    return name.split(".so")[0].split(".a")[0]
-
-
-def match(wanted_version, wanted_library, wanted_prefix):
-    # In a virtual environment the library is that of the interpreter below it.
-    prefix = os.path.realpath(sysconfig.get_config_var("installed_base"))
-    headers = os.path.realpath(sysconfig.get_config_var("INCLUDEPY"))
-    same = (
-        version() == wanted_version
-        and library() == wanted_library
-        and prefix == os.path.realpath(wanted_prefix)
-        and headers.startswith(prefix + os.sep)
-    )
-    if same:
-        return "yes:" + sys.executable
-    return "no:%s, %s in %s" % (version(), library(), prefix)
-
-
-def ldflags():
-    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        return ""
-    return sysconfig.get_config_var("LINKFORSHARED") or ""
+def facts():
+    why = reason()
+    if why:
+        return "no:" + why
+    # In a virtual environment these are those of the interpreter below it.
+    folders = dict.fromkeys(sysconfig.get_config_var(name) for name in ("INCLUDEPY", "CONFINCLUDEPY"))
+    return "|".join((sys.executable, "%d.%d" % sys.version_info[:2], " ".join(folders)))
 
 
 def packages(prefix):
+    import site
+
     # The interpreter's own answer comes first: Debian's looks into dist-packages, and into
     # different ones for /usr and /usr/local.
     for folder in site.getsitepackages():

@@ -1,72 +1,51 @@
 dnl SPDX-License-Identifier: BSD-3-Clause
 
 dnl PX_PATH_PYTHON(MINIMUM)
-dnl Finds libpython through pkg-config, and the interpreter that belongs to it: engines embed the
-dnl one and take their sys.path from the other, so two different builds must never be mixed.
-dnl Sets PYTHON, PYTHON_VERSION, PYTHON_EMBED_CFLAGS, PYTHON_EMBED_LIBS.
+dnl Finds the interpreter that pxrun is for, and its headers. Nothing links libpython: engines are
+dnl processes of an interpreter, which has it or is it.
+dnl Sets PYTHON, PYTHON_VERSION, PYTHON_CFLAGS.
 AC_DEFUN([PX_PATH_PYTHON], [
-  AC_REQUIRE([PKG_PROG_PKG_CONFIG])
-  AC_ARG_VAR([PYTHON], [the Python interpreter whose libpython the engines embed])
+  AC_ARG_VAR([PYTHON], [the Python interpreter that pxrun is installed for])
   px_asked=$PYTHON
-  px_identify="$srcdir/build-aux/python-facts.py"
+  px_facts="$srcdir/build-aux/python-facts.py"
 
-  # 1. Which libpython: that of the version asked for, else the system's default.
-  px_modules=python3-embed
-  AS_IF([test "x$px_asked" != x], [
-    px_asked_version=`"$px_asked" -I "$px_identify" version 2>/dev/null`
-    AS_IF([test "x$px_asked_version" = x],
-      [AC_MSG_ERROR([PYTHON=$px_asked is not a Python interpreter that runs: pass PYTHON=/path/to/python3])])
-    px_modules="python-$px_asked_version-embed python3-embed"
-  ], [
-    for px_minor in 11 12 13 14 15 16; do
-      px_modules="$px_modules python-3.$px_minor-embed"
-    done
-  ])
-  px_module=
-  for px_try in $px_modules; do
-    AS_IF([test "x$px_module" = x],
-      [PKG_CHECK_EXISTS([$px_try >= $1], [px_module=$px_try])])
-  done
-  AS_IF([test "x$px_module" = x],
-    [AC_MSG_ERROR([no libpython $1 or newer known to pkg-config (tried $px_modules): install libpython3-dev, or point PKG_CONFIG_PATH at the pkgconfig folder of your Python])])
-  PKG_CHECK_MODULES([PYTHON_EMBED], [$px_module])
-
-  PYTHON_VERSION=`$PKG_CONFIG --modversion $px_module`
-  px_exec_prefix=`$PKG_CONFIG --variable=exec_prefix $px_module`
-  px_prefix=`$PKG_CONFIG --variable=prefix $px_module`
-  px_library=
-  for px_word in $PYTHON_EMBED_LIBS; do
-    AS_CASE([$px_word], [-lpython*], [px_library=`AS_ECHO(["$px_word"]) | sed 's/^-l/lib/'`])
-  done
-  # Python's headers are not ours to warn about, and -isystem says so.
-  PYTHON_EMBED_CFLAGS=`AS_ECHO(["$PYTHON_EMBED_CFLAGS"]) | sed 's/-I *\//-isystem \//g'`
-
-  # 2. Which interpreter: the one asked for, or the first that is of the same build.
-  AC_MSG_CHECKING([for the interpreter of $px_library in $px_prefix])
-  AS_IF([test "x$px_asked" != x],
-    [px_candidates=$px_asked],
-    [px_candidates="$px_exec_prefix/bin/python$PYTHON_VERSION /usr/bin/python3 python3"])
+  AC_MSG_CHECKING([for a Python interpreter, $1 or newer])
+  # Debian's comes first, whose packages are Debian's: numpy, cloudpickle.
+  AS_IF([test "x$px_asked" != x], [set "$px_asked"], [set /usr/bin/python3 python3])
   PYTHON=
   px_seen=
-  for px_candidate in $px_candidates; do
+  for px_candidate
+  do
     AS_IF([test "x$PYTHON" = x], [
-      px_found=`"$px_candidate" -I "$px_identify" match "$PYTHON_VERSION" "$px_library" "$px_prefix" 2>/dev/null`
+      px_found=`"$px_candidate" -I "$px_facts" facts 2>/dev/null`
       AS_CASE([$px_found],
-        [yes:*], [PYTHON=`AS_ECHO(["$px_found"]) | sed 's/^yes://'`],
-        [no:*], [px_seen=`AS_ECHO(["$px_found"]) | sed 's/^no://'`])
+        [no:*], [px_seen="$px_candidate: "`AS_ECHO(["$px_found"]) | $SED 's/^no://'`],
+        [*\|*\|*], [PYTHON=`AS_ECHO(["$px_found"]) | cut -d'|' -f1`],
+        [px_seen="$px_candidate is no Python 3 that runs"])
     ])
   done
-  AS_IF([test "x$PYTHON" != x],
-    [AC_MSG_RESULT([$PYTHON])],
+  AS_IF([test "x$PYTHON" = x],
     [AC_MSG_RESULT([none])
-     AS_IF([test "x$px_asked" != x],
-       [AC_MSG_ERROR([PYTHON=$px_asked ($px_seen) does not belong to the libpython that pkg-config found ($PYTHON_VERSION, $px_library in $px_prefix): pass PYTHON=$px_exec_prefix/bin/python$PYTHON_VERSION, or set PKG_CONFIG_PATH to the pkgconfig folder of the Python you want])],
-       [AC_MSG_ERROR([none of $px_candidates belongs to the libpython that pkg-config found ($PYTHON_VERSION, $px_library in $px_prefix): pass PYTHON=/path/to/its/python$PYTHON_VERSION])])])
+     AC_MSG_ERROR([$px_seen: pass PYTHON=/path/to/python3 of $1 or newer])])
+  PYTHON_VERSION=`AS_ECHO(["$px_found"]) | cut -d'|' -f2`
+  AC_MSG_RESULT([$PYTHON ($PYTHON_VERSION)])
 
-  # 3. What a static libpython needs of the program that embeds it.
-  PYTHON_EMBED_LDFLAGS=`"$PYTHON" -I "$px_identify" ldflags`
+  # Not ours to warn about, and -isystem says so.
+  PYTHON_CFLAGS=`AS_ECHO(["$px_found"]) | cut -d'|' -f3 | $SED 's/[[^ ]]*/-isystem &/g'`
+  AC_MSG_CHECKING([for the headers of $PYTHON])
+  px_saved=$CPPFLAGS
+  CPPFLAGS="$CPPFLAGS $PYTHON_CFLAGS"
+  AC_PREPROC_IFELSE([AC_LANG_SOURCE([[
+#include <Python.h>
+#if PY_MAJOR_VERSION != ${PYTHON_VERSION%.*} || PY_MINOR_VERSION != ${PYTHON_VERSION#*.}
+#error "headers of another version"
+#endif]])],
+    [AC_MSG_RESULT([$PYTHON_CFLAGS])],
+    [AC_MSG_RESULT([none])
+     AC_MSG_ERROR([no headers of Python $PYTHON_VERSION work with $PYTHON_CFLAGS: install them (python3-dev, or python$PYTHON_VERSION-devel), or pass PYTHON= of an interpreter that has them])])
+  CPPFLAGS=$px_saved
   AC_SUBST([PYTHON_VERSION])
-  AC_SUBST([PYTHON_EMBED_LDFLAGS])
+  AC_SUBST([PYTHON_CFLAGS])
 
   for px_needed in cloudpickle numpy; do
     AS_IF([! "$PYTHON" -c "import $px_needed" >/dev/null 2>&1],

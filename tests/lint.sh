@@ -25,8 +25,7 @@ tidy() {
 	files=$1
 	shift
 	clang-tidy --quiet $files -- -std=gnu11 -include "$PXRUN_BUILDDIR/config.h" -I. -Ilib \
-		-Ibin '-DPX_BINDIR="/"' '-DPX_PYTHONDIR="/"' \
-		'-DPX_PYTHON="/"' $LINT_CFLAGS "$@" 2>"$errors" || {
+		-Ibin '-DPX_BINDIR="/"' $LINT_CFLAGS "$@" 2>"$errors" || {
 		grep -v 'warnings\{0,1\} generated\|warnings treated as errors' "$errors"
 		bad=1
 	}

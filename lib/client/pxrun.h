@@ -100,7 +100,7 @@ struct px_pool_options {
 	uint64_t arena_bytes;   /* 0: half of the memory available */
 	const char *restart;    /* NULL: "on-failure"; "never", "always" */
 	const char *event_loop; /* NULL: "auto"; "io_uring", "epoll" */
-	const char *python;     /* NULL: the interpreter pxrun was built for */
+	const char *python;     /* NULL: $VIRTUAL_ENV's, else that of pxrun itself */
 	/* Modules separated by commas. NULL: "numpy" if it is installed; "": none. */
 	const char *preload;
 	/* Folders separated by colons, put before the engines' sys.path. NULL: none. */

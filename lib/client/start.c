@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "client/client.h"
+#include "client/command_path.h"
 #include "client/start.h"
 #include "pool/control.h"
 #include "shm/error.h"
@@ -123,7 +125,7 @@ int px_client_attach(const char *profile, struct px_client **out)
 
 /* --- starting --- */
 
-#define ARGUMENTS_MAX (2 * PX_SETTINGS + 11)
+#define ARGUMENTS_MAX (2 * PX_SETTINGS + 13)
 
 /* The arguments of `pxrun start`; they point into this and into the settings. */
 struct command_line {
@@ -149,15 +151,6 @@ static void add_fd(struct command_line *line, const char *option, int fd, char *
 	add(line, option, text);
 }
 
-static const char *command_path(const char *command)
-{
-	const char *named = command ? command : getenv("PXRUN_COMMAND");
-
-	if (named)
-		return named;
-	return access(PX_BINDIR "/pxrun", X_OK) == 0 ? PX_BINDIR "/pxrun" : "pxrun";
-}
-
 static void build(struct command_line *line, const struct px_settings *settings,
 		  const struct px_launch *launch, int ready_fd, int owner_fd)
 {
@@ -167,6 +160,7 @@ static void build(struct command_line *line, const struct px_settings *settings,
 	if (launch->empty)
 		line->argv[line->count++] = "--empty";
 	add(line, "--profile", launch->profile);
+	add(line, "--client-python", launch->python);
 	add_fd(line, "--ready-fd", ready_fd, line->fds[0]);
 	add_fd(line, "--owner-fd", owner_fd, line->fds[1]);
 	for (unsigned id = 0; id < PX_SETTINGS; id++)
@@ -272,6 +266,7 @@ static int launch(const struct px_settings *settings, const char *command, struc
 {
 	struct command_line line = { 0 };
 	int ready[2], hang[2] = { -1, -1 };
+	char path[PATH_MAX];
 	int rc;
 
 	rc = make_pipe(ready);
@@ -282,7 +277,7 @@ static int launch(const struct px_settings *settings, const char *command, struc
 	if (rc < 0)
 		goto no_hang;
 	build(&line, settings, launch, ready[1], hang[0]);
-	rc = spawn(command_path(command), &line, (int[]){ ready[1], hang[0] },
+	rc = spawn(px_command_path(command, path), &line, (int[]){ ready[1], hang[0] },
 		   launch->private ? 2 : 1, &launch->pid);
 	if (launch->private)
 		close(hang[0]);
@@ -300,9 +295,11 @@ no_hang:
 }
 
 int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
-		   bool empty, struct px_launch *out)
+		   const char *python, bool empty, struct px_launch *out)
 {
-	*out = (struct px_launch){ .ready = -1, .owner = -1, .profile = profile, .empty = empty };
+	*out = (struct px_launch){
+		.ready = -1, .owner = -1, .profile = profile, .python = python, .empty = empty
+	};
 	out->private = profile && !profile[0];
 	if (out->private) {
 		private_name(out->name, sizeof(out->name));
@@ -349,7 +346,7 @@ int px_pool_start_by(const struct px_settings *settings, const char *profile, co
 	int rc = px_need(out, "client");
 
 	if (rc == 0)
-		rc = px_pool_launch(settings, profile, command, false, &l);
+		rc = px_pool_launch(settings, profile, command, NULL, false, &l);
 	if (rc == 0)
 		rc = px_pool_launched(&l, out);
 	if (rc == 0 && warnings)

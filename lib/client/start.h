@@ -23,6 +23,7 @@
 struct px_launch {
 	const char *profile; /* the caller's, or name */
 	char name[64];       /* of a private pool */
+	const char *python;  /* of a Python client: for engines where nothing else is named; NULL */
 	bool private, empty;
 	int ready; /* our end of the pipe by which the supervisor says that it is ready */
 	int owner; /* our end of the pipe by which it sees that we live; -1: not private */
@@ -32,11 +33,12 @@ struct px_launch {
 
 /*
  * The first step: runs `pxrun start`. profile and command are as in struct px_pool_options; an
- * empty pool has no engines yet. *launch must not be moved before the second step. Settings that
- * are not the default are passed as options. PX_ENOMEM, PX_ESYSTEM.
+ * empty pool has no engines yet. python: of a Python client, its interpreter, else NULL. *launch
+ * must not be moved before the second step. Settings that are not the default are passed as
+ * options. PX_ENOMEM, PX_ESYSTEM.
  */
 int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
-		   bool empty, struct px_launch *launch);
+		   const char *python, bool empty, struct px_launch *launch);
 /*
  * The second step: waits until the pool is ready, and attaches to it. Must be called, and once, if
  * the first step succeeded. Errors as of px_pool_start().

@@ -62,6 +62,7 @@ enum px_control_type {
 	/* template -> supervisor */
 	PX_CONTROL_PRELOAD, /* text: the module that is imported next; "": none any more. No reply */
 	PX_CONTROL_WARN,    /* text: what the starter of the pool should know. No reply */
+	PX_CONTROL_PYTHON,  /* text: the path of the template's interpreter. No reply */
 };
 
 struct px_control {

@@ -111,7 +111,7 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.type = PX_TYPE_PROGRAM,
 		.who = EVERYBODY,
 		IN_OPTIONS(python),
-		.preset_words = "the one that pxrun was built for",
+		.preset_words = "the activated environment's, else pxrun's own",
 		.help = "the interpreter whose environment the engines run in",
 	},
 	[PX_SETTING_SYS_PATH] = {

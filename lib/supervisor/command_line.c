@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,25 +39,41 @@ static void find_program(char *out, size_t out_bytes)
 	snprintf(out, out_bytes, "%s/pxrun-engine", PX_BINDIR);
 }
 
+/* The interpreter that is named; NULL: none, so that of pxrun-engine. */
+static const char *find_python(struct px_command_line *command,
+			       const struct px_supervisor_options *options)
+{
+	const char *python = px_settings_text(options->settings, PX_SETTING_PYTHON);
+	const char *environment = getenv("VIRTUAL_ENV");
+
+	if (python || options->client_python)
+		return python ? python : options->client_python;
+	if (!environment || environment[0] != '/')
+		return NULL;
+	snprintf(command->python, sizeof(command->python), "%s/bin/python", environment);
+	/* One that was deleted since is not active for the shell, either. */
+	return access(command->python, X_OK) == 0 ? command->python : NULL;
+}
+
 void px_command_line_begin(struct px_command_line *command,
 			   const struct px_supervisor_options *options, const char *mode)
 {
-	const char *python = px_settings_text(options->settings, PX_SETTING_PYTHON);
 	const char *sys_path = px_settings_text(options->settings, PX_SETTING_SYS_PATH);
+	const char *python;
 
 	*command = (struct px_command_line){ .count = 0 };
 	if (options->engine_program) {
 		add(command, options->engine_program);
-	} else if (python) {
-		add(command, python);
-		add(command, "-m");
-		add(command, "pxrun.engine");
 	} else {
+		python = find_python(command, options);
+		if (python)
+			add(command, python);
 		find_program(command->program, sizeof(command->program));
 		add(command, command->program);
 	}
 	add(command, mode);
 	add_option(command, "--control", "3");
+	add_option(command, "--version", PX_VERSION);
 	add_option(command, "--preload", px_settings_text(options->settings, PX_SETTING_PRELOAD));
 	add_option(command, "--pool", options->runtime.profile);
 	if (sys_path)

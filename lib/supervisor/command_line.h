@@ -2,9 +2,11 @@
 /*
  * command_line.h - program and arguments of the template, and of engines started by exec.
  *
- * `pxrun-engine`, or `PYTHON -m pxrun.engine`, and then
- *   --template|--engine --control 3 --preload MODULES [--sys-path FOLDERS]
- *   [--id N --slot N --epoch N --generation N]
+ *   [PYTHON] pxrun-engine --template|--engine --control 3 --version VERSION --preload MODULES
+ *   --pool NAME [--sys-path FOLDERS] [--id N --slot N --epoch N --generation N]
+ *
+ * pxrun-engine is a script of the interpreter that pxrun was installed for. PYTHON is another one:
+ * that of the settings, else of a Python client, else of an activated virtual environment.
  */
 #ifndef PX_COMMAND_LINE_H
 #define PX_COMMAND_LINE_H
@@ -15,9 +17,9 @@
 
 /* argv points into the struct itself and into the options: do not copy it. */
 struct px_command_line {
-	char *argv[24];
+	char *argv[28];
 	uint32_t count, numbers_count;
-	char program[4096];
+	char program[4096], python[4096];
 	char numbers[4][24];
 };
 

@@ -46,6 +46,14 @@ static void put_python(struct px_json_text *json, const struct px_supervisor *s)
 		px_json_put(json, ",\"python\":null");
 }
 
+static void put_executable(struct px_json_text *json, const struct px_supervisor *s)
+{
+	const char *path = s->template.executable;
+
+	px_json_put(json, ",\"executable\":");
+	px_json_put_string(json, path[0] ? path : NULL);
+}
+
 static const char *kind_word(const struct px_segment *segment)
 {
 	if (segment->huge == PX_HUGE_MOUNT)
@@ -70,6 +78,7 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 	px_json_put_string(json, s->options->runtime.profile);
 	px_json_put(json, ",\"pid\":%d,\"version\":\"%s\"", (int)getpid(), PX_VERSION);
 	put_python(json, s);
+	put_executable(json, s);
 	px_json_put(json, ",\"n\":%u", s->engines_asked);
 	px_json_put(json,
 		    ",\"event_loop\":\"%s\",\"restart\":\"%s\",\"uptime\":%.3f,\"state\":\"%s\"",

@@ -15,8 +15,8 @@ struct px_supervisor;
 /*
  * Writes the pool's state as JSON; without enough room some is left out, and "truncated" says so.
  *
- *   profile, pid, version, python [major, minor] or null, n, event_loop, restart, uptime (s),
- *   state, template {pid, state, forks, why}, spin_ns,
+ *   profile, pid, version, python [major, minor] or null, executable (its path) or null, n,
+ *   event_loop, restart, uptime (s), state, template {pid, state, forks, why}, spin_ns,
  *   segment {kind "shm", "memfd" or "mount", bytes, huge_pages null, "shmem" or "mount"},
  *   arena {total, used, budget, limit, lingering (dead members whose memory is still read)},
  *   engines [{id, pid, state, generation, restarts, busy (s, null if idle), done, arena, in_use,

@@ -24,6 +24,7 @@ struct px_supervisor_options {
 	/* Not to be changed while the pool runs. */
 	const struct px_settings *settings;
 	bool empty;                 /* no engines are started before they are asked for */
+	const char *client_python;  /* of the Python client that starts the pool; NULL */
 	const char *engine_program; /* for tests: run instead of pxrun-engine */
 	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' and warnings once all engines serve, else "CODE words"; is closed. -1: none */

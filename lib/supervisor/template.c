@@ -225,6 +225,9 @@ static bool read_one(struct px_supervisor *s)
 		preloads(t, s->packet.text);
 	else if (head->type == PX_CONTROL_WARN)
 		warns(s, s->packet.text);
+	else if (head->type == PX_CONTROL_PYTHON)
+		snprintf(t->executable, sizeof(t->executable), "%.*s",
+			 (int)sizeof(t->executable) - 1, s->packet.text);
 	else
 		px_log(&s->log, IT " sent a packet of type %u", head->type);
 	return true;
@@ -247,6 +250,21 @@ static const char *origin(const struct px_supervisor *s, char *out, size_t out_b
 	if (settings->values[PX_SETTING_PYTHON].source == PX_FROM_PROFILE)
 		snprintf(out, out_bytes, "; python is set in %s",
 			 px_settings_where(settings, PX_SETTING_PYTHON, where, sizeof(where)));
+	return out;
+}
+
+/* What to do where the interpreter has no pxrun. Returns out. */
+static const char *advice(const struct px_supervisor *s, const char *line, char *out,
+			  size_t out_bytes)
+{
+	struct px_command_line command;
+
+	out[0] = '\0';
+	if (!strcmp(line, "ModuleNotFoundError: No module named 'pxrun'")) {
+		px_command_line_begin(&command, s->options, "--template");
+		snprintf(out, out_bytes, "; install it with %.300s -m pip install pxrun-engines",
+			 command.argv[0]);
+	}
 	return out;
 }
 
@@ -280,7 +298,8 @@ void px_template_reap(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
 	pid_t pid = t->process.pid;
-	char how[64], why[1400], from[600], import[100];
+	char how[64], why[1400], from[600], import[100], do_this[400];
+	const char *line;
 	struct px_exit end;
 
 	if (!t->ended)
@@ -296,12 +315,13 @@ void px_template_reap(struct px_supervisor *s)
 	}
 	drain(s);
 	px_exit_words(&end, how, sizeof(how));
+	line = px_last_words_line(&t->words);
 	if (t->state == PX_TEMPLATE_READY)
 		snprintf(why, sizeof(why), IT " (%d) died: %s", (int)pid, how);
 	else
-		snprintf(why, sizeof(why), IT " (%d) died before it was ready: %s%s%s%.500s%s",
+		snprintf(why, sizeof(why), IT " (%d) died before it was ready: %s%s%s%.500s%s%s",
 			 (int)pid, how, importing(t, import, sizeof(import)),
-			 t->words.used ? ": " : "", px_last_words_line(&t->words),
+			 t->words.used ? ": " : "", line, advice(s, line, do_this, sizeof(do_this)),
 			 origin(s, from, sizeof(from)));
 	failed(s, why);
 }

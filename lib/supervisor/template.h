@@ -4,7 +4,7 @@
  *
  * Who:     the supervisor starts it, asks it for engines, and starts another if it dies.
  * Where:   descriptors 3 (control) and 5 (log) of the program
- *          `pxrun-engine --template --control 3 …`.
+ *          `[PYTHON] pxrun-engine --template --control 3 …`.
  * Blocks:  never, except until its program has been executed.
  * Death:   of the template: engines that it has forked live on. If it dies before it has read the
  *          request for an engine, that engine's socket hangs up, which counts as a failed start.
@@ -48,9 +48,10 @@ struct px_template {
 	uint32_t failures;     /* deaths in a row, each soon after its start */
 	uint32_t starts_failed;
 	uint64_t started_ns;
-	char module[64];    /* that it imports, "" if none */
-	uint64_t module_ns; /* when that began */
-	uint32_t python;    /* PY_VERSION_HEX; 0: not known */
+	char module[64];       /* that it imports, "" if none */
+	uint64_t module_ns;    /* when that began */
+	uint32_t python;       /* PY_VERSION_HEX; 0: not known */
+	char executable[1024]; /* the path of its interpreter; "": not known */
 	bool by_exec;  /* it cannot fork: engines are started one by one, and there is no process */
 	char why[256]; /* … because */
 	char failure[1400]; /* why it was given up */

@@ -120,6 +120,12 @@ static PyObject *warn(PyObject *self, PyObject *args)
 	return tell(args, PX_CONTROL_WARN);
 }
 
+static PyObject *interpreter(PyObject *self, PyObject *args)
+{
+	(void)self;
+	return tell(args, PX_CONTROL_PYTHON);
+}
+
 static PyObject *set_title(PyObject *self, PyObject *args)
 {
 	const char *line, *name;
@@ -273,6 +279,8 @@ static PyMethodDef functions[] = {
 	  "preloading(control, module)\n\nTells the supervisor what the template imports next." },
 	{ "warn", warn, METH_VARARGS,
 	  "warn(control, text)\n\nHas the template warn whoever starts the pool." },
+	{ "interpreter", interpreter, METH_VARARGS,
+	  "interpreter(control, path)\n\nTells the supervisor which one the template runs in." },
 	{ "set_title", set_title, METH_VARARGS,
 	  "set_title(line, name)\n\nWhat ps(1) shows as the command line, and as the name." },
 	{ "set_up_process", set_up_process, METH_NOARGS,

@@ -46,10 +46,7 @@ static int add_constants(PyObject *module)
 	for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++)
 		if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0)
 			return -1;
-	return PyModule_AddStringConstant(module, "VERSION", PX_VERSION) < 0 ||
-			       PyModule_AddStringConstant(module, "PYTHON", PX_PYTHON) < 0 ?
-		       -1 :
-		       0;
+	return PyModule_AddStringConstant(module, "VERSION", PX_VERSION);
 }
 
 static struct PyModuleDef definition = {

@@ -150,20 +150,20 @@ static PyObject *await_launch(struct px_launch *launch, PyObject *meanwhile)
 static PyObject *start(PyObject *module, PyObject *args)
 {
 	PyObject *dictionary, *meanwhile;
-	const char *profile, *sys_path;
+	const char *profile, *sys_path, *python;
 	struct px_settings settings;
 	struct px_launch launch;
 	int empty, rc;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "O!sspO", &PyDict_Type, &dictionary, &profile, &sys_path,
-			      &empty, &meanwhile) ||
+	if (!PyArg_ParseTuple(args, "O!sszpO", &PyDict_Type, &dictionary, &profile, &sys_path,
+			      &python, &empty, &meanwhile) ||
 	    take_settings(dictionary, &settings) < 0)
 		return NULL;
 	rc = px_settings_set(&settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "sys_path", sys_path);
 	Py_BEGIN_ALLOW_THREADS
 	if (rc == 0)
-		rc = px_pool_launch(&settings, profile, NULL, empty, &launch);
+		rc = px_pool_launch(&settings, profile, NULL, python, empty, &launch);
 	px_settings_clear(&settings);
 	Py_END_ALLOW_THREADS
 	return rc < 0 ? px_raise(rc) : await_launch(&launch, meanwhile);
@@ -232,9 +232,9 @@ static PyMethodDef functions[] = {
 	{ "check_settings", check_settings, METH_VARARGS,
 	  "check_settings(dict)\n\nRaises what start() would, for a dictionary of texts by keyword." },
 	{ "start", start, METH_VARARGS,
-	  "start(settings, profile, sys_path, empty, meanwhile) -> (Client, descriptor)\n\nStarts a "
+	  "start(settings, profile, sys_path, python, empty, meanwhile) -> (Client, descriptor)\n\nStarts a "
 	  "pool, empty or with its engines, and attaches to it; see px_pool_start() in pxrun.h. "
-	  "meanwhile() is called while the engines start. A private pool ends when the descriptor "
+	  "python: of this process, for engines where no setting names one; None. meanwhile() is called while the engines start. A private pool ends when the descriptor "
 	  "is closed; else it is -1." },
 	{ "pools", pools, METH_NOARGS, "pools() -> list\n\nNames of this user's pools that run." },
 	{ "attach", attach, METH_VARARGS,

@@ -142,8 +142,9 @@ class Cluster(Staying):
         self._empty = True
 
     def _launch(self, empty: bool) -> None:
-        settings = _own_interpreter() | self._settings
-        core, owner, warned = _pxrun.start(settings, self.profile or "", _sys_path(), empty, _client_class)
+        core, owner, warned = _pxrun.start(
+            self._settings, self.profile or "", _sys_path(), sys.executable or None, empty, _client_class
+        )
         if owner >= 0:
             self._end = weakref.finalize(self, os.close, owner)
             self._end.atexit = False  # atexit functions may use the pool
@@ -353,12 +354,6 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, Iterable):
         return ",".join(value)
     raise TypeError(f"{name} must be a text, a number or several texts, not of type {type(value).__name__}")
-
-
-def _own_interpreter() -> dict[str, str]:
-    """Nothing if the engines' built-in interpreter is the one that runs this, with the same packages."""
-    same = sys.prefix == sys.base_prefix and os.path.realpath(sys.executable) == os.path.realpath(_pxrun.PYTHON)
-    return {} if same else {"python": sys.executable}
 
 
 def _sys_path() -> str:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The program that a pool's supervisor starts: the template, and the engines that are forked from it.
 
-``pxrun-engine`` (bin/engine.c) and ``python -m pxrun.engine`` both call main(). The template imports
-what is to be preloaded and waits in ``_pxrun.template()`` (lib/engine/template.c), which returns in
+The script ``pxrun-engine`` calls start(). The template imports what is to be preloaded and waits in ``_pxrun.template()`` (lib/engine/template.c), which returns in
 each forked engine. An engine then waits in ``_pxrun.serve()`` (lib/engine/loop.c).
 """
 from __future__ import annotations
@@ -17,6 +16,7 @@ import os
 import signal
 import sys
 import types
+from typing import NoReturn
 
 from .. import _pxrun
 from . import ending, randomness, shell
@@ -113,7 +113,7 @@ def _reason_not_to_fork():
 
 def _options(argv):
     """Arguments as the supervisor gives them: ``--name value``, and two flags."""
-    options = {"preload": "", "sys-path": "", "pool": ""}
+    options = {"preload": "", "sys-path": "", "pool": "", "version": ""}
     words = iter(argv)
     for word in words:
         if word in ("--template", "--engine"):
@@ -121,26 +121,33 @@ def _options(argv):
         elif word.startswith("--"):
             options[word[2:]] = next(words, "")
         else:
-            raise SystemExit(f"pxrun.engine: unexpected argument {word!r}; to start a pool use pxrun(1)")
+            raise SystemExit(f"pxrun-engine: unexpected argument {word!r}; to start a pool use pxrun(1)")
     if "mode" not in options:
-        raise SystemExit("pxrun.engine is started by a pool's supervisor; to start a pool use pxrun(1) or pxrun.Cluster")
+        raise SystemExit("pxrun-engine is started by a pool's supervisor; to start a pool use pxrun(1) or pxrun.Cluster")
+    if options["version"] != _pxrun.VERSION:
+        raise SystemExit(
+            f"{sys.executable} has pxrun {_pxrun.VERSION}, and the pool is of pxrun {options['version']}: "
+            f"install that version there, or start the pool with the pxrun that is there"
+        )
     return options
 
 
 def main(argv: list[str]) -> int:
     """The template of a pool (``--template``), or one engine (``--engine``)."""
-    _pxrun.prepare_end()
     options = _options(argv)
+    _pxrun.prepare_end()
     if options["mode"] == "engine":  # before code of others runs, which would find a descriptor that can write
         _pxrun.attach_segment(4)
     given = [int(options.get("control", 3)), 5] + [6, 7, 8] * (options["mode"] == "engine")
     control, log, *others = map(_pxrun.raise_descriptor, given)
-    sys.path[:0] = ["", *filter(None, options["sys-path"].split(":"))]
+    # "" is the working folder, as for code that is typed, unless it was asked to be left out
+    sys.path[:0] = [""] * (not sys.flags.safe_path) + [*filter(None, options["sys-path"].split(":"))]
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
     is_template = options["mode"] == "template"
     if is_template:
         _show(options["pool"], "template", "px-template")
+        _pxrun.interpreter(control, sys.executable or "")
     # what an engine would tell, its template has told
     tell, warn = (functools.partial(f, control) if is_template else str for f in (_pxrun.preloading, _pxrun.warn))
     _preload([name for name in options["preload"].split(",") if name], tell, warn)
@@ -157,3 +164,10 @@ def main(argv: list[str]) -> int:
         gc.enable()
         _be_engine(born, log, options["pool"])
     return 0
+
+
+def start() -> NoReturn:
+    """The script ``pxrun-engine``."""
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the script's own folder
+    sys.exit(main(sys.argv[1:]))
