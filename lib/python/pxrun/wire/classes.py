@@ -80,10 +80,10 @@ def _register(function: Any, registry: dict) -> None:
         function.register(cls, implementation)
 
 
-def reduce_cached_property(made: functools.cached_property) -> tuple:
-    """Leaves out the lock that there is up to Python 3.11."""
-    state = {name: value for name, value in vars(made).items() if name not in ("func", "lock")}
-    return functools.cached_property, (made.func,), state
+def reduce_descriptor(made: functools.cached_property | functools.singledispatchmethod) -> tuple:
+    """Leaves out the lock of cached_property up to Python 3.11, and the weak cache of the other one since 3.13."""
+    state = {name: value for name, value in vars(made).items() if name not in ("func", "lock", "_method_cache")}
+    return type(made), (made.func,), state
 
 
 @functools.cache

@@ -57,13 +57,15 @@ def why_not(value: Any) -> str:
 ELEMENTS_MAX, BYTES_MAX = 1000, 16 * 1024
 
 _LEAVES = {int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice}
+_PATHS = {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"}
 #: By the name of their class, whose module need not be imported. None of them can be changed.
 _NAMED_LEAVES = {
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "decimal": {"Decimal"},
     "fractions": {"Fraction"},
     "logging": {"Logger", "RootLogger"},  # by their name
-    "pathlib": {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
+    "pathlib": _PATHS,
+    "pathlib._local": _PATHS,  # in Python 3.13
     "re": {"Pattern"},
     "uuid": {"UUID"},
     "zoneinfo": {"ZoneInfo"},

@@ -63,10 +63,12 @@ def _is_found(name: str, module: types.ModuleType) -> bool:
     if not parent:
         return _finds(name, None, module)
     if parent in sys.modules:
-        # a module without a file is made by its parent, like six.moves
+        # a module without a file is made by its parent, like six.moves; so is one more name of another module, like
+        # collections.abc since Python 3.13
         found = _is_found(parent, sys.modules[parent])
-        has_file = bool(getattr(module, "__file__", None))
-        return found and (not has_file or _finds(name, getattr(sys.modules[parent], "__path__", None), module))
+        own_name = getattr(getattr(module, "__spec__", None), "name", name)
+        made = not getattr(module, "__file__", None) or (own_name != name and sys.modules.get(own_name) is module)
+        return found and (made or _finds(name, getattr(sys.modules[parent], "__path__", None), module))
     return False
 
 

@@ -20,7 +20,7 @@ from typing import Any, Callable, Sequence
 
 from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region
 from . import frames, names
-from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_cached_property, reduce_dispatcher, sent_class
+from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_descriptor, reduce_dispatcher, sent_class
 from .functions import Along, NeedsCloudpickle, importable, plain_function, reduce_function
 from .modules import attribute_of, can_be_imported, of_hidden_object
 
@@ -200,8 +200,8 @@ def _reduce(obj: Any, along: Along | None) -> Any:
         return attribute_of, named
     if kind is CACHED:
         return NotImplemented if importable(obj) else (cached, (obj.__wrapped__, obj.cache_parameters()))
-    if kind is functools.cached_property:
-        return reduce_cached_property(obj)
+    if kind is functools.cached_property or kind is functools.singledispatchmethod:
+        return reduce_descriptor(obj)
     if kind.__module__ == "dataclasses":
         return dataclass_words().get(id(obj), NotImplemented)
     if kind in _FILES and obj is not sys.stdout and obj is not sys.stderr:
