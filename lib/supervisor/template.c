@@ -253,18 +253,22 @@ static const char *origin(const struct px_supervisor *s, char *out, size_t out_b
 	return out;
 }
 
-/* What to do where the interpreter has no pxrun. Returns out. */
+/* What to do about a last line that does not say so itself. Returns out. */
 static const char *advice(const struct px_supervisor *s, const char *line, char *out,
 			  size_t out_bytes)
 {
+	const char *home = getenv("PYTHONHOME");
 	struct px_command_line command;
 
+	px_command_line_begin(&command, s->options, "--template");
 	out[0] = '\0';
-	if (!strcmp(line, "ModuleNotFoundError: No module named 'pxrun'")) {
-		px_command_line_begin(&command, s->options, "--template");
+	if (!strcmp(line, "ModuleNotFoundError: No module named 'pxrun'"))
 		snprintf(out, out_bytes, "; install it with %.300s -m pip install pxrun-engines",
 			 command.argv[0]);
-	}
+	/* The end of what Python prints when it has not found its standard library. */
+	else if (home && strstr(line, "<no Python frame>"))
+		snprintf(out, out_bytes, "; PYTHONHOME is %.300s, which may not be %.300s's own",
+			 home, command.argv[0]);
 	return out;
 }
 
@@ -298,7 +302,7 @@ void px_template_reap(struct px_supervisor *s)
 {
 	struct px_template *t = &s->template;
 	pid_t pid = t->process.pid;
-	char how[64], why[1400], from[600], import[100], do_this[400];
+	char how[64], why[1400], from[600], import[100], do_this[700];
 	const char *line;
 	struct px_exit end;
 

@@ -113,3 +113,8 @@ def test_interpreter_without_pxrun(run, tmp_path):
     python.chmod(0o755)
     words = run("start", "-n", "1", "--python", python, code=4)
     assert f"No module named 'pxrun'; install it with {python} -m pip install pxrun-engines\n" in words
+
+
+def test_home_of_another_interpreter(run, tmp_path):
+    words = run("start", "-n", "1", code=4, PYTHONHOME=str(tmp_path))
+    assert f"<no Python frame>; PYTHONHOME is {tmp_path}, which may not be {ENGINE}'s own\n" in words
