@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The program that a pool's supervisor starts: the template, and the engines that are forked from it.
 
-The script ``pxrun-engine`` calls start(). The template imports what is to be preloaded and waits in ``_pxrun.template()`` (lib/engine/template.c), which returns in
-each forked engine. An engine then waits in ``_pxrun.serve()`` (lib/engine/loop.c).
+The script ``pxrun-engine`` calls start(). The template imports what is to be preloaded and waits in
+``_pxrun.template()`` (lib/engine/template.c), which returns in each forked engine. An engine then waits
+in ``_pxrun.serve()`` (lib/engine/loop.c).
 """
 from __future__ import annotations
 
