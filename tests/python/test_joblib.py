@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """joblib on a pool: Debian's joblib here, PyPI's and scikit-learn in a virtual environment (test_venv.py)."""
+import io
 import os
+import sys
 import time
 
 import pytest
@@ -402,3 +404,19 @@ def test_what_calls_print_is_shown(on_engines, capfd):
     Parallel()(delayed(print)("printed", i) for i in range(3))
     shown = capfd.readouterr().out
     assert all(f"printed {i}\n" in shown for i in range(3))
+
+
+def test_what_calls_print_is_shown_while_they_run(on_engines, new_gate, monkeypatch):
+    gate = new_gate()
+
+    class Opening(io.StringIO):
+        def write(self, text):
+            gate.open(text.count("] it runs"))
+            return super().write(text)
+
+    def talk(path):
+        print("it runs", flush=True)
+        return os.read(os.open(path, os.O_RDONLY), 1)
+
+    monkeypatch.setattr(sys, "stdout", Opening())
+    assert Parallel(timeout=60)(delayed(talk)(gate.path) for _ in range(2)) == [b"x"] * 2

@@ -28,6 +28,7 @@ from joblib._parallel_backends import AutoBatchingMixin, FallbackToBackend, Para
 from joblib.parallel import cpu_count, register_parallel_backend
 
 from . import _pxrun, arrays, error
+from .client.outputs import LOOK
 from .client.pool_executor import PoolExecutor
 from .client.residents import PreparedFuture, Resident
 from .engine import residents
@@ -203,6 +204,7 @@ class PxrunBackend(AutoBatchingMixin, ParallelBackendBase):
         self._arrays: _Arrays | None = None
         self._out: set[Any] = set()
         self._options: tuple = (1_000_000, "r")
+        self._over = threading.Event()  # the call of Parallel
 
     # --- what joblib calls
 
@@ -245,6 +247,10 @@ class PxrunBackend(AutoBatchingMixin, ParallelBackendBase):
         """A call of Parallel begins."""
         assert self._executor is not None
         self._arrays = _Arrays(self._executor, *self._options)
+        if self._executor.view.output == "show":
+            self._over.set()
+            self._over = threading.Event()
+            threading.Thread(target=self._keep_showing, args=(self._over,), name="pxrun-output", daemon=True).start()
 
     def submit(self, func: Callable, callback: Callable | None = None) -> PreparedFuture:
         """Posts a batch; its future."""
@@ -269,6 +275,7 @@ class PxrunBackend(AutoBatchingMixin, ParallelBackendBase):
 
     def stop_call(self) -> None:
         """A call of Parallel has ended."""
+        self._over.set()
         if self._arrays is not None:
             self._arrays.clear()
             self._arrays = None
@@ -284,6 +291,12 @@ class PxrunBackend(AutoBatchingMixin, ParallelBackendBase):
             future.stop()
 
     # --- how it does it
+
+    def _keep_showing(self, over: threading.Event) -> None:
+        """Shows what batches print while they run: joblib waits in its own way, which does not."""
+        while not over.wait(LOOK):
+            for future in list(self._out):
+                future.show_news()
 
     def _is_nested(self) -> bool:
         return _pxrun.is_engine() and self._given == (None, None, None)

@@ -196,6 +196,12 @@ class PreparedFuture(concurrent.futures.Future):
         if not self.cancel() and task is not None and not task.done():
             task._stop_running()
 
+    def show_news(self) -> None:
+        """Shows what the task has printed since the last time."""
+        task = self._task
+        if task is not None:
+            task._show_news(task._result)
+
     def running(self) -> bool:
         return not self.done() and self._task is not None and self._task.running()
 
