@@ -53,6 +53,25 @@ static void handle_signals(sigset_t *before)
 		sigaction(from_terminal[i], &ignore, NULL);
 }
 
+/*
+ * The script finds the package that was installed with this command, wherever its interpreter looks:
+ * in a folder of its own, so that it finds nothing else there. In a build tree, and where pip has
+ * installed it, there is no such folder, and the interpreter finds it by itself.
+ */
+static void offer_package(void)
+{
+	const char *before = getenv("PYTHONPATH");
+	char *path = NULL;
+
+	if (access(PX_PACKAGE_FOLDER "/pxrun/__init__.py", R_OK) < 0)
+		return;
+	if (!before || !before[0])
+		setenv("PYTHONPATH", PX_PACKAGE_FOLDER, 1);
+	else if (asprintf(&path, "%s:%s", before, PX_PACKAGE_FOLDER) > 0)
+		setenv("PYTHONPATH", path, 1);
+	free(path);
+}
+
 /* In the child. Returns only if the interpreter cannot be started. */
 static void become_script(const char *python, char **argv, const char *connection, pid_t parent,
 			  const sigset_t *mask)
@@ -69,6 +88,7 @@ static void become_script(const char *python, char **argv, const char *connectio
 	if (getppid() != parent)
 		_exit(PX_EXIT_FAILED);
 	setenv("PXRUN_CONNECTION", connection, 1);
+	offer_package();
 	argv[0] = (char *)(uintptr_t)python;
 	execvp(python, argv);
 	fprintf(stderr, "pxrun: starting %s: %s\n", python, strerror(errno));
