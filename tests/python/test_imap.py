@@ -380,7 +380,6 @@ def test_imap_waits_where_the_arena_is_full(new_gate):
         gate.open(100)
         for i in range(40):
             assert next(got) == i
-        assert source.read > 40
         got.cancel()
 
 
