@@ -6,32 +6,29 @@ completion.py serves callbacks, outcome.py turns replies into values and excepti
 """
 from __future__ import annotations
 
-import concurrent.futures
 import itertools
 import operator
 import pickle
 import threading
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
-from typing import Any, Callable, Generator, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from .. import _pxrun, error
 from ..wire import failure
 from . import advice, completion, metadata, outcome
+from .asfuture import ATTRIBUTES, AsFuture
 from .cancel import Cancellable
 from .deadline import end_of, left
 from .history import message_id
-from .joined import Joined, sources
+from .joined import Joined
 from .metadata import Described
 from .outputs import LOOK, Outputs, check_return_when
 from .staying import Staying
 
-#: Attributes that concurrent.futures uses; made when one of them is first read.
-_FUTURE = frozenset(("_condition", "_state", "_waiters", "_done_callbacks"))
-_PENDING, _FINISHED = "PENDING", "FINISHED"
 _numbers = itertools.count()
 
 
-class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.Future):
+class AsyncResult(Described, Outputs, Cancellable, Staying, AsFuture):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
@@ -44,7 +41,6 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
     """
 
     _instead = "send its value, ar.get()"
-    _state: str
     #: What a note of it keeps, see `unheld`.
     _noted: tuple[str, ...] = ("_fname", "_single", "_label", "_code", "_known", "_first_number", "_places", "_stopped", "_depends")
     _note_of: Callable[[Any], tuple] = operator.attrgetter(*_noted)
@@ -481,49 +477,10 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, concurrent.futures.F
         made._shows, made._return_exceptions = self._shows, self._return_exceptions
         return made
 
-    # --- as a future
-
-    def _become_future(self) -> None:
-        """Makes the attributes that concurrent.futures uses, and has the result watched."""
-        with self._lock:
-            if "_condition" in self.__dict__:
-                return
-            out = completion.of(self._client).watch(sources(self._result), self._complete)
-            self.__dict__.update(_state=_PENDING, _waiters=[], _done_callbacks=[], _condition=threading.Condition())
-        if not out:
-            self._complete()
-
-    def _complete(self) -> None:
-        """Tells waiters and callbacks of concurrent.futures that the result is ready. Once."""
-        failed = bool(self._failed())
-        with self._condition:
-            if self._state == _FINISHED:
-                return
-            self._state = _FINISHED
-            for waiter in self._waiters:
-                (waiter.add_exception if failed else waiter.add_result)(self)
-            self._condition.notify_all()
-        self._invoke_callbacks()  # type: ignore[attr-defined]
-
-    def set_result(self, result: Any) -> None:
-        """Refused: engines give results."""
-        raise concurrent.futures.InvalidStateError("an AsyncResult gets its result from engines")
-
-    def set_exception(self, exception: Any) -> None:
-        """Refused: engines give results."""
-        raise concurrent.futures.InvalidStateError("an AsyncResult gets its result from engines")
-
-    def set_running_or_notify_cancel(self) -> bool:
-        """Refused: engines begin requests by themselves."""
-        raise concurrent.futures.InvalidStateError("an AsyncResult is begun by engines")
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        import asyncio
-
-        return asyncio.wrap_future(self).__await__()
+    # --- metadata
 
     def __getattr__(self, name: str) -> Any:
-        if name in _FUTURE:
+        if name in ATTRIBUTES:
             self._become_future()
             return self.__dict__[name]
         found = getattr(type(self), name, None)
