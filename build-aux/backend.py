@@ -16,6 +16,10 @@ import os
 import re
 import subprocess
 import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("pxrun needs Python 3.11 or newer, and %s is %d.%d" % ((sys.executable,) + sys.version_info[:2]))
+
 import tarfile
 import tempfile
 import time
@@ -44,12 +48,23 @@ def _run(*command: str, cwd: Path) -> None:
         raise SystemExit(f"pxrun: this failed: {' '.join(command)}")
 
 
+def _is_stale(configure: Path) -> bool:
+    """Whether configure, or what it fills in, has to be made anew: in a checkout, after its sources have changed."""
+    if not configure.exists():
+        return True
+    sources = [TOP / "configure.ac", TOP / "Makefile.am", *TOP.glob("m4/px_*.m4"), *TOP.glob("*/Makefile.inc"), *TOP.glob("lib/*/Makefile.inc")]
+    made = min(configure.stat().st_mtime, (TOP / "Makefile.in").stat().st_mtime)
+    return (TOP / ".git").exists() and any(path.stat().st_mtime > made for path in sources)
+
+
 def _configured(folder: Path, python: str, *options: str) -> Path:
     """A build tree in that folder, for that interpreter."""
-    if not (TOP / "configure").exists():
-        with _needs("autoreconf", "autoconf, automake, libtool and pkg-config"):
+    if _is_stale(TOP / "configure"):
+        with _needs("autoconf, automake, libtool and pkg-config"):
             _run("autoreconf", "-fi", cwd=TOP)
     folder.mkdir(parents=True, exist_ok=True)
+    with _needs("make and a C compiler"):
+        _run("make", "--version", cwd=folder)
     _run(str(TOP / "configure"), "-q", f"PYTHON={python}", *options, cwd=folder)
     return folder
 
@@ -62,27 +77,29 @@ def _own(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def _needs(program: str, packages: str) -> Iterator[None]:
+def _needs(packages: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise SystemExit(f"pxrun: {program} is missing, which a checkout needs: install {packages}") from None
+    except FileNotFoundError as e:
+        raise SystemExit(f"pxrun: {e.filename} is missing: install {packages}") from None
 
 
 def _make(folder: Path, *targets: str) -> None:
-    with _needs("make", "make and a C compiler"):
+    with _needs("make and a C compiler"):
         _run("make", f"-j{len(os.sched_getaffinity(0))}", *targets, cwd=folder)
 
 
 def _static(folder: Path) -> list[str]:
     """What has configure link those static libraries that can be linked into a shared object."""
     options = []
-    for name, symbol in {"uring": "io_uring_queue_init", "yaml": "yaml_parser_initialize"}.items():
+    for name, header, symbol in ("uring", "liburing.h", "io_uring_queue_init"), ("yaml", "yaml.h", "yaml_parser_initialize"):
         flag = f"-l:lib{name}.a"
         code = folder / "probe.c"
-        code.write_text(f"void {symbol}(void); void probe(void); void probe(void) {{ {symbol}(); }}\n")
+        code.write_text(f"#include <{header}>\nvoid *probe(void);\nvoid *probe(void) {{ return (void *){symbol}; }}\n")
         command = [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", "probe.so", "probe.c", flag, "-Wl,--no-undefined"]
-        if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0:
+        with _needs("a C compiler"):
+            linked = subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+        if linked:
             # the other half of the answer, so that pkg-config is not asked
             options += [f"{name.upper()}_LIBS={flag}", f"{name.upper()}_CFLAGS= "]
     return options

@@ -5,6 +5,7 @@
 #include "supervisor/command_line.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,22 +22,30 @@ static void add_option(struct px_command_line *command, const char *option, cons
 	add(command, value);
 }
 
-/* pxrun-engine in the folder of our own program, as in a build tree; else the installed one. */
-static void find_program(char *out, size_t out_bytes)
+/*
+ * pxrun-engine in the folder of our own program, as in a build tree; else the installed one. Found once:
+ * who installs pxrun anew while we run moves our program away before it is deleted.
+ */
+static const char *find_program(void)
 {
-	ssize_t length = readlink("/proc/self/exe", out, out_bytes - sizeof("pxrun-engine"));
+	static char found[PATH_MAX];
+	ssize_t length;
 	char *slash;
 
+	if (found[0])
+		return found;
+	length = readlink("/proc/self/exe", found, sizeof(found) - sizeof("pxrun-engine"));
 	if (length > 0) {
-		out[length] = '\0';
-		slash = strrchr(out, '/');
+		found[length] = '\0';
+		slash = strrchr(found, '/');
 		if (slash) {
 			memcpy(slash + 1, "pxrun-engine", sizeof("pxrun-engine"));
-			if (access(out, X_OK) == 0)
-				return;
+			if (access(found, X_OK) == 0)
+				return found;
 		}
 	}
-	snprintf(out, out_bytes, "%s/pxrun-engine", PX_BINDIR);
+	snprintf(found, sizeof(found), "%s/pxrun-engine", PX_BINDIR);
+	return found;
 }
 
 /* The interpreter that is named; NULL: none, so that of pxrun-engine. */
@@ -68,8 +77,7 @@ void px_command_line_begin(struct px_command_line *command,
 		python = find_python(command, options);
 		if (python)
 			add(command, python);
-		find_program(command->program, sizeof(command->program));
-		add(command, command->program);
+		add(command, find_program());
 	}
 	add(command, mode);
 	add_option(command, "--control", "3");

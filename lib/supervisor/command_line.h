@@ -19,7 +19,7 @@
 struct px_command_line {
 	char *argv[28];
 	uint32_t count, numbers_count;
-	char program[4096], python[4096];
+	char python[4096];
 	char numbers[4][24];
 };
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Functions and classes that need special care to go by value."""
+import functools
 import importlib.util
 import sys
 
 import pytest
 
 import pxrun
+from pxrun.wire import functions
 from script import Script
 
 
@@ -200,3 +202,14 @@ def test_what_cloudpickle_was_told_to_send_by_value(tmp_path, monkeypatch):
         assert not cloudpickle.list_registry_pickle_by_value()
     for name in ("package_of_mine", "package_of_mine.inner"):
         del sys.modules[name]
+
+
+def test_code_of_another_python_is_refused(pool, monkeypatch):
+    """Which would crash the engine."""
+    monkeypatch.setattr(functions, "VERSION", bytes((3, 9)))
+    monkeypatch.setattr(functions, "_marshalled", {})
+    view = pool[0]
+    for f in (lambda: 1), (lambda x=[]: x), functools.partial(lambda x: x, 1):
+        with pytest.raises(pxrun.RemoteError, match="comes from Python 3.9, and cannot run in"):
+            view.apply_sync(f)
+    assert view.apply_sync(len, "abc") == 3

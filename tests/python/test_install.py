@@ -98,6 +98,41 @@ def test_interpreter_of_another_environment(run):
         run("pxrun", "stop", "-p", "installed", active=here)
 
 
+def minor(environment):
+    return environment.name.rpartition(".")[0]
+
+
+def test_functions_by_value_of_another_version_are_refused_in_words(run):
+    here = ENVIRONMENTS[0]
+    there = next((other for other in ENVIRONMENTS if minor(other) != minor(here)), None)
+    if there is None:
+        pytest.skip("there is one minor version only")
+    code = """if True:
+        import functools, os, pxrun
+
+        class Shape:
+            def area(self): return 7
+
+        rc = pxrun.Client(profile='installed')
+        own = functools.partial(lambda x: x, 1)
+        for f, args in (lambda: 1, ()), (own, ()), (lambda x=[]: x, ()), (len, ([lambda: 1],)), (isinstance, (Shape(), int)):
+            try:
+                rc[0].apply_sync(f, *args)
+            except pxrun.RemoteError as e:
+                assert e.ename == 'TypeError' and 'comes from Python HERE, and cannot run in THERE' in e.evalue, e
+            else:
+                raise AssertionError(f)
+        assert rc[0].apply_sync(len, 'abc') == 3 and rc[0].apply_sync(os.getpid) == rc.engines[0].pid
+        rc[0]['a'] = {'b': [1.5]}
+        assert rc[0]['a'] == {'b': [1.5]}
+    """.replace("THERE", minor(there)).replace("HERE", minor(here))
+    run("pxrun", "start", "-d", "-n", "1", "-p", "installed", active=there)
+    try:
+        run(f"{here}/bin/python", "-c", code)
+    finally:
+        run("pxrun", "stop", "-p", "installed", active=there)
+
+
 def test_c_program(environment, run, tmp_path):
     flags = run("pkg-config", "--cflags", "--libs", "pxrun", PKG_CONFIG_PATH=f"{environment}/lib/pkgconfig").split()
     (tmp_path / "prefix.c").write_text(r"""

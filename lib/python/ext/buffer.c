@@ -105,7 +105,7 @@ PyObject *px_buffers_from_incoming(struct px_incoming *in)
 	PyObject *list;
 
 	if (!count)
-		Py_RETURN_NONE;
+		PX_RETURN_NONE;
 	if (!loans) {
 		PyErr_SetString(PyExc_RuntimeError, "the reply's buffers were taken already");
 		return NULL;

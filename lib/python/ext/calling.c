@@ -79,8 +79,8 @@ static PyObject *split_name(struct px_interpreter *py, PyObject *joined)
 		malformed();
 		return NULL;
 	}
-	parts = Py_BuildValue("(s#s#)", text, (Py_ssize_t)(end - text), end + 1,
-			      (Py_ssize_t)(text + length - end - 1));
+	parts = Py_BuildValue("(NN)", PyUnicode_FromStringAndSize(text, end - text),
+			      PyUnicode_FromStringAndSize(end + 1, text + length - end - 1));
 	if (PyDict_Size(py->names) >= NAMES_MOST)
 		PyDict_Clear(py->names);
 	if (parts && PyDict_SetItem(py->names, joined, parts) < 0)
@@ -126,8 +126,9 @@ static PyObject *find_kept(struct px_interpreter *py, const uint8_t *token, cons
 	if (found)
 		Py_INCREF(found);
 	else if (key && !PyErr_Occurred())
-		found = PyObject_CallFunction(py->keep_pickled, "Oy#", key, (const char *)pickled,
-					      (Py_ssize_t)length);
+		found = PyObject_CallFunction(py->keep_pickled, "ON", key,
+					      PyBytes_FromStringAndSize((const char *)pickled,
+									(Py_ssize_t)length));
 	Py_XDECREF(key);
 	return found;
 }

@@ -55,7 +55,7 @@ static PyObject *client_detach(PyObject *self, PyObject *unused)
 	Py_BEGIN_ALLOW_THREADS
 	px_client_detach(client);
 	Py_END_ALLOW_THREADS
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *client_engines(PyObject *self, PyObject *unused)
@@ -87,7 +87,7 @@ static PyObject *client_signal(PyObject *self, PyObject *args)
 	if (!client || !PyArg_ParseTuple(args, "Ii", &engine, &number))
 		return NULL;
 	ASK(px_client_signal(client, engine, number));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *client_check_gone(PyObject *self, PyObject *args)
@@ -101,7 +101,7 @@ static PyObject *client_check_gone(PyObject *self, PyObject *args)
 	if (engine < 0 || engine > PX_ENGINES_MAX)
 		engine = PX_ENGINES_MAX;
 	ASK(px_client_check_gone(client, (uint32_t)engine));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *client_restart(PyObject *self, PyObject *args)
@@ -113,7 +113,7 @@ static PyObject *client_restart(PyObject *self, PyObject *args)
 	if (!client || !PyArg_ParseTuple(args, "I", &engine))
 		return NULL;
 	ASK(px_client_restart_engine(client, engine));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *client_remove(PyObject *self, PyObject *args)
@@ -125,7 +125,7 @@ static PyObject *client_remove(PyObject *self, PyObject *args)
 	if (!client || !PyArg_ParseTuple(args, "I", &engine))
 		return NULL;
 	ASK(px_client_remove_engine(client, engine));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *client_add(PyObject *self, PyObject *args)
@@ -166,7 +166,7 @@ static PyObject *client_stop_pool(PyObject *self, PyObject *timeout)
 	if (!client || px_timeout(timeout, &ns) < 0)
 		return NULL;
 	ASK(px_client_stop_pool(client, ns));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 /* --- memory --- */

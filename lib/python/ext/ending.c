@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "python/ext/module.h"
+#include "python/ext/object.h"
 
 static pid_t ends_by_signal; /* the pid of the process that is to end so; 0: none */
 
@@ -26,7 +27,7 @@ static PyObject *prepare_end(PyObject *self, PyObject *unused)
 	(void)self, (void)unused;
 	if (atexit(end_by_signal) != 0)
 		return PyErr_NoMemory();
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *end(PyObject *self, PyObject *code)

@@ -62,7 +62,7 @@ static PyObject *attach_segment(PyObject *self, PyObject *fd)
 	rc = px_address_space_explain(px_segment_attach((int)number, &segment));
 	if (rc < 0)
 		return px_raise(rc);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *template(PyObject *self, PyObject *args)
@@ -79,7 +79,7 @@ static PyObject *template(PyObject *self, PyObject *args)
 	if (rc < 0)
 		return px_raise(rc);
 	if (rc == 0)
-		Py_RETURN_NONE;
+		PX_RETURN_NONE;
 	segment = birth.segment;
 	return Py_BuildValue("(IIIIiiii)", birth.id, birth.slot, birth.epoch, birth.generation,
 			     birth.control, birth.out_read, birth.err_read, birth.crash);
@@ -105,7 +105,7 @@ static PyObject *tell(PyObject *args, uint16_t type)
 	rc = px_control_send(control, &packet, text, NULL, 0);
 	if (rc < 0)
 		return px_raise(rc);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *preloading(PyObject *self, PyObject *args)
@@ -134,7 +134,7 @@ static PyObject *set_title(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "ss", &line, &name))
 		return NULL;
 	px_title_set(line, name);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *set_up_process(PyObject *self, PyObject *unused)
@@ -144,7 +144,7 @@ static PyObject *set_up_process(PyObject *self, PyObject *unused)
 	(void)self, (void)unused;
 	if (rc < 0)
 		return px_raise(rc);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static int take_handlers(struct px_interpreter *py, PyObject *handlers)
@@ -242,7 +242,7 @@ static PyObject *progress(PyObject *self, PyObject *units)
 	link = px_serving() ? atomic_load_explicit(&serving->running, memory_order_relaxed) : NULL;
 	if (link)
 		px_link_progress(link, count);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *publish(PyObject *self, PyObject *args)
@@ -264,7 +264,7 @@ static PyObject *publish(PyObject *self, PyObject *args)
 	PyBuffer_Release(&bytes);
 	if (rc < 0)
 		return px_raise(rc);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {

@@ -171,7 +171,7 @@ static PyObject *move_file(PyObject *args, bool write)
 	PyBuffer_Release(&view);
 	if (rc < 0)
 		return px_raise(rc);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *read_file(PyObject *self, PyObject *args)

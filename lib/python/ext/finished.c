@@ -20,7 +20,7 @@ PyObject *px_ext_poll(PyObject *self, PyObject *unused)
 	if (!client)
 		return NULL;
 	ASK(px_client_poll(client));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 /* The id of a result that was taken; gives up the hold. */
@@ -78,7 +78,7 @@ PyObject *px_ext_next(PyObject *self, PyObject *timeout)
 		return NULL;
 	rc = px_wait_taken(client, &client->finished, ns, &result);
 	if (rc == PX_ETIMEDOUT)
-		Py_RETURN_NONE;
+		PX_RETURN_NONE;
 	if (rc < 0)
 		return rc == PX_RAISED ? NULL : px_raise(rc);
 	return id_of(result);
@@ -196,7 +196,7 @@ PyObject *px_ext_find(PyObject *self, PyObject *id)
 		return NULL;
 	ASK(px_client_find(client, wanted, &result));
 	if (!result)
-		Py_RETURN_NONE;
+		PX_RETURN_NONE;
 	return px_result_object(result);
 }
 
@@ -227,7 +227,7 @@ PyObject *px_ext_tell(PyObject *self, PyObject *unused)
 	if (!px_ext_client(self))
 		return NULL;
 	ASK(tell_of_all((struct px_client_object *)self));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 PyObject *px_ext_fileno(PyObject *self, PyObject *unused)

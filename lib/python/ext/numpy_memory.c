@@ -16,6 +16,7 @@
 
 #include "python/ext/module.h"
 #include "python/ext/numpy_memory.h"
+#include "python/ext/object.h"
 #include "shm/sizes.h"
 
 /* PyDataMem_Handler of numpy/ndarraytypes.h. */
@@ -121,7 +122,7 @@ static PyObject *find_numpy(PyObject *self, PyObject *unused)
 	if (number_of(api, API_VERSION) < NUMPY_1_22_API)
 		return PyErr_Format(PyExc_ImportError, "it is older than 1.22");
 	numpy_api = api;
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *share_arrays(PyObject *self, PyObject *unused)
@@ -132,7 +133,7 @@ static PyObject *share_arrays(PyObject *self, PyObject *unused)
 
 	(void)self, (void)unused;
 	if (!numpy_api || numpys)
-		Py_RETURN_NONE;
+		PX_RETURN_NONE;
 	memcpy(&get_handler, &numpy_api[GET_HANDLER], sizeof(get_handler));
 	memcpy(&set_handler, &numpy_api[SET_HANDLER], sizeof(set_handler));
 	mine = PyCapsule_New(&ours, "mem_handler", NULL);
@@ -148,7 +149,7 @@ static PyObject *share_arrays(PyObject *self, PyObject *unused)
 	if (!before)
 		return NULL;
 	Py_DECREF(before);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {

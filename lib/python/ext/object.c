@@ -59,7 +59,7 @@ PyObject *px_set_errors(PyObject *self, PyObject *mapping)
 	Py_INCREF(mapping);
 	Py_XDECREF(classes);
 	classes = mapping;
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 int px_add_errors(PyObject *module)

@@ -8,6 +8,15 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/*
+ * As Python's own, whose headers of 3.12 and newer take no reference, for these objects are immortal there:
+ * a wheel that is built with them would destroy those of 3.11. For a like reason no format here has a '#':
+ * headers of 3.13 have forgotten what it meant before.
+ */
+#define PX_RETURN_NONE return Py_NewRef(Py_None)
+#define PX_RETURN_TRUE return Py_NewRef(Py_True)
+#define PX_RETURN_FALSE return Py_NewRef(Py_False)
+
 /* Raises the class that set_errors() gave the code, with this thread's last words. Always NULL. */
 PyObject *px_raise(int code);
 

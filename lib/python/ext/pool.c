@@ -66,7 +66,7 @@ static PyObject *check_settings(PyObject *module, PyObject *args)
 	    take_settings(dictionary, &settings) < 0)
 		return NULL;
 	px_settings_clear(&settings);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *words_of(const struct px_setting *row)
@@ -195,7 +195,7 @@ static PyObject *stop(PyObject *module, PyObject *args)
 	if (!PyArg_ParseTuple(args, "zO", &profile, &timeout) || px_timeout(timeout, &ns) < 0)
 		return NULL;
 	ASK(px_pool_stop(profile, ns));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 /* Adds the name of a pool that runs to a list. Returns -1 and an exception if it cannot. */

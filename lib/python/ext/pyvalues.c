@@ -130,11 +130,11 @@ static PyObject *take_value(struct cursor *c, unsigned depth)
 	case 0:
 		return NULL;
 	case 'N':
-		Py_RETURN_NONE;
+		PX_RETURN_NONE;
 	case 'T':
-		Py_RETURN_TRUE;
+		PX_RETURN_TRUE;
 	case 'F':
-		Py_RETURN_FALSE;
+		PX_RETURN_FALSE;
 	case 'i': {
 		int64_t integer;
 

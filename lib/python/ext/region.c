@@ -45,7 +45,7 @@ static PyObject *region_set_live(PyObject *self, PyObject *flag)
 	if (live < 0)
 		return NULL;
 	of(self)->live = live;
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *region_set_ordinary(PyObject *self, PyObject *unused)
@@ -53,7 +53,7 @@ static PyObject *region_set_ordinary(PyObject *self, PyObject *unused)
 	(void)unused;
 	of(self)->live = false;
 	of(self)->ordinary = true;
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *region_live(PyObject *self, void *unused)
@@ -128,7 +128,7 @@ PyObject *px_region_has(struct px_endpoint *endpoint, PyObject *object)
 	region = px_region_find(endpoint->arena, view.buf, (uint64_t)view.len, &skip);
 	PyBuffer_Release(&view);
 	if (!region)
-		Py_RETURN_FALSE;
+		PX_RETURN_FALSE;
 	lendable = px_region_lendable(region);
 	px_region_release(region);
 	return PyBool_FromLong(lendable);

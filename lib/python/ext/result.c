@@ -165,7 +165,7 @@ static PyObject *result_watch(PyObject *self, PyObject *each)
 	rc = px_result_list(result, &result->client->watched, truth);
 	if (rc < 0)
 		return px_raise(rc);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *result_tell(PyObject *self, PyObject *unused)
@@ -175,7 +175,7 @@ static PyObject *result_tell(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	ASK(px_result_list(result, &result->client->finished, false));
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *result_ready(PyObject *self, PyObject *unused)
@@ -251,7 +251,7 @@ static PyObject *result_read_plain(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "O!Op", &PyList_Type, &outcomes, &loads, &in_lists) ||
 	    px_read_plain(((struct result *)self)->result, outcomes, loads, in_lists) < 0)
 		return NULL;
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *result_times(PyObject *self, PyObject *index)
@@ -306,9 +306,10 @@ static PyObject *pieces(const struct px_output *output)
 
 	for (size_t i = 0; list && i < output->count; i++) {
 		const struct px_output_piece *piece = &output->pieces[i];
-		PyObject *chunk = Py_BuildValue("(iy#)", (int)piece->stream + 1,
-						output->texts[piece->stream].bytes + piece->start,
-						(Py_ssize_t)piece->length);
+		const char *text = output->texts[piece->stream].bytes + piece->start;
+		PyObject *chunk =
+			Py_BuildValue("(iN)", (int)piece->stream + 1,
+				      PyBytes_FromStringAndSize(text, (Py_ssize_t)piece->length));
 
 		if (!chunk || PyList_Append(list, chunk) < 0)
 			Py_CLEAR(list);
@@ -375,7 +376,7 @@ static PyObject *result_interrupt(PyObject *self, PyObject *index)
 	Py_END_ALLOW_THREADS
 	if (rc < 0)
 		return px_raise(rc);
-	Py_RETURN_NONE;
+	PX_RETURN_NONE;
 }
 
 static PyObject *result_running(PyObject *self, PyObject *index)

@@ -103,9 +103,9 @@ PyObject *px_wait_bool(const struct px_slices *what, PyObject *timeout)
 	if (rc == PX_RAISED)
 		return NULL;
 	if (rc == 0)
-		Py_RETURN_TRUE;
+		PX_RETURN_TRUE;
 	if (rc == PX_ETIMEDOUT)
-		Py_RETURN_FALSE;
+		PX_RETURN_FALSE;
 	return px_raise(rc);
 }
 

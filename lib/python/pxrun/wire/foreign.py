@@ -10,6 +10,7 @@ import importlib
 import pickle
 from typing import Any
 
+from .functions import VERSION, check_version
 from .pickling import Buffers
 
 
@@ -30,12 +31,13 @@ class By:
     def __reduce_ex__(self, protocol: Any) -> tuple:
         library, buffers = importlib.import_module(self.name), Buffers(False)
         if self.name == "dill":  # it has no buffers
-            return _read, (self.name, library.dumps(self.value, 4), [])
+            return _read, (self.name, library.dumps(self.value, 4), [], VERSION)
         body = library.dumps(self.value, 5, buffer_callback=buffers)
-        return _read, (self.name, body, [pickle.PickleBuffer(buffer) for buffer in buffers.found])
+        return _read, (self.name, body, [pickle.PickleBuffer(buffer) for buffer in buffers.found], VERSION)
 
 
-def _read(name: str, body: bytes, buffers: list) -> Any:
+def _read(name: str, body: bytes, buffers: list, version: bytes) -> Any:
+    check_version(version)
     loads = importlib.import_module(name).loads
     return loads(body, buffers=buffers) if buffers else loads(body)
 

@@ -28,25 +28,40 @@ class NeedsCloudpickle(Exception):
 _marshalled: dict[int, tuple[types.CodeType, bytes]] = {}
 _codes: dict[bytes, types.CodeType] = {}
 _CACHE_MAX = 4096
+#: Code runs in the minor version of Python that has compiled it, and in no other.
+VERSION = bytes(sys.version_info[:2])
 
 
-def _code_bytes(code: types.CodeType) -> bytes:
+def code_bytes(code: types.CodeType) -> bytes:
+    """Code for code_of()."""
     found = _marshalled.get(id(code))
     if found is not None:
         return found[1]
     if len(_marshalled) >= _CACHE_MAX:
         _marshalled.clear()
-    data = marshal.dumps(code)
+    data = VERSION + marshal.dumps(code)
     _marshalled[id(code)] = code, data
     return data
 
 
-def _code(data: bytes) -> types.CodeType:
+def check_version(version: bytes) -> None:
+    """TypeError for code of another minor version of Python, which would crash this process."""
+    if version != VERSION:
+        theirs, ours = (".".join(map(str, v)) for v in (version, VERSION))
+        raise TypeError(
+            f"a function or class that is sent by value comes from Python {theirs}, and cannot run in {ours}, which {sys.executable} is: "
+            "use the same version for the pool and its client (pxrun status tells the pool's), or send what both can import"
+        )
+
+
+def code_of(data: bytes) -> types.CodeType:
+    """The code that code_bytes() was given."""
     code = _codes.get(data)
     if code is None:
         if len(_codes) >= _CACHE_MAX:
             _codes.clear()
-        code = _codes[data] = marshal.loads(data)
+        check_version(data[: len(VERSION)])
+        code = _codes[data] = marshal.loads(data[len(VERSION) :])
     return code
 
 
@@ -77,10 +92,11 @@ def _globals(home: str | None) -> dict:
 
 def _function(data: bytes, free: int, home: str | None, along: bytes | None = None) -> types.FunctionType:
     """A function without its state, which _function_state() sets."""
+    code = code_of(data)
     if along is not None:
         brought.take(along)
     closure = tuple(types.CellType() for _ in range(free)) or None
-    return types.FunctionType(_code(data), _globals(home), None, None, closure)
+    return types.FunctionType(code, _globals(home), None, None, closure)
 
 
 def _function_state(function: types.FunctionType, state: tuple) -> None:
@@ -103,9 +119,10 @@ def _function_state(function: types.FunctionType, state: tuple) -> None:
 
 def plain_function(data: bytes, name: str, home: str | None, along: bytes | None = None) -> types.FunctionType:
     """A function that has only code and a name, like most lambdas."""
+    code = code_of(data)
     if along is not None:
         brought.take(along)
-    return types.FunctionType(_code(data), _globals(home), name)
+    return types.FunctionType(code, _globals(home), name)
 
 
 def _cell(cell: types.CellType) -> tuple:
@@ -117,7 +134,7 @@ def _cell(cell: types.CellType) -> tuple:
 
 def reduce_function(function: types.FunctionType, along: Along | None = None) -> tuple:
     """A function's reduction for pickle; `along` returns what it brings, if it is one of the script's."""
-    data = _code_bytes(function.__code__)
+    data = code_bytes(function.__code__)
     home = _home(function)
     brings = along(function) if along is not None and home is None else None
     closure = function.__closure__

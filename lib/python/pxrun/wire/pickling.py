@@ -21,7 +21,7 @@ from typing import Any, Callable, Sequence
 from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region
 from . import frames, names
 from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_descriptor, reduce_dispatcher, sent_class
-from .functions import Along, NeedsCloudpickle, importable, plain_function, reduce_function
+from .functions import Along, NeedsCloudpickle, code_bytes, code_of, importable, plain_function, reduce_function
 from .modules import attribute_of, can_be_imported, of_hidden_object
 
 NONE = pickle.dumps(None, 5)
@@ -293,6 +293,8 @@ def _thorough_pickler() -> Any:
             on_class: Callable[[type], Any] | None = None
 
             def reducer_override(self, obj: Any) -> Any:
+                if type(obj) is types.CodeType:
+                    return code_of, (code_bytes(obj),)
                 try:
                     reduced = _reduce(obj, self.along)
                 except NeedsCloudpickle:
