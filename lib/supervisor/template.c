@@ -263,8 +263,10 @@ static const char *advice(const struct px_supervisor *s, const char *line, char 
 	px_command_line_begin(&command, s->options, "--template");
 	out[0] = '\0';
 	if (!strcmp(line, "ModuleNotFoundError: No module named 'pxrun'"))
-		snprintf(out, out_bytes, "; install it with %.300s -m pip install pxrun-engines",
-			 command.argv[0]);
+		snprintf(
+			out, out_bytes,
+			"; install pxrun there, in Python 3.11 or newer: %.300s -m pip install pxrun-engines",
+			command.argv[0]);
 	/* The end of what Python prints when it has not found its standard library. */
 	else if (home && strstr(line, "<no Python frame>"))
 		snprintf(out, out_bytes, "; PYTHONHOME is %.300s, which may not be %.300s's own",
