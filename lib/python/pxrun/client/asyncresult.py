@@ -245,6 +245,9 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, AsFuture):
             return error.without_end(e)
         return None
 
+    def _read_meanwhile(self) -> None:
+        """Reads entries while others still run, where that takes a while."""
+
     def _in_lists(self) -> bool | None:
         """Whether the value of an entry is a list of the one that the engine gave; None: it takes more to make it."""
         return False
@@ -316,6 +319,8 @@ class AsyncResult(Described, Outputs, Cancellable, Staying, AsFuture):
         if return_when == FIRST_EXCEPTION and raising:
             ready = self._wait_for(return_when, timeout)
         else:
+            if timeout is None:
+                self._read_meanwhile()
             ready = self._result.wait(timeout, self._shower())
         if not ready:
             raise TimeoutError("Result not ready.")

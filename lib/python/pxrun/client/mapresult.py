@@ -69,7 +69,8 @@ class AsyncMapResult(AsyncResult):
         value, unread = salvage.loads(body, buffers or ())
         engine, core = self._engine(i), self._client._core
         raised = {n: outcome.unreadable(e, engine, core) for n, e in unread.items()}
-        for n, item in enumerate(value if isinstance(value, list) else ()):
+        some = isinstance(value, list) and calls.Raised in set(map(type, value))  # quicker than the loop, for which there is seldom a need
+        for n, item in enumerate(value if some else ()):
             if n not in raised and type(item) is calls.Raised:
                 raised[n] = outcome.remote_error(item.described, engine, core, "apply", self._known)
         for n, exception in raised.items():
@@ -169,6 +170,12 @@ class AsyncTaskMapResult(AsyncMapResult):
 
     def _in_lists(self) -> bool | None:
         return True if len(self._sizes) == self._length else None
+
+    def _read_meanwhile(self) -> None:
+        if self._in_lists() is None:
+            for i in range(self._count):
+                self._result.wait_entry(i, None, self._shower())
+                self._outcome(i)
 
     def _decoder(self, i: int) -> Callable:
         if self._sizes[i] == 1:
