@@ -256,6 +256,8 @@ class LazyMapIterator:
         if not self._ordered:
             return self._over.popleft() if self._over else None
         first = next(iter(self._out), None)
+        if first is not None and not first.finished and first.ar._result.ready():
+            self._finished(first)  # it was not told yet
         return first if first is not None and first.finished else None
 
     def _look(self) -> None:
@@ -265,7 +267,7 @@ class LazyMapIterator:
                 self._finished(self._done.get_nowait())
 
     def _finished(self, out: _Out | None) -> None:
-        if out is None:
+        if out is None or out.finished:
             return
         out.finished = True
         if not self._ordered:
