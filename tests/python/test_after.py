@@ -5,17 +5,8 @@ import os
 import pytest
 
 import pxrun
+from gates import enter
 from pxrun import Dependency, depend, require
-
-
-def enter(path):
-    """Waits at a gate, in a task."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(fd, 1)
-    finally:
-        os.close(fd)
-
 
 # --- engines
 

@@ -11,16 +11,8 @@ import numpy as np
 import pytest
 
 import pxrun
+from gates import enter
 from pxrun import AsyncMapResult, CompositeError, RemoteError
-
-
-def enter(path):
-    """Waits at a gate, in a task."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(fd, 1)
-    finally:
-        os.close(fd)
 
 
 def running(ar):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pxrun
+from gates import enter
 
 COUNT, LENGTH = 100, 1 << 17
 
@@ -29,12 +30,7 @@ def second_of(array):
 
 
 def hold(array, path):
-    """Waits at a gate."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(fd, 1)
-    finally:
-        os.close(fd)
+    return enter(path)
 
 
 def double(array):

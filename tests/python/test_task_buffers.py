@@ -8,16 +8,8 @@ import numpy as np
 import pytest
 
 import pxrun
+from gates import enter
 from pxrun import depend
-
-
-def enter(path):
-    """Waits at a gate, in a task."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(fd, 1)
-    finally:
-        os.close(fd)
 
 
 def first_of(array, x=None):

@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 
 import pxrun
-
-
-def enter(path):
-    """Waits at a gate, in a task."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(fd, 1)
-    finally:
-        os.close(fd)
+from gates import enter
 
 
 @pytest.fixture
