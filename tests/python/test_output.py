@@ -59,7 +59,7 @@ def test_what_is_printed_is_shown(pool, capsys, name):
         CALLS[name](client[[0, 2]])
     shown = capsys.readouterr()
     assert lines(shown.out) == ["[stdout:0] hi", "[stdout:2] hi"]
-    assert [line for line in lines(shown.err) if "tasks" not in line and line] == ["[stderr:0] warned", "[stderr:2] warned"]
+    assert [line for line in lines(shown.err) if "tasks" not in line and line.strip()] == ["[stderr:0] warned", "[stderr:2] warned"]
 
 
 def test_one_engine_is_named_too(pool, capsys):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """AsyncResult, the handle on requests that have been sent: waits, values, exceptions.
 
-Its other parts: metadata.py, outputs.py, cancel.py; joined.py makes one result of several requests,
+Its other parts: metadata.py, outputs.py, progress.py, cancel.py; joined.py makes one result of several requests,
 completion.py serves callbacks, outcome.py turns replies into values and exceptions.
 """
 from __future__ import annotations
@@ -18,17 +18,18 @@ from ..wire import failure
 from . import advice, completion, metadata, outcome
 from .asfuture import ATTRIBUTES, AsFuture
 from .cancel import Cancellable
-from .deadline import end_of, left
+from .deadline import check_return_when, end_of, left
 from .history import message_id
 from .joined import Joined
 from .metadata import Described
-from .outputs import LOOK, Outputs, check_return_when
+from .outputs import LOOK, Outputs
+from .progress import Progress
 from .staying import Staying
 
 _numbers = itertools.count()
 
 
-class AsyncResult(Described, Outputs, Cancellable, Staying, AsFuture):
+class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of

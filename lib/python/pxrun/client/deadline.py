@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""When a wait ends that may take so many seconds."""
+"""When a wait ends: after so many seconds, or by what has happened."""
 from __future__ import annotations
 
 import time
@@ -30,3 +30,9 @@ def end_of(timeout: float | None) -> float | None:
 def left(end: float | None) -> float | None:
     """The seconds until then, 0 when it is over; None: for ever."""
     return None if end is None else max(0.0, end - time.monotonic())
+
+
+def check_return_when(return_when: str) -> None:
+    """ValueError for what is no return_when of concurrent.futures."""
+    if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"):
+        raise ValueError(f"return_when is FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not {return_when!r}")

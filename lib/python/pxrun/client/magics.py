@@ -16,7 +16,7 @@ from IPython.core.magic import Magics, magics_class
 from IPython.core.magic_arguments import argument, construct_parser
 
 from .. import error
-from .outputs import is_noninteractive
+from .progress import is_noninteractive
 
 #: The number of results that are kept for %pxresult.
 _KEPT = 100

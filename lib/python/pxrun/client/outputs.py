@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part of AsyncResult that shows engines' output, and progress bars."""
+"""The part of AsyncResult that shows engines' output."""
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import sys
 import threading
@@ -11,7 +10,7 @@ import time
 from typing import Any, Callable, Iterator
 
 from ..datapub import DISPLAY, STDERR, STDOUT
-from .deadline import end_of
+from .progress import above
 
 _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
 
@@ -27,14 +26,8 @@ def is_shown(output: str) -> bool:
 LOOK = 0.1
 
 
-def check_return_when(return_when: str) -> None:
-    """ValueError for what is no return_when of concurrent.futures."""
-    if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"):
-        raise ValueError(f"return_when is FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, not {return_when!r}")
-
-
 class Outputs:
-    """The part of AsyncResult that shows output and progress."""
+    """The part of AsyncResult that shows output."""
 
     _shows = False  # whether to wait for it shows what the engines print
     _shown = False  # whether that, or stream_output(), has shown something
@@ -109,40 +102,6 @@ class Outputs:
             thread.join()
             live.show()
             self._shows = shows
-
-    def wait_interactive(
-        self: Any, interval: float = 0.1, timeout: float | None = -1, widget: bool | None = None, return_when: str = "ALL_COMPLETED"
-    ) -> None:
-        """Waits, and shows a progress bar, and then the output; returns when all is done or the time is over.
-
-        The bar goes to stderr; there is none if ``$IPP_NONINTERACTIVE`` or ``$TQDM_DISABLE`` is set.
-
-        Parameters
-        ----------
-        interval : float
-            Seconds between two looks.
-        timeout : float, optional
-            Seconds; None or -1: for ever.
-        widget : bool, optional
-            Whether the bar is a notebook's widget; None: in a notebook that has ipywidgets.
-        return_when : str
-            FIRST_EXCEPTION ends the wait when an engine raised, FIRST_COMPLETED when one is done.
-        """
-        check_return_when(return_when)
-        end = end_of(timeout)
-        bar = _bar(len(self), self._fname, widget)
-        shows, self._shows = self._shows, False  # not into the bar
-        try:
-            over = False
-            while not over:
-                left = interval if end is None else min(interval, end - time.monotonic())
-                over = self._wait_for(return_when, max(left, 0.0)) or left < interval
-                bar.update(self.progress - bar.n)
-        finally:
-            bar.close()
-            self._shows = shows
-            if shows:
-                self._show_news(self._result)
 
 
 # --- showing ------------------------------------------------------------------
@@ -222,15 +181,22 @@ def show_news(result: Any) -> bool:
     """
     shown = False
     for i in range(result.count):
-        for which, chunk in result.news(i):
+        news = result.news(i)
+        if news:
             shown = True
-            if which in _STREAMS:
-                mark = f"[{_STREAMS[which]}:{result.engine(i)}] "
-                lines = chunk.decode("utf-8", "replace").splitlines()
-                _write("".join(f"{mark}{line}\n" for line in lines), _file(which))
-            elif which == DISPLAY:
-                _show_objects([(result.engine(i), _bundle(chunk))], False)
+            with above():
+                _show_chunks(result.engine(i), news)
     return shown
+
+
+def _show_chunks(engine: int, chunks: list) -> None:
+    for which, chunk in chunks:
+        if which in _STREAMS:
+            mark = f"[{_STREAMS[which]}:{engine}] "
+            lines = chunk.decode("utf-8", "replace").splitlines()
+            _write("".join(f"{mark}{line}\n" for line in lines), _file(which))
+        elif which == DISPLAY:
+            _show_objects([(engine, _bundle(chunk))], False)
 
 
 def _write(text: str, file: Any) -> None:
@@ -254,11 +220,15 @@ class _Live:
         self.ar.ready()
         for i in range(self.ar._count):
             done = self.ar._result.done(i)
-            for which, chunk in self.ar._result.news(i):
-                self._show_chunk(i, which, chunk)
+            news = self.ar._result.news(i)
+            if news:
+                with above():
+                    for which, chunk in news:
+                        self._show_chunk(i, which, chunk)
             if self.errors and done and i not in self.failed and self.ar._outcome(i)[1] is not None:
                 self.failed.add(i)
-                self._show_error(i, self.ar._outcome(i)[1])
+                with above():
+                    self._show_error(i, self.ar._outcome(i)[1])
 
     def _show_chunk(self, i: int, which: int, chunk: bytes) -> None:
         engine, single = self.ar._engine(i), self.ar._single
@@ -280,58 +250,3 @@ def _keep_showing(live: _Live, stop: threading.Event) -> None:
         began = time.monotonic()
         live.show()
         nap = max(0.02, 5 * (time.monotonic() - began))  # much output leaves time for other threads
-
-
-# --- progress -----------------------------------------------------------------
-
-
-def is_noninteractive() -> bool:
-    """Whether ipyparallel's variable says that nobody watches, as where notebooks are built."""
-    return os.environ.get("IPP_NONINTERACTIVE", "0") not in ("", "0")
-
-
-class _NoBar:
-    n = 0
-
-    def update(self, more: int) -> None:
-        self.n += more
-
-    def close(self) -> None:
-        pass
-
-
-class _TextBar:
-    """A progress bar where there is no tqdm: one line that is rewritten."""
-
-    def __init__(self, total: int, desc: str) -> None:
-        self.n, self.total, self.desc = 0, total, desc
-        self.began = time.monotonic()
-        self.update(0)
-
-    def update(self, more: int) -> None:
-        self.n += more
-        spent = time.monotonic() - self.began
-        print(f"\r{self.desc}: {self.n}/{self.total} tasks done after {spent:4.0f} s", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        print(file=sys.stderr)
-
-
-def _bar(total: int, name: str, widget: bool | None) -> Any:
-    if is_noninteractive() or os.environ.get("TQDM_DISABLE", "0") not in ("", "0"):
-        return _NoBar()
-    try:
-        import tqdm
-        import tqdm.notebook
-    except ImportError:
-        return _TextBar(total, name)
-    kind: Any = tqdm.notebook.tqdm if (_in_notebook() if widget is None else widget) else tqdm.tqdm
-    return kind(desc=name, total=total, unit="tasks")
-
-
-def _in_notebook() -> bool:
-    if not _in_ipython() or not hasattr(sys.modules["IPython"].get_ipython(), "kernel"):
-        return False
-    import importlib.util
-
-    return importlib.util.find_spec("ipywidgets") is not None
