@@ -163,6 +163,8 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "resolve", &py->resolve },
 		{ "push", &py->push },
 		{ "pull", &py->pull },
+		{ "autoreload", &py->autoreload },
+		{ "tell", &py->tell },
 		{ "failure", &py->failure },
 		{ "forked", &py->forked },
 		{ "functions", &py->functions },

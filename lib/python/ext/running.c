@@ -323,6 +323,45 @@ static int run_kind(struct px_interpreter *py, struct px_incoming *in, struct px
 	}
 }
 
+/* Whether it is time to look at modules: system calls for each are too much for each request. */
+static bool is_time_to_look(struct px_interpreter *py)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_sec == py->looked)
+		return false;
+	py->looked = now.tv_sec;
+	return true;
+}
+
+/* The request is done: whether it has failed, and how, stays as it is. */
+static void tell_of_modules(struct px_interpreter *py)
+{
+	PyObject *type, *value, *traceback, *done;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	done = PyObject_CallNoArgs(py->tell);
+	if (!done)
+		PyErr_Clear(); /* it was interrupted: so was the request, if that still ran */
+	Py_XDECREF(done);
+	PyErr_Restore(type, value, traceback);
+}
+
+static int run_up_to_date(struct px_interpreter *py, struct px_incoming *in, struct px_reply *reply)
+{
+	PyObject *done;
+	int rc;
+
+	if (!is_time_to_look(py))
+		return run_kind(py, in, reply);
+	done = PyObject_CallNoArgs(py->autoreload);
+	rc = done ? run_kind(py, in, reply) : -1;
+	Py_XDECREF(done);
+	tell_of_modules(py);
+	return rc;
+}
+
 /* In a child that user code forked and that returned from the request: ends it as a script ends. */
 static void end_child(struct px_interpreter *py)
 {
@@ -343,7 +382,7 @@ void px_run_request(void *ctx, struct px_incoming *in, struct px_reply *reply)
 	int rc;
 
 	px_interrupt_begin();
-	rc = run_kind(py, in, reply);
+	rc = run_up_to_date(py, in, reply);
 	if (py->engine->endpoint->generation != px_forked_generation())
 		end_child(py);
 	if (rc < 0 && atomic_load_explicit(&px_interrupt_stop, memory_order_relaxed) &&

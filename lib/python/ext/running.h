@@ -12,6 +12,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <time.h>
 
 #include "engine/loop.h"
 #include "python/ext/pyvalues.h"
@@ -27,6 +28,8 @@ struct px_interpreter {
 	PyObject *execute;     /* (code, silent) -> body */
 	PyObject *resolve;     /* "module:function" -> callable */
 	PyObject *push, *pull; /* (name, value), (name) */
+	PyObject *autoreload;  /* (): once a second, before a request: what is to be reloaded */
+	PyObject *tell;        /* (): once a second, after one: modules that were edited */
 	PyObject *failure;     /* (exception, method) -> (body, whether it is an UnmetDependency) */
 	PyObject *forked;    /* (exception or None): ends a child that returned from the request */
 	PyObject *flush;     /* "flush" */
@@ -37,6 +40,7 @@ struct px_interpreter {
 	struct px_array_hooks hooks;
 	struct px_engine_process *engine;
 	PyThreadState *thread;
+	time_t looked; /* when these two were called last */
 };
 
 /* As `run` of struct px_engine_process; ctx is a px_interpreter. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import pickle
 import signal
+import types
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error
@@ -264,6 +265,29 @@ class DirectView(View, Parts):
     def importer(self) -> Any:
         """sync_imports(), as a property."""
         return self.sync_imports()
+
+    def reload(self, module: Any, targets: Any = None, block: bool | None = None) -> Any:
+        """Loads a module anew on the engines, where its file was edited after they had loaded it.
+
+        Those of its submodules that were edited are loaded anew before it, and names in an engine's namespace
+        that stood for the module's functions and classes stand for the new ones. Other modules that have
+        taken something from it by ``from … import`` keep what they have, as with importlib.reload(), which
+        is what does it here, in this process.
+
+        Parameters
+        ----------
+        module : module or str
+            A module, or its name. One that an engine has not loaded yet is imported there.
+        """
+        from ..engine import changes
+        from ..wire.modules import MAIN
+
+        name = module if isinstance(module, str) else getattr(module, "__name__", None)
+        if not isinstance(name, str) or not (isinstance(module, str) or isinstance(module, types.ModuleType)):
+            raise TypeError(f"what can be loaded anew is a module, or the name of one, not {module!r}")
+        if name in MAIN:
+            raise ValueError(f"{name} is this script itself, and no module that engines load: its functions are sent with each call")
+        return self._call(changes.reload, (name,), {}, self._blocks(block), targets)
 
     # --- engines
 

@@ -15,7 +15,7 @@ import traceback
 
 from .. import _pxrun
 from ..wire import failure, foreign, pickling, values
-from . import calls, ending, residents, shell, tasks
+from . import calls, changes, ending, residents, shell, tasks
 
 #: Types of frequent results that plain pickle can do.
 _PLAIN = {bool, int, float, complex, str}
@@ -53,6 +53,7 @@ class Handlers:
         self.plain_dumps, self.protocol = pickle.dumps, 5
         self.none = pickling.NONE
         self.pull = calls.pull
+        self.autoreload, self.tell = changes.autoreload, changes.tell
 
     def unreadable(self, error):
         """Raises the error that the client gets for a call that could not be unpickled."""

@@ -20,7 +20,7 @@ import types
 from typing import NoReturn
 
 from .. import _pxrun
-from . import ending, randomness, shell
+from . import changes, ending, randomness, shell
 from .handlers import Handlers
 
 #: Preloaded by default: no message if they are not installed.
@@ -143,6 +143,7 @@ def main(argv: list[str]) -> int:
     control, log, *others = map(_pxrun.raise_descriptor, given)
     # "" is the working folder, as for code that is typed, unless it was asked to be left out
     sys.path[:0] = [""] * (not sys.flags.safe_path) + [*filter(None, options["sys-path"].split(":"))]
+    changes.watch()
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
     is_template = options["mode"] == "template"

@@ -77,6 +77,11 @@ def get() -> Any:
     return _shell
 
 
+def registered(name: str) -> Any:
+    """The magics of a class of that name, if the shell has been made and has them."""
+    return _shell.magics_manager.registry.get(name) if _shell is not None else None
+
+
 def _make() -> Any:
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.error import UsageError
