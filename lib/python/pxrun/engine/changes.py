@@ -110,7 +110,7 @@ def reload(name: str) -> None:
         importlib.import_module(name)
         return
     edited = {inner: (file, when) for inner, file, when in _edited() if f"{inner}.".startswith(f"{name}.")}
-    for each in {**edited, name: None}:
+    for each in [*(inner for inner in edited if inner != name), name]:
         module = sys.modules[each]
         before = dict(vars(module))
         importlib.reload(module)
