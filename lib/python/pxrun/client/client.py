@@ -287,11 +287,16 @@ def unlist(client: Client) -> None:
 
 
 def _offer_magics(client: Client) -> None:
-    """In IPython, registers ``%px`` for the first client."""
+    """In IPython, which then shows errors as `prompt` says, registers ``%px`` for the first client."""
     if "IPython" not in sys.modules:
         return
     shell = sys.modules["IPython"].get_ipython()
-    if shell is not None and "px" not in shell.magics_manager.magics["line"]:
+    if shell is None:
+        return
+    from . import prompt
+
+    prompt.teach(shell)
+    if "px" not in shell.magics_manager.magics["line"]:
         client.activate()
 
 

@@ -81,7 +81,7 @@ def remote_error(described: Sequence, engine: int | None, core: Any, method: str
     from .. import error
 
     ename, evalue, traceback, pickled = described
-    made = error.remote_error(ename, evalue, traceback, _info(core, engine, method), pickled)
+    made = error.remote_error(ename, evalue, failure.with_source(traceback), _info(core, engine, method), pickled)
     made.hint = advice.on(ename, evalue, known)
     return made
 

@@ -10,6 +10,7 @@ import time
 from typing import Any, Callable, Iterator
 
 from ..datapub import DISPLAY, STDERR, STDOUT
+from ..error import CompositeError
 from .progress import above
 
 _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
@@ -101,6 +102,7 @@ class Outputs:
             stop.set()
             thread.join()
             live.show()
+            live.count_the_rest()
             self._shows = shows
 
 
@@ -147,6 +149,15 @@ def _show_objects(objects: list, bare: bool) -> None:
 def _in_ipython() -> bool:
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
+
+
+def _painted(lines: list[str]) -> str:
+    """Lines of tracebacks as a text, in IPython's colours where that runs."""
+    if not _in_ipython():
+        return "\n".join(lines)
+    from .prompt import painted
+
+    return painted(sys.modules["IPython"].get_ipython(), lines)
 
 
 def _show_object(data: dict, metadata: dict) -> None:
@@ -227,8 +238,9 @@ class _Live:
                         self._show_chunk(i, which, chunk)
             if self.errors and done and i not in self.failed and self.ar._outcome(i)[1] is not None:
                 self.failed.add(i)
-                with above():
-                    self._show_error(i, self.ar._outcome(i)[1])
+                if len(self.failed) <= CompositeError.tb_limit:
+                    with above():
+                        self._show_error(i, self.ar._outcome(i)[1])
 
     def _show_chunk(self, i: int, which: int, chunk: bytes) -> None:
         engine, single = self.ar._engine(i), self.ar._single
@@ -241,7 +253,13 @@ class _Live:
     def _show_error(self, i: int, exception: Any) -> None:
         info = getattr(exception, "engine_info", {})
         lines = exception.render_traceback() if hasattr(exception, "render_traceback") else [f"{type(exception).__name__}: {exception}"]
-        print(f"[{self.ar._engine(i)}:{info.get('method', 'apply')}]:", *lines, sep="\n", file=sys.stderr)
+        print(_painted([f"[{self.ar._engine(i)}:{info.get('method', 'apply')}]:", *lines]), file=sys.stderr)
+
+    def count_the_rest(self) -> None:
+        """Says how many errors were not shown."""
+        more = len(self.failed) - CompositeError.tb_limit
+        if more > 0:
+            print(f"... {more} more exceptions ...", file=sys.stderr)
 
 
 def _keep_showing(live: _Live, stop: threading.Event) -> None:

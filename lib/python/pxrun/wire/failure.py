@@ -7,7 +7,9 @@ Nothing here may raise, whatever the exception's own methods do.
 """
 from __future__ import annotations
 
+import linecache
 import os
+import re
 import sys
 import traceback
 from typing import Iterator
@@ -74,15 +76,38 @@ def line(ename: str, evalue: str) -> str:
 
 
 def callers(error: BaseException) -> list[str]:
-    """The lines here that led to an exception, as a traceback has them, without those of pxrun and of IPython; a blank one."""
-    ipython = getattr(sys.modules.get("IPython"), "__file__", None)
-    left_out = (_PACKAGE, *([os.path.dirname(ipython) + os.sep] if ipython else ()))
+    """The user's lines here that led to an exception, as a traceback has them; a blank one."""
     try:
-        stack = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(left_out)]
+        stack = [f for f in traceback.extract_tb(error.__traceback__) if not (is_machinery(f.filename) or _is_magic(f.line))]
         lines = "".join(traceback.format_list(stack)).splitlines()
     except Exception:  # such as a source file that cannot be read: the error itself is still shown
         return []
     return ["Traceback (most recent call last):", *lines, ""] if lines else []
+
+
+def with_source(text: str) -> str:
+    """An engine's traceback, with the lines of functions whose source only this process has: those of cells, or of doctests."""
+    return _FRAME.sub(_with_line, text)
+
+
+#: A frame of a traceback that is not followed by a line of source, in an exception group behind a margin.
+_FRAME = re.compile(r'^([ |+]*)File "(.+)", line (\d+), in .+\n(?!\1  )', re.MULTILINE)
+
+
+def _with_line(frame: re.Match) -> str:
+    line = linecache.getline(frame[2], int(frame[3])).strip()
+    return f"{frame[0]}{frame[1]}  {line}\n" if line else frame[0]
+
+
+def is_machinery(filename: str) -> bool:
+    """Whether a file is one of pxrun's or of IPython's."""
+    ipython = getattr(sys.modules.get("IPython"), "__file__", None)
+    return filename.startswith((_PACKAGE, os.path.dirname(ipython) + os.sep) if ipython else _PACKAGE)
+
+
+def _is_magic(line: str | None) -> bool:
+    """Whether a line is what IPython has made of a magic, which says nothing that was not typed just above."""
+    return line is not None and line.startswith("get_ipython().run_")
 
 
 def may_be_ctrl_c(error: BaseException) -> bool:

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How IPython shows our errors: once, in the manual's layout, coloured, with the user's lines and none of pxrun's.
+
+IPython asks an exception for its ``_render_traceback_()``; but from 8.16 on it leaves what is a group, or was raised
+while a group was handled, to the module traceback. So a CompositeError was shown twice and at full length, and in a
+notebook as text on stderr instead of an error.
+"""
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+import types
+from typing import Any, Iterator
+
+from IPython.core.error import UsageError
+from pygments import highlight, token
+from pygments.formatters import Terminal256Formatter
+from pygments.lexer import bygroups, inherit
+from pygments.lexers.python import PythonTracebackLexer
+from pygments.style import Style
+
+from .. import error
+from ..wire import failure
+
+
+def teach(shell: Any) -> None:
+    """Has a running IPython show our errors as this module does, and all others as it did."""
+    others = shell.showtraceback
+    if hasattr(others, "_shows_pxrun"):
+        return
+
+    @functools.wraps(others)
+    def showtraceback(
+        exc_tuple: tuple | None = None, filename: str | None = None, tb_offset: int | None = None, exception_only: bool = False, **options: Any
+    ) -> None:
+        try:
+            found = shell._get_exc_info(exc_tuple)[1]
+        except ValueError:  # there is none, and IPython says so
+            found = None
+        shown = _shown(shell, found, tb_offset) if _without_our_frames(found) and not exception_only else None
+        if shown is None:
+            others(exc_tuple, filename, tb_offset, exception_only, **options)
+            return
+        shell.InteractiveTB.tb = found.__traceback__  # where %debug begins
+        shell._showtraceback(type(found), found, shown)
+        if shell.call_pdb:
+            shell.debugger(force=True)
+
+    showtraceback._shows_pxrun = True  # type: ignore[attr-defined]
+    shell.showtraceback = showtraceback
+
+
+def _shown(shell: Any, found: BaseException, tb_offset: int | None) -> list[str] | None:
+    """What IPython is to show of an exception, as its _showtraceback() takes it; None: it knows by itself."""
+    if isinstance(found, error.RemoteError):
+        short = shell.InteractiveTB.mode == "Minimal"
+        # in one text: how several are joined depends on %xmode
+        return [painted(shell, [str(found)] if short else found._render_traceback_())]
+    groups = [e for e in _chain(found) if isinstance(e, BaseExceptionGroup)]
+    if not groups or isinstance(found, (SyntaxError, UsageError)) or not all(isinstance(e, error.RemoteError) for e in groups):
+        return None
+    return shell.InteractiveTB.structured_traceback(type(found), found, found.__traceback__, tb_offset=tb_offset)
+
+
+# --- frames -------------------------------------------------------------------
+
+
+def _without_our_frames(found: BaseException | None) -> bool:
+    """Takes pxrun's frames out of the tracebacks of its own errors; whether there was one, in a chain of exceptions."""
+    ours = [e for e in _chain(found) if isinstance(e, (error.IPythonError, error.CannotSend))]
+    for e in ours:
+        BaseException.with_traceback(e, _of_the_user(e.__traceback__))  # a class may forbid to set attributes
+        if e is found:
+            sys.last_traceback = e.__traceback__
+    return bool(ours)
+
+
+def _chain(found: BaseException | None) -> Iterator[BaseException]:
+    """An exception, its causes, and those that were handled when they were raised."""
+    todo, seen = [found], set()
+    while todo:
+        e = todo.pop()
+        if e is not None and id(e) not in seen:
+            seen.add(id(e))
+            yield e
+            todo += [e.__context__, e.__cause__]
+
+
+def _of_the_user(tb: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback without pxrun's frames and those of IPython, but for the latter's first, where debuggers begin."""
+    kept: list[types.TracebackType] = []
+    one = tb
+    while one is not None:
+        if one is tb or not failure.is_machinery(one.tb_frame.f_code.co_filename):
+            kept.append(one)
+        one = one.tb_next
+    made = None
+    for one in reversed(kept):
+        made = types.TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return made
+
+
+# --- text ---------------------------------------------------------------------
+
+
+def painted(shell: Any, lines: list[str]) -> str:
+    """Lines of tracebacks as this IPython shows its own: with the numbers of its cells, and in colours if it has them."""
+    text = _with_cells(shell, "\n".join(lines).rstrip("\n"))
+    if shell.colors.lower() == "nocolor" or os.environ.get("NO_COLOR"):
+        return text
+    return highlight(text, _Lexer(stripnl=False), Terminal256Formatter(style=_Colours)).removesuffix("\n")
+
+
+def _with_cells(shell: Any, text: str) -> str:
+    """Instead of the name that IPython gives a cell as a file, its number."""
+    numbers = getattr(shell.compile, "_filename_map", {})
+
+    def cell(found: re.Match) -> str:
+        number = numbers.get(found[2])
+        return found[0] if number is None else f"{found[1]}Cell In[{number}]{found[3]}"
+
+    return re.sub(r'^([ |+]*)File "(.+)"(, line \d+)(?:, in <module>$)?', cell, text, flags=re.MULTILINE)
+
+
+class _Lexer(PythonTracebackLexer):
+    tokens = {
+        "root": [
+            (r"^\[\d+:\w+\]:\n", token.Generic.Heading),
+            inherit,
+        ],
+        "intb": [
+            (
+                r"^(  )(Cell In\[\d+\])(, line )(\d+)(, in )?(.+)?(\n)",
+                bygroups(token.Text, token.Name.Builtin, token.Text, token.Number, token.Text, token.Name, token.Whitespace),
+            ),
+            inherit,
+        ],
+    }
+
+
+class _Colours(Style):
+    """Of those that a terminal's user chooses, so that they can be read on any background."""
+
+    styles = {
+        token.Generic.Heading: "bold",
+        token.Generic.Error: "ansired",
+        token.Name.Builtin: "ansigreen",
+        token.Number: "ansigreen",
+        token.Keyword: "bold",
+        token.String: "ansiblue",
+        token.Comment: "ansibrightblack",
+        token.Punctuation.Marker: "ansired",
+    }
