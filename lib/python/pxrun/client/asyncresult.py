@@ -6,6 +6,7 @@ completion.py serves callbacks, outcome.py turns replies into values and excepti
 """
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 import pickle
@@ -22,7 +23,7 @@ from .deadline import check_return_when, end_of, left
 from .history import message_id
 from .joined import Joined
 from .metadata import Described
-from .outputs import LOOK, Outputs
+from .outputs import Outputs
 from .progress import Progress
 from .staying import Staying
 
@@ -167,7 +168,7 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
         """Waits until what return_when names has happened; false: not in time."""
         check_return_when(return_when)
         if return_when == ALL_COMPLETED:
-            return self._result.wait(timeout, self._shower())
+            return self._in_slices(self._result.wait, timeout)
         for i in self._finishing(timeout):
             if return_when == FIRST_COMPLETED or self._exceptions(i):
                 return True
@@ -186,19 +187,17 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
 
     def _finished(self, known: int, timeout: float | None) -> list[int]:
         """Those behind the first known ones; waits until there is one. Empty: timeout."""
-        shower = self._shower()
         if type(self._result) is not Joined:
-            return self._result.finished(known, timeout, shower)
+            return self._in_slices(functools.partial(self._result.finished, known), timeout)
         order = completion.of(self._client).order_of(self._result)
-        end = end_of(timeout)
-        while True:
-            seconds = left(end)
-            short = shower is not None and (seconds is None or seconds > LOOK)
-            found = order.after(known, LOOK if short else seconds)
+
+        def wait(seconds: float | None, shower: Any) -> list[int]:
+            found = order.after(known, seconds)
             if shower is not None:
                 shower(self._result)
-            if found or not short:
-                return found
+            return found
+
+        return self._in_slices(wait, timeout, always=self._shows)
 
     def _must_be_ready(self) -> None:
         if not self.ready():
@@ -246,8 +245,9 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
             return error.without_end(e)
         return None
 
-    def _read_meanwhile(self) -> None:
-        """Reads entries while others still run, where that takes a while."""
+    def _wait_for_all(self, timeout: float | None) -> bool:
+        """Waits for what get() is to give; may read entries while others still run."""
+        return self._result.wait(timeout, self._shower())
 
     def _in_lists(self) -> bool | None:
         """Whether the value of an entry is a list of the one that the engine gave; None: it takes more to make it."""
@@ -320,9 +320,7 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
         if return_when == FIRST_EXCEPTION and raising:
             ready = self._wait_for(return_when, timeout)
         else:
-            if timeout is None:
-                self._read_meanwhile()
-            ready = self._result.wait(timeout, self._shower())
+            ready = self._wait_for_all(timeout)
         if not ready:
             raise TimeoutError("Result not ready.")
         if return_when == FIRST_EXCEPTION and raising:

@@ -202,6 +202,7 @@ class LoadBalancedView(View):
         return_exceptions: bool = False,
         label: str | None = None,
         seed: Any = None,
+        progress: bool = False,
     ) -> Any:
         """Calls f on each element; engines take elements as they become free.
 
@@ -229,6 +230,8 @@ class LoadBalancedView(View):
             For random numbers that can be repeated: the generators of the modules random and numpy.random are
             seeded for element i from child i of ``SeedSequence(seed).spawn``, whatever engine runs it; numpy's
             is as of ``RandomState(MT19937(child))``. Afterwards they are as before.
+        progress : bool
+            Whether to show a bar of the elements while the result is waited for, as `AsyncResult.wait_interactive`.
 
         Returns
         -------
@@ -248,7 +251,8 @@ class LoadBalancedView(View):
             raise
         finally:
             tasks.close()
-        ar = self._of_tasks(tasks.results, tasks.sizes, f, label, ordered=ordered, return_exceptions=return_exceptions)
+        options = {"ordered": ordered, "return_exceptions": return_exceptions, "progress": progress}
+        ar = self._of_tasks(tasks.results, tasks.sizes, f, label, **options)
         return self._finish(ar, self._blocks(block))
 
     def _mapped(self, f: Any, listed: list, seed: Any) -> mapped.Mapped:
@@ -268,6 +272,7 @@ class LoadBalancedView(View):
         chunksize: int | None = None,
         return_exceptions: bool = False,
         seed: Any = None,
+        progress: bool = False,
     ) -> LazyMapIterator:
         """As map(), lazily: elements are read as engines become free, also from an endless iterable.
 
@@ -296,14 +301,17 @@ class LoadBalancedView(View):
             once. 'auto': as many as keep the engines at work, 3 chunks for each, and no more than 30 chunks for
             each engine are read ahead of what next() has taken. With 1, no element is read before the result of
             the one before was taken: an iterable may make it of that.
+        progress : bool
+            Whether to show a bar of the elements that were given, until the end, or until something is raised.
 
         Returns
         -------
         LazyMapIterator
         """
-        from .imap import LazyMapIterator
+        from .imap import CountedMapIterator, LazyMapIterator
 
-        return LazyMapIterator(self, f, sequences, ordered, max_outstanding, chunksize, return_exceptions, seed)
+        kind = CountedMapIterator if progress else LazyMapIterator
+        return kind(self, f, sequences, ordered, max_outstanding, chunksize, return_exceptions, seed)
 
     def parallel(self, block: bool | None = None, **options: Any) -> Callable[[Callable], BalancedFunction]:
         """Decorator: the function's `map` is that of this view, with these options and flags."""

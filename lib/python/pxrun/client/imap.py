@@ -13,9 +13,11 @@ import time
 from typing import Any, Callable, Iterator, Sequence
 
 from .. import error
+from ..wire.calls import name_of
 from . import chunks, completion
 from .apart import Apart
 from .cancel import take_back
+from .progress import Bar
 from .sequences import for_imap, is_there
 
 #: Chunks for each engine that 'auto' has out at a time; and how many more may have finished and wait for others.
@@ -278,6 +280,29 @@ class LazyMapIterator:
             each = max((completed - started) / 1e9 / out.size, 1e-9)
             self._seconds = (self._seconds + each) / 2 if self._seconds else each
             self._size = max(1, min(int(chunks.AIM / self._seconds), _GROWTH * out.size))
+
+
+class CountedMapIterator(LazyMapIterator):
+    """The same with a progress bar, which counts what was given. It is closed at the end, and when something is raised."""
+
+    def __init__(self, view: Any, f: Callable, iterables: Sequence, *args: Any) -> None:
+        known = all([hasattr(type(iterable), "__len__") for iterable in iterables])
+        super().__init__(view, f, iterables, *args)
+        self._bar = Bar(min(map(len, iterables)) if known else None, name_of(f))
+
+    def __next__(self) -> Any:
+        try:
+            value = super().__next__()
+        except BaseException:
+            self._bar.close()
+            raise
+        self._bar.update(1)
+        return value
+
+    def cancel(self) -> None:
+        if "_bar" in self.__dict__:  # it was made
+            self._bar.close()
+        super().cancel()
 
 
 def _limit(max_outstanding: int | str) -> int | None:

@@ -2,6 +2,7 @@
 """Results of maps, of gathers, and of executed code."""
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from typing import Any, Callable, Iterable, Iterator
@@ -31,10 +32,13 @@ class AsyncMapResult(AsyncResult):
         Whether iteration follows the order of the elements, or takes parts as they finish.
     return_exceptions : bool
         Whether an element of a map that failed is its exception, instead of being raised.
+    progress : bool
+        Whether get() and iteration show a bar while they wait.
     """
 
     _noted = (*AsyncResult._noted, "_mapping", "_length", "_ordered", "_return_exceptions", "_raised")
     _is_map = True
+    _has_bar = False
 
     def __init__(
         self,
@@ -43,17 +47,34 @@ class AsyncMapResult(AsyncResult):
         length: int | None = None,
         ordered: bool = True,
         return_exceptions: bool = False,
+        progress: bool = False,
         **kwargs: Any,
     ) -> None:
         self._mapping = mapping or Map()
         self._length = length
         self._ordered = ordered
         self._return_exceptions = return_exceptions
+        self._has_bar = progress
         self._raised: dict[int, dict[int, BaseException]] = {}
         super().__init__(*args, **kwargs)
 
     def __len__(self) -> int:
         return self._count if self._length is None else self._length
+
+    def get(self, timeout: float | None = None, return_exceptions: bool | None = None, return_when: str | None = None) -> Any:
+        with self._bar_if_wanted():
+            return super().get(timeout, return_exceptions, return_when)
+
+    get.__doc__ = AsyncResult.get.__doc__
+
+    def _bar_if_wanted(self) -> Any:
+        return self._with_bar() if self._has_bar else contextlib.nullcontext()
+
+    def _wait_for_all(self, timeout: float | None) -> bool:
+        return self._in_slices(self._result.wait, timeout)
+
+    def _wait_for_entry(self, i: int) -> None:
+        self._in_slices(functools.partial(self._result.wait_entry, i), None)
 
     # --- elements that failed
 
@@ -119,8 +140,12 @@ class AsyncMapResult(AsyncResult):
         return self._size_of(i) if self._result.done(i) else self._result.progress(i)
 
     def __iter__(self) -> Iterator:
+        with self._bar_if_wanted():
+            yield from self._all_elements()
+
+    def _all_elements(self) -> Iterator:
         for i in range(self._count) if self._ordered else self._finishing():
-            self._result.wait_entry(i, None, self._shower())
+            self._wait_for_entry(i)
             value, exception = self._outcome(i)
             if exception is not None and not self._return_exceptions:
                 raise error.again(error.without_end(exception))
@@ -171,11 +196,12 @@ class AsyncTaskMapResult(AsyncMapResult):
     def _in_lists(self) -> bool | None:
         return True if len(self._sizes) == self._length else None
 
-    def _read_meanwhile(self) -> None:
-        if self._in_lists() is None:
+    def _wait_for_all(self, timeout: float | None) -> bool:
+        if timeout is None and self._in_lists() is None:
             for i in range(self._count):
-                self._result.wait_entry(i, None, self._shower())
+                self._wait_for_entry(i)
                 self._outcome(i)
+        return super()._wait_for_all(timeout)
 
     def _decoder(self, i: int) -> Callable:
         if self._sizes[i] == 1:

@@ -148,7 +148,7 @@ class Described:
     def progress(self: Any) -> int:
         """How many elements are done, out of len()."""
         self.ready()
-        return sum(self._done_of(i) for i in range(self._count))
+        return sum([self._done_of(i) for i in range(self._count)])
 
     def _done_of(self: Any, i: int) -> int:
         return int(self._result.done(i))

@@ -7,12 +7,14 @@ import os
 import sys
 import time
 import weakref
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, TypeVar
 
-from .deadline import check_return_when, end_of
+from .deadline import check_return_when, end_of, left
 
-#: Seconds between two looks at how far a result is.
-INTERVAL = 0.1
+#: Seconds between two looks at how far a result is; the share of the time that they may take.
+INTERVAL, _SHARE = 0.1, 0.1
+
+_T = TypeVar("_T")
 
 
 def is_noninteractive() -> bool:
@@ -42,7 +44,7 @@ class Progress:
         Parameters
         ----------
         interval : float
-            Seconds between two looks.
+            Seconds after which the bar is drawn again.
         timeout : float, optional
             Seconds; None or -1: for ever.
         widget : bool, optional
@@ -51,13 +53,36 @@ class Progress:
             FIRST_EXCEPTION ends the wait when an engine raised, FIRST_COMPLETED when one is done.
         """
         check_return_when(return_when)
-        end = end_of(timeout)
+        with self._with_bar(interval, widget):
+            self._wait_for(return_when, timeout)
+
+    _bar: "Bar | None" = None  # while it waits and shows one
+
+    @contextlib.contextmanager
+    def _with_bar(self: Any, interval: float = INTERVAL, widget: bool | None = None) -> Iterator[None]:
+        """In a with statement: what waits by _in_slices() shows a bar."""
+        if self._bar is not None:
+            yield
+            return
         with Bar(len(self), self._fname, interval, widget) as bar:
-            over = False
-            while not over:
-                left = interval if end is None else min(interval, end - time.monotonic())
-                over = self._wait_for(return_when, max(left, 0.0)) or left < interval
+            self._bar = bar
+            try:
+                yield
+            finally:
+                self._bar = None
                 bar.update(self.progress - bar.n)
+
+    def _in_slices(self: Any, wait: Callable[[float | None, Any], _T], timeout: float | None, always: bool = False) -> _T:
+        """What wait(timeout, shower) returns: falsy if the time is over. A bar, or `always`, has it called every 0.1 s."""
+        end = end_of(timeout)
+        while True:
+            seconds, shower = left(end), self._shower()
+            last = not (always or self._bar) or seconds is not None and seconds <= INTERVAL
+            found = wait(seconds if last else INTERVAL, shower)
+            if found or last:
+                return found
+            if self._bar:
+                self._bar.look(self)
 
 
 #: The bar that is shown: a second one would only be in its way.
@@ -84,11 +109,18 @@ class Bar:
 
     def __init__(self, total: int | None, name: str, interval: float = INTERVAL, widget: bool | None = None) -> None:
         global _shown
-        self.n, self._inner = 0, None
+        self.n, self._inner, self._next_look = 0, None, 0.0
         other = None if _shown is None else _shown()
         if other is None and not is_noninteractive() and not _is_set("TQDM_DISABLE"):
             _shown = weakref.ref(self)
             self._inner = _new(total, name, interval, widget)
+
+    def look(self, ar: Any) -> None:
+        """Shows how far a result is; seldom if it has so many entries that to look takes long."""
+        began = time.monotonic()
+        if began >= self._next_look:
+            self.update(ar.progress - self.n)
+            self._next_look = began + (time.monotonic() - began) / _SHARE
 
     def update(self, more: int) -> None:
         """So many elements more are done."""
@@ -141,8 +173,8 @@ def _new(total: int | None, name: str, interval: float, widget: bool | None) -> 
         import tqdm
     except ImportError:
         return _TextBar(total, name, _DisplayedLine() if in_kernel else sys.stderr)
-    # half of it, since a wait of an interval may be over a little early; miniters: the time shows that it is alive
-    options: dict[str, Any] = {"desc": name, "total": total, "unit": "tasks", "mininterval": interval / 2, "miniters": 0}
+    # miniters: also if none is done, so that the time shows that it is alive
+    options: dict[str, Any] = {"desc": name, "total": total, "unit": "tasks", "mininterval": interval, "miniters": 0}
     if (in_kernel if widget is None else widget) and _has_widgets():
         import tqdm.notebook
 
@@ -184,7 +216,7 @@ class _TextBar:
 
     def update(self, more: int) -> None:
         self.n += more
-        if time.monotonic() - self._drawn >= INTERVAL / 2:
+        if time.monotonic() - self._drawn >= INTERVAL:
             self.refresh()
 
     def refresh(self) -> None:

@@ -57,7 +57,7 @@ class BalancedFunction(RemoteFunction):
 
     Parameters
     ----------
-    chunksize, ordered, return_exceptions
+    chunksize, ordered, return_exceptions, progress
         As LoadBalancedView.map() has them.
     """
 
@@ -69,10 +69,11 @@ class BalancedFunction(RemoteFunction):
         chunksize: int | None = None,
         ordered: bool = True,
         return_exceptions: bool = False,
+        progress: bool = False,
         **flags: Any,
     ) -> None:
         super().__init__(view, f, block, **flags)
-        self.options = {"chunksize": chunksize, "ordered": ordered, "return_exceptions": return_exceptions}
+        self.options = {"chunksize": chunksize, "ordered": ordered, "return_exceptions": return_exceptions, "progress": progress}
 
     def map(self, *sequences: Any) -> Any:
         """The function of each element, as a list."""
@@ -89,14 +90,23 @@ class ParallelFunction(RemoteFunction):
         Parts are blocks, or every n-th element.
     return_exceptions : bool
         Whether an element of a map for which the function raises is its exception in the result.
+    progress : bool
+        Whether a bar is shown while the result of a map is waited for.
     """
 
     def __init__(
-        self, view: Any, f: Callable, dist: str = "b", block: bool | None = None, return_exceptions: bool = False, **flags: Any
+        self,
+        view: Any,
+        f: Callable,
+        dist: str = "b",
+        block: bool | None = None,
+        return_exceptions: bool = False,
+        progress: bool = False,
+        **flags: Any,
     ) -> None:
         super().__init__(view, f, block, **flags)
         self.mapping = maps.by_name(dist)
-        self.return_exceptions = return_exceptions
+        self.return_exceptions, self.progress = return_exceptions, progress
 
     def __call__(self, *sequences: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -164,5 +174,6 @@ class ParallelFunction(RemoteFunction):
             raise
         name = getattr(self.func, "__name__", type(self.func).__name__)
         options = {"mapping": self.mapping, "length": length if mapped else None, "return_exceptions": self.return_exceptions}
+        options["progress"] = self.progress and mapped
         ar = view._new("AsyncMapResult", Joined(results), name, False, function=self.func, **options)
         return view._finish(ar, view.block if self.block is None else self.block)

@@ -140,6 +140,7 @@ class DirectView(View, Parts):
         track: bool | None = None,
         return_exceptions: bool = False,
         label: str | None = None,
+        progress: bool = False,
     ) -> Any:
         """Calls f on each element; each engine gets one part of the sequences.
 
@@ -152,12 +153,14 @@ class DirectView(View, Parts):
         return_exceptions : bool
             Whether an element for which f raises is its exception in the result, instead of its being raised.
             What f raises has a note that names the element.
+        progress : bool
+            Whether to show a bar of the elements while the result is waited for, as `AsyncResult.wait_interactive`.
 
         Returns
         -------
         AsyncMapResult, or with block a list in the order of the elements.
         """
-        mapped = ParallelFunction(self, f, block=self._blocks(block), return_exceptions=return_exceptions)
+        mapped = ParallelFunction(self, f, block=self._blocks(block), return_exceptions=return_exceptions, progress=progress)
         with self.temp_flags(label=label or self._label, track=self._track if track is None else track):
             return mapped.map(*sequences)
 
