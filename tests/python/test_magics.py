@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """%px and its family, typed into an IPython shell."""
+import pickle
 import re
 import signal
 import sys
@@ -7,6 +8,8 @@ import threading
 import time
 
 import pytest
+
+import pxrun
 
 pytest.importorskip("IPython")
 
@@ -103,6 +106,8 @@ def test_help_lists_the_options(ip):
                           ("pxresult", "--group-outputs --out -r index")):
         magic = ip.shell.magics_manager.magics["line"][name]
         assert all(option in magic.__doc__ for option in options.split()) and f"%{name} [" in magic.__doc__
+    for doc in (ip.shell.magics_manager.magics[kind]["px"].__doc__ for kind in ("line", "cell")):
+        assert "--local" in doc and "--group-outputs" in doc
     cell = ip.shell.magics_manager.magics["cell"]["px"].__doc__
     assert "--local" in cell and "--group-outputs" in cell and "runs the cell on engines" in cell
 
@@ -128,7 +133,25 @@ def test_cell_px_local_runs_here_too(ip):
 def test_wrong_options_are_usage_errors(ip):
     assert "unrecognized arguments: --bogus" in ip("%%px --bogus\n1") + ip.err
     assert "--targets is like" in ip("%%px -t zz\n1") + ip.err
-    assert "No such engine: 99; the live ones are [0, 1, 2, 3]" in ip("%%px -t 99\n1") + ip.err
+    assert ip("%%px -t 99\n1") == "" and ip.err == "UsageError: --targets 99: No such engine: 99; the live ones are [0, 1, 2, 3]\n"
+
+
+@pytest.mark.parametrize(
+    "options, complaint",
+    [
+        ("-a -b", "-a and -b contradict each other"),
+        ("--stream --no-stream", "--stream and --no-stream contradict each other"),
+        ("-r --group-outputs=engine", "-r and --group-outputs contradict each other"),
+        ("--stream -e", "which cannot be grouped"),
+        ("--stream -a", "does not wait"),
+        ("-t 7:", "selects none of the pool's engines"),
+        ("-t 'x'", "--targets is like"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_usage_errors(ip, options, complaint):
+    assert ip(f"%%px {options}\nnot_run = 1") == "" and complaint in ip.err and ip.err.startswith("UsageError: ") and ip.err.count("\n") == 1
+    assert ip.view.apply_sync(lambda: "not_run" in globals()) == [False] * 4
+    assert ip("%%px -b --block --stream\nprint(1)").count("1\n") == 4
 
 
 def test_result_by_index(ip):
@@ -158,12 +181,87 @@ def test_autopx(ip):
     assert ip.shell.user_ns["e"] == 1
 
 
+def test_autopx_leaves_here_what_is_about_it(ip):
+    ip("%autopx")
+    try:
+        assert ip("%%px -t 2\nprint(5)") == "5\n"
+        assert sorted(ip("%%px --local\nlocal_too = 5; print(local_too)").splitlines()) == ["5"] + [f"[stdout:{i}] 5" for i in range(4)]
+        assert ip("%pxconfig").startswith("targets = [0, 1, 2, 3]\n")
+        assert ip("") == "" and ip("\n  # nothing") == ""
+        assert sorted(ip(">>> for i in [1]:\n...     print(i)").splitlines()) == [f"[stdout:{i}] 1" for i in range(4)]
+        assert sorted(ip("%who_ls").splitlines())[0].startswith("Out[0:")
+    finally:
+        ip("%autopx")
+    assert ip.shell.user_ns["local_too"] == 5
+
+
+def test_autopx_cell_that_fails_has_failed_here_too(ip):
+    ip("%autopx")
+    try:
+        ip("1/0")
+        assert isinstance(ip.result.error_in_exec, pxrun.AlreadyDisplayedError)
+    finally:
+        ip("%autopx")
+
+
+def test_pxconfig_without_options_shows_what_is_set(ip):
+    ip("%pxconfig --progress-after 5 --no-stream")
+    assert ip("%pxconfig").splitlines() == [
+        "targets = [0, 1, 2, 3]", "block = True", "verbose = False", "stream = False", "progress_after = 5.0", "signal_on_interrupt = SIGINT",
+    ]
+
+
 def test_pxconfig_is_kept(ip):
     ip("%pxconfig --verbose --noblock")
     assert ip.view.block is False
     assert ip("%px pass").startswith("Async parallel execution on engine(s): [0, 1, 2, 3]")
     ip("%pxconfig --no-verbose --block")
     assert ip("%px pass") == ""
+
+
+def test_noblock_output_is_shown_after_a_later_cell_once(ip, new_gate):
+    gate = new_gate()
+    ip.view.block = False
+    assert ip(f"ar = %px {gate.code()}; print('printed'); 'value'") == ""
+    assert ip("pass") == ""
+    gate.open(4)
+    assert ip.shell.user_ns["ar"].wait_for_output(60)
+    lines = re.sub(r":\d+\]: ", ":n]: ", ip("print('mine')")).splitlines()
+    assert lines[0] == "mine" and lines[1].startswith("%px import os; ") and lines[1].endswith(" is done:")
+    assert lines[2:] == [f"[stdout:{i}] printed" for i in range(4)] + [f"Out[{i}:n]: 'value'" for i in range(4)]
+    assert ip("pass") == "" and ip.shell.events.callbacks["post_run_cell"] == []
+
+
+def test_noblock_error_is_shown_after_a_later_cell_once(ip, new_gate):
+    gate = new_gate()
+    assert ip(f"%%px -a -o kept\n{gate.code()}\n1/0").startswith("Out[")
+    gate.open(4)
+    assert ip.shell.user_ns["kept"].wait(60)
+    assert ip("pass") == f"%%px {gate.code()} ... has failed:\n"
+    assert ip.err.count("ZeroDivisionError") == 4 and ip.err.startswith("[0:execute]:\nTraceback")
+    ip("pass")
+    assert ip.err == ""
+
+
+@pytest.mark.parametrize("asks", ["ar.get()", "ar.exception()", "ar.display_outputs()", "%pxresult"])
+def test_noblock_result_that_was_asked_for_is_not_shown_again(ip, new_gate, asks):
+    gate = new_gate()
+    ip.view.block = False
+    ip(f"ar = %px {gate.code()}; print('printed'); 1/0")
+    gate.open(4)
+    assert ip.shell.user_ns["ar"].wait_for_output(60)
+    assert ip(f"{asks};").count("[stdout:0] printed") == 1
+    assert ip("pass") == ip.err == ""
+
+
+def test_noblock_result_of_a_closed_client_says_so(ip, rc, hold):
+    hold(0)
+    rc[:].activate("_closed")
+    assert ip("%pxconfig_closed --noblock") == ""
+    ip("%px_closed 1")
+    rc.close()
+    assert ip("pass").startswith("%px_closed 1 has failed:\n") and "client was closed" in ip.err
+    assert ip("pass") == ip.err == ""
 
 
 def test_suffix_makes_magics_of_their_own(ip, pool):
@@ -192,6 +290,59 @@ def test_interrupt_while_px_waits_is_sent_to_the_engines(ip):
     assert time.monotonic() - begin < 30
     assert ip.view.client.wait(timeout=10)
     thread.join()
+
+
+@pytest.fixture
+def magics_gone(ip):
+    """As before there was any client."""
+    for kind in ip.shell.magics_manager.magics.values():
+        kind.pop("px", None)
+
+
+def test_extension_without_a_client_says_what_to_do(ip, magics_gone, monkeypatch):
+    from pxrun.client import client
+
+    monkeypatch.setattr(client, "_clients", [])
+    ip("%load_ext pxrun")
+    for line in "%px 1", "%autopx", "%pxconfig --block", "%%px\n1":
+        assert ip(line) == "" and ip.err.startswith("UsageError: %px has no engines yet: make a client"), ip.err
+    ip("%unload_ext pxrun")
+
+
+def test_extension_takes_the_latest_client_and_then_the_next(ip, rc, pool, magics_gone):
+    ip.shell.run_line_magic("reload_ext", "pxrun")
+    assert ip("%px print(1)").count("1\n") == 4
+    rc.close()
+    assert ip("%px print(1)") + ip.err == "ClosedError: this client is closed\n"
+    with pxrun.Client(pool.connection_file):
+        assert ip("%px print(1)").count("1\n") == 4
+
+
+def test_px_without_engines_says_so_in_a_sentence(ip):
+    with pxrun.Cluster(n=1) as rc:
+        rc.activate(suffix="_none")
+        rc.shutdown(block=True)
+        while rc.ids:
+            pass
+        text = ip("%px_none 1") + ip.err
+    assert text == "NoEnginesRegistered: no targets: the view names no engines, or the pool has none. Try client.wait_for_engines(n)\n"
+
+
+def test_px_of_a_stopped_pool_says_so_in_a_sentence(ip):
+    with pxrun.Cluster(n=1) as rc:
+        client = pxrun.Client(rc.connection_file)
+        client[:].activate("_stopped")
+    text = ip("%px_stopped 1") + ip.err
+    assert text.startswith("PoolError: ") and text.count("\n") == 1, text
+
+
+def test_error_shows_the_source_of_functions_of_cells(ip):
+    ip("def typed(x):\n    y = x - 1\n    return x / y")
+    text = ip("view.apply_sync(typed, 1)")
+    assert text.count(", line 3, in typed\n    return x / y\nZeroDivisionError") == 4
+    assert "File" not in text and "Cell In[" in text
+    e = ip.result.error_in_exec
+    assert "    return x / y\n" in pickle.loads(pickle.dumps(e)).elist[3][2]
 
 
 def test_without_ipython_activate_warns(pool, monkeypatch):

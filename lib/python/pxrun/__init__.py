@@ -171,5 +171,12 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext pxrun`` in IPython: its ``%px`` runs on the engines of the client that was made last, or of the next one."""
+    from .client import client, magics
+
+    magics.offer(shell, client.latest())
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)

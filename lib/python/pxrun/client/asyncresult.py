@@ -57,6 +57,7 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
     _return_exceptions = False
     _depends: dict[str, list[str]] = {}  # of a task: the ids of what it comes after and follows, in its metadata
     _herald: Any = None  # a result of the extension that is given by next_result() in place of this one's
+    _asked = False  # whether somebody had its value or exception, or display_outputs()
     _is_map = False  # whether an engine's part is a part of the value
     _raised: dict[int, dict[int, BaseException]] = {}  # of elements of a map, which stand among the values
 
@@ -323,6 +324,7 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
             ready = self._wait_for_all(timeout)
         if not ready:
             raise TimeoutError("Result not ready.")
+        self._asked = True
         if return_when == FIRST_EXCEPTION and raising:
             self._raise_failure()
         outcomes = self._all_outcomes()
@@ -394,6 +396,7 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
         """The exception that get() would raise, or None; TimeoutError if not ready in time."""
         if not self._result.wait(timeout, self._shower()):
             raise TimeoutError("Result not ready.")
+        self._asked = True
         failure = self._failure()
         return None if failure is None else error.without_end(failure)
 

@@ -287,17 +287,12 @@ def unlist(client: Client) -> None:
 
 
 def _offer_magics(client: Client) -> None:
-    """In IPython, which then shows errors as `prompt` says, registers ``%px`` for the first client."""
-    if "IPython" not in sys.modules:
-        return
-    shell = sys.modules["IPython"].get_ipython()
-    if shell is None:
-        return
-    from . import prompt
+    """In IPython: see `magics.offer`."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        from . import magics
 
-    prompt.teach(shell)
-    if "px" not in shell.magics_manager.magics["line"]:
-        client.activate()
+        magics.offer(shell, client)
 
 
 def _where(connection_info: str | dict | None, profile: str | None) -> str | None:

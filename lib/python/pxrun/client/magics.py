@@ -2,9 +2,11 @@
 """IPython's ``%px``, ``%%px``, ``%pxresult``, ``%pxconfig`` and ``%autopx``, which run code on a view's engines."""
 from __future__ import annotations
 
+import argparse
 import ast
 import collections
 import contextlib
+import inspect
 import re
 import signal
 import sys
@@ -16,23 +18,42 @@ from IPython.core.magic import Magics, magics_class
 from IPython.core.magic_arguments import argument, construct_parser
 
 from .. import error
+from . import prompt
 from .progress import is_noninteractive
 
 #: The number of results that are kept for %pxresult.
 _KEPT = 100
 _GROUPS = ("engine", "order", "type")
+#: What %pxconfig sets, apart from the targets.
+_CONFIG = ("block", "verbose", "stream", "progress_after", "signal_on_interrupt")
+
+
+class _Choice(argparse.Action):
+    """One of several options of which a command can have one."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        value = values if self.nargs is None else self.const
+        before = namespace.__dict__.setdefault("_chosen_by", {}).setdefault(self.dest, option)
+        if getattr(namespace, self.dest) not in (None, value):
+            parser.error(f"{before} and {option} contradict each other")
+        setattr(namespace, self.dest, value)
+
+
+def _choice(*names: str, **options: Any) -> Any:
+    """An option that is one of a choice, and takes no value if it has a `const`."""
+    return argument(*names, action=_Choice, **({"nargs": 0} if "const" in options else {}), **options)
 
 
 def _common(f: Any) -> Any:
     """Options of all magics that run code."""
     options = [
         argument("-t", "--targets", help="engines: 0, [0,2], ::2, all"),
-        argument("-b", "--block", action="store_const", const=True, dest="block", help="wait for results"),
-        argument("-a", "--noblock", action="store_const", const=False, dest="block", help="do not wait"),
-        argument("--stream", action="store_const", const=True, dest="stream", help="show output as it comes"),
-        argument("--no-stream", action="store_const", const=False, dest="stream", help="show output at the end"),
-        argument("--verbose", action="store_const", const=True, dest="verbose", help="say what runs where"),
-        argument("--no-verbose", action="store_const", const=False, dest="verbose"),
+        _choice("-b", "--block", const=True, dest="block", help="wait for results"),
+        _choice("-a", "--noblock", const=False, dest="block", help="do not wait; results are shown after a later cell"),
+        _choice("--stream", const=True, dest="stream", help="show output as it comes"),
+        _choice("--no-stream", const=False, dest="stream", help="show output at the end"),
+        _choice("--verbose", const=True, dest="verbose", help="say what runs where"),
+        _choice("--no-verbose", const=False, dest="verbose", help="do not say it"),
         argument("--progress-after", type=float, dest="progress_after", help="seconds until a progress bar; -1: none"),
         argument("--signal-on-interrupt", dest="signal_on_interrupt", help="what Ctrl-C sends to the engines; 0: nothing"),
     ]
@@ -44,9 +65,9 @@ def _common(f: Any) -> Any:
 def _showing(f: Any) -> Any:
     """Options of all magics that show results."""
     options = [
-        argument("-r", action="store_const", const="order", dest="groupby", help="group outputs by order"),
-        argument("-e", action="store_const", const="engine", dest="groupby", help="group outputs by engine"),
-        argument("--group-outputs", choices=_GROUPS, dest="groupby", help="show outputs at the end, in this order"),
+        _choice("-r", const="order", dest="groupby", help="group outputs by order"),
+        _choice("-e", const="engine", dest="groupby", help="group outputs by engine"),
+        _choice("--group-outputs", choices=_GROUPS, dest="groupby", help="show outputs at the end, in this order"),
         argument("-o", "--out", dest="save_name", help="keep the AsyncResult under this name"),
     ]
     for option in reversed(options):  # as decorators: the last one first
@@ -65,6 +86,32 @@ def _parsed_as(name: str) -> Any:
     return made
 
 
+class _Job:
+    """A command that nobody waits for, until what became of it has been shown."""
+
+    def __init__(self, magic: str, result: Any, code: str, groupby: str) -> None:
+        self.result, self.groupby = result, groupby
+        lines = code.strip().split("\n")
+        self.name = f"%{magic} {lines[0]}" if len(lines) == 1 else f"%%{magic} {lines[0]} ..."
+        self.late = False  # whether it was still running when its own cell was done
+
+    def tell(self) -> None:
+        """Shows its output and error, unless somebody has asked for them."""
+        if self.result._asked:
+            return
+        failed = self.result._failure()
+        if self.late and (failed is not None or self._shows_something()):
+            print(f"{self.name} {'has failed' if failed is not None else 'is done'}:")
+        self.result.display_outputs(self.groupby)
+        if failed is not None:
+            print(prompt.text(get_ipython(), failed), file=sys.stderr)
+
+    def _shows_something(self) -> bool:
+        entries = [self.result.metadata] if self.result._single else self.result.metadata
+        printed = () if self.result._shown else ("stdout", "stderr", "outputs")
+        return any(entry[key] for entry in entries for key in ("execute_result", *printed))
+
+
 @magics_class
 class ParallelMagics(Magics):
     """The magics of one view; ``suffix`` is appended to their names.
@@ -72,22 +119,42 @@ class ParallelMagics(Magics):
     Attributes
     ----------
     view : DirectView
+        UsageError while there is none.
     results : deque of AsyncResult
         Of the last commands.
     """
 
-    def __init__(self, shell: Any, view: Any, suffix: str = "") -> None:
-        self.view, self.suffix = view, suffix
+    def __init__(self, shell: Any, view: Any = None, suffix: str = "") -> None:
+        self._view, self.suffix = view, suffix
         self.results: collections.deque = collections.deque(maxlen=_KEPT)  # AsyncResults, the last one last
         self.verbose, self.stream = False, not is_noninteractive()
         self.progress_after, self.signal_on_interrupt = 2.0, "SIGINT"
-        self._auto: tuple | None = None
+        self._jobs: list[_Job] = []
+        self._local = False  # whether %autopx is to leave a cell alone
         super().__init__(shell=shell)
         names = {"px": self.px, "pxresult": self.result, "result": self.result, "pxconfig": self.pxconfig, "autopx": self.autopx}
         self.magics = {
             "line": {name + suffix: f for name, f in names.items()},
             "cell": {"px" + suffix: self.cell_px},
         }
+        # what %autopx leaves to this process
+        self._here = re.compile(rf"\s*(%{{1,2}}({'|'.join(names)}){suffix}\b|get_ipython\(\)|(exit|quit)(\(\))?\s*$|$)")
+
+    @property
+    def view(self) -> Any:
+        if self._view is None:
+            raise UsageError(
+                f"%px{self.suffix} has no engines yet: make a client, rc = pxrun.Client(), "
+                "or start a pool, rc = pxrun.Cluster(n=4).start_and_connect_sync()"
+            )
+        return self._view
+
+    def is_over(self) -> bool:
+        """Whether there is no view, or its pool or client is gone."""
+        try:
+            return self._view is None or self._view.client.ids is None
+        except error.PoolError:
+            return True
 
     # --- running code
 
@@ -101,18 +168,24 @@ class ParallelMagics(Magics):
         """What ``--targets`` means."""
         if text == "all":
             return "all"
-        if ":" in text:
-            return self.view.client.ids[slice(*(int(part) if part else None for part in text.split(":")))]
         try:
-            chosen = ast.literal_eval(text)
-        except (SyntaxError, ValueError):
+            if ":" in text:
+                chosen: Any = slice(*(int(part) if part else None for part in text.split(":")))
+            else:
+                chosen = ast.literal_eval(text)
+            return self.view.client.direct_view(chosen).targets
+        except (SyntaxError, ValueError, TypeError):
             raise UsageError(f"--targets is like 0, [0,2], ::2 or all, not {text!r}") from None
-        return self.view.client.direct_view(chosen).targets
+        except (error.EngineError, error.NoEnginesRegistered) as e:
+            raise UsageError(f"--targets {text}: {e}") from None
 
     def px(self, line: str) -> Any:
         """``%px code``: runs the code on the view's engines.
 
-        With the view's `block` it waits and shows what the engines print; else it returns the AsyncResult.
+        With the view's `block` it waits and shows what the engines print; else it returns the AsyncResult, and shows
+        what came of it after the cell or, if it takes longer, a later one.
+
+        The options are those of ``%%px``; for ``%px``, too, ``%pxconfig`` sets them.
         """
         return self._run(line, _options(self.cell_px, ""))
 
@@ -132,6 +205,10 @@ class ParallelMagics(Magics):
     def _run(self, code: str, options: Any) -> Any:
         block = self.view.block if options.block is None else options.block
         # what comes while it runs cannot be grouped
+        if options.stream and options.groupby is not None:
+            raise UsageError("--stream shows output as it comes, which cannot be grouped")
+        if options.stream and options.block is False:
+            raise UsageError("--stream shows output while it waits, and --noblock does not wait")
         stream = self.stream and options.groupby is None if options.stream is None else options.stream
         with self._flags(options):
             if self.verbose if options.verbose is None else options.verbose:
@@ -143,11 +220,19 @@ class ParallelMagics(Magics):
         if options.save_name:
             self.shell.user_ns[options.save_name] = result
         if getattr(options, "local", False):
-            self.shell.run_cell(code)
+            self._run_here(code)
         if not block:
+            self._tell_later(_Job(f"px{self.suffix}", result, code, options.groupby or "type"))
             return result
         self._show(result, options, stream)
         return None
+
+    def _run_here(self, code: str) -> None:
+        self._local = True
+        try:
+            self.shell.run_cell(code)
+        finally:
+            self._local = False
 
     def _show(self, result: Any, options: Any, stream: bool) -> None:
         after = self.progress_after if options.progress_after is None else options.progress_after
@@ -207,38 +292,62 @@ class ParallelMagics(Magics):
     @_parsed_as("pxconfig")
     @_common
     def pxconfig(self, line: str) -> None:
-        """``%pxconfig [options]``: sets the defaults of later commands."""
+        """``%pxconfig [options]``: sets the defaults of later commands; without options it shows them."""
         options = _options(self.pxconfig, line)
+        if not line.strip():
+            print(f"targets = {_shortly(self.view.targets)}", *(f"{name} = {getattr(self._home(name), name)}" for name in _CONFIG), sep="\n")
         if options.targets is not None:
             self.view.targets = self._targets(options.targets)
-        for name in ("block", "verbose", "stream", "progress_after", "signal_on_interrupt"):
+        for name in _CONFIG:
             value = getattr(options, name)
             if value is not None:
-                setattr(self.view if name == "block" else self, name, value)
+                setattr(self._home(name), name, value)
+
+    def _home(self, name: str) -> Any:
+        """What has a setting as its attribute."""
+        return self.view if name == "block" else self
 
     # --- everything on engines
 
     def autopx(self, line: str = "") -> None:
-        """``%autopx``: switches on or off that all input runs on the engines."""
-        if self._auto is None:
-            self._auto = (self.shell.run_cell,)
-            self.shell.run_cell = self._run_cell
-            print("%autopx enabled")
-        else:
-            (self.shell.run_cell,) = self._auto
-            self._auto = None
+        """``%autopx``: switches on or off that all input runs on the engines, as if each cell began with %%px."""
+        transforms = self.shell.input_transformers_cleanup
+        if self._to_engines in transforms:
+            transforms.remove(self._to_engines)
             print("%autopx disabled")
+        else:
+            self.view  # says if there is none
+            transforms.append(self._to_engines)
+            print("%autopx enabled")
 
-    def _run_cell(self, raw_cell: str, *args: Any, **kwargs: Any) -> Any:
-        (run_here,) = self._auto or (None,)
-        if run_here is None or re.match(rf"\s*(%autopx{self.suffix}|get_ipython\(\).*autopx)", raw_cell):
-            return run_here(raw_cell, *args, **kwargs) if run_here else None
-        options = _options(self.cell_px, "")
-        try:
-            self._run(raw_cell, options)
-        except Exception:
-            self.shell.showtraceback()
-        return run_here("pass", False, True)
+    def _to_engines(self, lines: list[str]) -> list[str]:
+        """A cell that runs on the engines."""
+        if self._local or not lines or self._here.match(lines[0]):
+            return lines
+        return [f"%%px{self.suffix}\n", *lines]
+
+    _to_engines.has_side_effects = True  # type: ignore[attr-defined]  # it is not to be asked whether a cell is complete
+
+    # --- what nobody waits for
+
+    def _tell_later(self, job: _Job) -> None:
+        if not self._jobs:
+            self.shell.events.register("post_run_cell", self._tell)
+        self._jobs.append(job)
+
+    def _tell(self, _cell: Any) -> None:
+        """After each cell: shows what has become of jobs that are done, as a shell does."""
+        jobs, self._jobs = self._jobs, [job for job in self._jobs if not job.result.ready()]
+        if not self._jobs:
+            self.shell.events.unregister("post_run_cell", self._tell)
+        for job in jobs:
+            if job not in self._jobs:
+                job.tell()
+            job.late = True
+
+
+# %px? is to show the options
+ParallelMagics.px.__doc__ = f"{inspect.cleandoc(ParallelMagics.px.__doc__ or '')}\n\n{ParallelMagics.cell_px.__doc__}"
 
 
 def _shortly(targets: Any) -> str:
@@ -253,6 +362,18 @@ def _options(method: Any, line: str) -> Any:
     return method._px_parser.parse_argstring(line)
 
 
+def offer(shell: Any, client: Any = None) -> None:
+    """Has a shell show our errors, and its ``%px`` run on a client's engines unless it has others that are there."""
+    prompt.teach(shell)
+    found = getattr(shell.magics_manager.magics["line"].get("px"), "__self__", None)
+    if found is not None and not (isinstance(found, ParallelMagics) and found.is_over()):
+        return
+    if client is not None:
+        client.activate()
+    elif found is None:
+        shell.register_magics(ParallelMagics(shell))
+
+
 def activate(view: Any, suffix: str = "") -> None:
     """Registers the magics of a view in the running IPython; warns if there is none."""
     shell = get_ipython()
@@ -261,4 +382,5 @@ def activate(view: Any, suffix: str = "") -> None:
 
         warnings.warn("the %px magics are for IPython, which does not run here", stacklevel=3)
         return
+    prompt.teach(shell)
     shell.register_magics(ParallelMagics(shell, view, suffix))

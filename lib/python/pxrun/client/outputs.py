@@ -60,6 +60,7 @@ class Outputs:
         if groupby not in ("type", "engine", "order"):
             raise ValueError(f"groupby is 'type', 'engine' or 'order', not {groupby!r}")
         self._must_be_ready()
+        self._asked = True
         if self._shown:
             self._show_news(self._result)
         self._display(groupby, result_only or self._shown)

@@ -54,10 +54,8 @@ def teach(shell: Any) -> None:
 
 def _shown(shell: Any, found: BaseException, tb_offset: int | None) -> list[str] | None:
     """What IPython is to show of an exception, as its _showtraceback() takes it; None: it knows by itself."""
-    if isinstance(found, error.RemoteError):
-        short = shell.InteractiveTB.mode == "Minimal"
-        # in one text: how several are joined depends on %xmode
-        return [painted(shell, [str(found)] if short else found._render_traceback_())]
+    if isinstance(found, error.RemoteError) or isinstance(found, error.IPythonError) and not failure.callers(found):
+        return [text(shell, found)]  # as one: how several are joined depends on %xmode
     groups = [e for e in _chain(found) if isinstance(e, BaseExceptionGroup)]
     if not groups or isinstance(found, (SyntaxError, UsageError)) or not all(isinstance(e, error.RemoteError) for e in groups):
         return None
@@ -105,12 +103,19 @@ def _of_the_user(tb: types.TracebackType | None) -> types.TracebackType | None:
 # --- text ---------------------------------------------------------------------
 
 
+def text(shell: Any, found: BaseException) -> str:
+    """One of our errors: what %xmode asks for of those of engines, one sentence of others."""
+    if not isinstance(found, error.RemoteError):
+        return painted(shell, [failure.words(found)])
+    return painted(shell, [str(found)] if shell.InteractiveTB.mode == "Minimal" else found._render_traceback_())
+
+
 def painted(shell: Any, lines: list[str]) -> str:
     """Lines of tracebacks as this IPython shows its own: with the numbers of its cells, and in colours if it has them."""
-    text = _with_cells(shell, "\n".join(lines).rstrip("\n"))
+    plain = _with_cells(shell, "\n".join(lines).rstrip("\n"))
     if shell.colors.lower() == "nocolor" or os.environ.get("NO_COLOR"):
-        return text
-    return highlight(text, _Lexer(stripnl=False), Terminal256Formatter(style=_Colours)).removesuffix("\n")
+        return plain
+    return highlight(plain, _Lexer(stripnl=False), Terminal256Formatter(style=_Colours)).removesuffix("\n")
 
 
 def _with_cells(shell: Any, text: str) -> str:
