@@ -17,6 +17,7 @@
 #include "shm/error.h"
 
 #define CONNECTION_BYTES_MAX 8192
+#define KERNEL_SOCKETS 5
 
 static const char *const pool_files[] = { "control", "connection.json", "log", "log.1", "lock" };
 #define POOL_FILES (sizeof(pool_files) / sizeof(pool_files[0]))
@@ -181,10 +182,46 @@ static bool same_file(int fd, const char *path)
 	       mine.st_ino == named.st_ino;
 }
 
+/* Whether a file is of an engine's kernel. */
+static bool of_kernel(const char *name)
+{
+	int json = 0, socket = 0;
+
+	(void)sscanf(name, "kernel-%*u.json%n", &json);
+	(void)sscanf(name, "k%*u-%*1[1-5]%n", &socket);
+	return (json && !name[json]) || (socket && !name[socket]);
+}
+
+static void remove_kernels(const struct px_runtime *runtime)
+{
+	DIR *dir = opendir(runtime->folder);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (of_kernel(entry->d_name))
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+}
+
+bool px_runtime_remove_kernel(const struct px_runtime *runtime, uint32_t engine)
+{
+	char name[32], path[sizeof(runtime->folder) + sizeof(name)];
+
+	for (int i = 1; i <= KERNEL_SOCKETS; i++) {
+		snprintf(name, sizeof(name), "k%u-%d", engine, i);
+		(void)unlink(px_runtime_path(runtime, name, path, sizeof(path)));
+	}
+	snprintf(name, sizeof(name), "kernel-%u.json", engine);
+	return unlink(px_runtime_path(runtime, name, path, sizeof(path))) == 0;
+}
+
 static void remove_stale(const struct px_runtime *runtime)
 {
 	char path[128];
 
+	remove_kernels(runtime);
 	(void)unlink(px_runtime_path(runtime, "control", path, sizeof(path)));
 	(void)unlink(px_runtime_path(runtime, "connection.json", path, sizeof(path)));
 }
@@ -275,7 +312,8 @@ static bool only_ours(const char *folder)
 	if (!dir)
 		return false;
 	while (only && (entry = readdir(dir))) {
-		only = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+		only = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+		       of_kernel(entry->d_name);
 		for (size_t i = 0; i < POOL_FILES && !only; i++)
 			only = !strcmp(entry->d_name, pool_files[i]);
 	}
@@ -288,6 +326,7 @@ void px_runtime_clean(const struct px_runtime *runtime)
 	bool only = only_ours(runtime->folder);
 	char path[128];
 
+	remove_kernels(runtime);
 	for (size_t i = 0; i < POOL_FILES; i++) {
 		/* The log is removed only if the folder is. */
 		if (!only && !strncmp(pool_files[i], "log", strlen("log")))

@@ -13,6 +13,8 @@
  *       connection.json   {"pxrun": VERSION, "profile", "pid", "socket", "engines",
  *                          "python": [major, minor], "started": ISO 8601}
  *       log, log.1        what supervisor and engines print; see log_file.h
+ *       kernel-ID.json    how Jupyter's clients find the kernel that engine ID is bound to, and
+ *       kID-1 … kID-5     its sockets: made by the engine (python/pxrun/engine/channels.py)
  *
  * A folder that another user owns, a symbolic link, or one with a wider mode is refused.
  */
@@ -38,7 +40,7 @@ const char *px_runtime_path(const struct px_runtime *runtime, const char *file, 
 			    size_t out_bytes);
 /*
  * Takes the profile's lock for a supervisor's life and removes what a dead one
- * left (socket, connection file). PX_EEXIST: a pool runs, in words with its pid.
+ * left (sockets, connection files). PX_EEXIST: a pool runs, in words with its pid.
  */
 int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd);
 /* Whether a pool lives there: the lock is held. */
@@ -52,6 +54,8 @@ struct px_runtime_facts {
 /* What lock and connection file say of a pool; zeros where they say nothing. */
 void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts *out);
 
+/* Removes those of an engine's kernel. Whether it was bound to one. */
+bool px_runtime_remove_kernel(const struct px_runtime *runtime, uint32_t engine);
 /* Removes the files, the folder too if it is empty but for the log. */
 void px_runtime_clean(const struct px_runtime *runtime);
 /* The same after a supervisor that was killed, unless another one is just starting. */

@@ -16,6 +16,7 @@
 #include "supervisor/engine.h"
 #include "supervisor/last_words.h"
 #include "supervisor/supervision.h"
+#include "supervisor/supervisor.h"
 
 /* Whether another process replaces one that ended like this. */
 static bool is_replaced(const struct px_engine *e, const struct px_exit *how)
@@ -123,6 +124,18 @@ static void explain(struct px_engine *e, pid_t pid, const struct px_exit *how, b
 		 pid ? ": " : "", pid ? px_exit_words(how, end, sizeof(end)) : "", join, line);
 }
 
+/* What it leaves of its kernel would make Jupyter's clients wait for it, or find its successor deaf. */
+static void unbind(const struct px_engine *e)
+{
+	const struct px_supervisor *s = e->supervisor;
+
+	if (px_runtime_remove_kernel(&s->options->runtime, e->id) && !s->closing)
+		px_log(&e->supervisor->log,
+		       "engine %u: its kernel has ended with it, and kernel-%u.json is removed: bind_kernel() "
+		       "makes another",
+		       e->id, e->id);
+}
+
 /* Starts the replacement: at once, or after a delay if they die one after another. */
 static void follow(struct px_engine *e)
 {
@@ -155,6 +168,7 @@ static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 	follows = is_replaced(e, how);
 	mark_dead(e, how, oom_killed, follows);
 	px_loop_timer_stop(s->loop, &e->timer);
+	unbind(e);
 	log_output(e, how, &words);
 	if (!pid && e->ours.control >= 0)
 		px_template_answered(s);

@@ -55,12 +55,13 @@ static bool set(char **environment, const char *setting)
 	return true;
 }
 
-int px_environment_new(char *const *own, char *const *profile, uint32_t threads, char ***out)
+int px_environment_new(char *const *own, char *const *profile, uint32_t threads,
+		       const char *connection, char ***out)
 {
-	size_t room = length(own) + length(profile) + THREAD_COUNTS + 1;
+	size_t room = length(own) + length(profile) + THREAD_COUNTS + 2;
 	char **environment = calloc(room, sizeof(*environment));
 	bool done = environment != NULL;
-	char setting[64];
+	char setting[160];
 
 	/* Copies of our own, as they are: even if a name is there twice. */
 	for (size_t i = 0; done && own && own[i]; i++)
@@ -73,6 +74,8 @@ int px_environment_new(char *const *own, char *const *profile, uint32_t threads,
 		snprintf(setting, sizeof(setting), "%s=%u", thread_counts[i], threads);
 		done = set(environment, setting);
 	}
+	snprintf(setting, sizeof(setting), "PXRUN_CONNECTION=%s", connection);
+	done = done && set(environment, setting);
 	if (!done) {
 		px_environment_free(environment);
 		return px_fail(PX_ENOMEM, "no private memory for the engines' environment");

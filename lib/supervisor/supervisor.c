@@ -248,6 +248,7 @@ static int begin(struct px_supervisor *s)
 	const struct px_settings *settings = options->settings;
 	uint32_t processors = px_processors();
 	uint32_t engines = (uint32_t)px_settings_number(settings, PX_SETTING_ENGINES);
+	char connection[128];
 	int rc = px_loop_new((enum px_loop_kind)px_settings_number(settings, PX_SETTING_EVENT_LOOP),
 			     &s->loop);
 
@@ -260,6 +261,8 @@ static int begin(struct px_supervisor *s)
 	if (rc == 0)
 		rc = px_environment_new(environ, settings->values[PX_SETTING_ENV].list,
 					processors > engines ? processors / engines : 1,
+					px_runtime_path(&options->runtime, "connection.json",
+							connection, sizeof(connection)),
 					&s->environment);
 	if (rc == 0)
 		rc = make_segment(s);

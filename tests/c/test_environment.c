@@ -20,12 +20,13 @@ static const char *value_of(char **environment, const char *name)
 
 static void environment_leaves_what_the_user_set(void **state)
 {
-	char *own[] = { "HOME=/h", "OMP_NUM_THREADS=7", "A=1", NULL };
+	char *own[] = { "HOME=/h", "OMP_NUM_THREADS=7", "A=1", "PXRUN_CONNECTION=/other", NULL };
 	char *profile[] = { "A=2", "MKL_NUM_THREADS=5", "B=", NULL };
 	char **environment;
 
 	(void)state;
-	assert_int_equal(px_environment_new(own, profile, 3, &environment), 0);
+	assert_int_equal(px_environment_new(own, profile, 3, "/r/connection.json", &environment),
+			 0);
 	assert_string_equal(value_of(environment, "HOME"), "/h");
 	assert_string_equal(value_of(environment, "OMP_NUM_THREADS"), "7");
 	assert_string_equal(value_of(environment, "MKL_NUM_THREADS"), "5");
@@ -33,6 +34,7 @@ static void environment_leaves_what_the_user_set(void **state)
 	assert_string_equal(value_of(environment, "NUMEXPR_NUM_THREADS"), "3");
 	assert_string_equal(value_of(environment, "A"), "2");
 	assert_string_equal(value_of(environment, "B"), "");
+	assert_string_equal(value_of(environment, "PXRUN_CONNECTION"), "/r/connection.json");
 	px_environment_free(environment);
 }
 

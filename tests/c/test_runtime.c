@@ -378,6 +378,8 @@ static void clean_removes_folder(void **state)
 	write_text(&runtime, "connection.json", "{}");
 	write_text(&runtime, "lock", "");
 	write_text(&runtime, "log", "");
+	write_text(&runtime, "kernel-12.json", "{}");
+	write_text(&runtime, "k12-5", "");
 	px_runtime_clean(&runtime);
 	assert_int_not_equal(access(runtime.folder, F_OK), 0);
 }
@@ -394,6 +396,27 @@ static void clean_spares_foreign_files(void **state)
 	assert_false(there(&runtime, "control"));
 	assert_true(there(&runtime, "notes"));
 	assert_true(there(&runtime, "log"));
+}
+
+static void remove_kernel_spares_those_of_others(void **state)
+{
+	struct px_runtime runtime = made("default");
+
+	(void)state;
+	assert_false(px_runtime_remove_kernel(&runtime, 1));
+	write_text(&runtime, "kernel-1.json", "{}");
+	write_text(&runtime, "k1-1", "");
+	write_text(&runtime, "kernel-11.json", "{}");
+	write_text(&runtime, "k11-1", "");
+	assert_true(px_runtime_remove_kernel(&runtime, 1));
+	assert_false(there(&runtime, "kernel-1.json"));
+	assert_false(there(&runtime, "k1-1"));
+	assert_true(there(&runtime, "kernel-11.json"));
+	assert_true(there(&runtime, "k11-1"));
+	write_text(&runtime, "k11-6", "no socket of a kernel's");
+	px_runtime_clean(&runtime);
+	assert_false(there(&runtime, "kernel-11.json"));
+	assert_true(there(&runtime, "k11-6"));
 }
 
 static int collect(void *ctx, const struct px_runtime *runtime)
@@ -544,6 +567,7 @@ int main(void)
 		CASE(alive_does_not_disturb_lock),
 		CASE(clean_removes_folder),
 		CASE(clean_spares_foreign_files),
+		CASE(remove_kernel_spares_those_of_others),
 		CASE(list_finds_profiles),
 		CASE(from_file_finds_folder),
 		CASE(from_file_missing_says_no_pool),
