@@ -218,10 +218,10 @@ int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns);
 /* A copy of what it printed so far; PX_ENOMEM, PX_ECLOSED in a forked child. */
 int px_request_output(struct px_request *request, struct px_output *out);
 /*
- * What it printed and published since the last call, whole lines if it is not done. In a forked
- * child nothing. PX_ENOMEM.
+ * What it printed and published since the last call; of a last line that is not whole nothing, unless
+ * parts are wanted or it is done. In a forked child nothing. PX_ENOMEM.
  */
-int px_request_news(struct px_request *request, struct px_output *out);
+int px_request_news(struct px_request *request, bool parts, struct px_output *out);
 /* Of a result that is ready: whether that gives something of an entry. */
 bool px_result_has_news(struct px_result *result);
 /*

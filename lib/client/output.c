@@ -118,7 +118,7 @@ int px_output_news(struct px_output *output, bool all, struct px_output *out)
 		ends[piece->stream] = piece->start + piece->length;
 		if (piece->stream <= PX_STREAM_STDERR)
 			continue;
-		rc = tell_texts(output, ends, false, out);
+		rc = tell_texts(output, ends, all, out);
 		if (rc == 0)
 			rc = px_output_append(out, piece->stream,
 					      output->texts[piece->stream].bytes + piece->start,

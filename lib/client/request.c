@@ -162,10 +162,10 @@ int px_request_output(struct px_request *request, struct px_output *out)
 	return rc;
 }
 
-int px_request_news(struct px_request *request, struct px_output *out)
+int px_request_news(struct px_request *request, bool parts, struct px_output *out)
 {
 	struct px_client *client = request->result->client;
-	bool all = px_request_is_done(request);
+	bool all = px_request_is_done(request) || parts;
 	int rc = px_client_own(client);
 
 	memset(out, 0, sizeof(*out));

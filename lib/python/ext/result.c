@@ -330,15 +330,19 @@ static PyObject *result_chunks(PyObject *self, PyObject *index)
 	return list;
 }
 
-static PyObject *result_news(PyObject *self, PyObject *index)
+static PyObject *result_news(PyObject *self, PyObject *args)
 {
-	struct px_request *request = px_ext_request(self, index);
+	struct px_request *request;
 	struct px_output output;
-	PyObject *list;
+	PyObject *index, *list;
+	int parts = 0;
 
+	if (!PyArg_ParseTuple(args, "O|p", &index, &parts))
+		return NULL;
+	request = px_ext_request(self, index);
 	if (!request)
 		return NULL;
-	if (px_request_news(request, &output) < 0)
+	if (px_request_news(request, parts, &output) < 0)
 		return PyErr_NoMemory();
 	list = pieces(&output);
 	px_output_clear(&output);
@@ -444,9 +448,9 @@ static PyMethodDef result_methods[] = {
 	{ "chunks", result_chunks, METH_O,
 	  "chunks(i) -> [(which, bytes)]\n\nAll output in the order in which it came; which: 1 stdout, 2 "
 	  "stderr, 3 a displayed object, 4 published data." },
-	{ "news", result_news, METH_O,
-	  "news(i) -> [(which, bytes)]\n\nOf chunks(i) what no earlier call has given: of what is printed whole "
-	  "lines, until the entry is done." },
+	{ "news", result_news, METH_VARARGS,
+	  "news(i, parts=False) -> [(which, bytes)]\n\nOf chunks(i) what no earlier call has given: of what is "
+	  "printed whole lines, until the entry is done, unless parts are wanted." },
 	{ "sent", result_sent, METH_O,
 	  "sent(i) -> bool\n\nWhether entry i's engine holds no Region that was sent with TRACK." },
 	{ "wait_sent", result_wait_sent, METH_VARARGS,
