@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # "as": type checkers take a plain import for the module's ow
     from .client.view import DirectView as DirectView
     from .cluster import Cluster as Cluster
     from .datapub import publish_data as publish_data
+    from .engine.kernel import bind_kernel as bind_kernel
     from .error import (
         AlreadyDisplayedError as AlreadyDisplayedError,
     )
@@ -145,6 +146,7 @@ _HOMES = {
     ".client.view": ("BroadcastView", "DirectView"),
     ".cluster": ("Cluster",),
     ".datapub": ("publish_data",),
+    ".engine.kernel": ("bind_kernel",),
     ".manager": ("ClusterManager",),
     ".serialize": ("PrePickled", "Reference"),
     ".util": ("interactive",),

@@ -17,8 +17,6 @@ import types
 import weakref
 from typing import Any, Callable
 
-from . import shell
-
 
 def end(owner: Any) -> None:
     """Waits for threads, calls what was registered with atexit, empties the namespace, and flushes files.
@@ -51,7 +49,6 @@ def _let_go(owner: Any) -> None:
     """Frees the namespace as a whole, so that finalizers still find globals; if something refers to it, empties it."""
     marker = weakref.ref(owner.namespace.setdefault("__pxrun_marker__", _Marker(owner.namespace)))
     owner.namespace = {}
-    shell.forget()
     sys.modules["__main__"] = types.ModuleType("__main__")
     gc.collect()
     left = marker()

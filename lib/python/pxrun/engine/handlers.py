@@ -89,6 +89,8 @@ class Handlers:
         linecache.cache.pop(f"<pxrun-{self.count - _SOURCES_KEPT}>", None)
         with shell.events(code, silent):
             shown = self.run_code(code, name)
+        if not silent:
+            shell.keep(self.count, code, shown)
         if shown is None or silent:
             return values.encode([self.count, None])
         rich = shell.rich(shown)

@@ -61,7 +61,7 @@ def _be_engine(birth, log, pool):
     os.register_at_fork(after_in_child=functools.partial(_forget_engine, control, os.fstat(control)))
     _pxrun.share_arrays()  # large arrays lie in shared memory, so that results need not be copied there
     handlers = Handlers(engine_id, _main_module())
-    shell.offer(handlers.namespace)
+    shell.offer(handlers)
     code = _pxrun.serve(engine_id, slot, epoch, control, out, err, log, handlers)
     if code == _pxrun.EPOOL:  # the supervisor is gone
         os._exit(1)

@@ -21,14 +21,21 @@ from ..datapub import DISPLAY
 #: The module that all parts of IPython get the shell from.
 _HOME = "IPython.core.interactiveshell"
 
-_namespace: dict = {}
+_owner: Any = None
 _shell: Any = None
+_keeps = False
 
 
-def offer(namespace: dict) -> None:
-    """In an engine: makes the shell available to code, by its names or through IPython, without importing it yet."""
-    global _namespace
-    _namespace = namespace
+def offer(handlers: Any) -> None:
+    """In an engine: makes the shell available to code, by its names or through IPython, without importing it yet.
+
+    Parameters
+    ----------
+    handlers : Handlers
+        Whose namespace and count of executed requests the shell shares.
+    """
+    global _owner
+    _owner = handlers
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
     builtins.display = display  # type: ignore[attr-defined]
     if _HOME in sys.modules:
@@ -37,16 +44,31 @@ def offer(namespace: dict) -> None:
         sys.meta_path.insert(0, _Watcher())  # type: ignore[arg-type]
 
 
+def owner() -> Any:
+    """The engine's handlers."""
+    return _owner
+
+
 def cleared() -> None:
     """Is called when the namespace was emptied: if IPython runs, puts the names that it needs into it again."""
     if _shell is not None:
+        _shell.history_manager.output_hist.clear()
         _shell.init_user_ns()
 
 
-def forget() -> None:
-    """The namespace is no longer the engine's."""
-    global _namespace
-    _namespace = {}
+def keep_all() -> None:
+    """From now on In and Out have what requests execute, too."""
+    global _keeps
+    get()
+    _keeps = True
+
+
+def keep(count: int, code: str, value: Any) -> None:
+    """Puts what a request has executed, and its value, into In and Out, if they are to have it."""
+    if _keeps:
+        from . import cells
+
+        cells.keep(count, code, value)
 
 
 def get_ipython() -> Any:
@@ -83,49 +105,9 @@ def registered(name: str) -> Any:
 
 
 def _make() -> Any:
-    from IPython.core.displaypub import DisplayPublisher
-    from IPython.core.error import UsageError
-    from IPython.core.interactiveshell import InteractiveShell
+    from .interactive import Shell
 
-    class Publisher(DisplayPublisher):
-        """Sends what is displayed to the client of the request."""
-
-        def publish(self, data: dict, metadata: dict | None = None, *args: Any, **kwargs: Any) -> None:
-            _pxrun.publish(DISPLAY, pickle.dumps((data, metadata or {}), 5))
-
-    class Shell(InteractiveShell):
-        display_pub_class = Publisher  # type: ignore[assignment]
-        system = InteractiveShell.system_raw  # its output goes to the engine's streams
-
-        def init_history(self) -> None:
-            """No history: all engines would share one file."""
-            from IPython.core.history import HistoryManager
-
-            self.history_manager = HistoryManager(shell=self, parent=self, enabled=False)
-
-        def init_io(self) -> None:
-            """No colours: the output is no terminal."""
-            super().init_io()
-            self.colors = "NoColor"
-
-        def enable_gui(self, gui: str | None = None) -> None:
-            if gui not in (None, "inline"):
-                raise UsageError(f"engines have no event loop for {gui!r}: use %matplotlib inline")
-
-        def init_user_ns(self) -> None:
-            """Without IPython's exit and quit, which end a prompt: Python's own end the request."""
-            super().init_user_ns()
-            for name in ("exit", "quit"):
-                self.user_ns.pop(name, None)
-
-        def init_builtins(self) -> None:
-            """As it is, but does not hide Python's exit and quit while a magic runs code."""
-            super().init_builtins()
-            for name in ("exit", "quit"):
-                self.builtin_trap.auto_builtins.pop(name, None)
-
-    Shell.display_pub_class.default_value = Publisher
-    return Shell.instance(user_module=sys.modules["__main__"], user_ns=_namespace)
+    return Shell.instance(user_module=sys.modules["__main__"], user_ns=owner().namespace)
 
 
 class _Watcher:
