@@ -12,7 +12,8 @@
 #include "client/pxrun.h"
 
 static const struct px_verb *const verbs[] = {
-	&px_verb_start, &px_verb_stop, &px_verb_status, &px_verb_list, &px_verb_exec, &px_verb_run,
+	&px_verb_start, &px_verb_stop, &px_verb_status,  &px_verb_list,
+	&px_verb_exec,  &px_verb_run,  &px_verb_console,
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

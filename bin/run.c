@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "bin/command.h"
+#include "bin/interpreter.h"
 #include "bin/pool_option.h"
 #include "client/client.h"
 #include "client/start.h"
-#include "pool/json.h"
 #include "shm/error.h"
 
 /* These are passed on to the script; a terminal sends the others to it directly. */
@@ -53,25 +53,6 @@ static void handle_signals(sigset_t *before)
 		sigaction(from_terminal[i], &ignore, NULL);
 }
 
-/*
- * The script finds the package that was installed with this command, wherever its interpreter looks:
- * in a folder of its own, so that it finds nothing else there. In a build tree, and where pip has
- * installed it, there is no such folder, and the interpreter finds it by itself.
- */
-static void offer_package(void)
-{
-	const char *before = getenv("PYTHONPATH");
-	char *path = NULL;
-
-	if (access(PX_PACKAGE_FOLDER "/pxrun/__init__.py", R_OK) < 0)
-		return;
-	if (!before || !before[0])
-		setenv("PYTHONPATH", PX_PACKAGE_FOLDER, 1);
-	else if (asprintf(&path, "%s:%s", before, PX_PACKAGE_FOLDER) > 0)
-		setenv("PYTHONPATH", path, 1);
-	free(path);
-}
-
 /* In the child. Returns only if the interpreter cannot be started. */
 static void become_script(const char *python, char **argv, const char *connection, pid_t parent,
 			  const sigset_t *mask)
@@ -88,7 +69,7 @@ static void become_script(const char *python, char **argv, const char *connectio
 	if (getppid() != parent)
 		_exit(PX_EXIT_FAILED);
 	setenv("PXRUN_CONNECTION", connection, 1);
-	offer_package();
+	px_interpreter_offer_package();
 	argv[0] = (char *)(uintptr_t)python;
 	execvp(python, argv);
 	fprintf(stderr, "pxrun: starting %s: %s\n", python, strerror(errno));
@@ -118,20 +99,6 @@ static int run_script(const char *python, char **argv, const char *connection)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* The interpreter of the pool's engines, which is to run the script, too. */
-static int engines_python(struct px_client *client, char *out, size_t out_bytes)
-{
-	char *status = NULL;
-	int rc = px_client_status(client, &status);
-
-	if (rc < 0)
-		return rc;
-	if (!px_json_string(px_json_member(px_json_parse(status), "executable"), out, out_bytes))
-		rc = px_fail(PX_ECORRUPT, "the engines' interpreter is not known");
-	free(status);
-	return rc;
-}
-
 /* The folder of the script, where engines are to find its modules, too. */
 static int script_folder(const char *script, char *out)
 {
@@ -159,7 +126,7 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 		return px_command_fail(rc);
 	px_command_warn(warnings);
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));
-	rc = engines_python(client, python, sizeof(python));
+	rc = px_interpreter_of(client, python, sizeof(python));
 	code = rc < 0 ? px_command_fail(rc) : run_script(python, argv, connection);
 	px_client_detach(client);
 	return code;
