@@ -107,6 +107,8 @@ class EngineKernel(Kernel):
         python = sys.version.split()[0]
         self.banner = f"Engine {self.engine} of the pool {self.core.profile!r}: Python {python}, pxrun {_pxrun.VERSION}\n"
         self.cell: Any = None  # the request that runs a cell, or waits to
+        self.behind = 0  # how many cells have come, and are not that one
+        self.followed = False  # whether there were any when the last one was done
         self.lines = TransformerManager()
         super().__init__(session=Session(key=uuid.uuid4().hex.encode(), username="kernel"), log=logging.getLogger(__name__))
         self._open()
@@ -207,8 +209,10 @@ class EngineKernel(Kernel):
     async def do_execute(
         self, code: str, silent: bool, store_history: bool = True, user_expressions: Any = None, allow_stdin: bool = False, **about: Any
     ) -> dict:
+        self.behind -= 1
         args = code, silent, store_history, user_expressions or {}, allow_stdin
         value, exception = await self._request(cells.run, *args, show=self._shower())
+        self.followed = self.behind > 0
         return value if exception is None else self._failed(exception)
 
     def _failed(self, exception: BaseException) -> dict:
@@ -221,6 +225,15 @@ class EngineKernel(Kernel):
         about = {"ename": ename, "evalue": evalue, "traceback": lines}
         self._publish("error", about)
         return {"status": "error", "execution_count": shell.owner().count, "user_expressions": {}, "payload": [], **about}
+
+    def _abort_queues(self, *args: Any) -> None:
+        """After a failure: aborts what came before it; the base alone might abort what is sent next, because it is quick."""
+        if self.followed:
+            super()._abort_queues(*args)
+
+    def _send_abort_reply(self, *args: Any) -> None:
+        self.behind -= 1
+        super()._send_abort_reply(*args)
 
     def _publish_execute_input(self, code: str, parent: Any, execution_count: int) -> None:
         """Nothing: the cell itself sends its input, when its turn has come and it has its number."""
@@ -241,7 +254,9 @@ class EngineKernel(Kernel):
         """Answers a request, unless it is one that has to wait for others."""
         try:
             idents, rest = self.session.feed_identities(frames, copy=False)
-            if json.loads(rest[1].bytes)["msg_type"] not in _AT_ONCE:
+            kind = json.loads(rest[1].bytes)["msg_type"]
+            self.behind += kind == "execute_request"
+            if kind not in _AT_ONCE:
                 return False
             request = self.session.deserialize(rest, content=True, copy=False)
         except Exception:  # the base says what is wrong with it
