@@ -34,6 +34,7 @@ def ip(shell, pool, capsys):
     view.block = True
     view.activate()
     shell.user_ns["view"] = view
+    shell.events.callbacks["post_run_cell"].clear()  # what other tests have left
 
     def run(cell):
         capsys.readouterr()
@@ -281,15 +282,35 @@ def test_failed_px_aborts_what_waits(ip):
         behind.get(10)
 
 
-def test_interrupt_while_px_waits_is_sent_to_the_engines(ip):
-    thread = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+def interrupted(ip, line):
+    """Runs a line, with Ctrl-C once engines have begun it."""
+
+    def interrupt():
+        while not any(len(ar.targets) and ar.running() for ar in ip.view.client._sent.requests()):
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
     thread.start()
-    begin = time.monotonic()
-    ip("%px import time; time.sleep(60)")
-    assert "Sending signal SIGINT to engines" in ip.err
-    assert time.monotonic() - begin < 30
-    assert ip.view.client.wait(timeout=10)
+    shown = ip(line)
     thread.join()
+    return shown
+
+
+def test_interrupt_while_px_waits_is_sent_to_the_engines(ip):
+    assert interrupted(ip, "%px import time; time.sleep(1000)") == "KeyboardInterrupt\n"
+    assert ip.err.startswith("Received Keyboard Interrupt. Sending signal SIGINT to engines...\n")
+    assert type(ip.result.error_in_exec) is KeyboardInterrupt  # a notebook's other cells are not run
+    assert ip.view.client.wait(timeout=60)
+
+
+def test_interrupt_that_no_signal_is_to_follow_ends_the_wait_alone(ip, new_gate):
+    gate = new_gate()
+    assert interrupted(ip, f"%%px --signal-on-interrupt 0\n{gate.code()}\nprint('went on')") == ""
+    assert "The engines go on" in ip.err and ip.result.success
+    gate.open(4)
+    assert ip.view.client.wait(timeout=60)
+    assert ip("pass").count("went on") == 4
 
 
 @pytest.fixture

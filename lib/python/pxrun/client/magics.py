@@ -222,9 +222,15 @@ class ParallelMagics(Magics):
         if getattr(options, "local", False):
             self._run_here(code)
         if not block:
-            self._tell_later(_Job(f"px{self.suffix}", result, code, options.groupby or "type"))
+            self._tell_later(self._job(result, code, options))
             return result
-        self._show(result, options, stream)
+        try:
+            self._show(result, options, stream)
+        except KeyboardInterrupt:
+            if self._goes_on(result, options.signal_on_interrupt):
+                self._tell_later(self._job(result, code, options))
+                return None
+            raise
         return None
 
     def _run_here(self, code: str) -> None:
@@ -234,25 +240,25 @@ class ParallelMagics(Magics):
         finally:
             self._local = False
 
+    def _job(self, result: Any, code: str, options: Any) -> _Job:
+        return _Job(f"px{self.suffix}", result, code, options.groupby or "type")
+
     def _show(self, result: Any, options: Any, stream: bool) -> None:
         after = self.progress_after if options.progress_after is None else options.progress_after
-        try:
-            if stream:
-                # a single engine's exception is raised below: not shown here as well
-                with result.stream_output(errors=not result._single):
-                    self._wait(result, after)
-                failed = result.exception()
-                if isinstance(failed, error.CompositeError):
-                    raise error.AlreadyDisplayedError(failed) from None
-                if failed is not None:
-                    raise failed
-                result.display_outputs(options.groupby or "type", result_only=True)
-            else:
+        if stream:
+            # a single engine's exception is raised below: not shown here as well
+            with result.stream_output(errors=not result._single):
                 self._wait(result, after)
-                result._display(options.groupby or "type", False)
-                result.get()
-        except KeyboardInterrupt:
-            self._interrupt(result, options.signal_on_interrupt)
+            failed = result.exception()
+            if isinstance(failed, error.CompositeError):
+                raise error.AlreadyDisplayedError(failed) from None
+            if failed is not None:
+                raise failed
+            result.display_outputs(options.groupby or "type", result_only=True)
+        else:
+            self._wait(result, after)
+            result._display(options.groupby or "type", False)
+            result.get()
 
     def _wait(self, result: Any, after: float) -> None:
         if after < 0:
@@ -260,14 +266,18 @@ class ParallelMagics(Magics):
         elif not result.wait(after):
             result.wait_interactive()
 
-    def _interrupt(self, result: Any, chosen: str | None) -> None:
-        """After Ctrl-C while a command waits: signals the engines."""
+    def _goes_on(self, result: Any, chosen: str | None) -> bool:
+        """After Ctrl-C while a command waits: whether that was to end the wait alone. Else signals the engines."""
         sent = self.signal_on_interrupt if chosen is None else chosen
+        if sent == "0":
+            print("Received Keyboard Interrupt. The engines go on: what comes of it is shown later.", file=sys.stderr)
+            return True
         print(f"Received Keyboard Interrupt. Sending signal {sent} to engines...", file=sys.stderr)
         if sent in ("SIGINT", str(int(signal.SIGINT))):
             result._interrupt()  # no other client's requests, and what waits is taken back
-        elif sent != "0":
+        else:
             self.view.client.send_signal(int(sent) if sent.isdigit() else sent, result.targets)
+        return False
 
     # --- results
 

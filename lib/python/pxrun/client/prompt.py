@@ -39,7 +39,8 @@ def teach(shell: Any) -> None:
             found = shell._get_exc_info(exc_tuple)[1]
         except ValueError:  # there is none, and IPython says so
             found = None
-        shown = _shown(shell, found, tb_offset) if _without_our_frames(found) and not exception_only else None
+        _leave_out_our_frames(found)
+        shown = None if found is None or exception_only else _shown(shell, found, tb_offset)
         if shown is None:
             others(exc_tuple, filename, tb_offset, exception_only, **options)
             return
@@ -54,7 +55,7 @@ def teach(shell: Any) -> None:
 
 def _shown(shell: Any, found: BaseException, tb_offset: int | None) -> list[str] | None:
     """What IPython is to show of an exception, as its _showtraceback() takes it; None: it knows by itself."""
-    if isinstance(found, error.RemoteError) or isinstance(found, error.IPythonError) and not failure.callers(found):
+    if isinstance(found, error.RemoteError) or isinstance(found, _OURS) and not failure.callers(found):
         return [text(shell, found)]  # as one: how several are joined depends on %xmode
     groups = [e for e in _chain(found) if isinstance(e, BaseExceptionGroup)]
     if not groups or isinstance(found, (SyntaxError, UsageError)) or not all(isinstance(e, error.RemoteError) for e in groups):
@@ -65,14 +66,17 @@ def _shown(shell: Any, found: BaseException, tb_offset: int | None) -> list[str]
 # --- frames -------------------------------------------------------------------
 
 
-def _without_our_frames(found: BaseException | None) -> bool:
-    """Takes pxrun's frames out of the tracebacks of its own errors; whether there was one, in a chain of exceptions."""
-    ours = [e for e in _chain(found) if isinstance(e, (error.IPythonError, error.CannotSend))]
-    for e in ours:
-        BaseException.with_traceback(e, _of_the_user(e.__traceback__))  # a class may forbid to set attributes
-        if e is found:
-            sys.last_traceback = e.__traceback__
-    return bool(ours)
+#: What says all without the place in pxrun where it was raised. Other errors there may be our own mistakes.
+_OURS = (error.IPythonError, error.CannotSend, TimeoutError, KeyboardInterrupt)
+
+
+def _leave_out_our_frames(found: BaseException | None) -> None:
+    """Takes pxrun's frames out of the tracebacks of what it raises, in a chain of exceptions."""
+    for e in _chain(found):
+        if isinstance(e, _OURS):
+            BaseException.with_traceback(e, _of_the_user(e.__traceback__))  # a class may forbid to set attributes
+            if e is found:
+                sys.last_traceback = e.__traceback__
 
 
 def _chain(found: BaseException | None) -> Iterator[BaseException]:
@@ -87,17 +91,21 @@ def _chain(found: BaseException | None) -> Iterator[BaseException]:
 
 
 def _of_the_user(tb: types.TracebackType | None) -> types.TracebackType | None:
-    """A traceback without pxrun's frames and those of IPython, but for the latter's first, where debuggers begin."""
-    kept: list[types.TracebackType] = []
-    one = tb
-    while one is not None:
-        if one is tb or not failure.is_machinery(one.tb_frame.f_code.co_filename):
-            kept.append(one)
-        one = one.tb_next
+    """A traceback without pxrun's frames, if it has some, and those of IPython, but for the first, where debuggers begin."""
+    all_of_it = list(_links(tb))
+    if not any(failure.is_ours(one.tb_frame.f_code.co_filename) for one in all_of_it):
+        return tb
     made = None
-    for one in reversed(kept):
-        made = types.TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    for one in reversed(all_of_it):
+        if one is tb or not failure.is_machinery(one.tb_frame.f_code.co_filename):
+            made = types.TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
     return made
+
+
+def _links(tb: types.TracebackType | None) -> Iterator[types.TracebackType]:
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
 
 
 # --- text ---------------------------------------------------------------------

@@ -99,6 +99,11 @@ def _with_line(frame: re.Match) -> str:
     return f"{frame[0]}{frame[1]}  {line}\n" if line else frame[0]
 
 
+def is_ours(filename: str) -> bool:
+    """Whether a file is one of pxrun's."""
+    return filename.startswith(_PACKAGE)
+
+
 def is_machinery(filename: str) -> bool:
     """Whether a file is one of pxrun's or of IPython's."""
     ipython = getattr(sys.modules.get("IPython"), "__file__", None)
