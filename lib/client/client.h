@@ -206,6 +206,8 @@ int px_request_interrupt(struct px_request *request);
 uint32_t px_request_engine(struct px_request *request);
 /* 1 or 0: whether its engine works on it at the moment, and what it counted as done. PX_ECLOSED. */
 int px_request_running(struct px_request *request, uint64_t *progress);
+/* When its engine began it, CLOCK_REALTIME; 0: it has not, or the client is closed. For displays. */
+uint64_t px_request_began_ns(struct px_request *request);
 /*
  * 1 or 0: whether its engine has let go of every shown region that was sent with it; reads what has
  * come. A pool that is gone holds nothing. PX_ECLOSED: nobody knows any more.

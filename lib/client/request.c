@@ -145,6 +145,37 @@ int px_request_running(struct px_request *request, uint64_t *progress)
 	return rc;
 }
 
+/* When the engine at the other end began that request of ours, if it works on it; else 0. */
+static uint64_t begun_at(const struct px_link *link, uint64_t id)
+{
+	const struct px_activity_shm *activity =
+		&px_segment_block(link->endpoint->segment, link->peer.slot)->activity;
+	uint64_t progress;
+
+	/* For displays: these words need not be of the same moment. */
+	if (!px_task_is_running(link, id, &progress))
+		return 0;
+	return atomic_load_explicit(&activity->started_ns, memory_order_relaxed);
+}
+
+uint64_t px_request_began_ns(struct px_request *request)
+{
+	const struct px_link *link;
+	struct px_link *sent_by;
+	uint64_t id = request->id, began = 0;
+	uint32_t engine;
+
+	if (px_request_is_done(request))
+		return request->reply.started_ns;
+	if (enter(request, &sent_by) <= 0)
+		return 0;
+	link = request->task ? px_task_taken(request, &engine, &id) : sent_by;
+	if (link)
+		began = begun_at(link, id);
+	leave(request);
+	return began;
+}
+
 int px_request_output(struct px_request *request, struct px_output *out)
 {
 	struct px_client *client = request->result->client;

@@ -117,16 +117,17 @@ static void put_activity(struct px_json_text *json, const struct px_supervisor *
 	uint64_t started, now = px_wall_ns();
 
 	if (e->life != PX_LIFE_UP) {
-		px_json_put(json, ",\"busy\":null,\"done\":0");
+		px_json_put(json, ",\"busy\":null,\"client\":null,\"done\":0");
 		return;
 	}
 	activity = &px_segment_block(s->segment, e->member.slot)->activity;
 	started = atomic_load_explicit(&activity->started_ns, memory_order_relaxed);
 	if (atomic_load_explicit(&activity->client_epoch, memory_order_relaxed))
-		px_json_put(json, ",\"busy\":%.6f",
-			    now > started ? (double)(now - started) / 1e9 : 0);
+		px_json_put(json, ",\"busy\":%.6f,\"client\":%u",
+			    now > started ? (double)(now - started) / 1e9 : 0,
+			    atomic_load_explicit(&activity->client_slot, memory_order_relaxed));
 	else
-		px_json_put(json, ",\"busy\":null");
+		px_json_put(json, ",\"busy\":null,\"client\":null");
 	px_json_put(json, ",\"done\":%" PRIu64,
 		    atomic_load_explicit(&activity->requests_done, memory_order_relaxed));
 }

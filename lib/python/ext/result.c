@@ -191,6 +191,15 @@ static PyObject *result_done(PyObject *self, PyObject *index)
 	return request ? PyBool_FromLong(px_request_is_done(request)) : NULL;
 }
 
+static PyObject *result_code(PyObject *self, PyObject *index)
+{
+	struct px_request *request = px_ext_request(self, index);
+
+	if (!request)
+		return NULL;
+	return PyLong_FromLong(px_request_is_done(request) ? request->code : 0);
+}
+
 static PyObject *result_engine(PyObject *self, PyObject *index)
 {
 	struct px_request *request = px_ext_request(self, index);
@@ -261,8 +270,8 @@ static PyObject *result_times(PyObject *self, PyObject *index)
 	if (!request)
 		return NULL;
 	if (!px_request_is_done(request))
-		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns, 0ULL,
-				     0ULL, 0ULL);
+		return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns,
+				     (unsigned long long)px_request_began_ns(request), 0ULL, 0ULL);
 	return Py_BuildValue("(KKKK)", (unsigned long long)request->submitted_ns,
 			     (unsigned long long)request->reply.started_ns,
 			     (unsigned long long)request->reply.completed_ns,
@@ -433,6 +442,8 @@ static PyMethodDef result_methods[] = {
 	{ "done", result_done, METH_O, "done(i) -> bool" },
 	{ "engine", result_engine, METH_O,
 	  "engine(i) -> int\n\nThe id of entry i's engine; -1: no engine has taken the task yet." },
+	{ "code", result_code, METH_O,
+	  "code(i) -> int\n\nThat of reply(i), which this does not take; 0: a value, or not done." },
 	{ "refused", px_ext_refused, METH_O,
 	  "refused(i) -> [id, ...]\n\nThe engines that said that they are not for the task, which is done." },
 	{ "reply", result_reply, METH_O,

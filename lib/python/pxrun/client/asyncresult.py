@@ -24,13 +24,14 @@ from .history import message_id
 from .joined import Joined
 from .metadata import Described
 from .outputs import Outputs
+from .pictured import Pictured
 from .progress import Progress
 from .staying import Staying
 
 _numbers = itertools.count()
 
 
-class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
+class AsyncResult(Described, Outputs, Progress, Pictured, Cancellable, Staying, AsFuture):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
@@ -102,7 +103,10 @@ class AsyncResult(Described, Outputs, Progress, Cancellable, Staying, AsFuture):
         cls._note_of = operator.attrgetter(*cls._noted)
 
     def __repr__(self) -> str:
-        state = "pending" if not self.ready() else "finished" if self.successful() else "failed"
+        from . import spans
+
+        failed = self.ready() and any(spans.failure_of(self, i) for i in range(self._count))  # no value is read for it
+        state = "failed" if failed else "finished" if self.ready() else "pending"
         return f"<{type(self).__name__}({self._fname}): {state}>"
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from .. import _pxrun, error, keywords
 from .engines import Engines
 from .history import History
 from .outputs import is_shown
+from .pictured import Pictured
 from .requests import Requests
 from .staying import Incomplete, Staying
 from .view import BroadcastView, DirectView
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .balanced import LoadBalancedView
 
 
-class Client(Engines, Requests, Incomplete, Staying):
+class Client(Engines, Requests, Pictured, Incomplete, Staying):
     """Attaches to a pool that runs.
 
     May be used by several threads at once, also closed while others use it: they get `ClosedError`.

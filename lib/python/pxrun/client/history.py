@@ -152,6 +152,12 @@ class History:
         """The AsyncResults of live(), each once."""
         return list(dict.fromkeys(ar for ar, _ in self.live().values()))
 
+    def unfinished(self) -> list[AsyncResult]:
+        """The AsyncResults of what is not answered, in the order of submission."""
+        held = self._home()._held()
+        numbers = [*self._older, *(number for number, _ in self._numbers)]
+        return [held[number] for number in numbers if number in held and not held[number].ready()]
+
     def outstanding(self) -> set[str]:
         """Ids of what has not been answered."""
         return {msg_id for msg_id, (ar, i) in self.live().items() if not (ar.ready() or ar._result.done(i))}

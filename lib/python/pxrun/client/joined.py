@@ -90,6 +90,11 @@ class Joined:
         result, i = self.entries[i]
         return result.reply(i)
 
+    def code(self, i: int) -> int:
+        """The code of reply(i), which this does not take; 0: a value, or not done."""
+        result, i = self.entries[i]
+        return result.code(i)
+
     def times(self, i: int) -> tuple:
         """(submitted, started, completed, received) in nanoseconds since the epoch."""
         result, i = self.entries[i]

@@ -211,8 +211,12 @@ class Later:
         """(code, body, buffers), once."""
         with self._changed:
             reply = self._replies[i]
-            self._replies[i] = ()
+            self._replies[i] = reply[:1]
             return reply
+
+    def code(self, i: int) -> int:
+        """The code of reply(i), which this does not take; 0: a value, or not done."""
+        return self._replies.get(i, (0,))[0]
 
     def abort(self, i: int) -> bool:
         """Takes entry i back; false if it has begun."""

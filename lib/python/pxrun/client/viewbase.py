@@ -8,6 +8,7 @@ from ..wire import calls, foreign
 from .cancel import take_back
 from .flags import Flags
 from .history import History
+from .pictured import Pictured
 from .remotefunction import RemoteFunction
 from .staying import Incomplete, Staying
 
@@ -22,7 +23,7 @@ def _results() -> Any:
     return mapresult
 
 
-class View(Flags, Incomplete, Staying):
+class View(Flags, Pictured, Incomplete, Staying):
     """The part that views have in common: `_call` and `map` are those of each kind of them."""
 
     _call: Callable
