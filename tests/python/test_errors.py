@@ -2,6 +2,7 @@
 """Errors: what engines raise, as the client sees it."""
 import builtins
 import concurrent.futures
+import linecache
 import os
 import pickle
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import pxrun
 from pxrun import error
+from pxrun.wire import failure
 
 
 class Mine(Exception):
@@ -53,6 +55,64 @@ def test_RemoteError_renders_the_engines_traceback(pool, capsys):
     assert "    1/0" in lines and lines[lines.index("    1/0") + 1] == "    ~^~"
     e.print_traceback()
     assert capsys.readouterr().out.rstrip("\n").split("\n") == lines
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """typed(code): the namespace of code whose source this process has, but no engine."""
+
+    def run(code):
+        monkeypatch.setitem(linecache.cache, "<typed>", (len(code), None, code.splitlines(True), "<typed>"))
+        namespace = {"__name__": "__main__"}
+        exec(compile(code, "<typed>", "exec"), namespace)
+        return namespace
+
+    return run
+
+
+def test_traceback_has_lines_whose_source_only_this_process_has(pool, typed):
+    here = typed("def inner(x):\n    return 1 / x\ndef outer(x):\n    # not this one\n    return inner(x)\n")
+    with pytest.raises(ZeroDivisionError) as caught:
+        pool[0].apply_sync(here["outer"], 0)
+    for e in caught.value, pickle.loads(pickle.dumps(caught.value)):
+        assert e.render_traceback()[1:5] == [
+            '  File "<typed>", line 5, in outer', "    return inner(x)", '  File "<typed>", line 2, in inner', "    return 1 / x",
+        ]
+    assert str(caught.value.__cause__).count("    return 1 / x\n") == 1
+
+
+def test_traceback_has_these_lines_in_groups_causes_maps_and_recursions(pool, typed):
+    here = typed("""def causes(x):
+    try:
+        deep(x)
+    except RecursionError as e:
+        raise ExceptionGroup('g', [e, ValueError(2)]) from e
+def deep(x):
+    return deep(x)
+""")
+    with pytest.raises(error.RemoteError) as caught:
+        pool[0].map_sync(here["causes"], [1])
+    lines = caught.value.exceptions[0].render_traceback()
+    assert lines.count("    deep(x)") == lines.count("  |     raise ExceptionGroup('g', [e, ValueError(2)]) from e") == 1
+    assert lines.count("    return deep(x)") == 3 and lines.count("    |     return deep(x)") == 3
+    assert any("Previous line repeated" in line for line in lines)
+
+
+def test_lines_that_nobody_has_are_left_out(pool):
+    text = 'Traceback (most recent call last):\n  File "<gone>", line 5, in f\n  File "/no/such.py", line 1, in g\nKeyError: 1\n'
+    assert failure.with_source(text) == text
+    assert failure.with_source("") == "" and failure.with_source('  File "<gone>", line 5, in f\n') == '  File "<gone>", line 5, in f\n'
+
+
+def test_traceback_has_lines_of_a_doctest(pool, tmp_path):
+    script = tmp_path / "documented.py"
+    script.write_text(
+        'def documented():\n    """\n    >>> import pxrun\n    >>> rc = pxrun.Client()\n'
+        "    >>> def f(x):\n    ...     return 1 / x  # typed\n    >>> rc[0].apply_sync(f, 0)\n    \"\"\"\n"
+    )
+    env = {**os.environ, "PXRUN_CONNECTION": pool.connection_file}
+    ended = subprocess.run([sys.executable, "-m", "doctest", str(script)], capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert "return 1 / x  # typed\n    ZeroDivisionError: division by zero" in ended.stdout
 
 
 def test_RemoteError_uncaught_prints_the_engines_traceback(pool):

@@ -92,11 +92,13 @@ def _chain(found: BaseException | None) -> Iterator[BaseException]:
 
 def _of_the_user(tb: types.TracebackType | None) -> types.TracebackType | None:
     """A traceback without pxrun's frames, if it has some, and those of IPython, but for the first, where debuggers begin."""
-    all_of_it = list(_links(tb))
-    if not any(failure.is_ours(one.tb_frame.f_code.co_filename) for one in all_of_it):
+    links = list(_links(tb))
+    if not any(failure.is_ours(one.tb_frame.f_code.co_filename) for one in links):
         return tb
+    while failure.is_library(links[-1].tb_frame.f_code.co_filename):  # Ctrl-C may come anywhere
+        links.pop()
     made = None
-    for one in reversed(all_of_it):
+    for one in reversed(links):
         if one is tb or not failure.is_machinery(one.tb_frame.f_code.co_filename):
             made = types.TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
     return made

@@ -104,6 +104,11 @@ def is_ours(filename: str) -> bool:
     return filename.startswith(_PACKAGE)
 
 
+def is_library(filename: str) -> bool:
+    """Whether a file is of Python's own library."""
+    return filename.startswith((os.path.dirname(os.__file__) + os.sep, "<frozen ")) and "-packages" not in filename
+
+
 def is_machinery(filename: str) -> bool:
     """Whether a file is one of pxrun's or of IPython's."""
     ipython = getattr(sys.modules.get("IPython"), "__file__", None)
