@@ -10,20 +10,18 @@ import pytest
 
 import pxrun
 
-times = itertools.count(int(time.time()) + 10, 10)
-
-
 class Module:
     """A module that can be edited, imported here and on engines by a name of its own."""
 
     def __init__(self, folder, name):
-        self.name, self.path = name, str(folder / f"{name}.py")
+        self.name, self.path, self.when = name, str(folder / f"{name}.py"), 0
 
     def write(self, text):
+        """An edit; its time is later than all others', and than that of what was loaded before it."""
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(text)
-        when = next(times)  # an edit in the same second as the one before could not be told from it
-        os.utime(self.path, (when, when))
+        self.when = max(self.when + 10, int(time.time()) + 10)
+        os.utime(self.path, (self.when, self.when))
 
 
 numbers = itertools.count()
