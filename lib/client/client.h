@@ -220,10 +220,13 @@ int px_result_wait_sent(struct px_result *result, uint64_t timeout_ns);
 /* A copy of what it printed so far; PX_ENOMEM, PX_ECLOSED in a forked child. */
 int px_request_output(struct px_request *request, struct px_output *out);
 /*
- * What it printed and published since the last call; of a last line that is not whole nothing, unless
- * parts are wanted or it is done. In a forked child nothing. PX_ENOMEM.
+ * What it printed and published since the last call, at most so many bytes of what it printed; of a
+ * last line that is not whole nothing, unless parts are wanted or it is done. In a forked child
+ * nothing. PX_ENOMEM.
  */
-int px_request_news(struct px_request *request, bool parts, struct px_output *out);
+int px_request_news(struct px_request *request, bool parts, size_t most, struct px_output *out);
+/* How many bytes of what it printed px_request_news() has given. */
+size_t px_request_told(struct px_request *request);
 /* Of a result that is ready: whether that gives something of an entry. */
 bool px_result_has_news(struct px_result *result);
 /*

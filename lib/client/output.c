@@ -82,32 +82,42 @@ int px_output_copy(const struct px_output *output, struct px_output *out)
 	return rc;
 }
 
-/* Gives what was printed since the last call, up to the offset end. */
+/* Gives what was printed since the last call, up to the offset end; then *most is what may still be given. */
 static int tell_text(struct px_output *output, enum px_stream stream, size_t end, bool all,
-		     struct px_output *out)
+		     size_t *most, struct px_output *out)
 {
 	struct px_output_text *text = &output->texts[stream];
 	const char *start = text->bytes + text->told;
 	size_t length = end > text->told ? end - text->told : 0;
-	const char *newline = length && !all ? memrchr(start, '\n', length) : NULL;
+	bool cut = length > *most;
+	const char *newline;
 	int rc;
 
-	if (!all)
-		length = newline ? (size_t)(newline - start) + 1 : 0;
+	if (cut)
+		length = *most;
+	newline = length && (cut || !all) ? memrchr(start, '\n', length) : NULL;
+	if (newline)
+		length = (size_t)(newline - start) + 1;
+	else if (!cut && !all)
+		length = 0;
 	rc = px_output_append(out, stream, start, length);
-	if (rc == 0)
-		text->told += length;
-	return rc;
+	if (rc < 0)
+		return rc;
+	text->told += length;
+	*most = cut ? 0 : *most - length;
+	return 0;
 }
 
-static int tell_texts(struct px_output *output, const size_t *ends, bool all, struct px_output *out)
+static int tell_texts(struct px_output *output, const size_t *ends, bool all, size_t *most,
+		      struct px_output *out)
 {
-	int rc = tell_text(output, PX_STREAM_STDOUT, ends[PX_STREAM_STDOUT], all, out);
+	int rc = tell_text(output, PX_STREAM_STDOUT, ends[PX_STREAM_STDOUT], all, most, out);
 
-	return rc < 0 ? rc : tell_text(output, PX_STREAM_STDERR, ends[PX_STREAM_STDERR], all, out);
+	return rc < 0 ? rc :
+			tell_text(output, PX_STREAM_STDERR, ends[PX_STREAM_STDERR], all, most, out);
 }
 
-int px_output_news(struct px_output *output, bool all, struct px_output *out)
+int px_output_news(struct px_output *output, bool all, size_t most, struct px_output *out)
 {
 	size_t ends[PX_STREAMS] = { 0 };
 	int rc = 0;
@@ -118,7 +128,9 @@ int px_output_news(struct px_output *output, bool all, struct px_output *out)
 		ends[piece->stream] = piece->start + piece->length;
 		if (piece->stream <= PX_STREAM_STDERR)
 			continue;
-		rc = tell_texts(output, ends, all, out);
+		rc = tell_texts(output, ends, all, &most, out);
+		if (!most)
+			return rc;
 		if (rc == 0)
 			rc = px_output_append(out, piece->stream,
 					      output->texts[piece->stream].bytes + piece->start,
@@ -130,7 +142,12 @@ int px_output_news(struct px_output *output, bool all, struct px_output *out)
 			tell_texts(output,
 				   (size_t[]){ output->texts[PX_STREAM_STDOUT].length,
 					       output->texts[PX_STREAM_STDERR].length },
-				   all, out);
+				   all, &most, out);
+}
+
+size_t px_output_told(const struct px_output *output)
+{
+	return output->texts[PX_STREAM_STDOUT].told + output->texts[PX_STREAM_STDERR].told;
 }
 
 bool px_output_has_news(const struct px_output *output)

@@ -45,10 +45,13 @@ int px_output_append(struct px_output *output, enum px_stream stream, const void
 /* Copies it to *out, which is empty. PX_ENOMEM. */
 int px_output_copy(const struct px_output *output, struct px_output *out);
 /*
- * Appends to *out what no earlier call has given. Of what was printed only whole lines, but with
- * all also a last line that has no newline yet. PX_ENOMEM.
+ * Appends to *out what no earlier call has given, up to most bytes of what was printed. Of that only
+ * whole lines, unless one alone is longer, but with all also a last line that has no newline yet.
+ * PX_ENOMEM.
  */
-int px_output_news(struct px_output *output, bool all, struct px_output *out);
+int px_output_news(struct px_output *output, bool all, size_t most, struct px_output *out);
+/* How much of what was printed px_output_news() has given. */
+size_t px_output_told(const struct px_output *output);
 /* Whether px_output_news() with all would give something. */
 bool px_output_has_news(const struct px_output *output);
 void px_output_clear(struct px_output *output);

@@ -193,7 +193,7 @@ int px_request_output(struct px_request *request, struct px_output *out)
 	return rc;
 }
 
-int px_request_news(struct px_request *request, bool parts, struct px_output *out)
+int px_request_news(struct px_request *request, bool parts, size_t most, struct px_output *out)
 {
 	struct px_client *client = request->result->client;
 	bool all = px_request_is_done(request) || parts;
@@ -204,11 +204,24 @@ int px_request_news(struct px_request *request, bool parts, struct px_output *ou
 		return 0; /* the parent shows it */
 	pthread_mutex_lock(&client->lock);
 	if (request->output)
-		rc = px_output_news(request->output, all, out);
+		rc = px_output_news(request->output, all, most, out);
 	pthread_mutex_unlock(&client->lock);
 	if (rc < 0)
 		px_output_clear(out);
 	return rc;
+}
+
+size_t px_request_told(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	size_t told;
+
+	if (px_client_own(client) < 0)
+		return 0;
+	pthread_mutex_lock(&client->lock);
+	told = request->output ? px_output_told(request->output) : 0;
+	pthread_mutex_unlock(&client->lock);
+	return told;
 }
 
 static bool any_output(const struct px_result *result)

@@ -39,6 +39,7 @@ struct px_streams {
 	struct px_link *link; /* NULL: nobody's request runs */
 	uint64_t id;
 	struct px_outlet outlets[2];
+	uint64_t displayed_bytes;
 	char piece[PIECE_BYTES];
 };
 
@@ -188,9 +189,27 @@ void px_streams_begin(struct px_streams *s, struct px_link *link, uint64_t id)
 	pthread_mutex_lock(&s->lock);
 	s->link = link;
 	s->id = id;
+	s->displayed_bytes = 0;
 	px_outlet_open(&s->outlets[0], link, id, PX_STREAM_STDOUT);
 	px_outlet_open(&s->outlets[1], link, id, PX_STREAM_STDERR);
 	pthread_mutex_unlock(&s->lock);
+}
+
+/* With the lock. */
+static int publish(struct px_streams *s, enum px_stream stream, const void *bytes, size_t length)
+{
+	bool displays = stream == PX_STREAM_DISPLAY;
+	int rc;
+
+	if (!s->link)
+		return px_fail(PX_EINVAL, "no request runs to which this output would belong");
+	if (displays && s->displayed_bytes + length > PX_DISPLAYED_MAX_BYTES)
+		return px_fail(PX_EABORTED, "a request displays at most %u MiB",
+			       PX_DISPLAYED_MAX_BYTES >> 20);
+	rc = px_outlet_send(s->link, s->id, stream, bytes, length);
+	if (rc == 0 && displays)
+		s->displayed_bytes += length;
+	return rc;
 }
 
 int px_streams_publish(struct px_streams *s, enum px_stream stream, const void *bytes,
@@ -200,8 +219,7 @@ int px_streams_publish(struct px_streams *s, enum px_stream stream, const void *
 
 	pthread_mutex_lock(&s->lock);
 	drain_both(s);
-	rc = s->link ? px_outlet_send(s->link, s->id, stream, bytes, length) :
-		       px_fail(PX_EINVAL, "no request runs to which this output would belong");
+	rc = publish(s, stream, bytes, length);
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }

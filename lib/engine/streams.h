@@ -22,7 +22,8 @@ int px_streams_new(uint32_t engine, int stdout_fd, int stderr_fd, int log, struc
 void px_streams_begin(struct px_streams *streams, struct px_link *link, uint64_t id);
 /*
  * Sends other output (PX_STREAM_DISPLAY, _DATA) after what was printed. PX_EINVAL: no request
- * runs; PX_ENOMEM.
+ * runs; PX_EAGAIN, PX_ENOMEM: as px_link_send(); PX_EABORTED: it would have displayed more
+ * than PX_DISPLAYED_MAX_BYTES.
  */
 int px_streams_publish(struct px_streams *streams, enum px_stream stream, const void *bytes,
 		       size_t length);

@@ -46,9 +46,11 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
 #ifdef PX_TINY
 #define PX_OUTPUT_HEAD_BYTES (64u << 10)
 #define PX_OUTPUT_TAIL_BYTES (16u << 10)
+#define PX_DISPLAYED_MAX_BYTES (1u << 20) /* so much a request displays */
 #else
 #define PX_OUTPUT_HEAD_BYTES (8u << 20)
 #define PX_OUTPUT_TAIL_BYTES (1u << 20)
+#define PX_DISPLAYED_MAX_BYTES (256u << 20)
 #endif
 /* Flags of any request. */
 #define PX_MESSAGE_BODY_REGION 0x8000u

@@ -6,11 +6,13 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* --- lines --- */
@@ -77,8 +79,13 @@ void px_log_lines_end(struct px_log_lines *lines)
 static bool too_long(int fd)
 {
 	struct stat file;
+	struct statvfs all;
 
-	return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > PX_LOG_MAX_BYTES;
+	if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size <= PX_LOG_LEAST_BYTES)
+		return false;
+	return file.st_size > PX_LOG_MAX_BYTES ||
+	       (fstatvfs(fd, &all) == 0 &&
+		(uint64_t)file.st_size > (uint64_t)all.f_blocks * all.f_frsize / 16);
 }
 
 static bool same_file(int a, int b)

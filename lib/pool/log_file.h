@@ -14,7 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PX_LOG_MAX_BYTES (16 << 20)
+/* How long the file may become: a 16th of its filesystem, which may be memory, within these bounds. */
+#define PX_LOG_LEAST_BYTES (16 << 20)
+#define PX_LOG_MAX_BYTES (128 << 20)
 
 /* Output of one process, which is marked as its. */
 struct px_log_lines {

@@ -35,7 +35,7 @@ static void expect_news(struct px_output *output, bool all, const char *expected
 {
 	struct px_output news = { 0 };
 
-	assert_int_equal(px_output_news(output, all, &news), 0);
+	assert_int_equal(px_output_news(output, all, SIZE_MAX, &news), 0);
 	assert_string_equal(pieces(&news), expected);
 	px_output_clear(&news);
 }
@@ -95,12 +95,34 @@ static void news_of_what_was_displayed_come_between_lines(void **state)
 	px_output_clear(&output);
 }
 
+static void news_within_a_bound_ends_with_a_line(void **state)
+{
+	struct px_output output = { 0 }, news = { 0 };
+
+	(void)state;
+	say(&output, PX_STREAM_STDOUT, "one\ntwo\n");
+	say(&output, PX_STREAM_DISPLAY, "d");
+	say(&output, PX_STREAM_STDERR, "three\n");
+	assert_int_equal(px_output_news(&output, true, 6, &news), 0);
+	assert_string_equal(pieces(&news), "0:one\n|");
+	px_output_clear(&news);
+	assert_int_equal(px_output_told(&output), 4);
+	/* A line that is longer by itself is cut. */
+	assert_int_equal(px_output_news(&output, true, 2, &news), 0);
+	assert_string_equal(pieces(&news), "0:tw|");
+	px_output_clear(&news);
+	expect_news(&output, false, "0:o\n|2:d|1:three\n|");
+	assert_int_equal(px_output_told(&output), 14);
+	px_output_clear(&output);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(append_keeps_the_order),
 		cmocka_unit_test(news_are_given_once_and_in_lines),
 		cmocka_unit_test(news_of_what_was_displayed_come_between_lines),
+		cmocka_unit_test(news_within_a_bound_ends_with_a_line),
 	};
 
 	return run_cases(tests, NULL, NULL);

@@ -93,6 +93,16 @@ static struct got get_all(uint64_t id)
 	return got;
 }
 
+static void read_all(void)
+{
+	struct px_incoming in;
+
+	while (px_link_receive(client.link, &in) == 1) {
+		px_incoming_free(&in);
+		px_link_next(client.link);
+	}
+}
+
 static void assert_nothing_came(void)
 {
 	struct px_incoming in;
@@ -204,6 +214,26 @@ static void what_is_published_comes_after_what_was_printed(void **state)
 	assert_string_equal(got.texts[PX_STREAM_DATA], "data");
 }
 
+static void what_is_displayed_without_end_is_refused(void **state)
+{
+	static char large[1 << 14];
+	unsigned sent = 0;
+
+	(void)state;
+	px_streams_begin(streams, engine.link, 7);
+	while (px_streams_publish(streams, PX_STREAM_DISPLAY, large, sizeof(large)) == 0) {
+		sent++;
+		read_all();
+	}
+	assert_int_equal(sent, PX_DISPLAYED_MAX_BYTES / sizeof(large));
+	assert_words("a request displays at most");
+	assert_int_equal(px_streams_publish(streams, PX_STREAM_DATA, "data", 4), 0);
+	end();
+	px_streams_begin(streams, engine.link, 8);
+	assert_int_equal(px_streams_publish(streams, PX_STREAM_DISPLAY, "shown", 5), 0);
+	end();
+}
+
 static void publishing_without_a_request_is_refused(void **state)
 {
 	(void)state;
@@ -307,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup(output_is_of_the_request_that_ran, setup),
 		cmocka_unit_test_setup(output_between_requests_is_in_the_log_only, setup),
 		cmocka_unit_test_setup(what_is_published_comes_after_what_was_printed, setup),
+		cmocka_unit_test_setup(what_is_displayed_without_end_is_refused, setup),
 		cmocka_unit_test_setup(publishing_without_a_request_is_refused, setup),
 		cmocka_unit_test_setup(a_closed_stream_leaves_the_other, setup),
 		cmocka_unit_test_setup(nothing_is_sent_to_a_dead_client, setup),

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/heap.h"
@@ -22,8 +23,10 @@
 #include "python/ext/object.h"
 #include "python/ext/running.h"
 #include "python/ext/serving.h"
+#include "python/ext/waiting.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
+#include "shm/os.h"
 
 static struct px_engine_process *serving;
 
@@ -247,6 +250,44 @@ static PyObject *progress(PyObject *self, PyObject *units)
 	PX_RETURN_NONE;
 }
 
+/* So long a client that has something to read is waited for, unless it did not read in that time before. */
+#define PATIENCE_NS UINT64_C(5000000000)
+#define NAP_NS 1000000
+
+static int publish_once(unsigned which, const Py_buffer *bytes)
+{
+	return px_streams_publish(serving->streams, (enum px_stream)(which - 1), bytes->buf,
+				  (size_t)bytes->len);
+}
+
+/* What is larger than the room that there is goes when the client has read on. PX_RAISED. */
+static int publish_when_there_is_room(unsigned which, const Py_buffer *bytes)
+{
+	static bool unheard; /* with the interpreter's lock */
+	uint64_t until = px_os.now_ns() + PATIENCE_NS;
+	int rc = publish_once(which, bytes);
+
+	while ((rc == PX_EAGAIN || rc == PX_ENOMEM) && !unheard) {
+		struct px_link *link =
+			atomic_load_explicit(&serving->running, memory_order_relaxed);
+		/* Before the next attempt, which can use whatever the reading has freed. */
+		bool drained = !link || px_link_drained(link);
+
+		Py_BEGIN_ALLOW_THREADS
+		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+		rc = publish_once(which, bytes);
+		Py_END_ALLOW_THREADS
+		if (rc != 0 && PyErr_CheckSignals() < 0)
+			return PX_RAISED;
+		if (rc == PX_ENOMEM && drained)
+			return rc;
+		unheard = rc != 0 && px_os.now_ns() >= until;
+	}
+	if (rc == 0)
+		unheard = false;
+	return rc;
+}
+
 static PyObject *publish(PyObject *self, PyObject *args)
 {
 	Py_buffer bytes;
@@ -261,11 +302,23 @@ static PyObject *publish(PyObject *self, PyObject *args)
 	else if (which < 1 || which > PX_STREAMS)
 		px_fail(rc, "there is no stream %u", which);
 	else
-		rc = px_streams_publish(serving->streams, (enum px_stream)(which - 1), bytes.buf,
-					(size_t)bytes.len);
+		rc = publish_when_there_is_room(which, &bytes);
 	PyBuffer_Release(&bytes);
 	if (rc < 0)
-		return px_raise(rc);
+		return rc == PX_RAISED ? NULL : px_raise(rc);
+	PX_RETURN_NONE;
+}
+
+static PyObject *call_after(PyObject *self, PyObject *function)
+{
+	struct px_interpreter *py = px_serving() ? serving->ctx : NULL;
+
+	(void)self;
+	if (py) {
+		Py_XDECREF(py->after);
+		Py_INCREF(function);
+		py->after = function;
+	}
 	PX_RETURN_NONE;
 }
 
@@ -296,6 +349,8 @@ static PyMethodDef functions[] = {
 	  "progress(n)\n\nIn a request: adds n to the number of elements that are done." },
 	{ "publish", publish, METH_VARARGS,
 	  "publish(which, bytes)\n\nIn a request: sends its client a chunk of output; see Result.chunks()." },
+	{ "call_after", call_after, METH_O,
+	  "call_after(function)\n\nIn an engine: has it called at the end of each request, before its reply." },
 	{ NULL, NULL, 0, NULL },
 };
 

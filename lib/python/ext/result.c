@@ -344,18 +344,26 @@ static PyObject *result_news(PyObject *self, PyObject *args)
 	struct px_request *request;
 	struct px_output output;
 	PyObject *index, *list;
+	Py_ssize_t most = PY_SSIZE_T_MAX;
 	int parts = 0;
 
-	if (!PyArg_ParseTuple(args, "O|p", &index, &parts))
+	if (!PyArg_ParseTuple(args, "O|pn", &index, &parts, &most))
 		return NULL;
 	request = px_ext_request(self, index);
 	if (!request)
 		return NULL;
-	if (px_request_news(request, parts, &output) < 0)
+	if (px_request_news(request, parts, (size_t)most, &output) < 0)
 		return PyErr_NoMemory();
 	list = pieces(&output);
 	px_output_clear(&output);
 	return list;
+}
+
+static PyObject *result_told(PyObject *self, PyObject *index)
+{
+	struct px_request *request = px_ext_request(self, index);
+
+	return request ? PyLong_FromSize_t(px_request_told(request)) : NULL;
 }
 
 static PyObject *truth(int rc)
@@ -418,6 +426,12 @@ static PyObject *result_count(PyObject *self, void *unused)
 	return PyLong_FromUnsignedLong(((struct result *)self)->result->count);
 }
 
+static PyObject *result_folder(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyUnicode_DecodeFSDefault(((struct result *)self)->result->client->runtime.folder);
+}
+
 static PyObject *result_id(PyObject *self, void *unused)
 {
 	(void)unused;
@@ -460,8 +474,10 @@ static PyMethodDef result_methods[] = {
 	  "chunks(i) -> [(which, bytes)]\n\nAll output in the order in which it came; which: 1 stdout, 2 "
 	  "stderr, 3 a displayed object, 4 published data." },
 	{ "news", result_news, METH_VARARGS,
-	  "news(i, parts=False) -> [(which, bytes)]\n\nOf chunks(i) what no earlier call has given: of what is "
-	  "printed whole lines, until the entry is done, unless parts are wanted." },
+	  "news(i, parts=False, most=...) -> [(which, bytes)]\n\nOf chunks(i) what no earlier call has given, at "
+	  "most so many bytes of what is printed: whole lines, until the entry is done, unless parts are wanted." },
+	{ "told", result_told, METH_O,
+	  "told(i) -> int\n\nHow many bytes of what entry i has printed news(i) has given." },
 	{ "sent", result_sent, METH_O,
 	  "sent(i) -> bool\n\nWhether entry i's engine holds no Region that was sent with TRACK." },
 	{ "wait_sent", result_wait_sent, METH_VARARGS,
@@ -480,6 +496,7 @@ static PyMethodDef result_methods[] = {
 
 static PyGetSetDef result_getset[] = {
 	{ "count", result_count, NULL, "How many entries there are.", NULL },
+	{ "folder", result_folder, NULL, "The pool's runtime folder.", NULL },
 	{ "id", result_id, NULL, "What names it among all of its client.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

@@ -376,6 +376,21 @@ static void end_child(struct px_interpreter *py)
 	_exit(1);
 }
 
+/* What it raises fails the request, unless that has failed already. */
+static int call_after(const struct px_interpreter *py, int rc)
+{
+	PyObject *type, *value, *traceback, *done;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	done = PyObject_CallNoArgs(py->after);
+	if (type) {
+		PyErr_Clear();
+		PyErr_Restore(type, value, traceback);
+	}
+	Py_XDECREF(done);
+	return done ? rc : -1;
+}
+
 void px_run_request(void *ctx, struct px_incoming *in, struct px_reply *reply)
 {
 	struct px_interpreter *py = ctx;
@@ -385,6 +400,8 @@ void px_run_request(void *ctx, struct px_incoming *in, struct px_reply *reply)
 	rc = run_up_to_date(py, in, reply);
 	if (py->engine->endpoint->generation != px_forked_generation())
 		end_child(py);
+	if (py->after)
+		rc = call_after(py, rc);
 	if (rc < 0 && atomic_load_explicit(&px_interrupt_stop, memory_order_relaxed) &&
 	    PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
 		reply_nothing(reply);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Values that a request sends to its client while it runs."""
+"""What a request sends to its client while it runs: values, and objects that it displays."""
 from __future__ import annotations
+
+import pickle
 
 from . import _pxrun
 
@@ -21,3 +23,27 @@ def publish_data(data: dict) -> None:
     from .wire import pickling
 
     _pxrun.publish(DATA, pickling.dumps(data, in_band=True)[0])
+
+
+def displayed(chunk: bytes) -> dict:
+    """An object that a request has displayed, as the metadata's `outputs` have it.
+
+    Returns
+    -------
+    dict
+        data and metadata, by MIME type. If it has a display_id also transient, with that, and update: whether it
+        replaces what was displayed with that id.
+    """
+    data, metadata, *more = pickle.loads(chunk)
+    found = {"data": data, "metadata": metadata}
+    if more and more[0]:
+        found.update(transient=more[0], update=more[1])
+    return found
+
+
+def replace(before: list[dict], new: dict) -> bool:
+    """If an object replaces one of those before it, does that; whether it has."""
+    found = [one for one in before if new.get("update") and one.get("transient") == new["transient"]]
+    for one in found:
+        one.update(data=new["data"], metadata=new["metadata"])
+    return bool(found)

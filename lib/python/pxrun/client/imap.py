@@ -84,8 +84,13 @@ class LazyMapIterator:
         return self
 
     def __next__(self) -> Any:
-        with self._lock:
-            value, exception = self._next()
+        try:
+            with self._lock:
+                value, exception = self._next()
+        except KeyboardInterrupt:
+            if self._view.signal_on_interrupt:
+                self.cancel()
+            raise
         if exception is None:
             return value
         if self._return_exceptions:

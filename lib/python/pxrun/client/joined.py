@@ -40,6 +40,11 @@ class Joined:
             result.ready()
         return self._done()
 
+    @property
+    def folder(self) -> str:
+        """The pool's runtime folder."""
+        return self.parts[0].folder if self.parts else ""
+
     def sources(self) -> list[tuple[Any, int | None]]:
         """The results that it is made of, with None where it has all of their entries."""
         mine = set(self.entries)
@@ -110,10 +115,15 @@ class Joined:
         result, i = self.entries[i]
         return result.chunks(i)
 
-    def news(self, i: int) -> list:
+    def news(self, i: int, *how: Any) -> list:
         """What no earlier call has given of chunks(i): whole lines, until the entry is done."""
         result, i = self.entries[i]
-        return result.news(i)
+        return result.news(i, *how)
+
+    def told(self, i: int) -> int:
+        """How many bytes of what the entry has printed news(i) has given."""
+        result, i = self.entries[i]
+        return result.told(i)
 
     def abort(self, i: int) -> bool:
         """Aborts the entry; false if it has begun."""

@@ -207,6 +207,11 @@ class Later:
             if there or left is not None and (shower is None or left < LOOK):
                 return there
 
+    @property
+    def folder(self) -> str:
+        """The pool's runtime folder."""
+        return next((now[0].folder for now in self._now if now is not None), "")
+
     def reply(self, i: int) -> tuple:
         """(code, body, buffers), once."""
         with self._changed:
@@ -262,9 +267,13 @@ class Later:
         """All output of the last run."""
         return self._ask(i, "chunks", [])
 
-    def news(self, i: int) -> list:
+    def news(self, i: int, *how: Any) -> list:
         """What no earlier call has given of chunks(i)."""
-        return self._ask(i, "news", [])
+        return self._ask(i, "news", [], *how)
+
+    def told(self, i: int) -> int:
+        """How many bytes of what the last run has printed news(i) has given."""
+        return self._ask(i, "told", 0)
 
     def sent(self, i: int) -> bool:
         """True: tasks are copies."""

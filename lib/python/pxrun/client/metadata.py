@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable
 
 from .. import error
-from ..datapub import DATA, DISPLAY, STDERR, STDOUT
+from ..datapub import DATA, DISPLAY, STDERR, STDOUT, displayed, replace
 from .outcome import engine_uuid
 
 #: Also attributes and keys of an AsyncResult.
@@ -57,9 +57,12 @@ def text(result: Any, i: int, which: int) -> str:
 
 
 def bundles(chunks: list) -> list[dict]:
-    """The objects displayed: {"data": by mime type, "metadata": …}."""
-    found = (pickle.loads(chunk) for which, chunk in chunks if which == DISPLAY)
-    return [{"data": data, "metadata": metadata} for data, metadata in found]
+    """The objects displayed, as `displayed()` gives them, those with a display_id as they were last."""
+    found: list[dict] = []
+    for which, chunk in chunks:
+        if which == DISPLAY and not replace(found, new := displayed(chunk)):
+            found.append(new)
+    return found
 
 
 def published(chunks: list) -> dict:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
+import itertools
+import operator
 import sys
 import threading
 import time
 from typing import Any, Callable, Iterator
 
-from ..datapub import DISPLAY, STDERR, STDOUT
+from ..datapub import DISPLAY, STDERR, STDOUT, displayed
 from ..error import CompositeError
+from . import bounded
 from .progress import above
 
 _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
@@ -71,15 +73,16 @@ class Outputs:
     def _display(self: Any, groupby: str, result_only: bool) -> None:
         found = [self.metadata] if self._single else self.metadata
         replies = [self._outcome(i)[0] for i in range(self._count)]
+        folder = self._result.folder
         if groupby == "engine":
             for one, reply in zip(found, replies):
                 if not result_only:
-                    _show_streams([one], self._single)
+                    _show_streams([one], self._single, folder)
                     _show_objects([(one["engine_id"], o) for o in one["outputs"]], self._single)
                 _show_value(reply)
             return
         if not result_only:
-            _show_streams(found, self._single)
+            _show_streams(found, self._single, folder)
             objects = [(m["engine_id"], o) for m in found for o in m["outputs"]]
             if groupby == "order":
                 most = max(len(m["outputs"]) for m in found)
@@ -125,26 +128,21 @@ def _file(which: int) -> Any:
     return sys.stdout if which == STDOUT else sys.stderr
 
 
-def _bundle(chunk: bytes) -> dict:
-    """A displayed object, as the metadata's `outputs` have it."""
-    data, metadata = pickle.loads(chunk)
-    return {"data": data, "metadata": metadata}
-
-
-def _show_streams(found: list, bare: bool) -> None:
+def _show_streams(found: list, bare: bool, folder: str) -> None:
     for name, file in (("stdout", sys.stdout), ("stderr", sys.stderr)):
         for one in found:
-            _show_text(one[name], "" if bare else f"[{name}:{one['engine_id']}]", file)
+            text = bounded.shortened(one[name], len(found), folder)
+            _show_text(text, "" if bare else f"[{name}:{one['engine_id']}]", file)
 
 
 def _show_objects(objects: list, bare: bool) -> None:
-    """Shows displayed objects; an engine's number is shown once for consecutive ones."""
+    """Shows displayed objects; an engine's number is shown once for consecutive ones, and not where one changes its place's content."""
     before = None
     for engine, found in objects:
-        if engine != before and not bare:
+        if not (bare or engine == before or found.get("update") and bounded.in_notebook()):
             print(f"[output:{engine}]")
-        before = engine
-        _show_object(found["data"], {**found["metadata"], "engine": engine})
+            before = engine
+        _show_object(engine, **found)
 
 
 def _in_ipython() -> bool:
@@ -161,11 +159,14 @@ def _painted(lines: list[str]) -> str:
     return painted(sys.modules["IPython"].get_ipython(), lines)
 
 
-def _show_object(data: dict, metadata: dict) -> None:
+def _show_object(engine: int, data: dict, metadata: dict, transient: dict | None = None, update: bool = False) -> None:
     if _in_ipython():
         from IPython.display import publish_display_data
 
-        publish_display_data(data, metadata)
+        more: dict = {"update": update} if transient else {}
+        if transient:  # an id that code gave is the same on all engines
+            more["transient"] = {**transient, "display_id": f"{transient['display_id']} of engine {engine}"}
+        publish_display_data(data, {**metadata, "engine": engine}, **more)
     else:
         print(data.get("text/plain", f"<an object as {', '.join(data)}>"))
 
@@ -193,22 +194,26 @@ def show_news(result: Any) -> bool:
     """
     shown = False
     for i in range(result.count):
-        news = result.news(i)
+        news = bounded.news(result, i)
         if news:
             shown = True
             with above():
-                _show_chunks(result.engine(i), news)
+                _show_chunks(result.engine(i), news, False, _show_lines)
     return shown
 
 
-def _show_chunks(engine: int, chunks: list) -> None:
-    for which, chunk in chunks:
+def _show_chunks(engine: Any, chunks: list, bare: bool, show_text: Callable[[bytes, int, str], None]) -> None:
+    """Shows output in order; show_text(text, which, mark) shows what was printed."""
+    for which, some in itertools.groupby(chunks, operator.itemgetter(0)):
         if which in _STREAMS:
-            mark = f"[{_STREAMS[which]}:{engine}] "
-            lines = chunk.decode("utf-8", "replace").splitlines()
-            _write("".join(f"{mark}{line}\n" for line in lines), _file(which))
+            show_text(b"".join(chunk for _, chunk in some), which, f"[{_STREAMS[which]}:{engine}]")
         elif which == DISPLAY:
-            _show_objects([(engine, _bundle(chunk))], False)
+            _show_objects([(engine, displayed(chunk)) for _, chunk in some], bare)
+
+
+def _show_lines(text: bytes, which: int, mark: str) -> None:
+    lines = text.decode("utf-8", "replace").splitlines()
+    _write("".join(f"{mark} {line}\n" for line in lines), _file(which))
 
 
 def _write(text: str, file: Any) -> None:
@@ -232,24 +237,18 @@ class _Live:
         self.ar.ready()
         for i in range(self.ar._count):
             done = self.ar._result.done(i)
-            news = self.ar._result.news(i)
+            news = bounded.news(self.ar._result, i)
             if news:
                 with above():
-                    for which, chunk in news:
-                        self._show_chunk(i, which, chunk)
+                    _show_chunks(self.ar._engine(i), news, self.ar._single, self._show_block)
             if self.errors and done and i not in self.failed and self.ar._outcome(i)[1] is not None:
                 self.failed.add(i)
                 if len(self.failed) <= CompositeError.tb_limit:
                     with above():
                         self._show_error(i, self.ar._outcome(i)[1])
 
-    def _show_chunk(self, i: int, which: int, chunk: bytes) -> None:
-        engine, single = self.ar._engine(i), self.ar._single
-        if which in _STREAMS:
-            prefix = "" if single else f"[{_STREAMS[which]}:{engine}]"
-            _show_text(chunk.decode("utf-8", "replace"), prefix, _file(which))
-        elif which == DISPLAY:
-            _show_objects([(engine, _bundle(chunk))], single)
+    def _show_block(self, text: bytes, which: int, mark: str) -> None:
+        _show_text(text.decode("utf-8", "replace"), "" if self.ar._single else mark, _file(which))
 
     def _show_error(self, i: int, exception: Any) -> None:
         info = getattr(exception, "engine_info", {})

@@ -20,6 +20,7 @@ from ..engine.tasks import call_seeded, map_seeded
 from ..wire import calls, frames, mapped, pickling
 from .asyncresult import AsyncResult
 from .balanced import LoadBalancedView
+from .cancel import take_back
 from .chunks import whole
 from .residents import PreparedFuture, Resident
 from .seeds import Seeds, sequence
@@ -33,6 +34,11 @@ class TaskFuture(AsyncResult):
     def cancel(self, grace: float | None = None) -> bool:
         """Takes the call back, unless an engine has begun it; whether it is cancelled. What runs is not stopped."""
         return self._cancel_waiting() or self.cancelled()
+
+    @property
+    def entries(self) -> Any:
+        """The result of the extension."""
+        return self._result
 
     def _stop_running(self) -> None:
         super().cancel()
@@ -225,6 +231,10 @@ class PoolExecutor(Staying, concurrent.futures.Executor):
                     yield from found
                 else:
                     yield found
+        except KeyboardInterrupt:
+            if self.view.signal_on_interrupt:
+                take_back({future.entries for future in futures if isinstance(future, (_Chunk, TaskFuture))})
+            raise
         finally:
             for future in futures:
                 future.cancel()
@@ -339,6 +349,11 @@ class _Chunk:
         found = ar._each(i)
         ar._outcomes[i] = None, None  # nobody asks again
         return _values(found)
+
+    @property
+    def entries(self) -> Any:
+        """The result of the extension, of which this is one entry."""
+        return self._ar._result
 
     def cancel(self) -> None:
         self._ar._cancel_waiting(self._i)

@@ -5,7 +5,6 @@ Imports IPython; see shell.py, which makes the shell when code first needs it.
 """
 from __future__ import annotations
 
-import pickle
 import warnings
 from typing import Any
 
@@ -18,9 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_magic, magics_class
 from traitlets import Type
 
-from .. import _pxrun
-from ..datapub import DISPLAY
-from . import cells, kernel
+from . import cells, displays, kernel
 
 
 class Publisher(DisplayPublisher):
@@ -31,13 +28,12 @@ class Publisher(DisplayPublisher):
             content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
             cells.send("update_display_data" if update else "display_data", content)
         else:
-            _pxrun.publish(DISPLAY, pickle.dumps((data, metadata or {}), 5))
+            displays.send(data, metadata, transient, update)
 
     def clear_output(self, wait: bool = False) -> None:
+        """In a request nothing: where its client shows it stands the output of other engines as well."""
         if cells.running():
             cells.send("clear_output", {"wait": wait})
-        else:
-            super().clear_output(wait)
 
 
 class Hook(DisplayHook):

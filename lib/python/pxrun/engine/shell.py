@@ -16,7 +16,7 @@ import types
 from typing import Any, Iterator
 
 from .. import _pxrun
-from ..datapub import DISPLAY
+from . import displays
 
 #: The module that all parts of IPython get the shell from.
 _HOME = "IPython.core.interactiveshell"
@@ -96,6 +96,7 @@ def get() -> Any:
         if "initialized" in vars(InteractiveShell):  # _stand_in()
             del InteractiveShell.initialized
         _shell = _make()
+        _pxrun.call_after(displays.flush_figures)
     return _shell
 
 
@@ -194,4 +195,4 @@ def rich(value: Any) -> bytes | None:
     except ImportError:
         return None
     data, metadata = formatter.format(value)
-    return pickle.dumps((data, metadata), 5)
+    return pickle.dumps((displays.forms(data), metadata), 5)
