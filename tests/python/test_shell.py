@@ -58,6 +58,14 @@ def test_rich_value_of_a_last_expression(rc):
     assert data["text/plain"] == "x" and data["text/html"] == "<i>x</i>"
 
 
+@pytest.mark.parametrize("code, shown", [
+    ("5;", None), ("5 ; # x", None), ("(5);", None), ("x = 1; 5;", None), ("'ü;'", "'ü;'"), ("'ü';", None), ("5  # ;", "5"),
+    ("(\n5\n);", None), ("%time 5;", None),
+])
+def test_semicolon_hides_the_value_of_a_last_expression(rc, code, shown):
+    assert rc[0].execute(code, silent=False, block=True).get().text == shown
+
+
 def test_top_level_await(rc):
     code = "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    return 5\nx = await f()\nawait f() + x"
     assert rc[1].execute(code, silent=False, block=True).get().text == "10"

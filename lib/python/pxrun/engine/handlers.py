@@ -37,6 +37,12 @@ def _awaits(tree):
     return False
 
 
+def _is_quiet(last, source):
+    """Whether a last expression is followed by a semicolon, by which IPython does not show its value."""
+    rest = source.split("\n")[last.end_lineno - 1].encode()[last.end_col_offset :]  # columns are counted in bytes
+    return rest.lstrip().startswith(b";")
+
+
 # --- the handlers -----------------------------------------------------------
 
 
@@ -97,27 +103,28 @@ class Handlers:
         return values.encode([self.count, repr(shown)] + [rich] * (rich is not None))
 
     def run_code(self, code, name):
-        tree = self.parse(code, name)
+        tree, source = self.parse(code, name)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         self.evaluate(tree, name, "exec")
         if last is None:
             return None
         value = self.evaluate(ast.Expression(last.value), name, "eval")
-        if value is not None:
-            self.namespace["_"] = value
+        if value is None or _is_quiet(last, source) or (source is not code and code.rstrip().endswith(";")):  # of a magic
+            return None
+        self.namespace["_"] = value
         return value
 
     def parse(self, code, name):
-        """The syntax tree of code, which may have IPython's syntax."""
+        """The syntax tree of code, which may have IPython's syntax, and the Python code that it is of."""
         # dont_inherit, or else the __future__ imports of this file would apply
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
-            return compile(code, name, "exec", flags, dont_inherit=True)
+            return compile(code, name, "exec", flags, dont_inherit=True), code
         except SyntaxError:
             translated = shell.translate(code)
             if translated is None:
                 raise
-            return compile(translated, name, "exec", flags, dont_inherit=True)
+            return compile(translated, name, "exec", flags, dont_inherit=True), translated
 
     def evaluate(self, tree, name, mode):
         waits = _awaits(tree)
