@@ -18,9 +18,9 @@ PROMPT = r"In \[\d+\]: $|ipdb> $"
 class Terminal:
     """An IPython that things are typed into."""
 
-    def __init__(self, python, folder, *options, **variables):
+    def __init__(self, python, folder, *options, script=None, **variables):
         env = {**os.environ, "IPYTHONDIR": str(folder), "TERM": "xterm-256color", "NO_COLOR": "", **variables}
-        arguments = ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--simple-prompt", *options]
+        arguments = [script] if script else ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--simple-prompt", *options]
         self.child = pexpect.spawn(python, arguments, env=env, encoding="utf-8", timeout=60, dimensions=(50, 200), echo=False)
         self.child.expect(PROMPT)
 
@@ -89,6 +89,16 @@ def test_error_of_one_engine_names_it_and_the_line(terminal):
 def test_error_that_wait_and_unpickling_give_is_shown_as_any(terminal):
     terminal("import pickle; e = v.apply_async(f, 1).exception(60)")
     assert terminal("raise pickle.loads(pickle.dumps(e))") == called(4, "raise pickle.loads(pickle.dumps(e))") + FOUR
+
+
+def test_error_is_shown_so_in_an_IPython_that_is_younger_than_the_client(python, six, tmp_path):
+    script = tmp_path / "embeds.py"
+    script.write_text(f"import pxrun\nv = pxrun.Client({six.connection_file!r})[:]\nimport IPython\nIPython.embed(colors='NoColor', simple_prompt=True)\n")
+    ip = Terminal(python, tmp_path, script=str(script))
+    ip("def f(x): return 1 / x", "")
+    shown = ip("v.apply_sync(f, 0)")
+    assert shown.count("ZeroDivisionError: division by zero") == 4 and shown.endswith("... 2 more exceptions ...")
+    ip.close()
 
 
 def test_tb_shows_it_again(terminal):

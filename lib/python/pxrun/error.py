@@ -143,6 +143,7 @@ class RemoteError(KernelError):
         self._pickled = b""
         self._engine_notes = 0  # so many of its notes came from the engine, whose traceback has them
         self.args = (ename, evalue)
+        _prepare_ipython()
 
     def _where(self) -> str:
         info = self.engine_info
@@ -328,6 +329,16 @@ class AlreadyDisplayedError(_Group):
 
     def __reduce__(self) -> tuple:
         return AlreadyDisplayedError, (self.original_error,)
+
+
+def _prepare_ipython() -> None:
+    """The IPython that runs here, if one does by now, may be about to show an error."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)  # not there while it is imported
+    shell = get_ipython() if get_ipython is not None else None
+    if shell is not None:
+        from .client import prompt
+
+        prompt.teach(shell)
 
 
 def _added(e: BaseException) -> list[str]:
