@@ -25,6 +25,7 @@
 
 #include "client/completions.h"
 #include "client/handle.h"
+#include "client/journal.h"
 #include "client/output.h"
 #include "client/pxrun.h"
 #include "link/endpoint.h"
@@ -112,6 +113,7 @@ struct px_client {
 	bool pumping;                                 /* there is a leader */
 	const struct px_waiting *behind;              /* NULL: there is none */
 	uint32_t followers;                           /* threads that sleep until changed */
+	struct px_journal journal;                    /* the last requests that were answered */
 	_Atomic uint64_t outputs;                     /* pieces of output so far, of any request */
 	int owner_fd; /* of a private pool: its end stops the pool; else -1 */
 	struct px_descriptor_id owner_id;
@@ -193,6 +195,11 @@ int px_client_outstanding(struct px_client *client, struct px_result ***results,
 int px_client_find(struct px_client *client, uint64_t id, struct px_result **result);
 /* A result of one entry that is done, for px_result_tell(): something else has finished. PX_ECLOSED, PX_ENOMEM. */
 int px_result_new_done(struct px_client *client, struct px_result **out);
+/*
+ * Copies the last entries of the journal, oldest first, to room for PX_JOURNAL_ENTRIES; of a closed
+ * client, too. PX_ECLOSED in a forked child.
+ */
+int px_client_journal(struct px_client *client, struct px_journal_entry *out, uint32_t *count);
 /* What names a result among all of its client's. */
 uint64_t px_result_id(const struct px_result *result);
 /*

@@ -296,6 +296,9 @@ static PyMethodDef client_methods[] = {
 	  "by engine; engines without are left out. Then the tasks that no engine has taken." },
 	{ "outstanding", px_ext_outstanding, METH_NOARGS,
 	  "outstanding() -> {id: Result}\n\nThose that are not answered, also if nobody held them." },
+	{ "journal", px_ext_journal, METH_NOARGS,
+	  "journal() -> [(result, i, engine, submitted, started, completed, received, code), ...]\n\nOf the last entries "
+	  "that were answered: as Result.id, engine(i), times(i) and code(i)." },
 	{ "find", px_ext_find, METH_O,
 	  "find(id) -> Result or None\n\nOne of them; None: it is answered." },
 	{ "new_done", px_ext_new_done, METH_NOARGS,

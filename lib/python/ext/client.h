@@ -46,6 +46,7 @@ PyObject *px_ext_wait_idle(PyObject *self, PyObject *timeout);
 PyObject *px_ext_queued(PyObject *self, PyObject *unused);
 PyObject *px_ext_outstanding(PyObject *self, PyObject *unused);
 PyObject *px_ext_find(PyObject *self, PyObject *id);
+PyObject *px_ext_journal(PyObject *self, PyObject *unused);
 PyObject *px_ext_new_done(PyObject *self, PyObject *unused);
 PyObject *px_ext_tell(PyObject *self, PyObject *unused);
 PyObject *px_ext_fileno(PyObject *self, PyObject *unused);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "client/client.h"
+#include "client/tasks.h"
 #include "python/ext/client.h"
 #include "python/ext/object.h"
 #include "python/ext/result.h"
@@ -183,6 +184,45 @@ PyObject *px_ext_outstanding(PyObject *self, PyObject *unused)
 	}
 	free(results);
 	return found;
+}
+
+/* (result, i, engine, submitted, started, completed, received, code) of each entry of the journal. */
+static PyObject *journal_list(const struct px_journal_entry *entries, uint32_t count)
+{
+	PyObject *list = PyList_New(count);
+
+	for (uint32_t i = 0; list && i < count; i++) {
+		const struct px_journal_entry *e = &entries[i];
+		PyObject *entry = Py_BuildValue("(KIlKKKKi)", (unsigned long long)e->result,
+						(unsigned)e->index,
+						e->engine == PX_NO_ENGINE ? -1L : (long)e->engine,
+						(unsigned long long)e->submitted_ns,
+						(unsigned long long)e->started_ns,
+						(unsigned long long)e->completed_ns,
+						(unsigned long long)e->received_ns, (int)e->code);
+
+		if (!entry || PyList_SetItem(list, i, entry) < 0)
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+PyObject *px_ext_journal(PyObject *self, PyObject *unused)
+{
+	struct px_client *client = px_ext_client(self);
+	struct px_journal_entry *entries;
+	uint32_t count = 0;
+	PyObject *list;
+	int rc;
+
+	(void)unused;
+	entries = client ? malloc(PX_JOURNAL_ENTRIES * sizeof(*entries)) : NULL;
+	if (!entries)
+		return client ? PyErr_NoMemory() : NULL;
+	rc = px_client_journal(client, entries, &count);
+	list = rc < 0 ? px_raise(rc) : journal_list(entries, count);
+	free(entries);
+	return list;
 }
 
 PyObject *px_ext_find(PyObject *self, PyObject *id)

@@ -256,6 +256,28 @@ class Client(Engines, Requests, Pictured, Incomplete, Staying):
         """Process id of the pool's supervisor."""
         return self._core.supervisor_pid
 
+    def timeline(self, path: Any = None, last: int = 1000) -> Any:
+        """The last requests as a trace, for https://ui.perfetto.dev and Chrome's about:tracing.
+
+        Each engine has a track, on which a request is from its start to its end; before that it is a span of
+        category "waiting". Requests that run or wait are in it up to now. Those for which no AsyncResult was made, as
+        for a blocking call of one function, have no name but "call".
+
+        Parameters
+        ----------
+        path : str or path, optional
+            A file to write it to, as JSON.
+        last : int
+            How many requests, one for each engine that was asked, or each task; about 1000 are remembered.
+
+        Returns
+        -------
+        dict, or the path
+        """
+        from . import timeline
+
+        return timeline.write(self, path, last)
+
     # --- its end
 
     def close(self, linger: Any = None) -> None:

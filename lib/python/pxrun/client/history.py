@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 HISTORY = 100_000
 #: At this number of notes, and then at twice the number still needed, those no longer needed are removed.
 _MANY = 1000
+#: Of so many requests the names are kept, as long as the client's journal has them; of code, so many characters.
+_NAMED, _CODE = 1024, 100
 _session = os.urandom(8).hex()
 
 
@@ -53,6 +55,8 @@ class History:
             # of requests that may be outstanding; those that were answered are taken out now and then
             self._notes: dict[int, unheld.Note] = {}
             self._notes_most = _MANY
+            # what the last requests were, for a time line: number, ids and counts as in notes, name, label, code
+            self.named: collections.deque[tuple] = collections.deque(maxlen=_NAMED)
 
     def add(self, ar: AsyncResult) -> None:
         """Remembers a request."""
@@ -60,7 +64,8 @@ class History:
         if self._of_client is None:
             number = ar._first_number
             self._results[number] = weakref.ref(ar)
-            self._notes[number] = unheld.note(ar)
+            self._notes[number] = note = unheld.note(ar)
+            self.named.append((number, note[1], note[2], ar._fname, ar._label, ar._code and ar._code[:_CODE]))
             if len(self._notes) >= self._notes_most:
                 self._forget_answered()
             if len(self._results) >= self._results_most:

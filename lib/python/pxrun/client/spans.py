@@ -38,12 +38,12 @@ class Span(NamedTuple):
 
 def name_of(ar: Any) -> str:
     """What a result is of: a function's name, or code; in one short line."""
-    return _in_a_line(ar._fname if ar._code is None else ar._code, _NAME)
+    return in_a_line(ar._fname if ar._code is None else ar._code)
 
 
 def label_of(ar: Any) -> str | None:
     """Its label, in one short line."""
-    return None if ar._label is None else _in_a_line(ar._label, _NAME)
+    return None if ar._label is None else in_a_line(ar._label)
 
 
 def failure_of(ar: Any, i: int) -> BaseException | None:
@@ -77,10 +77,10 @@ def spans(ar: Any, indices: Any = None) -> Iterator[Span]:
 def _words(exception: BaseException) -> str:
     remote = isinstance(exception, error.RemoteError)
     words = failure.line(exception.ename, exception.evalue) if remote else failure.words(exception)  # type: ignore[attr-defined]
-    return _in_a_line(words, _WORDS)
+    return in_a_line(words, _WORDS)
 
 
-def _in_a_line(words: str, most: int) -> str:
+def in_a_line(words: str, most: int = _NAME) -> str:
     """The first line, if it has no more characters, else its beginning."""
     line = next(iter(words.strip().splitlines()), "")
     return line if len(line) <= most else line[: most - 1] + "…"
