@@ -14,13 +14,13 @@ WORDS = {"waiting": "waited", "running": "runs", "ok": "ran", "error": "failed",
 #: Pixels: of the picture, of the names of its rows, of half a number at its right, of a row.
 _WIDTH, _LEFT, _RIGHT, _ROW = 720, 84, 24, 18
 #: The most rows and bars that are drawn.
-ROWS, BARS = 32, 400
+ROWS, BARS = 32, 300
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def text(anything: Any) -> str:
-    """Text for HTML and XML; what these cannot have is a question mark in a diamond."""
-    return html.escape(_NO_XML.sub("\ufffd", str(anything)))
+    """Text between tags of HTML and XML; what these cannot have is a question mark in a diamond."""
+    return html.escape(_NO_XML.sub("\ufffd", str(anything)), quote=False)
 
 
 def seconds(ns: float) -> str:
