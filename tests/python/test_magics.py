@@ -145,6 +145,7 @@ def test_wrong_options_are_usage_errors(ip):
         ("-r --group-outputs=engine", "-r and --group-outputs contradict each other"),
         ("--stream -e", "which cannot be grouped"),
         ("--stream -a", "does not wait"),
+        ("--signal-on-interrupt SIGNONE", "there is no signal 'SIGNONE'"),
         ("-t 7:", "selects none of the pool's engines"),
         ("-t 'x'", "--targets is like"),
     ],
@@ -182,12 +183,14 @@ def test_autopx(ip):
     assert ip.shell.user_ns["e"] == 1
 
 
-def test_autopx_leaves_here_what_is_about_it(ip):
+def test_autopx_leaves_here_what_is_about_it(ip, pool):
     ip("%autopx")
     try:
         assert ip("%%px -t 2\nprint(5)") == "5\n"
         assert sorted(ip("%%px --local\nlocal_too = 5; print(local_too)").splitlines()) == ["5"] + [f"[stdout:{i}] 5" for i in range(4)]
         assert ip("%pxconfig").startswith("targets = [0, 1, 2, 3]\n")
+        pool.activate([0, 2], "_even")
+        assert sorted(ip("%px_even print(5)").splitlines()) == ["[stdout:0] 5", "[stdout:2] 5"]
         assert ip("") == "" and ip("\n  # nothing") == ""
         assert sorted(ip(">>> for i in [1]:\n...     print(i)").splitlines()) == [f"[stdout:{i}] 1" for i in range(4)]
         assert sorted(ip("%who_ls").splitlines())[0].startswith("Out[0:")

@@ -26,6 +26,8 @@ _KEPT = 100
 _GROUPS = ("engine", "order", "type")
 #: What %pxconfig sets, apart from the targets.
 _CONFIG = ("block", "verbose", "stream", "progress_after", "signal_on_interrupt")
+#: Cells that %autopx leaves to this process begin so: with magics of this family, of any suffix, or with what ends the session.
+_HERE = re.compile(r"\s*(%%?(px|autopx|result)|get_ipython\(\).*autopx|(exit|quit)(\(\))?\s*$|$)")
 
 
 class _Choice(argparse.Action):
@@ -43,6 +45,12 @@ def _choice(*names: str, **options: Any) -> Any:
     """An option that is one of a choice, and takes no value if it has a `const`."""
     return argument(*names, action=_Choice, **({"nargs": 0} if "const" in options else {}), **options)
 
+def _signal(text: str) -> str:
+    """The value of ``--signal-on-interrupt``."""
+    if not (text.isdigit() or text.startswith("SIG") and hasattr(signal, text)):
+        raise argparse.ArgumentTypeError(f"there is no signal {text!r}")
+    return text
+
 
 def _common(f: Any) -> Any:
     """Options of all magics that run code."""
@@ -55,7 +63,7 @@ def _common(f: Any) -> Any:
         _choice("--verbose", const=True, dest="verbose", help="say what runs where"),
         _choice("--no-verbose", const=False, dest="verbose", help="do not say it"),
         argument("--progress-after", type=float, dest="progress_after", help="seconds until a progress bar; -1: none"),
-        argument("--signal-on-interrupt", dest="signal_on_interrupt", help="what Ctrl-C sends to the engines; 0: nothing"),
+        argument("--signal-on-interrupt", type=_signal, dest="signal_on_interrupt", help="what Ctrl-C sends to the engines; 0: nothing"),
     ]
     for option in reversed(options):  # as decorators: the last one first
         f = option(f)
@@ -137,8 +145,6 @@ class ParallelMagics(Magics):
             "line": {name + suffix: f for name, f in names.items()},
             "cell": {"px" + suffix: self.cell_px},
         }
-        # what %autopx leaves to this process
-        self._here = re.compile(rf"\s*(%{{1,2}}({'|'.join(names)}){suffix}\b|get_ipython\(\)|(exit|quit)(\(\))?\s*$|$)")
 
     @property
     def view(self) -> Any:
@@ -151,10 +157,13 @@ class ParallelMagics(Magics):
 
     def is_over(self) -> bool:
         """Whether there is no view, or its pool or client is gone."""
+        if self._view is None:
+            return True
         try:
-            return self._view is None or self._view.client.ids is None
+            len(self._view.client)
         except error.PoolError:
             return True
+        return False
 
     # --- running code
 
@@ -332,7 +341,7 @@ class ParallelMagics(Magics):
 
     def _to_engines(self, lines: list[str]) -> list[str]:
         """A cell that runs on the engines."""
-        if self._local or not lines or self._here.match(lines[0]):
+        if self._local or not lines or _HERE.match(lines[0]):
             return lines
         return [f"%%px{self.suffix}\n", *lines]
 
