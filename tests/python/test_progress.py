@@ -2,8 +2,10 @@
 """Progress bars: of maps, of imap, of wait_interactive and of ``%%px``; in terminals and notebooks."""
 import gc
 import itertools
+import json
 import os
 import sys
+import threading
 
 import notebooks
 import pytest
@@ -222,6 +224,7 @@ def test_ctrl_c_leaves_the_bar_on_a_line_of_its_own(pool):
 
 IPYTHON = """
 import sys
+import threading
 from IPython.terminal.ipapp import launch_new_instance
 launch_new_instance(["--simple-prompt", "--no-banner", "--colors=NoColor", "--no-confirm-exit"])
 """
@@ -272,3 +275,22 @@ def test_notebook_has_one_output_for_the_bar(pool, python):
         assert list(bar) == ["text/plain"] and bar["text/plain"].startswith("slowly: 100%") and "20/20" in bar["text/plain"]
     else:
         assert python == notebooks.VENV
+
+
+@pytest.mark.parametrize("python", notebooks.PYTHONS)
+def test_interrupted_cell_closes_its_bar(pool, python):
+    with notebooks.Notebook(python) as notebook:
+        notebook.run(f"import time, pxrun; rc = pxrun.Client({pool.connection_file!r})")
+
+        def interrupt():
+            while not any(engine["busy"] for engine in json.loads(pool.status())["engines"]):
+                pass
+            notebook.interrupt()
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        cell = notebook.run("rc[:].map_sync(time.sleep, [1000] * 4, progress=True)")
+        thread.join()
+        assert [ename for ename, _ in notebooks.errors(cell)] == ["KeyboardInterrupt"]
+        cell = notebook.run("rc[:].map_sync(abs, range(4), progress=True);")
+        assert notebooks.errors(cell) == [] and len(notebooks.displayed(cell)) == 1

@@ -41,7 +41,7 @@ def _line(html: str) -> str:
 
 
 def _code(words: Any) -> str:
-    return f'<code style="background:none;color:inherit">{text(words)}</code>'
+    return f'<code style="background:none;color:inherit;padding:0">{text(words)}</code>'
 
 
 def _dot(colour: str) -> str:
@@ -245,11 +245,13 @@ def _state(ar: Any, ready: bool, counts: dict[str, int]) -> str:
 
 
 def _times(ar: Any, ready: bool) -> str:
-    taken = f"{seconds(ar.elapsed * 1e9)}{'' if ready else ' so far'}"
+    elapsed = ar.elapsed
+    taken = f"{seconds(elapsed * 1e9)}{'' if ready else ' so far'}"
     label = f"label {_code(spans.label_of(ar))} · " if ar._label else ""
-    if not ready or not ar.elapsed:
+    if not ready or not elapsed:
         return label + taken
-    return f"{label}{taken} · engines computed for {seconds(ar.serial_time * 1e9)}, {ar.serial_time / ar.elapsed:.1f} at a time"
+    computed = ar.serial_time
+    return f"{label}{taken} · engines computed for {seconds(computed * 1e9)}, {computed / elapsed:.1f} at a time"
 
 
 def _legend(line: TimeLine, counts: dict[str, int], step: int) -> str:
