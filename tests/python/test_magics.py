@@ -151,7 +151,8 @@ def test_wrong_options_are_usage_errors(ip):
     ],
 )
 def test_options_that_cannot_be_meant_are_usage_errors(ip, options, complaint):
-    assert ip(f"%%px {options}\nnot_run = 1") == "" and complaint in ip.err and ip.err.startswith("UsageError: ") and ip.err.count("\n") == 1
+    assert ip(f"%%px {options}\nnot_run = 1") == "" and complaint in ip.err
+    assert ip.err.startswith("UsageError: ") and ip.err.count("\n") == 1
     assert ip.view.apply_sync(lambda: "not_run" in globals()) == [False] * 4
     assert ip("%%px -b --block --stream\nprint(1)").count("1\n") == 4
 
@@ -187,7 +188,8 @@ def test_autopx_leaves_here_what_is_about_it(ip, pool):
     ip("%autopx")
     try:
         assert ip("%%px -t 2\nprint(5)") == "5\n"
-        assert sorted(ip("%%px --local\nlocal_too = 5; print(local_too)").splitlines()) == ["5"] + [f"[stdout:{i}] 5" for i in range(4)]
+        lines = ip("%%px --local\nlocal_too = 5; print(local_too)").splitlines()
+        assert sorted(lines) == ["5"] + [f"[stdout:{i}] 5" for i in range(4)]
         assert ip("%pxconfig").startswith("targets = [0, 1, 2, 3]\n")
         pool.activate([0, 2], "_even")
         assert sorted(ip("%px_even print(5)").splitlines()) == ["[stdout:0] 5", "[stdout:2] 5"]
@@ -211,7 +213,8 @@ def test_autopx_cell_that_fails_has_failed_here_too(ip):
 def test_pxconfig_without_options_shows_what_is_set(ip):
     ip("%pxconfig --progress-after 5 --no-stream")
     assert ip("%pxconfig").splitlines() == [
-        "targets = [0, 1, 2, 3]", "block = True", "verbose = False", "stream = False", "progress_after = 5.0", "signal_on_interrupt = SIGINT",
+        "targets = [0, 1, 2, 3]", "block = True", "verbose = False",
+        "stream = False", "progress_after = 5.0", "signal_on_interrupt = SIGINT",
     ]
 
 

@@ -64,7 +64,8 @@ def terminal(python, six, tmp_path):
 
 def block(engine, method="apply"):
     """What is shown of one engine that has called f() of the fixture."""
-    return f"[{engine}:{method}]:\nTraceback (most recent call last):\n  Cell In[2], line 3, in f\n    return x / 0\nZeroDivisionError: division by zero\n\n"
+    lines = "Traceback (most recent call last):", "  Cell In[2], line 3, in f", "    return x / 0", "ZeroDivisionError: division by zero"
+    return "\n".join([f"[{engine}:{method}]:", *lines, "\n"])
 
 
 FOUR = "".join(block(i) for i in range(4)) + "... 2 more exceptions ..."
@@ -93,7 +94,10 @@ def test_error_that_wait_and_unpickling_give_is_shown_as_any(terminal):
 
 def test_error_is_shown_so_in_an_IPython_that_is_younger_than_the_client(python, six, tmp_path):
     script = tmp_path / "embeds.py"
-    script.write_text(f"import pxrun\nv = pxrun.Client({six.connection_file!r})[:]\nimport IPython\nIPython.embed(colors='NoColor', simple_prompt=True)\n")
+    script.write_text(
+        f"import pxrun\nv = pxrun.Client({six.connection_file!r})[:]\n"
+        "import IPython\nIPython.embed(colors='NoColor', simple_prompt=True)\n"
+    )
     ip = Terminal(python, tmp_path, script=str(script))
     ip("def f(x): return 1 / x", "")
     shown = ip("v.apply_sync(f, 0)")
@@ -133,7 +137,8 @@ def test_debug_begins_where_the_user_called(terminal):
 
 
 def test_error_while_a_CompositeError_is_handled_is_shown_by_IPython(terminal):
-    terminal("def handle():", "    try:", "        v.apply_sync(f, 1)", "    except ZeroDivisionError:", "        raise ValueError('mine')", "")
+    handling = ["def handle():", "    try:", "        v.apply_sync(f, 1)", "    except ZeroDivisionError:"]
+    terminal(*handling, "        raise ValueError('mine')", "")
     shown = terminal("handle()")
     assert shown.count("[0:apply]: ZeroDivisionError: division by zero") == 1 and "[4:apply]" not in shown
     assert shown.count("ValueError: mine") == 1 and "During handling of the above exception" in shown
@@ -149,6 +154,15 @@ def test_own_error_has_no_frames_of_pxrun(terminal):
     shown = terminal("rc[77]")
     assert shown.endswith("EngineError: No such engine: 77; the live ones are [0, 1, 2, 3, 4, 5]")
     assert os.path.dirname(pxrun.__file__) not in shown and "1 rc[77]" in shown
+
+
+def test_TimeoutError_has_no_frames_of_pxrun_and_others_all_of_theirs(terminal, new_gate):
+    gate = new_gate()
+    shown = terminal(f"rc[0].execute({gate.code()!r}).get(0.01)")
+    gate.open()
+    assert shown.endswith("TimeoutError: Result not ready.") and os.path.dirname(pxrun.__file__) not in shown
+    shown = terminal("import pathlib; pathlib.Path(5)  # raised here")
+    assert "raised here" in shown and "pathlib.py" in shown
 
 
 def test_message_with_colours_and_other_alphabets_is_shown_as_it_is(terminal):

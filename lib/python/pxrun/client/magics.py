@@ -45,6 +45,7 @@ def _choice(*names: str, **options: Any) -> Any:
     """An option that is one of a choice, and takes no value if it has a `const`."""
     return argument(*names, action=_Choice, **({"nargs": 0} if "const" in options else {}), **options)
 
+
 def _signal(text: str) -> str:
     """The value of ``--signal-on-interrupt``."""
     if not (text.isdigit() or text.startswith("SIG") and hasattr(signal, text)):
@@ -314,7 +315,9 @@ class ParallelMagics(Magics):
         """``%pxconfig [options]``: sets the defaults of later commands; without options it shows them."""
         options = _options(self.pxconfig, line)
         if not line.strip():
-            print(f"targets = {_shortly(self.view.targets)}", *(f"{name} = {getattr(self._home(name), name)}" for name in _CONFIG), sep="\n")
+            print(f"targets = {_shortly(self.view.targets)}")
+            for name in _CONFIG:
+                print(f"{name} = {getattr(self._home(name), name)}")
         if options.targets is not None:
             self.view.targets = self._targets(options.targets)
         for name in _CONFIG:

@@ -33,14 +33,14 @@ def teach(shell: Any) -> None:
 
     @functools.wraps(others)
     def showtraceback(
-        exc_tuple: tuple | None = None, filename: str | None = None, tb_offset: int | None = None, exception_only: bool = False, **options: Any
+        exc_tuple: Any = None, filename: Any = None, tb_offset: int | None = None, exception_only: bool = False, **options: Any
     ) -> None:
         try:
             found = shell._get_exc_info(exc_tuple)[1]
         except ValueError:  # there is none, and IPython says so
             found = None
-        _leave_out_our_frames(found)
-        shown = None if found is None or exception_only else _shown(shell, found, tb_offset)
+        was_here = _leave_out_our_frames(found)
+        shown = None if found is None or exception_only else _shown(shell, found, was_here, tb_offset)
         if shown is None:
             others(exc_tuple, filename, tb_offset, exception_only, **options)
             return
@@ -53,9 +53,15 @@ def teach(shell: Any) -> None:
     shell.showtraceback = showtraceback
 
 
-def _shown(shell: Any, found: BaseException, tb_offset: int | None) -> list[str] | None:
-    """What IPython is to show of an exception, as its _showtraceback() takes it; None: it knows by itself."""
-    if isinstance(found, error.RemoteError) or isinstance(found, _OURS) and not failure.callers(found):
+def _shown(shell: Any, found: BaseException, was_here: bool, tb_offset: int | None) -> list[str] | None:
+    """What IPython is to show of an exception, as its _showtraceback() takes it; None: it knows by itself.
+
+    Parameters
+    ----------
+    was_here : bool
+        Whether its traceback had frames of pxrun; if nothing is left but a magic, the words suffice.
+    """
+    if isinstance(found, error.RemoteError) or was_here and not failure.callers(found):
         return [text(shell, found)]  # as one: how several are joined depends on %xmode
     groups = [e for e in _chain(found) if isinstance(e, BaseExceptionGroup)]
     if not groups or isinstance(found, (SyntaxError, UsageError)) or not all(isinstance(e, error.RemoteError) for e in groups):
@@ -70,13 +76,17 @@ def _shown(shell: Any, found: BaseException, tb_offset: int | None) -> list[str]
 _OURS = (error.IPythonError, error.CannotSend, TimeoutError, KeyboardInterrupt)
 
 
-def _leave_out_our_frames(found: BaseException | None) -> None:
-    """Takes pxrun's frames out of the tracebacks of what it raises, in a chain of exceptions."""
+def _leave_out_our_frames(found: BaseException | None) -> bool:
+    """Takes pxrun's frames out of the tracebacks of what it raises, in a chain of exceptions; whether the last had some."""
+    had = False
     for e in _chain(found):
-        if isinstance(e, _OURS):
-            BaseException.with_traceback(e, _of_the_user(e.__traceback__))  # a class may forbid to set attributes
+        tb = e.__traceback__
+        if isinstance(e, _OURS) and any(failure.is_ours(_file(link)) for link in _links(tb)):
+            BaseException.with_traceback(e, _of_the_user(tb))  # a class may forbid to set attributes
             if e is found:
+                had = True
                 sys.last_traceback = e.__traceback__
+    return had
 
 
 def _chain(found: BaseException | None) -> Iterator[BaseException]:
@@ -91,16 +101,14 @@ def _chain(found: BaseException | None) -> Iterator[BaseException]:
 
 
 def _of_the_user(tb: types.TracebackType | None) -> types.TracebackType | None:
-    """A traceback without pxrun's frames, if it has some, and those of IPython, but for the first, where debuggers begin."""
+    """A traceback without pxrun's frames, nor those of IPython but for the first, where debuggers begin."""
     links = list(_links(tb))
-    if not any(failure.is_ours(one.tb_frame.f_code.co_filename) for one in links):
-        return tb
-    while failure.is_library(links[-1].tb_frame.f_code.co_filename):  # Ctrl-C may come anywhere
+    while failure.is_library(_file(links[-1])):  # Ctrl-C may come anywhere
         links.pop()
     made = None
-    for one in reversed(links):
-        if one is tb or not failure.is_machinery(one.tb_frame.f_code.co_filename):
-            made = types.TracebackType(made, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    for link in reversed(links):
+        if link is tb or not failure.is_machinery(_file(link)):
+            made = types.TracebackType(made, link.tb_frame, link.tb_lasti, link.tb_lineno)
     return made
 
 
@@ -108,6 +116,10 @@ def _links(tb: types.TracebackType | None) -> Iterator[types.TracebackType]:
     while tb is not None:
         yield tb
         tb = tb.tb_next
+
+
+def _file(link: types.TracebackType) -> str:
+    return link.tb_frame.f_code.co_filename
 
 
 # --- text ---------------------------------------------------------------------
