@@ -111,8 +111,8 @@ struct px_client {
 	struct px_completions finished;               /* for px_client_next() */
 	struct px_completions watched;                /* for the extension */
 	bool pumping;                                 /* there is a leader */
-	const struct px_waiting *behind;              /* NULL: there is none */
 	uint32_t followers;                           /* threads that sleep until changed */
+	const struct px_waiting *behind;              /* NULL: there is none */
 	struct px_journal journal;                    /* the last requests that were answered */
 	_Atomic uint64_t outputs;                     /* pieces of output so far, of any request */
 	int owner_fd; /* of a private pool: its end stops the pool; else -1 */
