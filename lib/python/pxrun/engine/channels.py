@@ -160,6 +160,13 @@ class EngineKernel(Kernel):
         self.context.term()
         self.ended.set()
 
+    async def process_control(self, msg: list) -> None:
+        """As the base does, which flushes sys.stdout at its end, whatever a cell that runs has put there."""
+        try:
+            await super().process_control(msg)
+        except (AttributeError, ValueError):
+            self._publish_status("idle", "control")
+
     # --- requests to the engine
 
     async def _request(self, f: Callable, *args: Any, show: Callable[[Any], None] | None = None) -> tuple[Any, BaseException | None]:
