@@ -26,6 +26,7 @@ import zmq
 from IPython.core.inputtransformer2 import TransformerManager
 from ipykernel._version import kernel_protocol_version
 from ipykernel.heartbeat import Heartbeat
+from ipykernel.jsonutil import encode_images
 from ipykernel.kernelbase import Kernel
 from jupyter_client.session import Session
 from zmq.eventloop.zmqstream import ZMQStream
@@ -67,6 +68,15 @@ async def _serve(began: concurrent.futures.Future) -> None:
         return
     began.set_result(kernel)
     await kernel.ended.wait()
+
+
+def _message(displayed: tuple) -> tuple[str, Any]:
+    """The type and content of a message: as a cell has sent it, or of what was displayed just after one (displays.py)."""
+    if len(displayed) == 2:
+        kind, content = displayed
+        return kind, content
+    data, metadata, transient, update = displayed
+    return "update_display_data" if update else "display_data", {"data": encode_images(data), "metadata": metadata, "transient": transient}
 
 
 class _Stream(ZMQStream):
@@ -205,7 +215,7 @@ class EngineKernel(Kernel):
                 if which in names:
                     self._publish("stream", {"name": names[which], "text": decoders[which].decode(chunk)})
                 elif which == DISPLAY:
-                    kind, content = pickle.loads(chunk)
+                    kind, content = _message(pickle.loads(chunk))
                     if kind == "input_request":
                         self.session.send(self.stdin_socket, kind, content, parent=self.get_parent("shell"), ident=asker)
                     else:

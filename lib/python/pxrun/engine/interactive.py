@@ -25,7 +25,7 @@ class Publisher(DisplayPublisher):
 
     def publish(self, data: dict, metadata: dict | None = None, *args: Any, transient: Any = None, update: bool = False, **kwargs: Any) -> None:
         if cells.running():
-            content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
+            content = {"data": displays.forms(data), "metadata": metadata or {}, "transient": transient or {}}
             cells.send("update_display_data" if update else "display_data", content)
         else:
             displays.send(data, metadata, transient, update)
@@ -45,7 +45,8 @@ class Hook(DisplayHook):
 
     def write_format_data(self, format_dict: dict, md_dict: dict | None = None) -> None:
         if cells.running():
-            cells.send("execute_result", {"execution_count": self.prompt_count, "data": format_dict, "metadata": md_dict or {}})
+            about = {"execution_count": self.prompt_count, "metadata": md_dict or {}}
+            cells.send("execute_result", {"data": displays.forms(format_dict), **about})
         else:
             super().write_format_data(format_dict, md_dict)
 
@@ -104,6 +105,7 @@ class Shell(InteractiveShell):
 
 # IPython's own advice after sys.exit(), which does not apply here: _showtraceback() has ours
 warnings.filterwarnings("ignore", "To exit: use 'exit', 'quit', or Ctrl-D")
+
 
 def _page(text: Any, start: int = 0, **options: Any) -> None:
     """In a cell, what is to be paged is the frontend's to page."""
