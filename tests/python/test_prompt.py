@@ -99,7 +99,7 @@ def test_error_is_shown_so_in_an_IPython_that_is_younger_than_the_client(python,
         "import IPython\nIPython.embed(colors='NoColor', simple_prompt=True)\n"
     )
     ip = Terminal(python, tmp_path, script=str(script))
-    ip("def f(x): return 1 / x", "")
+    ip("f = lambda x: 1 / x")
     shown = ip("v.apply_sync(f, 0)")
     assert shown.count("ZeroDivisionError: division by zero") == 4 and shown.endswith("... 2 more exceptions ...")
     ip.close()
