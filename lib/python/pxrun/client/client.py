@@ -35,7 +35,7 @@ class Client(Engines, Requests, Pictured, Incomplete, Staying):
     ----------
     connection_info : str or dict, optional
         Path of a connection file, or its content. Without it and without a profile:
-        ``$PXRUN_CONNECTION`` (set by ``pxrun run``), else the profile.
+        ``$PXRUN_CONNECTION`` (set by ``pxrun run``, and on engines), else the profile.
     profile : str, optional
         The pool's name; default ``$PXRUN_PROFILE``, else "default".
     cluster_id : str, optional

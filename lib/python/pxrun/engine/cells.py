@@ -206,5 +206,6 @@ def inspect(code: str, at: int, detail: int, omit: Any) -> dict:
 
 def history(access: str, raw: bool, output: bool, n: int | None) -> list:
     """What was typed and executed here, oldest first; called by the kernel's thread."""
-    found = [entry for entry in shell.get().history_manager.get_range(0, raw=raw, output=output) if entry[1] and entry[2] not in ("", ("", None))]
+    entries = shell.get().history_manager.get_range(0, raw=raw, output=output)
+    found = [entry for entry in entries if (entry[2][0] if output else entry[2])]
     return found[-n:] if access == "tail" and n else found

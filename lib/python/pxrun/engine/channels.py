@@ -303,7 +303,8 @@ class EngineKernel(Kernel):
 
     async def shutdown_request(self, stream: Any, ident: Any, parent: Any) -> None:
         """Refuses: the engine is the pool's."""
-        words = f"engine {self.engine} goes on: Client.shutdown({self.engine}) or `pxrun stop` ends it, Client.restart({self.engine}) restarts it"
+        n = self.engine
+        words = f"engine {n} goes on: Client.shutdown({n}) or `pxrun stop` ends it, Client.restart({n}) restarts it"
         self.session.send(self.iopub_socket, "stream", {"name": "stderr", "text": words + "\n"}, parent, ident=self._topic("stream"))
         about = {"status": "error", "ename": "RuntimeError", "evalue": words, "traceback": []}
         self.session.send(stream, "shutdown_reply", {"restart": parent["content"].get("restart", False), **about}, parent, ident=ident)

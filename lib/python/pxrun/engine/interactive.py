@@ -23,7 +23,9 @@ from . import cells, displays, kernel
 class Publisher(DisplayPublisher):
     """Sends what is displayed to the client of the request, or of the cell."""
 
-    def publish(self, data: dict, metadata: dict | None = None, *args: Any, transient: Any = None, update: bool = False, **kwargs: Any) -> None:
+    def publish(
+        self, data: dict, metadata: dict | None = None, *args: Any, transient: Any = None, update: bool = False, **kwargs: Any
+    ) -> None:
         if cells.running():
             content = {"data": displays.forms(data), "metadata": metadata or {}, "transient": transient or {}}
             cells.send("update_display_data" if update else "display_data", content)
