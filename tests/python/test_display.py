@@ -6,6 +6,9 @@ import time
 
 import pytest
 
+import pxrun
+from pxrun.client import bounded
+
 
 def square(x):
     return x * x
@@ -136,3 +139,160 @@ def test_wait_interactive_timeout_returns(pool, hold):
     began = time.monotonic()
     assert gate.ar.wait_interactive(timeout=0.1) is None
     assert not gate.ar.ready() and time.monotonic() - began < 5
+
+
+# --- in a notebook
+
+
+class Cell(io.StringIO):
+    """A stdout as a kernel has it."""
+
+    __module__ = "ipykernel.iostream"
+
+
+def begin_cell(monkeypatch):
+    """From now on what is printed stands in a notebook. Not a fixture: pytest sets stdout again behind those."""
+    cell = Cell()
+    monkeypatch.setattr(sys, "stdout", cell)
+    return cell
+
+
+def _count(n):
+    return f"print('\\n'.join(map(str, range({n}))))"
+
+
+def test_notebook_shows_beginning_and_end_of_each_engine(pool, monkeypatch):
+    notebook = begin_cell(monkeypatch)
+    pool[:].execute(_count(200_000), block=True)
+    lines = notebook.getvalue().splitlines()
+    log = f"{pool._core.folder}/log"
+    for engine in range(4):
+        mine = [line.partition("] ")[2] for line in lines if line.startswith(f"[stdout:{engine}]")]
+        (cut,) = [i for i, line in enumerate(mine) if line.endswith(f"bytes are not shown here: {log} has all]")]
+        first = [line for line in mine[:cut] if not line.startswith("[pxrun")]
+        assert first == [str(n) for n in range(len(first))] and len(first) > 4000
+        last = mine[cut + 1 :]
+        assert last == [str(n) for n in range(200_000 - len(last), 200_000)] and len(last) > 1000
+        left_out = sum(len(str(n)) + 1 for n in range(len(first), 200_000 - len(last)))
+        assert int(mine[cut].split()[1]) == left_out
+    assert len(notebook.getvalue()) < 4 * (bounded.HEAD + bounded.TAIL)
+
+
+def test_notebook_shows_all_of_what_is_little(pool, monkeypatch):
+    notebook = begin_cell(monkeypatch)
+    pool[0].execute(_count(20_000), block=True)
+    assert notebook.getvalue() == "".join(f"[stdout:0] {n}\n" for n in range(20_000))
+
+
+def test_notebook_says_that_the_rest_comes_at_the_end_and_shows_that_then(pool, monkeypatch, new_gate):
+    notebook = begin_cell(monkeypatch)
+    gate = new_gate()
+    ar = pool[0].execute(f"{_count(100_000)}\n{gate.code()}\nprint('end')", block=False)
+    while not ar.wait(0.05) and "a notebook shows only the end" not in notebook.getvalue():
+        pass
+    assert not ar.ready() and "99999" not in notebook.getvalue()
+    gate.open()
+    ar.get(10)
+    assert notebook.getvalue().endswith("[stdout:0] 99999\n[stdout:0] end\n")
+
+
+def test_notebook_shows_a_line_without_an_end_in_part(pool, monkeypatch):
+    notebook = begin_cell(monkeypatch)
+    ar = pool[0].execute("print('x' * 1_000_000)", block=True)
+    assert bounded.HEAD < len(notebook.getvalue()) < 2 * bounded.HEAD and len(ar.stdout) == 1_000_001
+
+
+def test_notebook_shows_pictures_between_what_is_left_out(pool, monkeypatch):
+    notebook = begin_cell(monkeypatch)
+    pool[0].execute(f"{_SHOW}{_count(200_000)}{_SHOW}", block=True)
+    assert [word for word in notebook.getvalue().split("\n") if "plot" in word] == ["plot 0", "plot 1"] * 2
+
+
+def test_terminal_and_file_get_all(pool, capsys):
+    pool[0].execute(_count(100_000), block=True)
+    assert capsys.readouterr().out == "".join(f"[stdout:0] {n}\n" for n in range(100_000))
+
+
+@pytest.mark.parametrize("groupby", ["type", "engine"])
+def test_display_outputs_in_a_notebook_is_shortened(kept, monkeypatch, groupby):
+    notebook = begin_cell(monkeypatch)
+    ar = kept[[0, 1]].execute(_count(200_000), block=True)
+    ar.display_outputs(groupby)
+    text = notebook.getvalue()
+    assert len(text) < 2 * (bounded.HEAD + bounded.TAIL) and text.count("199999\n") == 2
+    assert text.count(f"bytes are not shown here: {kept._core.folder}/log has all]") == 2
+    assert [len(out) for out in ar.stdout] == [sum(len(f"{n}\n") for n in range(200_000))] * 2
+
+
+# --- what does not fit
+
+
+def flood(count, size):
+    import os
+
+    from pxrun.engine import displays
+
+    for i in range(count):
+        displays.send({"text/plain": f"picture {i}", "image/png": os.urandom(size)}, None, None, False)
+
+
+@pytest.fixture(scope="module")
+def small():
+    with pxrun.Cluster(n=4, preload="", arena="64M", output="keep") as client:
+        yield client
+
+
+def test_more_pictures_than_the_arena_holds_arrive_whole(small):
+    ar = small[:].apply_async(flood, 8, 5 << 20)
+    ar.get(60)
+    assert [[len(one["data"]["image/png"]) for one in found] for found in ar.outputs] == [[5 << 20] * 8] * 4
+    assert ar.stderr == [""] * 4
+
+
+def test_picture_for_which_there_is_no_room_is_replaced_by_a_word(small):
+    ar = small[0].apply_async(flood, 20, 5 << 20)
+    # nothing is read here until it has ended, for which another client asks
+    with pxrun.Client(small.connection_file) as other:
+        other[0].apply_sync(abs, -1)
+    ar.get(60)
+    whole = [len(one["data"]["image/png"]) for one in ar.outputs]
+    assert whole == [5 << 20] * len(whole)
+    words = ar.stderr.splitlines()
+    assert words and len(words) + len(whole) == 20
+    assert all(word.startswith("[pxrun: what is displayed here, image/png of 5.2 MB, is left out: needs ") for word in words)
+
+
+def test_request_displays_so_much_and_then_words(pool):
+    view = pool.direct_view(0, output="keep")
+    ar = view.apply_async(flood, 60, 5 << 20)
+    ar.get(60)
+    assert len(ar.outputs) == 51 and ar.stderr.count("is left out: a request displays at most 256 MiB]") == 9
+    ar = view.apply_async(flood, 1, 5 << 20)
+    ar.get(60)
+    assert len(ar.outputs) == 1 and ar.stderr == ""
+
+
+def test_display_after_the_request_has_ended_is_a_word_in_the_log(pool, new_gate):
+    gate = new_gate()
+    source = f"""
+import threading
+from pxrun.engine import displays
+def late():
+    {gate.code()}
+    displays.send({{'text/plain': 'x', 'text/html': 'x'}}, None, None, False)
+thread = threading.Thread(target=late)
+thread.start()
+"""
+    pool[0].execute(source, block=True)
+    gate.open()
+    pool[0].execute("pass", block=True)
+    with open(f"{pool._core.folder}/log", encoding="utf-8") as log:
+        while "text/html of 0.0 MB, is left out: no request runs" not in log.read():
+            log.seek(0)
+
+
+def test_updated_object_without_IPython_here_is_printed_each_time(pool, capsys):
+    pool[0].execute("handle = display('one', display_id=True)\nhandle.update('two')", block=True)
+    assert capsys.readouterr().out == "[output:0]\n'one'\n'two'\n"
+    ar = pool[0].execute("handle.update('three')", block=True)
+    assert ar.outputs[0]["update"] is True and list(ar.outputs[0]["transient"]) == ["display_id"]

@@ -50,6 +50,8 @@ CALLS = {
     "remote function": "view.remote(block=True)(endless)()",
     "pull": "view.push({'endless': endless}); view['endless()']",
     "gather": "view.push({'endless': endless}); view.gather('endless()')",
+    "executor.map": "list(view.executor.map(endless, range(2)))",
+    "imap": "list(rc.load_balanced_view([0, 1]).imap(endless, range(2)))",
     "with a timeout": "view.set_flags(timeout=600).apply(endless)",
 }
 

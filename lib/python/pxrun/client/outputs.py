@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import operator
 import sys
@@ -49,7 +50,8 @@ class Outputs:
     def display_outputs(self: Any, groupby: str = "type", result_only: bool = False) -> None:
         """Shows what the engines printed and displayed, and the values of last expressions.
 
-        What was shown already while the result was waited for, or by stream_output(), is not shown again.
+        What was shown already while the result was waited for, or by stream_output(), is not shown again. In a
+        notebook only the beginning and the end of long text are shown.
 
         Parameters
         ----------
@@ -73,16 +75,16 @@ class Outputs:
     def _display(self: Any, groupby: str, result_only: bool) -> None:
         found = [self.metadata] if self._single else self.metadata
         replies = [self._outcome(i)[0] for i in range(self._count)]
-        folder = self._result.folder
+        shortened = functools.partial(bounded.shortened, count=self._count, folder=self._result.folder)
         if groupby == "engine":
             for one, reply in zip(found, replies):
                 if not result_only:
-                    _show_streams([one], self._single, folder)
+                    _show_streams([one], self._single, shortened)
                     _show_objects([(one["engine_id"], o) for o in one["outputs"]], self._single)
                 _show_value(reply)
             return
         if not result_only:
-            _show_streams(found, self._single, folder)
+            _show_streams(found, self._single, shortened)
             objects = [(m["engine_id"], o) for m in found for o in m["outputs"]]
             if groupby == "order":
                 most = max(len(m["outputs"]) for m in found)
@@ -128,11 +130,10 @@ def _file(which: int) -> Any:
     return sys.stdout if which == STDOUT else sys.stderr
 
 
-def _show_streams(found: list, bare: bool, folder: str) -> None:
+def _show_streams(found: list, bare: bool, shortened: Callable[[str], str]) -> None:
     for name, file in (("stdout", sys.stdout), ("stderr", sys.stderr)):
         for one in found:
-            text = bounded.shortened(one[name], len(found), folder)
-            _show_text(text, "" if bare else f"[{name}:{one['engine_id']}]", file)
+            _show_text(shortened(one[name]), "" if bare else f"[{name}:{one['engine_id']}]", file)
 
 
 def _show_objects(objects: list, bare: bool) -> None:
