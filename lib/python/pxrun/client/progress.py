@@ -191,6 +191,8 @@ def _has_widgets() -> bool:
 class _DisplayedLine:
     """A file for the bar in a notebook without widgets: one output, which is replaced, instead of many lines."""
 
+    encoding = "utf-8"  # tqdm asks which characters it may use
+
     def __init__(self) -> None:
         from IPython.display import display
 
