@@ -266,6 +266,11 @@ def test_much_output_is_bounded_and_the_kernel_answers(jupyter):
     assert 100_000 < len(text) < 15_000_000 and "bytes of output are left out here" in text and text.endswith(" 299\n")
 
 
+def test_what_cells_print_is_not_kept(jupyter):
+    jupyter("print('x' * 1000)")
+    assert jupyter.value("'x' * 1000 in str(getattr(get_ipython().history_manager, 'outputs', None))") == "False"
+
+
 def test_completion_questions_and_history(rc, jupyter):
     rc[0]["a"] = 5
     kernel = jupyter.kernel
@@ -318,6 +323,7 @@ def test_a_busy_engine_s_kernel_can_be_connected(rc, jupyter, busy):
 
 def test_failure_aborts_cells_behind_it(rc, jupyter, busy):
     sent = [jupyter.begin(code) for code in ("1/0", "2", "3")]
+    jupyter.end(jupyter.kernel.is_complete("4"))  # is answered when those have come
     busy.open()
     assert [jupyter.end(one)["status"] for one in sent] == ["error", "aborted", "aborted"]
     assert jupyter("4")["status"] == "ok"

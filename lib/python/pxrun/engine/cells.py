@@ -117,11 +117,11 @@ def _cell(ip: Any, allow_stdin: bool) -> Iterator[None]:
         builtins.input, getpass.getpass = kept
 
 
-def _prepare(ip: Any) -> None:
-    """Gives IPython the count of what this engine has executed, and has In and ``_`` agree with that."""
-    ip.execution_count = shell.owner().count + 1
+def _number(ip: Any, count: int) -> None:
+    """Gives what comes next its number, and has In and ``_`` agree with what requests have executed."""
+    ip.execution_count = count
     for inputs in (ip.history_manager.input_hist_parsed, ip.history_manager.input_hist_raw):
-        inputs.extend([""] * (ip.execution_count - len(inputs)))
+        inputs.extend([""] * (count - len(inputs)))
     # requests have set it as well; if it is not IPython's own, that takes it for the user's
     for name in ("_", "__", "___"):
         setattr(ip.displayhook, name, ip.user_ns.get(name, ""))
@@ -131,7 +131,7 @@ def run(code: str, silent: bool, store_history: bool, expressions: dict, allow_s
     """Runs a cell; the content of its reply."""
     ip = shell.get()
     with _cell(ip, allow_stdin):
-        _prepare(ip)
+        _number(ip, shell.owner().count + 1)
         if not silent:
             send("execute_input", {"code": code, "execution_count": ip.execution_count})
         if _leaves(code):
@@ -161,9 +161,7 @@ def _leaves(code: str) -> bool:
 def keep(count: int, code: str, value: Any) -> None:
     """Puts what a request has executed, and its value, into In and Out."""
     ip = shell.get()
-    shell.owner().count = count - 1
-    _prepare(ip)
-    shell.owner().count = count
+    _number(ip, count)
     ip.history_manager.store_inputs(count, code)
     if value is not None:
         outputs = ip.user_ns["_oh"]

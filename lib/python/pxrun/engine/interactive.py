@@ -5,6 +5,7 @@ Imports IPython; see shell.py, which makes the shell when code first needs it.
 """
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -92,6 +93,10 @@ class Shell(InteractiveShell):
         super().init_builtins()
         for name in ("exit", "quit"):
             self.builtin_trap.auto_builtins.pop(name, None)
+
+    def _tee(self, channel: str) -> Any:
+        """Nothing: IPython 9 would keep all that cells print, for %notebook, as long as the engine lives."""
+        return contextlib.nullcontext()
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         if not cells.running():
