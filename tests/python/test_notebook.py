@@ -283,6 +283,8 @@ def begun(kernel, tmp_path):
         def interrupt():
             for _ in range(times):
                 os.read(fd, 1)
+                while b"State:\tS" not in open(f"/proc/{kernel.km.provisioner.pid}/status", "rb").read():
+                    pass  # until it has sent all, and waits
                 kernel.interrupt()
 
         thread = threading.Thread(target=interrupt)
