@@ -17,6 +17,7 @@ import arrays
 import functions
 import measure
 import peers
+import prompts
 import searches
 import stopped
 import tasks
@@ -197,4 +198,4 @@ for i, ar in enumerate(pending):
 print(time.perf_counter() - begin)
 """
 
-ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL | stopped.ALL | searches.ALL
+ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL | stopped.ALL | searches.ALL | prompts.ALL
