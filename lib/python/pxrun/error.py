@@ -333,8 +333,9 @@ class AlreadyDisplayedError(_Group):
 
 def _prepare_ipython() -> None:
     """The IPython that runs here, if one does by now, may be about to show an error."""
-    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)  # not there while it is imported
-    shell = get_ipython() if get_ipython is not None else None
+    from .client import ipython
+
+    shell = ipython.running()
     if shell is not None:
         from .client import prompt
 

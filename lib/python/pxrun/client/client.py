@@ -12,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from .. import _pxrun, error, keywords
+from . import ipython
 from .engines import Engines
 from .history import History
 from .outputs import is_shown
@@ -311,7 +312,7 @@ def unlist(client: Client) -> None:
 
 def _offer_magics(client: Client) -> None:
     """In IPython: see `magics.offer`."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = ipython.running()
     if shell is not None:
         from . import magics
 

@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator
 
 from ..datapub import DISPLAY, STDERR, STDOUT, displayed
 from ..error import CompositeError
-from . import bounded
+from . import bounded, ipython
 from .progress import above
 
 _STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
@@ -146,22 +146,18 @@ def _show_objects(objects: list, bare: bool) -> None:
         _show_object(engine, **found)
 
 
-def _in_ipython() -> bool:
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and ipython.get_ipython() is not None
-
-
 def _painted(lines: list[str]) -> str:
     """Lines of tracebacks as a text, in IPython's colours where that runs."""
-    if not _in_ipython():
+    shell = ipython.running()
+    if shell is None:
         return "\n".join(lines)
     from .prompt import painted
 
-    return painted(sys.modules["IPython"].get_ipython(), lines)
+    return painted(shell, lines)
 
 
 def _show_object(engine: int, data: dict, metadata: dict, transient: dict | None = None, update: bool = False) -> None:
-    if _in_ipython():
+    if ipython.running() is not None:
         from IPython.display import publish_display_data
 
         more: dict = {"update": update} if transient else {}
@@ -176,7 +172,7 @@ def _show_value(reply: Any) -> None:
     """Shows the value of a last expression, from execute(silent=False)."""
     if getattr(reply, "execute_result", None) is None:
         return
-    if _in_ipython():
+    if ipython.running() is not None:
         from IPython.display import display
 
         display(reply)

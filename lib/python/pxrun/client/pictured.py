@@ -2,8 +2,9 @@
 """What notebooks show of clients, views and results: a picture, beside the text that all others show."""
 from __future__ import annotations
 
-import sys
 from typing import Any
+
+from . import ipython
 
 
 class Pictured:
@@ -22,5 +23,5 @@ class Pictured:
 
 def _shows_html() -> bool:
     """False in IPython's terminal, which would have it made and throw it away."""
-    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = ipython.running()
     return shell is None or "text/html" in shell.display_formatter.active_types

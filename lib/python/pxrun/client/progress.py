@@ -9,6 +9,7 @@ import time
 import weakref
 from typing import Any, Callable, Iterator, TypeVar
 
+from . import ipython
 from .deadline import check_return_when, end_of, left
 
 #: Seconds between two looks at how far a result is; the share of the time that they may take.
@@ -168,7 +169,7 @@ def above() -> Iterator[None]:
 
 
 def _new(total: int | None, name: str, interval: float, widget: bool | None) -> Any:
-    in_kernel = hasattr(sys.modules["IPython"].get_ipython(), "kernel") if "IPython" in sys.modules else False
+    in_kernel = hasattr(ipython.running(), "kernel")
     try:
         import tqdm
     except ImportError:
