@@ -137,9 +137,12 @@ class History:
     def live(self) -> dict[str, tuple[AsyncResult, int]]:
         """AsyncResults that are held or outstanding, with the index of the part, by id, in the order of submission."""
         held = self._home()._held()
-        numbers = [*self._older, *(number for number, _ in self._numbers)]
-        chosen = (held[number] for number in numbers if number in held)
+        chosen = (held[number] for number in self._known() if number in held)
         return {msg_id: (ar, i) for ar in chosen for i, msg_id in enumerate(ar.msg_ids)}
+
+    def _known(self) -> list[int]:
+        """The numbers of all requests that may be in live(), in the order of submission."""
+        return [*self._older, *(number for number, _ in list(self._numbers))]
 
     def _held(self) -> dict[int, AsyncResult]:
         """For a client: the AsyncResults of live(), by number."""
@@ -160,8 +163,7 @@ class History:
     def unfinished(self) -> list[AsyncResult]:
         """The AsyncResults of what is not answered, in the order of submission."""
         held = self._home()._held()
-        numbers = [*self._older, *(number for number, _ in self._numbers)]
-        return [held[number] for number in numbers if number in held and not held[number].ready()]
+        return [held[number] for number in self._known() if number in held and not held[number].ready()]
 
     def outstanding(self) -> set[str]:
         """Ids of what has not been answered."""

@@ -52,7 +52,7 @@ def _edited() -> Iterator[tuple[str, str, int]]:
     for name, loaded in list(_loaded.items()):
         file = getattr(sys.modules.get(name), "__file__", None)
         if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_installed()):
-            del _loaded[name]  # it has nothing to be looked at
+            _loaded.pop(name, None)  # it has nothing to be looked at; another thread may load it anew
             continue
         try:
             when = os.stat(file).st_mtime_ns
