@@ -4,11 +4,13 @@ import os
 import re
 import signal
 import subprocess
+import types
 
-import notebooks
 import pytest
 
+import notebooks
 import pxrun
+import pxrun.console
 
 pexpect = pytest.importorskip("pexpect", reason="pexpect, which types into terminals, is not installed")
 
@@ -117,6 +119,12 @@ def test_engine_that_ends_in_a_cell_ends_the_console(two, console):
 def test_no_such_engine_is_said(console):
     text, status = console("-t", "7").end()
     assert text.strip() == "pxrun: No such engine: 7; the live ones are [0, 1]" and status == 4
+
+
+def test_engine_that_ends_just_then_is_said():
+    gone = types.SimpleNamespace(engines={3: types.SimpleNamespace(pid=None)})
+    with pytest.raises(pxrun.error.EngineError, match="engine 3 has just ended"):
+        pxrun.console._process(gone, 3)
 
 
 def test_busy_engine_is_waited_for(two, console, new_gate):

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     try:
         with Client() as client:
             engine = _choose(client, argv)
-            return _open(engine, os.pidfd_open(client.engines[engine].pid or 0), _bind(client, engine))
+            return _open(engine, _process(client, engine), _bind(client, engine))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except error.RemoteError as e:
@@ -58,6 +58,14 @@ def _choose(client: Client, argv: list[str]) -> int:
     if not client.ids:
         raise error.NoEnginesRegistered
     return client.ids[0]
+
+
+def _process(client: Client, engine: int) -> int:
+    """A pidfd of the engine's process."""
+    try:
+        return os.pidfd_open(client.engines[engine].pid or 0)
+    except OSError:
+        raise error.EngineError(f"engine {engine} has just ended: `pxrun status` says whether it comes back") from None
 
 
 def _bind(client: Client, engine: int) -> KernelFile:
