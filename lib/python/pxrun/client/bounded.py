@@ -77,4 +77,5 @@ def shortened(text: str, count: int, folder: str) -> str:
         return text
     first = text[: text.rfind("\n", 0, head) + 1 or head]
     last = text[text.find("\n", len(text) - tail) + 1 or -tail :]
-    return f"{first}{_note(len(text) - len(first) - len(last), folder)}{last}"
+    left_out = len(text[len(first) : len(text) - len(last)].encode())
+    return f"{first}{_note(left_out, folder)}{last}"

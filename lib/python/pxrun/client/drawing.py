@@ -81,8 +81,9 @@ class TimeLine:
         by_kind: dict[str, list[str]] = {}
         for row, bar in self._bars():
             by_kind.setdefault(bar.kind, []).append(self._rect(row, bar))
+        opacity = {"waiting": 0.6, "aborted": 0.6}
         groups = [
-            f'<g fill="{colour}"{" fill-opacity=" + chr(34) + ".6" + chr(34) if kind in ("waiting", "aborted") else ""}>{"".join(by_kind[kind])}</g>'
+            f'<g fill="{colour}" fill-opacity="{opacity.get(kind, 1)}">{"".join(by_kind[kind])}</g>'
             for kind, colour in COLOURS.items()
             if kind in by_kind
         ]
