@@ -54,7 +54,7 @@ struct px_runtime_facts {
 /* What lock and connection file say of a pool; zeros where they say nothing. */
 void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts *out);
 
-/* Removes those of an engine's kernel. Whether it was bound to one. */
+/* Removes the files of an engine's kernel. Whether it was bound to one. */
 bool px_runtime_remove_kernel(const struct px_runtime *runtime, uint32_t engine);
 /* Removes the files, the folder too if it is empty but for the log. */
 void px_runtime_clean(const struct px_runtime *runtime);

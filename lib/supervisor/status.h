@@ -20,7 +20,8 @@ struct px_supervisor;
  *   segment {kind "shm", "memfd" or "mount", bytes, huge_pages null, "shmem" or "mount"},
  *   arena {total, used, budget, limit, lingering (dead members whose memory is still read)},
  *   engines [{id, pid, state, generation, restarts, busy (s, null if idle), client (the slot of whose
- *   request that is), done, arena, in_use, given_back, why}], clients [{slot, pid, arena, in_use, given_back}], connections, truncated
+ *   request that is), done, arena, in_use, given_back, why}], clients [{slot, pid, arena, in_use,
+ *   given_back}], connections, truncated
  */
 void px_status_write(const struct px_supervisor *s, char *out, size_t out_bytes);
 /* Writes connection.json into the runtime folder, completely or not at all. PX_ESYSTEM. */

@@ -315,9 +315,10 @@ static PyObject *call_after(PyObject *self, PyObject *function)
 
 	(void)self;
 	if (py) {
-		Py_XDECREF(py->after);
-		Py_INCREF(function);
-		py->after = function;
+		PyObject *before = py->after;
+
+		py->after = Py_NewRef(function);
+		Py_XDECREF(before);
 	}
 	PX_RETURN_NONE;
 }

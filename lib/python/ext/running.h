@@ -37,7 +37,7 @@ struct px_interpreter {
 	PyObject *names;     /* split before: b"module\nname" -> (module, name) */
 	PyObject *kept;      /* token -> what clients had this engine keep */
 	PyObject *keep_pickled; /* (token, pickle): reads and keeps it */
-	PyObject *after; /* (): called at the end of a request; NULL: nothing is */
+	PyObject *after;        /* (): called at the end of a request; NULL: nothing is */
 	struct px_array_hooks hooks;
 	struct px_engine_process *engine;
 	PyThreadState *thread;
