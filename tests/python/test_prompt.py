@@ -4,9 +4,9 @@ import os
 import re
 import time
 
-import notebooks
 import pytest
 
+import notebooks
 import pxrun
 
 pexpect = pytest.importorskip("pexpect", reason="pexpect, which types into terminals, is not installed")

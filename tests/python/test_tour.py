@@ -2,8 +2,9 @@
 """examples/tour.ipynb runs from its first cell to its last, and shows what it says."""
 import os
 
-import notebooks
 import pytest
+
+import notebooks
 
 TOUR = os.path.join(os.environ["PXRUN_SRCDIR"], "examples", "tour.ipynb")
 

@@ -23,11 +23,11 @@ import uuid
 from typing import Any, Callable
 
 import zmq
-from IPython.core.inputtransformer2 import TransformerManager
 from ipykernel._version import kernel_protocol_version
 from ipykernel.heartbeat import Heartbeat
 from ipykernel.jsonutil import encode_images
 from ipykernel.kernelbase import Kernel
+from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.session import Session
 from zmq.eventloop.zmqstream import ZMQStream
 
