@@ -10,6 +10,7 @@ import pytest
 
 import pxrun
 
+
 class Module:
     """A module that can be edited, imported here and on engines by a name of its own."""
 
@@ -42,7 +43,7 @@ def edited(tmp_path, pool, monkeypatch):
 
 
 def said_of(view, f):
-    """A function's results, and the words about the modules that it came with, engine by engine: within two seconds."""
+    """A function's results, and the words about the modules that it came with, engine by engine; they look once a second."""
     end = time.monotonic() + 20
     while True:
         ar = view.apply_async(f)
@@ -100,9 +101,6 @@ def test_reload_renews_names_of_the_namespace(pool, edited):
 
 def test_reload_renews_what_a_script_brought_along(pool, edited):
     f = edited.here.f
-
-    def calls_it():
-        return f()
 
     globals()["f_of_the_edited"] = f
     bringing = eval("lambda: f_of_the_edited()", globals())
@@ -206,7 +204,5 @@ def test_module_of_an_installed_package_is_not_looked_at(pool):
 
 def test_deleted_file_is_no_edit(pool, edited):
     os.unlink(edited.path)
-    values, words = pool[:].apply_async(edited.here.f), None
-    assert values.get(10) == [1] * 4
-    words = values.stderr
-    assert words == [""] * 4
+    ar = pool[:].apply_async(edited.here.f)
+    assert ar.get(10) == [1] * 4 and ar.stderr == [""] * 4

@@ -7,9 +7,9 @@ import signal
 import time
 import xml.etree.ElementTree as ElementTree
 
-import notebooks
 import pytest
 
+import notebooks
 import pxrun
 from pxrun.client import drawing, pictures
 from pxrun.client.spans import Span
@@ -60,10 +60,10 @@ def test_client_shows_engines_and_memory(pool):
 def test_client_shows_what_runs_and_whose_it_is(pool, rc, hold):
     gate = hold(1)
     assert "import os; os.read(os.open" in shown(pool)
-    gates = [ar for ar in [rc[1].apply_async(square, 1)]]
-    assert "square" not in shown(rc)  # it waits
+    waits = rc[1].apply_async(square, 1)
+    assert "square" not in shown(rc)
     gate.open()
-    gates[0].get(30)
+    waits.get(30)
 
 
 def test_client_shows_calls_of_other_processes(pool, hold, monkeypatch):
@@ -236,15 +236,6 @@ def test_executor_and_dependent_tasks_have_pictures(rc, view):
         second = view.apply_async(square, 2)
     second.wait()
     assert bars(first) == bars(second) == ["error"] and repr(second) == "<AsyncResult(square): failed>"
-
-
-class Telltale:
-    """Says so when it is unpickled."""
-
-    told = []
-
-    def __reduce__(self):
-        return Telltale.told.append, (1,)
 
 
 def test_no_value_is_read_for_a_picture(rc, monkeypatch):

@@ -7,9 +7,9 @@ import os
 import sys
 import threading
 
-import notebooks
 import pytest
 
+import notebooks
 from pxrun.client import progress
 
 
@@ -223,8 +223,6 @@ def test_ctrl_c_leaves_the_bar_on_a_line_of_its_own(pool):
 
 
 IPYTHON = """
-import sys
-import threading
 from IPython.terminal.ipapp import launch_new_instance
 launch_new_instance(["--simple-prompt", "--no-banner", "--colors=NoColor", "--no-confirm-exit"])
 """

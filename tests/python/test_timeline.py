@@ -8,6 +8,7 @@ import time
 import pytest
 
 import pxrun
+from pxrun.client import spans
 
 
 def square(x):
@@ -87,8 +88,9 @@ def test_what_waits_and_what_runs_goes_up_to_now(rc, hold, new_gate):
     before = time.time_ns()
     trace = rc.timeline()
     checked(trace)
-    assert names(trace, "running") == ["import os; os.read(os.open('" + gate.path[: 40 - 29] + "…"]
-    assert [e["name"] for e in trace["traceEvents"] if e["ph"] == "b"] == ["import os; os.read(os.open('" + gate.path[: 40 - 29] + "… waits", "square waits"]
+    name = spans.in_a_line(gate.code())
+    assert names(trace, "running") == [name]
+    assert [e["name"] for e in trace["traceEvents"] if e["ph"] == "b"] == [f"{name} waits", "square waits"]
     (end,) = [e for e in trace["traceEvents"] if e["ph"] == "e" and e["name"] == "square waits"]
     assert end["ts"] * 1000 + trace["otherData"]["began_ns"] >= before - 1000
     gate.open()
