@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import shutil
@@ -116,15 +117,7 @@ def errors(cell) -> list[tuple[str, str]]:
 
 
 class Page:
-    """A notebook as a page in Chromium.
-
-    Attributes
-    ----------
-    text : str
-        The page's DOM, as HTML.
-    png : str
-        The path of a picture of it.
-    """
+    """A notebook as a page in Chromium, which shows it when it is asked for."""
 
     def __init__(self, nb, folder: str, height: int = 2400) -> None:
         nbconvert = pytest.importorskip("nbconvert", reason="nbconvert, which makes pages of notebooks, is not installed")
@@ -135,13 +128,24 @@ class Page:
         path = f"{folder}/page.html"
         with open(path, "w", encoding="utf-8") as file:
             file.write(html)
-        self.png = f"{folder}/page.png"
+        self._folder, self._path = folder, path
         # what the page would load from elsewhere fails at once
         flags = "--headless --no-sandbox --disable-gpu --hide-scrollbars --disable-dev-shm-usage --proxy-server=127.0.0.1:9".split()
-        command = [chromium, *flags, f"--user-data-dir={folder}/chromium", f"--window-size=1000,{height}"]
-        environment = {**os.environ, "HOME": folder}
-        for name in "LD_LIBRARY_PATH", "LD_PRELOAD":
-            environment.pop(name, None)
-        options = {"capture_output": True, "text": True, "timeout": 100, "env": environment, "check": True}
-        subprocess.run([*command, f"--screenshot={self.png}", f"file://{path}"], **options)
-        self.text = subprocess.run([*command, "--dump-dom", f"file://{path}"], **options).stdout
+        self._command = [chromium, *flags, f"--user-data-dir={folder}/chromium", f"--window-size=1000,{height}"]
+
+    def _show(self, option: str) -> str:
+        env = {name: value for name, value in os.environ.items() if name not in ("LD_LIBRARY_PATH", "LD_PRELOAD")}
+        command = [*self._command, option, f"file://{self._path}"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=100, env={**env, "HOME": self._folder}, check=True).stdout
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The page's DOM, as HTML."""
+        return self._show("--dump-dom")
+
+    @functools.cached_property
+    def png(self) -> str:
+        """The path of a picture of it."""
+        path = f"{self._folder}/page.png"
+        self._show(f"--screenshot={path}")
+        return path

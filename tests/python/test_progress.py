@@ -281,8 +281,8 @@ def test_interrupted_cell_closes_its_bar(pool, python):
         notebook.run(f"import time, pxrun; rc = pxrun.Client({pool.connection_file!r})")
 
         def interrupt():
-            while not any(engine["busy"] for engine in json.loads(pool.status())["engines"]):
-                pass
+            while any(engine["busy"] is None for engine in json.loads(pool.status())["engines"]):
+                pass  # until all has been sent
             notebook.interrupt()
 
         thread = threading.Thread(target=interrupt)
