@@ -414,6 +414,27 @@ def test_stream_that_cannot_be_flushed_does_not_deafen_the_kernel(rc, jupyter, n
     assert jupyter.end(sent)["ename"] == "KeyboardInterrupt"
 
 
+def test_messages_that_are_none_are_not_counted_as_cells(rc, jupyter):
+    session, key = jupyter.kernel.session, jupyter.kernel.session.key
+    send = jupyter.kernel.shell_channel.socket.send_multipart
+    for frames in ([b""], [b"<IDS|MSG>"], [b"<IDS|MSG>", b"", b'{"msg_type": []}', b"", b"", b""], [b"<IDS|MSG>", b"x", b"{", b"", b"", b""], [b"a" * 4096] * 50):
+        send(frames)
+    session.key = b"another"
+    jupyter.begin("1")
+    session.key = key
+    jupyter.kernel.shell_channel.send(session.msg("execute_request", {"no": "code"}))
+    assert jupyter("1/0")["ename"] == "ZeroDivisionError"
+    assert jupyter("5")["status"] == "ok"
+
+
+@pytest.mark.parametrize("change", ["sys.stdout = None", "del sys.stdout", "sys.stdout = object()", "sys.stderr = None"])
+def test_stream_that_a_cell_has_spoilt_leaves_the_kernel_answering(jupyter, change):
+    assert jupyter(f"import sys\n{change}")["execution_count"] > 0
+    again = "sys.stdout, sys.stderr = (open(fd, 'w', closefd=False) for fd in (1, 2))"
+    assert jupyter(f"import sys\n{again}")["execution_count"] > 0
+    assert jupyter.text("print('heard')") == "heard\n"
+
+
 def test_fork_in_a_cell_leaves_the_kernel(rc, jupyter):
     jupyter("import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)")
     assert jupyter.value("1 + 1") == "2"

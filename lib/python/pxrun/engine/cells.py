@@ -43,9 +43,9 @@ def send(kind: str, content: dict) -> None:
     from ipykernel.jsonutil import encode_images, json_clean
     from jupyter_client.session import json_packer
 
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):  # code may have put anything there, or closed it
-            stream.flush()
+    for name in ("stdout", "stderr"):
+        with contextlib.suppress(Exception):  # code may have put anything there, or closed it
+            getattr(sys, name).flush()
     if "data" in content:
         content["data"] = encode_images(content["data"])
     _pxrun.publish(DISPLAY, pickle.dumps((kind, json_packer(json_clean(content))), 5))

@@ -13,6 +13,7 @@ import atexit
 import codecs
 import concurrent.futures
 import contextlib
+import io
 import json
 import logging
 import os
@@ -23,10 +24,10 @@ import uuid
 from typing import Any, Callable
 
 import zmq
+from ipykernel import kernelbase
 from ipykernel._version import kernel_protocol_version
 from ipykernel.heartbeat import Heartbeat
 from ipykernel.jsonutil import encode_images
-from ipykernel.kernelbase import Kernel
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.session import Session
 from zmq.eventloop.zmqstream import ZMQStream
@@ -48,6 +49,18 @@ _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, 
 
 #: What is answered at once, also while a cell runs: so clients can connect then.
 _AT_ONCE = {"kernel_info_request", "is_complete_request", "history_request", "comm_info_request", "connect_request"}
+
+
+class _Sys:
+    """The module sys as the base is to see it: it flushes sys.stdout before it replies, and there code may have put anything."""
+
+    stdout = stderr = io.StringIO()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+kernelbase.sys = _Sys()  # type: ignore[assignment]
 
 
 def start() -> EngineKernel:
@@ -90,7 +103,7 @@ class _Stream(ZMQStream):
         super().on_recv(lambda frames: None if self._first(frames) else callback(frames), copy)
 
 
-class EngineKernel(Kernel):
+class EngineKernel(kernelbase.Kernel):
     """A kernel whose cells are requests to an engine. Lives in the kernel's thread, but for close()."""
 
     implementation = "pxrun"
@@ -117,8 +130,8 @@ class EngineKernel(Kernel):
         python = sys.version.split()[0]
         self.banner = f"Engine {self.engine} of the pool {self.core.profile!r}: Python {python}, pxrun {_pxrun.VERSION}\n"
         self.cell: Any = None  # the request that runs a cell, or waits to
-        self.behind = 0  # how many cells have come, and are not that one
-        self.followed = False  # whether there were any when the last one was done
+        self.cells = 0  # how many have come, and are not done with
+        self.followed = False  # whether there were others when the last one was done
         self.lines = TransformerManager()
         super().__init__(session=Session(key=uuid.uuid4().hex.encode(), username="kernel"), log=logging.getLogger(__name__))
         self._open()
@@ -170,12 +183,12 @@ class EngineKernel(Kernel):
         self.context.term()
         self.ended.set()
 
-    async def process_control(self, msg: list) -> None:
-        """As the base does, which flushes sys.stdout at its end, whatever a cell that runs has put there."""
+    async def dispatch_shell(self, msg: list, *args: Any, **options: Any) -> None:
+        is_cell = self._kind(msg) == "execute_request"
         try:
-            await super().process_control(msg)
-        except (AttributeError, ValueError):
-            self._publish_status("idle", "control")
+            await super().dispatch_shell(msg, *args, **options)
+        finally:
+            self.cells -= is_cell
 
     # --- requests to the engine
 
@@ -226,10 +239,9 @@ class EngineKernel(Kernel):
     async def do_execute(
         self, code: str, silent: bool, store_history: bool = True, user_expressions: Any = None, allow_stdin: bool = False, **about: Any
     ) -> dict:
-        self.behind -= 1
         args = code, silent, store_history, user_expressions or {}, allow_stdin
         value, exception = await self._request(cells.run, *args, show=self._shower())
-        self.followed = self.behind > 0
+        self.followed = self.cells > 1
         return value if exception is None else self._failed(exception)
 
     def _failed(self, exception: BaseException) -> dict:
@@ -249,7 +261,8 @@ class EngineKernel(Kernel):
             super()._abort_queues(*args)
 
     def _send_abort_reply(self, *args: Any) -> None:
-        self.behind -= 1
+        if self.cells == 1:  # the last one: what is sent when its reply is there is not aborted any more
+            self._aborting = False
         super()._send_abort_reply(*args)
 
     def _publish_execute_input(self, code: str, parent: Any, execution_count: int) -> None:
@@ -267,14 +280,21 @@ class EngineKernel(Kernel):
 
     # --- what needs no turn of the engine
 
+    def _kind(self, frames: list) -> str:
+        """The type of a message; empty if it is none."""
+        try:
+            return str(json.loads(self.session.feed_identities(frames, copy=False)[1][1].bytes)["msg_type"])
+        except Exception:  # the base says what is wrong with it
+            return ""
+
     def _answer_at_once(self, frames: list) -> bool:
         """Answers a request, unless it is one that has to wait for others."""
+        kind = self._kind(frames)
+        self.cells += kind == "execute_request"
+        if kind not in _AT_ONCE:
+            return False
         try:
             idents, rest = self.session.feed_identities(frames, copy=False)
-            kind = json.loads(rest[1].bytes)["msg_type"]
-            self.behind += kind == "execute_request"
-            if kind not in _AT_ONCE:
-                return False
             request = self.session.deserialize(rest, content=True, copy=False)
         except Exception:  # the base says what is wrong with it
             return False
