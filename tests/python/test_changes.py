@@ -206,3 +206,48 @@ def test_deleted_file_is_no_edit(pool, edited):
     os.unlink(edited.path)
     ar = pool[:].apply_async(edited.here.f)
     assert ar.get(10) == [1] * 4 and ar.stderr == [""] * 4
+
+
+ODD = ["m.__file__ = 'a\\0.py'", "sys.modules[m.__name__] = type('', (), {'__file__': property(lambda self: 1 / 0)})()"]
+
+
+def spoil(view, tmp_path, odd):
+    """Has an engine import a module, and spoil it; the module's name."""
+    name = f"odd{os.getpid()}_{next(numbers)}"
+    (tmp_path / f"{name}.py").touch()
+    view.execute(f"import sys, {name} as m\n{odd}", block=True)
+    return name
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_spoilt_module_hides_no_edits_of_others(pool, edited, tmp_path, odd):
+    name = spoil(pool[:], tmp_path, odd)
+    try:
+        edited.write("def f():\n    return 2\n")
+        assert any(edited.path in said for said in said_of(pool[:], edited.here.f)[1])
+    finally:
+        pool[:].execute(f"del sys.modules[{name!r}]", block=True)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_spoilt_module_fails_no_request_under_autoreload(pool, edited, tmp_path, odd):
+    view = pool[:]
+    view.execute("%load_ext autoreload\n%autoreload 2", block=True)
+    name = spoil(view, tmp_path, odd)
+    try:
+        end = time.monotonic() + 20
+        said = [""]
+        while not any("looked in vain" in one for one in said):
+            assert time.monotonic() < end
+            ar = view.apply_async(edited.here.f)
+            assert ar.get(10) == [1] * 4
+            said = ar.stderr
+    finally:
+        view.execute(f"%autoreload 0\ndel sys.modules[{name!r}]", block=True)
+
+
+def test_reload_of_what_is_no_module_says_so(pool):
+    pool[0].execute("import sys; sys.modules['odd'] = None", block=True)
+    with pytest.raises(pxrun.RemoteError, match="odd is no module on the engine: code has put NoneType into sys.modules"):
+        pool[0].reload("odd").get(10)
+    pool[0].execute("del sys.modules['odd']", block=True)

@@ -50,13 +50,13 @@ def tell() -> None:
 def _edited() -> Iterator[tuple[str, str, int]]:
     """(module, file, when it was edited) of the modules that are older than their files."""
     for name, loaded in list(_loaded.items()):
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_installed()):
-            _loaded.pop(name, None)  # it has nothing to be looked at; another thread may load it anew
-            continue
-        try:
+        try:  # code may have put anything into sys.modules
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_installed()):
+                _loaded.pop(name, None)  # it has nothing to be looked at; another thread may load it anew
+                continue
             when = os.stat(file).st_mtime_ns
-        except OSError:
+        except Exception:
             continue
         if when > loaded:
             yield name, file, when
@@ -86,7 +86,10 @@ def autoreload() -> None:
     for name, file, when in _edited():
         reloader.modules_mtimes.setdefault(name, 0)  # one that it has not seen yet it would take for unedited
         _known[file] = when
-    reloader.check()
+    try:
+        reloader.check()
+    except Exception as e:  # of what code has put into sys.modules: no reason to fail a request
+        print(f"pxrun: %autoreload has looked in vain: {type(e).__name__}: {e}", file=sys.stderr)
 
 
 def _reloader() -> Any:
@@ -112,6 +115,8 @@ def reload(name: str) -> None:
     edited = {inner: (file, when) for inner, file, when in _edited() if f"{inner}.".startswith(f"{name}.")}
     for each in [*(inner for inner in edited if inner != name), name]:
         module = sys.modules[each]
+        if not isinstance(module, types.ModuleType):
+            raise TypeError(f"{each} is no module on the engine: code has put {type(module).__name__} into sys.modules")
         before = dict(vars(module))
         importlib.reload(module)
         _renew(before, module)
