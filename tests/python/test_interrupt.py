@@ -11,7 +11,8 @@ import numpy
 import pytest
 
 import pxrun
-from pxrun import AsyncMapResult, AsyncResult, Client, TaskAborted
+from pxrun import AsyncMapResult, AsyncResult, Client, TaskAborted, _pxrun
+from pxrun.wire import calls
 
 SCRIPT = """
 import os, sys, pxrun
@@ -230,3 +231,23 @@ def test_interrupted_result_says_so(pool):
     ar._interrupt()
     with pytest.raises(TaskAborted, match="interrupted here by Ctrl-C"):
         ar.get(10)
+
+
+def test_signal_while_a_call_is_sent_takes_it_back(rc):
+    def raises(number, frame):
+        raise KeyboardInterrupt
+
+    def endless(large):
+        import time
+
+        time.sleep(600)
+
+    body, buffers = calls.dumps(endless, (bytes(200 << 20),), {}, True)
+    before = signal.signal(signal.SIGALRM, raises)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.002)  # to copy so much takes longer
+            rc._core.submit(_pxrun.APPLY, 0, [0], body, buffers)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert rc[0].apply_async(abs, -1).get(30) == 1

@@ -133,7 +133,7 @@ PyObject *px_ext_post(PyObject *self, PyObject *args)
 	/* If tell() was called meanwhile, it may have come too early to see this one. */
 	if (result && told && !list && object->tells)
 		(void)px_result_tell(result);
-	return result ? px_result_object(result) : NULL;
+	return result ? px_sent_result_object(result) : NULL;
 }
 
 PyObject *px_ext_refused(PyObject *self, PyObject *index)

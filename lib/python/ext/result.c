@@ -31,6 +31,25 @@ PyObject *px_result_object(struct px_result *result)
 	return (PyObject *)self;
 }
 
+/* As take_back() in client/cancel.py. */
+static void take_back(struct px_result *result)
+{
+	for (uint32_t i = result->count; i-- > 0;)
+		if (px_request_abort(&result->requests[i]) == 0)
+			(void)px_request_interrupt(&result->requests[i]);
+}
+
+PyObject *px_sent_result_object(struct px_result *result)
+{
+	if (PyErr_CheckSignals() == 0)
+		return px_result_object(result);
+	Py_BEGIN_ALLOW_THREADS
+	take_back(result);
+	px_result_release(result);
+	Py_END_ALLOW_THREADS
+	return NULL;
+}
+
 static void result_dealloc(PyObject *self)
 {
 	px_result_release(((struct result *)self)->result);

@@ -19,6 +19,11 @@
 
 /* A new object, which takes the result. NULL with an exception. */
 PyObject *px_result_object(struct px_result *result);
+/*
+ * The same of one that was just sent. If a signal came meanwhile whose handler raises, as that of Ctrl-C
+ * does, nobody would have the result: its requests are stopped.
+ */
+PyObject *px_sent_result_object(struct px_result *result);
 /* (code, body, buffers) of a request that is done; words as str where there is no reply. Once. */
 PyObject *px_reply_object(struct px_request *request);
 /*

@@ -99,7 +99,7 @@ PyObject *px_ext_submit(PyObject *self, PyObject *args)
 	/* If tell() was called meanwhile, it may have come too early to see this one. */
 	if (result && !list && ((struct px_client_object *)self)->tells)
 		(void)px_result_tell(result);
-	return result ? px_result_object(result) : NULL;
+	return result ? px_sent_result_object(result) : NULL;
 }
 
 static PyObject *all_replies(struct px_result *result)
