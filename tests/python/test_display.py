@@ -286,7 +286,7 @@ thread.start()
     pool[0].execute(source, block=True)
     gate.open()
     pool[0].execute("pass", block=True)
-    with open(f"{pool._core.folder}/log", encoding="utf-8") as log:
+    with open(f"{pool._core.folder}/log", encoding="utf-8", errors="replace") as log:
         while "text/html of 0.0 MB, is left out: no request runs" not in log.read():
             log.seek(0)
 
@@ -297,3 +297,41 @@ def test_updated_object_without_IPython_here_is_printed_each_time(pool, capsys):
     assert [line for line in capsys.readouterr().out.splitlines() if line != "[output:0]"] == ["'one'", "'two'"]
     ar = pool[0].execute("handle.update('three')", block=True)
     assert ar.outputs[0]["update"] is True and list(ar.outputs[0]["transient"]) == ["display_id"]
+
+
+SHOW = "from IPython.display import publish_display_data as show\nget_ipython()\n"
+
+
+@pytest.mark.parametrize("data", ["pass", "__reduce__ = lambda self: (exec, ('1/0',))"])
+def test_object_that_only_the_engine_can_read_is_a_word_here(pool, capsys, data):
+    view = pool.direct_view(0)
+    view.execute(f"{SHOW}class OnlyThere: {data}\nshow({{'text/plain': OnlyThere()}})\nprint('printed')", block=True)
+    shown = capsys.readouterr().out
+    assert "[pxrun: what is displayed here cannot be read: " in shown and "printed" in shown
+
+
+def test_object_with_odd_metadata_is_refused_where_it_is_displayed(pool):
+    for odd in ("[1]", "{}, [1]", "{}, transient=[1]"):
+        with pytest.raises(pxrun.RemoteError, match="TypeError.* must be a dict"):
+            pool[0].execute(f"{SHOW}show({odd})", block=True)
+
+
+def test_transient_without_an_id_is_no_update(pool):
+    ar = pool[0].execute(SHOW + "show({'text/plain': 'x'}, transient={'more': 1})", block=True)
+    assert ar.outputs == [{"data": {"text/plain": "x"}, "metadata": {}}]
+
+
+def test_text_that_is_no_unicode_is_shown_with_escapes(pool, monkeypatch):
+    file = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", file)
+    pool[0].execute(SHOW + "show({'text/plain': 'a\\ud800b'})", block=True)
+    file.flush()
+    assert b"a\\ud800b\n" in file.buffer.getvalue()
+
+
+def test_what_this_ipython_cannot_show_loses_no_result(pool, monkeypatch, capsys):
+    pytest.importorskip("IPython")
+    monkeypatch.setattr("IPython.get_ipython", lambda: True)
+    monkeypatch.setattr("IPython.display.publish_display_data", lambda *args, **options: 1 / 0)
+    assert pool[0].apply_sync(lambda: display({"text/plain": "x"}, raw=True) or 7) == 7  # noqa: F821
+    assert "[pxrun: what is displayed here cannot be shown: ZeroDivisionError: division by zero]" in capsys.readouterr().out

@@ -32,11 +32,15 @@ def displayed(chunk: bytes) -> dict:
     -------
     dict
         data and metadata, by MIME type. If it has a display_id also transient, with that, and update: whether it
-        replaces what was displayed with that id.
+        replaces what was displayed with that id. If it cannot be read here, because it has objects of classes
+        that are on the engine only, a text that says so.
     """
-    data, metadata, *more = pickle.loads(chunk)
+    try:
+        data, metadata, *more = pickle.loads(chunk)
+    except Exception as e:
+        return {"data": {"text/plain": f"[pxrun: what is displayed here cannot be read: {type(e).__name__}: {e}]"}, "metadata": {}}
     found = {"data": data, "metadata": metadata}
-    if more and more[0]:
+    if more and "display_id" in more[0]:
         found.update(transient=more[0], update=more[1])
     return found
 

@@ -123,7 +123,7 @@ def _show_text(text: str, prefix: str, file: Any) -> None:
         prefix += "\n"
     elif prefix:
         prefix += " "
-    print(prefix + text, end="" if text.endswith("\n") else "\n", file=file)
+    _write(prefix + text + ("" if text.endswith("\n") else "\n"), file)
 
 
 def _file(which: int) -> Any:
@@ -163,9 +163,12 @@ def _show_object(engine: int, data: dict, metadata: dict, transient: dict | None
         more: dict = {"update": update} if transient else {}
         if transient:  # an id that code gave is the same on all engines
             more["transient"] = {**transient, "display_id": f"{transient['display_id']} of engine {engine}"}
-        publish_display_data(data, {**metadata, "engine": engine}, **more)
+        try:
+            publish_display_data(data, {**metadata, "engine": engine}, **more)
+        except Exception as e:  # what the engine sent is nothing for this IPython
+            _write(f"[pxrun: what is displayed here cannot be shown: {type(e).__name__}: {e}]\n", sys.stdout)
     else:
-        print(data.get("text/plain", f"<an object as {', '.join(data)}>"))
+        _write(f"{data.get('text/plain', '<an object as ' + ', '.join(map(str, data)) + '>')}\n", sys.stdout)
 
 
 def _show_value(reply: Any) -> None:

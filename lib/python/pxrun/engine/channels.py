@@ -27,9 +27,9 @@ import zmq
 from ipykernel import kernelbase
 from ipykernel._version import kernel_protocol_version
 from ipykernel.heartbeat import Heartbeat
-from ipykernel.jsonutil import encode_images
+from ipykernel.jsonutil import encode_images, json_clean
 from IPython.core.inputtransformer2 import TransformerManager
-from jupyter_client.session import Session
+from jupyter_client.session import Session, json_packer
 from zmq.eventloop.zmqstream import ZMQStream
 
 from .. import _pxrun, error
@@ -83,13 +83,17 @@ async def _serve(began: concurrent.futures.Future) -> None:
     await kernel.ended.wait()
 
 
-def _message(displayed: tuple) -> tuple[str, Any]:
+def _message(chunk: bytes) -> tuple[str, Any]:
     """The type and content of a message: as a cell has sent it, or of what was displayed just after one (displays.py)."""
-    if len(displayed) == 2:
-        kind, content = displayed
-        return kind, content
-    data, metadata, transient, update = displayed
-    return "update_display_data" if update else "display_data", {"data": encode_images(data), "metadata": metadata, "transient": transient}
+    try:
+        displayed = pickle.loads(chunk)
+        if len(displayed) == 2:
+            return displayed
+        data, metadata, transient, update = displayed
+        content = {"data": encode_images(data), "metadata": metadata, "transient": transient}
+        return "update_display_data" if update else "display_data", json_packer(json_clean(content))
+    except Exception as e:
+        return "stream", {"name": "stderr", "text": f"[pxrun: what is displayed here is left out: {type(e).__name__}: {e}]\n"}
 
 
 class _Stream(ZMQStream):
@@ -228,7 +232,7 @@ class EngineKernel(kernelbase.Kernel):
                 if which in names:
                     self._publish("stream", {"name": names[which], "text": decoders[which].decode(chunk)})
                 elif which == DISPLAY:
-                    kind, content = _message(pickle.loads(chunk))
+                    kind, content = _message(chunk)
                     if kind == "input_request":
                         self.session.send(self.stdin_socket, kind, content, parent=self.get_parent("shell"), ident=asker)
                     else:

@@ -27,6 +27,9 @@ class Publisher(DisplayPublisher):
     def publish(
         self, data: dict, metadata: dict | None = None, *args: Any, transient: Any = None, update: bool = False, **kwargs: Any
     ) -> None:
+        self._validate_data(data, metadata)
+        if not isinstance(transient or {}, dict):
+            raise TypeError(f"transient must be a dict, got: {transient!r}")
         if cells.running():
             content = {"data": displays.forms(data), "metadata": metadata or {}, "transient": transient or {}}
             cells.send("update_display_data" if update else "display_data", content)
