@@ -34,7 +34,8 @@ def send(data: dict, metadata: dict | None, transient: dict | None, update: bool
         _pxrun.publish(DISPLAY, packed)
     except Exception as e:
         kinds = [kind for kind in data if kind != "text/plain"] or data
-        print(f"[pxrun: what is displayed here, {', '.join(map(str, kinds))} of {len(packed) / 1e6:.1f} MB, is left out: {e}]", file=sys.stderr)
+        what = f"{', '.join(map(str, kinds))} of {len(packed) / 1e6:.1f} MB"
+        print(f"[pxrun: what is displayed here, {what}, is left out: {e}]", file=sys.stderr)
 
 
 def flush_figures() -> None:
