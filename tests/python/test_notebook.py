@@ -271,6 +271,18 @@ def asking(kernel):
 # --- Ctrl-C
 
 
+def sleeps(pid):
+    """Whether the main thread of a process sleeps, and not for the interpreter's lock, which it would have after 5 ms."""
+
+    def state():
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            return [line for line in status if line.startswith(("State:", "voluntary_ctxt_switches:"))]
+
+    before = state()
+    time.sleep(0.03)
+    return "sleeping" in before[0] and state() == before
+
+
 @pytest.fixture
 def begun(kernel, tmp_path):
     """begun(source): runs a cell whose requests call begin(), and interrupts it when one has; `times`: once more for each that follows."""
@@ -283,7 +295,7 @@ def begun(kernel, tmp_path):
         def interrupt():
             for _ in range(times):
                 os.read(fd, 1)
-                while b"State:\tS" not in open(f"/proc/{kernel.km.provisioner.pid}/status", "rb").read():
+                while not sleeps(kernel.km.provisioner.pid):
                     pass  # until it has sent all, and waits
                 kernel.interrupt()
 
