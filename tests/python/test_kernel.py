@@ -435,6 +435,15 @@ def test_stream_that_a_cell_has_spoilt_leaves_the_kernel_answering(jupyter, chan
     assert jupyter.text("print('heard')") == "heard\n"
 
 
+def test_console_does_not_take_a_file_that_is_being_written(rc):
+    from pxrun import console
+
+    path = os.path.join(os.path.dirname(rc.connection_file), "kernel-1.json")
+    if not os.path.exists(path):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    assert console._bind(rc, 1) == path and os.path.getsize(path) > 0
+
+
 def test_fork_in_a_cell_leaves_the_kernel(rc, jupyter):
     jupyter("import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)")
     assert jupyter.value("1 + 1") == "2"

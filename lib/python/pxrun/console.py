@@ -7,6 +7,7 @@ question, and the end of the engine ends the console.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -71,8 +72,9 @@ def _process(client: Client, engine: int) -> int:
 def _bind(client: Client, engine: int) -> KernelFile:
     """The connection file of the engine's kernel, which is made if there is none."""
     file = KernelFile(os.path.join(os.path.dirname(client.connection_file), f"kernel-{engine}.json"))
-    if os.path.exists(file):
-        return file
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.getsize(file):  # else it is just being written, which takes one step
+            return file
     ar = client[engine].apply_async(bind_kernel)
     if not ar.wait(_PATIENCE):
         print(f"engine {engine} is at work: waiting for its turn", file=sys.stderr)
