@@ -121,6 +121,7 @@ def test_ExecuteReply(pool):
     gone = weakref.ref(ar)
     del ar
     assert gone() is None and r.stdout == "hi\n"
+    assert r.metadata.engine_id == 2 and r.metadata["stdout"] == "hi\n"
 
 
 # --- times and progress

@@ -115,7 +115,7 @@ class ExecuteReply:
         The last expression's value as ``{"data": {mime type: …}, "metadata": {}}``; None with
         ``silent=True``.
     stdout, stderr, outputs, …
-        All other keys of the metadata.
+        All other keys of `metadata`.
     """
 
     def __init__(self, engine_id: int | None, count: int, text: str | None, data: dict, metadata: dict, read: Callable[[], dict]) -> None:
@@ -125,6 +125,11 @@ class ExecuteReply:
             data = {"text/plain": text, **data}
         self.execute_result: dict[str, Any] | None = {"data": data, "metadata": metadata, "execution_count": count} if data else None
         self._read = read
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """When and where the code ran, and what it printed: the Metadata of the AsyncResult."""
+        return self._read()
 
     @property
     def text(self) -> str | None:
