@@ -71,6 +71,13 @@ def test_px_shows_errors_and_counts_them(ip):
     assert "[2:execute]" in text
 
 
+def test_px_is_what_its_result_and_its_error_are_called(ip):
+    ip("%%px -a -o named\n1/0")
+    failed = ip.shell.user_ns["named"].exception(60)
+    assert failed.msg == "one or more exceptions raised in: %px"
+    assert repr(ip.shell.user_ns["named"]) == "<AsyncExecuteResult(%px): failed>"
+
+
 def test_px_noblock_returns_the_AsyncResult(ip):
     ip.view.block = False
     assert ip("%px c = 3").startswith("Out[")

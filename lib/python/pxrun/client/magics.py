@@ -224,6 +224,7 @@ class ParallelMagics(Magics):
             if self.verbose if options.verbose is None else options.verbose:
                 print(f"{'Parallel' if block else 'Async parallel'} execution on engine(s): {_shortly(self.view.targets)}")
             result = self.view.execute(code, silent=False, block=False)
+        result._fname = f"%px{self.suffix}"  # what bars and errors call it
         if block:
             result._shows = False  # it is shown below
         self.results.append(result)
