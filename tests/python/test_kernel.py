@@ -168,7 +168,7 @@ def test_sixteen_engines_at_once():
 
 def test_connect_info_says_how_to_connect(rc, jupyter):
     ar = rc[:].execute("%connect_info", block=False)
-    with pytest.raises(pxrun.CompositeError, match="bound to no kernel: first `from pxrun import bind_kernel"):
+    with pytest.raises(pxrun.CompositeError, match="bound to no kernel: first `%px from pxrun import bind_kernel"):
         ar.get()
     text, _ = ar.stdout
     assert json.loads(text[: text.rindex("}") + 1])["transport"] == "ipc"

@@ -164,6 +164,15 @@ def test_options_that_cannot_be_meant_are_usage_errors(ip, options, complaint):
     assert ip("%%px -b --block --stream\nprint(1)").count("1\n") == 4
 
 
+def test_px_with_an_option_says_where_options_go(ip):
+    complaint = "UsageError: %px takes no options: %pxconfig sets them, or write %%px and the code below it\n"
+    for line in "-t 0 1", "--targets 0 %pwd", "--noblock print(1)":
+        assert ip(f"%px {line}") == "" and ip.err == complaint
+    ip.view["t"] = 3
+    assert ip("%px -t * 2").count(": -6\n") == 4
+    assert "%%px [-r]" in ip("%px?") and "%%px [-r]" in ip("%%px?")
+
+
 def test_result_by_index(ip):
     ip("%px print('first')")
     ip("%px print('second')")

@@ -29,6 +29,9 @@ _CONFIG = ("block", "verbose", "stream", "progress_after", "signal_on_interrupt"
 #: Cells that %autopx leaves to this process begin so: with magics of this family, of any suffix, or with what ends the session.
 _HERE = re.compile(r"\s*(%%?(px|autopx|result)|get_ipython\(\).*autopx|(exit|quit)(\(\))?\s*$|$)")
 
+#: A line that begins as if with an option.
+_OPTION = re.compile(r"--?[a-z][a-z-]*\s")
+
 
 class _Choice(argparse.Action):
     """One of several options of which a command can have one."""
@@ -195,13 +198,18 @@ class ParallelMagics(Magics):
         With the view's `block` it waits and shows what the engines print; else it returns the AsyncResult, and shows
         what came of it after the cell or, if it takes longer, a later one.
 
-        The options are those of ``%%px``; for ``%px``, too, ``%pxconfig`` sets them.
+        It takes no options itself: ``%pxconfig`` sets those of ``%%px`` for both.
         """
+        if _OPTION.match(line) and not _is_python(line):
+            raise UsageError(
+                f"%px{self.suffix} takes no options: %pxconfig{self.suffix} sets them, "
+                f"or write %%px{self.suffix} and the code below it"
+            )
         return self._run(line, _options(self.cell_px, ""))
 
     px.__dict__["_ipython_magic_no_var_expand"] = True
 
-    @_parsed_as("px")
+    @_parsed_as("%px")
     @_showing
     @_common
     @argument("--local", action="store_true", help="run the cell here, too")
@@ -378,6 +386,14 @@ def _shortly(targets: Any) -> str:
     if isinstance(targets, list) and len(targets) > 10:
         return f"{str(targets[:4])[:-1]}, ..., {str(targets[-4:])[1:]}"
     return str(targets)
+
+
+def _is_python(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _options(method: Any, line: str) -> Any:

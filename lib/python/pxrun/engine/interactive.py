@@ -145,5 +145,5 @@ class ConnectMagics(Magics):
 def _kernel_file() -> Any:
     file = kernel.file()
     if file is None:
-        raise UsageError("this engine is bound to no kernel: first `from pxrun import bind_kernel; bind_kernel()`")
+        raise UsageError("this engine is bound to no kernel: first `%px from pxrun import bind_kernel; bind_kernel()`")
     return file
