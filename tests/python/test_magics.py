@@ -10,6 +10,7 @@ import time
 import pytest
 
 import pxrun
+from pxrun.client.asyncresult import AsyncResult
 
 pytest.importorskip("IPython")
 
@@ -305,10 +306,15 @@ def test_failed_px_aborts_what_waits(ip):
 
 
 def interrupted(ip, line):
-    """Runs a line, with Ctrl-C once engines have begun it."""
+    """Runs a line, with Ctrl-C once engines have begun it and it is waited for."""
+    main = threading.get_ident()
+
+    def waits():
+        # Python drops a KeyboardInterrupt that comes while objects are finalized, as between sending and waiting
+        return sys._current_frames()[main].f_code is AsyncResult.wait.__code__
 
     def interrupt():
-        while not any(len(ar.targets) and ar.running() for ar in ip.view.client._sent.requests()):
+        while not (waits() and any(len(ar.targets) and ar.running() for ar in ip.view.client._sent.requests())):
             time.sleep(0.01)
         signal.raise_signal(signal.SIGINT)
 
