@@ -79,6 +79,17 @@ def test_px_is_what_its_result_and_its_error_are_called(ip):
     assert repr(ip.shell.user_ns["named"]) == "<AsyncExecuteResult(%px): failed>"
 
 
+def test_tb_after_errors_that_were_streamed_shows_them_again(ip):
+    ip("%px 1/0")
+    text = ip("%tb") + ip.err
+    assert text.count("ZeroDivisionError: division by zero") == 4 and "[3:execute]" in text
+
+
+def test_usage_error_of_an_engines_magic_is_a_sentence(ip):
+    text = ip("%px %connect_info") + ip.err
+    assert "bind_kernel" in text and "Traceback" not in text and "run_line_magic" not in text
+
+
 def test_px_noblock_returns_the_AsyncResult(ip):
     ip.view.block = False
     assert ip("%px c = 3").startswith("Out[")

@@ -188,7 +188,8 @@ def test_errors_have_colours_unless_NO_COLOR_forbids_them(python, six, tmp_path,
 def test_px_streams_four_errors_and_counts_them(terminal):
     shown = terminal("%px 1/0")
     assert shown.count("ZeroDivisionError") == 4 and shown.endswith("... 2 more exceptions ...\n6 errors")
-    assert terminal("%tb") == "6 errors"
+    again = terminal("%tb")
+    assert again.count("ZeroDivisionError") == 4 and again.endswith("... 2 more exceptions ...")
 
 
 def test_px_that_does_not_wait_is_shown_when_it_is_done(terminal, new_gate):

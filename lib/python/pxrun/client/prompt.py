@@ -39,6 +39,8 @@ def teach(shell: Any) -> None:
             found = shell._get_exc_info(exc_tuple)[1]
         except ValueError:  # there is none, and IPython says so
             found = None
+        if isinstance(found, error.AlreadyDisplayedError) and exc_tuple is None and not options.get("running_compiled_code"):
+            found = found.original_error.with_traceback(found.__traceback__)  # it is asked for by %tb
         was_here = _leave_out_our_frames(found)
         shown = None if found is None or exception_only else _shown(shell, found, was_here, tb_offset)
         if shown is None:

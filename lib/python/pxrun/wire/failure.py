@@ -145,6 +145,9 @@ def cut(text: str) -> str:
 
 
 def _text(error: BaseException, ename: str, evalue: str) -> str:
+    ipython = sys.modules.get("IPython.core.error")
+    if ipython and isinstance(error, ipython.UsageError):
+        return line(ename, evalue)  # a sentence to whoever typed it, as IPython shows it
     try:
         return cut("".join(_format(error)))
     except BaseException as second:
