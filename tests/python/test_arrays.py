@@ -63,6 +63,18 @@ def test_refused(pool):
         pxrun.empty("what")
 
 
+def test_arrays_lie_in_a_pool_that_runs(pool):
+    with pxrun.Cluster(n=1) as lost:
+        os.kill(lost.supervisor_pid, signal.SIGKILL)
+        with pytest.raises(pxrun.PoolError):
+            lost[0].apply_sync(time.sleep, 60)
+        a = pxrun.zeros(100_000)  # the client of the other pool was attached before
+        ar = pool[0].push({"a": a}, track=True)
+        ar.get(10)
+        assert ar.holders == [0]  # it went without a copy
+        pool[0]["a"] = None
+
+
 def test_no_pool():
     code = "import pxrun\ntry: pxrun.empty(3)\nexcept RuntimeError as e: print(e)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

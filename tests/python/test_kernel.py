@@ -456,7 +456,7 @@ def test_killed_engine_leaves_no_file_and_can_be_bound_again(rc, jupyter):
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: rc.engines[0].state == "up" and rc.engines[0].pid != pid)
     folder = os.path.dirname(file)
-    assert [name for name in os.listdir(folder) if name.startswith("k")] == []
+    assert [name for name in os.listdir(folder) if name.startswith(("k0", "kernel-0"))] == []
     with open(os.path.join(folder, "log"), encoding="utf-8") as log:
         assert "engine 0: its kernel has ended with it, and kernel-0.json is removed: bind_kernel() makes another" in log.read()
     wait_until(lambda: not jupyter.kernel.is_alive())

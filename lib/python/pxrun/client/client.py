@@ -297,12 +297,23 @@ _clients: list[weakref.ref] = []
 
 
 def latest() -> Client | None:
-    """The client that was attached last, of those that are not closed."""
+    """The client that was attached last, of those that are not closed; if there is one, of those whose pool runs."""
+    lost = None
     for known in reversed(_clients):
         found = known()
         if found is not None and not found._core.closed:
-            return found
-    return None
+            if _pool_runs(found):
+                return found
+            lost = lost or found
+    return lost
+
+
+def _pool_runs(client: Client) -> bool:
+    try:
+        client._core.poll()
+    except error.PoolError:
+        return False
+    return True
 
 
 def unlist(client: Client) -> None:
