@@ -69,11 +69,8 @@ def _installed() -> tuple[str, ...]:
     """Folders of what was installed, and is not edited; pxrun's own too."""
     global _folders
     if not _folders:
-        import sysconfig
-
-        kinds = ("stdlib", "platstdlib", "purelib", "platlib")
-        found = {sysconfig.get_paths()[kind] for kind in kinds}
-        found |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
+        # not by sysconfig: to import that takes longer than all the rest of an engine's first request
+        found = {os.path.dirname(os.__file__), *(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))}
         _folders = (*(path + os.sep for path in found), os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep)
     return _folders
 
