@@ -107,15 +107,30 @@ enum px_brief {
  *   'N'                      None
  *   'T' 'F'                  True, False
  *   'i' int64                integer
+ *   'u' uint64               an integer above INT64_MAX
  *   'd' double               float
+ *   'c' double double        complex: real and imaginary part
  *   's' uint64 bytes…        UTF-8 text
  *   'b' uint64 bytes…        bytes
  *   'l' uint64 items…        list (a tuple is sent as a list)
+ *   'm' uint64 count, then count times key value
+ *                            dict. A key is no list, dict or array: a dict that has such a key, a
+ *                            tuple for instance, is an 'o'
+ *   'k' as 'm'               the last value of a CALL: its keyword arguments; keys are 's'
  *   'a' uint8 code, uint8 bits, uint8 ndim, uint8 0, int64 shape[ndim], uint32 buffer
  *                            C-contiguous array; code as DLPack's (0 int, 1 uint, 2 float,
  *                            5 complex, 6 bool); its data is the message's buffer of
  *                            that index (counting from 0 behind the body)
+ *   'A' uint8 code, uint8 bits, uint8 ndim, uint8 0, int64 shape[ndim], int64 strides[ndim],
+ *       uint64 first, uint32 buffer
+ *                            an array in another order: strides in bytes, may be negative; first
+ *                            is where element [0, ..., 0] is in the buffer. Engines send those
+ *                            whose elements fill their memory, such as transposed ones; they copy
+ *                            those that have gaps, which are then 'a'
  *   'o' uint64 bytes…        an object that has no such form: its repr, UTF-8
+ *
+ * Of numpy's scalars, and arrays of no dimensions, engines send the plain number or text; of a long
+ * double that only if it is exact. Which arrays have a form, python/pxrun/engine/neutral.py says.
  */
 
 #endif

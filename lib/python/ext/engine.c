@@ -174,7 +174,8 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "kept", &py->kept },
 		{ "keep_pickled", &py->keep_pickled },
 		{ "to_array", &py->hooks.to_array },
-		{ "from_array", &py->hooks.from_array },
+		{ "form", &py->hooks.form },
+		{ "words", &py->hooks.words },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {

@@ -243,49 +243,58 @@ static PyObject *find_function(struct px_interpreter *py, PyObject *name)
 	return PyErr_Occurred() ? NULL : PyObject_CallFunctionObjArgs(py->resolve, name, NULL);
 }
 
-static PyObject *call(struct px_interpreter *py, PyObject *values)
+static PyObject *call(struct px_interpreter *py, PyObject *values, PyObject *keywords)
+{
+	PyObject *function = find_function(py, PyList_GetItem(values, 0));
+	PyObject *arguments = function ? PyList_GetSlice(values, 1, PyList_Size(values)) : NULL;
+	PyObject *tuple = arguments ? PyList_AsTuple(arguments) : NULL;
+	PyObject *value = tuple ? PyObject_Call(function, tuple, keywords) : NULL;
+
+	Py_XDECREF(tuple);
+	Py_XDECREF(arguments);
+	Py_XDECREF(function);
+	return value;
+}
+
+/* Whether the request has the values that its kind needs; if not, with an exception. */
+static bool are_values(int kind, PyObject *values, PyObject *keywords)
 {
 	Py_ssize_t count = PyList_Size(values);
-	PyObject *function = find_function(py, PyList_GetItem(values, 0));
-	PyObject *arguments, *value = NULL;
 
-	if (!function)
-		return NULL;
-	if (count == 1) {
-		value = PyObject_CallNoArgs(function);
-	} else {
-		arguments = PyList_GetSlice(values, 1, count);
-		PyObject *tuple = arguments ? PyList_AsTuple(arguments) : NULL;
+	if (count >= 1 && PyUnicode_Check(PyList_GetItem(values, 0)) &&
+	    (kind != PX_REQUEST_PUSH || count == 2) && (kind == PX_REQUEST_CALL || !keywords))
+		return true;
+	PyErr_SetString(PyExc_ValueError,
+			"a request without a name, or with other values than it needs");
+	return false;
+}
 
-		if (tuple)
-			value = PyObject_Call(function, tuple, NULL);
-		Py_XDECREF(tuple);
-		Py_XDECREF(arguments);
+static PyObject *value_of(struct px_interpreter *py, struct px_incoming *in)
+{
+	PyObject *result = NULL, *keywords;
+	PyObject *values = px_values_decode(in, &py->hooks, &keywords);
+
+	if (values && are_values(in->kind, values, keywords)) {
+		PyObject *name = PyList_GetItem(values, 0);
+
+		if (in->kind == PX_REQUEST_CALL)
+			result = call(py, values, keywords);
+		else if (in->kind == PX_REQUEST_PUSH)
+			result = PyObject_CallFunctionObjArgs(py->push, name,
+							      PyList_GetItem(values, 1), NULL);
+		else
+			result = PyObject_CallFunctionObjArgs(py->pull, name, NULL);
 	}
-	Py_DECREF(function);
-	return value;
+	Py_XDECREF(values);
+	Py_XDECREF(keywords);
+	return result;
 }
 
 static int run_values(struct px_interpreter *py, struct px_incoming *in, struct px_reply *reply)
 {
-	PyObject *values = px_values_decode(in, &py->hooks);
-	Py_ssize_t count = values ? PyList_Size(values) : 0;
-	PyObject *result = NULL;
-	int rc = -1;
+	PyObject *result = value_of(py, in);
+	int rc = result ? px_values_encode(result, py->engine->endpoint, &py->hooks, reply) : -1;
 
-	if (values && (count < 1 || !PyUnicode_Check(PyList_GetItem(values, 0)) ||
-		       (in->kind == PX_REQUEST_PUSH && count != 2)))
-		PyErr_SetString(PyExc_ValueError, "a request without a name");
-	else if (values && in->kind == PX_REQUEST_CALL)
-		result = call(py, values);
-	else if (values && in->kind == PX_REQUEST_PUSH)
-		result = PyObject_CallFunctionObjArgs(py->push, PyList_GetItem(values, 0),
-						      PyList_GetItem(values, 1), NULL);
-	else if (values)
-		result = PyObject_CallFunctionObjArgs(py->pull, PyList_GetItem(values, 0), NULL);
-	Py_XDECREF(values);
-	if (result)
-		rc = px_values_encode(result, py->engine->endpoint, &py->hooks, reply);
 	Py_XDECREF(result);
 	return rc < 0 ? rc : copy_shown(py, reply);
 }

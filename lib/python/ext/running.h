@@ -38,7 +38,7 @@ struct px_interpreter {
 	PyObject *kept;      /* token -> what clients had this engine keep */
 	PyObject *keep_pickled; /* (token, pickle): reads and keeps it */
 	PyObject *after;        /* (): called at the end of a request; NULL: nothing is */
-	struct px_array_hooks hooks;
+	struct px_value_hooks hooks;
 	struct px_engine_process *engine;
 	PyThreadState *thread;
 	time_t looked; /* when these two were called last */

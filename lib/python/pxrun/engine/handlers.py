@@ -10,12 +10,11 @@ import ast
 import importlib
 import linecache
 import pickle
-import sys
 import traceback
 
 from .. import _pxrun
 from ..wire import failure, foreign, pickling, values
-from . import calls, changes, ending, residents, shell, tasks
+from . import calls, changes, ending, neutral, residents, shell, tasks
 
 #: Types of frequent results that plain pickle can do.
 _PLAIN = {bool, int, float, complex, str}
@@ -59,6 +58,7 @@ class Handlers:
         self.plain_dumps, self.protocol = pickle.dumps, 5
         self.none = pickling.NONE
         self.pull = calls.pull
+        self.to_array, self.form, self.words = neutral.to_array, neutral.form, neutral.words
         self.autoreload, self.tell = changes.autoreload, changes.tell
 
     def unreadable(self, error):
@@ -166,34 +166,3 @@ class Handlers:
             error.__traceback__ = error.__context__ = None
         ending.end(self)
         _pxrun.end(code & 0xFF)
-
-    def to_array(self, buffer, code, bits, shape):
-        """A tensor of a C program as an array over the memory it came in."""
-        import numpy
-
-        kind = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}[code]
-        return numpy.ndarray(shape, f"{kind}{bits // 8}", buffer)
-
-    def from_array(self, value):
-        """(memory, code, bits, shape) of an array; a plain value for a numpy scalar; else None."""
-        numpy = sys.modules.get("numpy")
-        if numpy and isinstance(value, numpy.generic):
-            plain = value.item()
-            return None if isinstance(plain, numpy.generic) else plain
-        if numpy and isinstance(value, numpy.ndarray):
-            array = numpy.asarray(value, order="C")
-            memory, kind, itemsize = array.reshape(-1).view("u1"), array.dtype.kind, array.dtype.itemsize
-            code = _DLPACK_CODES.get(kind) if array.dtype.isnative else None
-        else:
-            try:
-                array = memory = memoryview(value)
-            except TypeError:
-                return None
-            code = _DLPACK_CODES.get(_FORMATS.get(array.format, "")) if array.c_contiguous else None
-            itemsize = array.itemsize
-        return None if code is None or itemsize > 16 else (memory, code, itemsize * 8, tuple(array.shape))
-
-
-#: DLPack's code for each of numpy's kinds, and numpy's kind for each letter of the struct module.
-_DLPACK_CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
-_FORMATS = {**dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u"), **dict.fromkeys("efd", "f"), "?": "b"}
