@@ -37,8 +37,8 @@ static void define(struct px_client *client)
 	struct px_result *result;
 	struct px_value value;
 
-	check(px_view_new(client, NULL, 0, &all), "making a view of all engines");
-	check(px_view_execute(all, integrate, &result), "sending the function");
+	check(px_view_all(client, &all), "making a view of all engines");
+	check(px_view_execute(all, integrate, NULL, &result), "sending the function");
 	check(px_result_wait(result, PX_FOREVER), "waiting for the function");
 	for (size_t i = 0; i < px_result_count(result); i++)
 		check(px_result_value(result, i, &value), "defining the function");
@@ -53,8 +53,9 @@ static struct px_result *begin(struct px_client *client, uint32_t engine, int64_
 	struct px_result *result;
 	struct px_view *one;
 
-	check(px_view_new(client, &engine, 1, &one), "making a view of one engine");
-	check(px_view_call(one, "integrate", 3, arguments, &result), "calling integrate()");
+	check(px_view_of(client, &engine, 1, &one), "making a view of one engine");
+	check(px_view_call(one, "integrate", 3, arguments, NULL, NULL, &result),
+	      "calling integrate()");
 	px_view_free(one);
 	return result;
 }

@@ -15,11 +15,12 @@
 #define WORDS_BYTES 16384
 
 /*
- * The thread's last words. Only this pointer is thread-local, in the place that every thread has from
+ * The thread's last words. Only this pointer and a code are thread-local, in the place that every thread has from
  * its start: the first use of a larger one in a thread allocates memory, and where there is none the
  * loader ends the process.
  */
 static _Thread_local __attribute__((tls_model("initial-exec"))) const char *last = "";
+static _Thread_local __attribute__((tls_model("initial-exec"))) int last_code;
 static pthread_key_t key; /* the thread's words, from malloc */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool has_key;
@@ -34,6 +35,7 @@ static int keep(int code, const char *words)
 {
 	char *old = NULL, *fresh = NULL;
 
+	last_code = code;
 	pthread_once(&once, make_key);
 	if (has_key) {
 		old = pthread_getspecific(key);
@@ -85,6 +87,11 @@ int px_fail_errno(const char *format, ...)
 const char *px_last_error(void)
 {
 	return last;
+}
+
+int px_last_code(void)
+{
+	return last_code;
 }
 
 const char *px_strerror(int code)

@@ -35,6 +35,7 @@ int px_fail_errno(const char *format, ...) __attribute__((format(printf, 1, 2), 
 #pragma GCC visibility push(default)
 /* The words of this thread's last failure; "" if none. Lends. */
 const char *px_last_error(void);
+int px_last_code(void);
 /* The name and meaning of a number. Static. */
 const char *px_strerror(int code);
 #pragma GCC visibility pop

@@ -169,6 +169,15 @@ static bool released(const struct px_leases *leases, uint16_t lease, uint16_t ge
 	       generation;
 }
 
+bool px_leases_have(const struct px_leases *leases, const struct px_region *region)
+{
+	uint16_t index = leases->used_head;
+
+	while (index != NO_ROW && leases->rows[index].region != region)
+		index = leases->rows[index].next;
+	return index != NO_ROW;
+}
+
 uint32_t px_leases_collect(struct px_leases *leases)
 {
 	uint32_t before = leases->count;

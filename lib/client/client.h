@@ -31,6 +31,8 @@
 #include "link/endpoint.h"
 #include "pool/runtime.h"
 
+struct px_engine_set;
+
 /* One message to one engine, and what came back. */
 struct px_request {
 	struct px_result *result;
@@ -136,10 +138,19 @@ int px_client_endpoint(struct px_client *client, struct px_endpoint **out);
  * Sends one message to each of n engines. Body and buffers are sent once and shared. message->id is
  * given here. *result may be NULL. For an engine that is being restarted it waits until it is up.
  * If a later engine fails, its entry of the result carries the error; if the first fails, the call
- * does. As pxrun.h's requests. A signal does not end it.
+ * does. As pxrun.h's requests. A signal does not end it. how: as px_how_read() has left it.
  */
 int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
-		     struct px_outgoing *message, struct px_result **result);
+		     struct px_outgoing *message, const struct px_how *how,
+		     struct px_result **result);
+/* The same, with a message of its own for each of the engines. */
+int px_client_submit_each(struct px_client *client, const uint32_t *engines, uint32_t n,
+			  struct px_outgoing *messages, const struct px_how *how,
+			  struct px_result **result);
+/* Posts n messages as tasks, each an entry of one result. set: who may run them; NULL: anybody. */
+int px_client_post(struct px_client *client, const struct px_engine_set *set,
+		   struct px_outgoing *messages, uint32_t n, const struct px_how *how,
+		   struct px_result **result);
 /*
  * The same in steps, for who has to look at signals meanwhile. A result of which nothing is sent;
  * tracked: it can be asked whether shown regions that were sent have been let go of. PX_EINVAL,
@@ -148,11 +159,13 @@ int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t
 int px_result_new(struct px_client *client, const uint32_t *engines, uint32_t n, bool tracked,
 		  struct px_result **out);
 /*
- * Sends the message to those engines that have not got it. PX_ETIMEDOUT, PX_EINTR: it waited for
+ * Sends the message to those engines that have not got it; with `each`, of as many messages as there
+ * are engines each its own. PX_ETIMEDOUT, PX_EINTR: it waited for
  * room, or for an engine; call it again, or give up by px_result_release(). Another error: it is
  * not sent to more engines.
  */
-int px_result_send(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns);
+int px_result_send(struct px_result *result, struct px_outgoing *message, bool each,
+		   uint64_t timeout_ns);
 /* Gives up one hold; the last frees. px_result_free() does, and ends the handle for its user. */
 void px_result_release(struct px_result *result);
 /*

@@ -19,6 +19,7 @@ static const struct {
 	{ PX_HANDLE_CLIENT, "client" },
 	{ PX_HANDLE_VIEW, "view" },
 	{ PX_HANDLE_RESULT, "result" },
+	{ PX_HANDLE_ARRAY, "array" },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

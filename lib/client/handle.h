@@ -20,6 +20,7 @@ enum px_handle_kind {
 	PX_HANDLE_CLIENT = 0x636c6e74,
 	PX_HANDLE_VIEW = 0x76696577,
 	PX_HANDLE_RESULT = 0x72736c74,
+	PX_HANDLE_ARRAY = 0x61727279,
 };
 
 struct px_handle {

@@ -8,15 +8,15 @@
  *	struct px_value sum;
  *
  *	px_pool_start(&(struct px_pool_options)PX_POOL_OPTIONS, &client);
- *	px_view_new(client, NULL, 0, &view);
- *	px_view_call(view, "math:hypot", 2, (struct px_value[]){px_double(3), px_double(4)}, &result);
+ *	px_view_all(client, &view);
+ *	px_view_call(view, "math:hypot", 2, (struct px_value[]){px_double(3), px_double(4)}, NULL,
+ *		     NULL, &result);
  *	px_result_wait(result, PX_FOREVER);
  *	px_result_value(result, 0, &sum);
  *
  * Functions return 0 or a negative PX_E…; then px_last_error() has a message, and out-parameters
  * are not written. Functions that return a number or a pointer return 0 or NULL on failure
- * (px_result_engine(): UINT32_MAX; px_client_engines(): a negative code). The
- * library installs no signal handler, does not fork your process and does not link Python.
+ * (px_result_engine(): UINT32_MAX; those that return an int: a negative code). The library installs no signal handler, does not fork your process and does not link Python.
  *
  * Handles are opaque, and each kind has its own function to free it; NULL may be freed. NULL for
  * a handle or for a pointer that is needed is PX_EINVAL, and the message names the argument. Who
@@ -29,6 +29,8 @@
  *   result   Any thread, several at once. px_result_free() ends it; no thread may be in a call of
  *            it. When its client is closed, entries that were not ready become ready, with
  *            PX_ECLOSED; what came before stays readable, values as well.
+ *   array    Any thread, several at once; counted, and px_array_unref() ends one reference. Who writes
+ *            its elements, and when, is up to the program. It outlives its client and the pool.
  *
  * After a fork the child cannot use its parent's handles: whatever needs the segment is
  * PX_ECLOSED. It may free views and results. A handle that was freed a moment ago is recognised
@@ -55,6 +57,15 @@ extern "C" {
 #define PX_CHECKED
 #endif
 
+#define PX_VERSION_MAJOR 0 /* of this header; px_version() is the library's */
+#define PX_VERSION_MINOR 1
+#define PX_VERSION_PATCH 0
+
+#define PX_ENGINES_MAX 512         /* engines of a pool, and entries of a view */
+#define PX_NDIM_MAX 32             /* dimensions of an array */
+#define PX_LIST_DEPTH_MAX 100      /* lists and dicts in one another */
+#define PX_ARRAYS_PER_CALL_MAX 300 /* arrays in the arguments of one call, in lists and dicts too */
+
 #define PX_EINVAL (-1)    /* a wrong argument */
 #define PX_ENOMEM (-2)    /* private or shared memory is used up */
 #define PX_ETIMEDOUT (-3) /* not ready in the given time; the supervisor does not answer */
@@ -77,9 +88,12 @@ extern "C" {
 struct px_client;
 struct px_view;
 struct px_result;
+struct px_array;
 
 /* The message of this thread's last failure, "" if none. Valid until its next failure. */
 PX_PUBLIC const char *px_last_error(void);
+/* Its code, 0 if none. */
+PX_PUBLIC int px_last_code(void);
 /* The meaning of an error number. A constant string. */
 PX_PUBLIC const char *px_strerror(int code);
 /* As "0.1.0". A constant string. */
@@ -191,38 +205,28 @@ enum px_type {
 	PX_DOUBLE,
 	PX_STRING, /* UTF-8, NUL-terminated in memory */
 	PX_BYTES,
-	PX_LIST,
-	PX_TENSOR,
+	PX_LIST, /* a tuple arrives as a list */
+	PX_ARRAY,
 	PX_OBJECT, /* any other Python object, as its repr. Only received */
+	PX_UINT, /* is an int in Python; of those that are received, only what a PX_INT cannot hold */
+	PX_COMPLEX,
+	PX_DICT
 };
 
-/* DLPack's dtype codes. */
-enum px_dtype_code {
-	PX_DTYPE_INT = 0,
-	PX_DTYPE_UINT = 1,
-	PX_DTYPE_FLOAT = 2,
-	PX_DTYPE_COMPLEX = 5,
-	PX_DTYPE_BOOL = 6
-};
-
-#define PX_TENSOR_NDIM_MAX 32
-
-/* A C-contiguous array. */
-struct px_tensor {
-	void *data;
-	uint64_t bytes;
-	uint8_t code; /* enum px_dtype_code */
-	uint8_t bits; /* of an element: 8, 16, 32, 64, 128 */
-	uint8_t ndim;
-	int64_t shape[PX_TENSOR_NDIM_MAX];
-};
-
+/*
+ * What it points to is the caller's, until the request that it is passed to returns; in a value that
+ * was received it is the result's.
+ */
 struct px_value {
 	enum px_type type;
 	union {
 		int truth;
 		int64_t integer;
+		uint64_t natural;
 		double real;
+		struct {
+			double re, im;
+		} complex_number;
 		struct {
 			const char *data;
 			uint64_t bytes;
@@ -231,7 +235,11 @@ struct px_value {
 			const struct px_value *items;
 			uint64_t count;
 		} list;
-		const struct px_tensor *tensor;
+		struct {
+			const struct px_value *keys, *values;
+			uint64_t count;
+		} dict; /* keys are no lists, dicts or arrays */
+		struct px_array *array;
 	} as;
 };
 
@@ -240,10 +248,22 @@ static inline struct px_value px_none(void)
 	struct px_value v = { PX_NONE, { 0 } };
 	return v;
 }
+static inline struct px_value px_bool(int truth)
+{
+	struct px_value v = { PX_BOOL, { 0 } };
+	v.as.truth = truth != 0;
+	return v;
+}
 static inline struct px_value px_int(int64_t integer)
 {
 	struct px_value v = { PX_INT, { 0 } };
 	v.as.integer = integer;
+	return v;
+}
+static inline struct px_value px_uint(uint64_t natural)
+{
+	struct px_value v = { PX_UINT, { 0 } };
+	v.as.natural = natural;
 	return v;
 }
 static inline struct px_value px_double(double real)
@@ -252,54 +272,188 @@ static inline struct px_value px_double(double real)
 	v.as.real = real;
 	return v;
 }
-/* Lends text until the call that uses the value returns. */
+static inline struct px_value px_complex(double re, double im)
+{
+	struct px_value v = { PX_COMPLEX, { 0 } };
+	v.as.complex_number.re = re;
+	v.as.complex_number.im = im;
+	return v;
+}
+/* These lend what they are given, until the call that uses the value returns. It checks them. */
 PX_PUBLIC struct px_value px_string(const char *text);
+PX_PUBLIC struct px_value px_string_n(const char *text, uint64_t bytes);
 PX_PUBLIC struct px_value px_bytes(const void *data, uint64_t bytes);
-PX_PUBLIC struct px_value px_array(const struct px_tensor *tensor);
+PX_PUBLIC struct px_value px_list(const struct px_value *items, uint64_t count);
+PX_PUBLIC struct px_value px_dict(const struct px_value *keys, const struct px_value *values,
+				  uint64_t count);
+PX_PUBLIC struct px_value px_of_array(struct px_array *array);
+
+/* The value of a dict's key, as memory of the dict's owner. PX_EINVAL: no such key, or no dict. */
+PX_PUBLIC PX_CHECKED int px_value_get(const struct px_value *dict, const char *key,
+				      struct px_value *out);
+/*
+ * As a number: of a bool, an integer, a float (for an int64_t only a whole one), or an array that has
+ * one such element. PX_EINVAL: it is something else, or does not fit.
+ */
+PX_PUBLIC PX_CHECKED int px_value_as_int64(const struct px_value *value, int64_t *out);
+PX_PUBLIC PX_CHECKED int px_value_as_double(const struct px_value *value, double *out);
+/* The text of a string, bytes or an object: NUL-terminated, memory of the value's owner. PX_EINVAL. */
+PX_PUBLIC PX_CHECKED int px_value_as_text(const struct px_value *value, const char **out);
+
+/* --- arrays --- */
+
+/* DLPack's code of the kind, times 256, and the bits of an element. */
+enum px_dtype {
+	PX_DTYPE_INT8 = 0x0008,
+	PX_DTYPE_INT16 = 0x0010,
+	PX_DTYPE_INT32 = 0x0020,
+	PX_DTYPE_INT64 = 0x0040,
+	PX_DTYPE_UINT8 = 0x0108,
+	PX_DTYPE_UINT16 = 0x0110,
+	PX_DTYPE_UINT32 = 0x0120,
+	PX_DTYPE_UINT64 = 0x0140,
+	PX_DTYPE_FLOAT16 = 0x0210,
+	PX_DTYPE_FLOAT32 = 0x0220,
+	PX_DTYPE_FLOAT64 = 0x0240,
+	PX_DTYPE_COMPLEX64 = 0x0540,
+	PX_DTYPE_COMPLEX128 = 0x0580,
+	PX_DTYPE_BOOL = 0x0608 /* a byte, 0 or 1 */
+};
+
+/*
+ * Arrays are sent as follows.
+ *
+ *   px_array_alloc()   Never copied. An engine reads the very memory, and gets private pages where it
+ *                      writes. So the program may change the elements again only when nobody looks at
+ *                      them any more: px_array_wait().
+ *   ... PX_ARRAY_LIVE  An engine reads and writes the very memory, at once and with no message. Who
+ *                      writes what, and when, is up to the program.
+ *   px_array_wrap()    Its elements are copied once, however many engines get them, before the
+ *                      request returns. Those of a column-major array stay in that order.
+ *   from a result      Its memory is private; writing to it changes nothing elsewhere. Sent on, it is
+ *                      copied.
+ */
+#define PX_ARRAY_LIVE 1u
+#define PX_ARRAY_FORTRAN 2u /* column-major */
+#define PX_ARRAY_ZERO 4u    /* all elements 0; else they are undefined */
+
+/*
+ * A new array in memory that engines can see, with one reference. Waits while the supervisor grants
+ * memory. PX_EINVAL, PX_ENOMEM: the arena is full; PX_EPOOL, PX_ECLOSED.
+ */
+PX_PUBLIC PX_CHECKED int px_array_alloc(struct px_client *client, enum px_dtype dtype, int ndim,
+					const int64_t *shape, unsigned flags,
+					struct px_array **array);
+/*
+ * A new array over the program's own memory, which has to outlive it. strides: in bytes, may be
+ * negative or 0; NULL: row-major without gaps. data is where element [0, ..., 0] is. PX_EINVAL, PX_ENOMEM.
+ */
+PX_PUBLIC PX_CHECKED int px_array_wrap(void *data, enum px_dtype dtype, int ndim,
+				       const int64_t *shape, const int64_t *strides,
+				       struct px_array **array);
+/* One reference more, or less: with the last the array ends. NULL is fine for the latter. */
+PX_PUBLIC void px_array_ref(struct px_array *array);
+PX_PUBLIC void px_array_unref(struct px_array *array);
+/* Element [0, ..., 0]; NULL may be that of an array without elements. */
+PX_PUBLIC void *px_array_data(const struct px_array *array);
+PX_PUBLIC int px_array_ndim(const struct px_array *array);
+/* px_array_ndim() numbers, memory of the array; strides in bytes. */
+PX_PUBLIC const int64_t *px_array_shape(const struct px_array *array);
+PX_PUBLIC const int64_t *px_array_strides(const struct px_array *array);
+PX_PUBLIC int px_array_dtype(const struct px_array *array); /* enum px_dtype */
+/* Of all elements, without what lies between them. */
+PX_PUBLIC uint64_t px_array_bytes(const struct px_array *array);
+/*
+ * Waits until no engine holds it any more, so that its elements may be changed without one seeing it:
+ * not sent and not begun, not an argument of what runs, not kept in a namespace. 0 at once for arrays
+ * that are copied when they are sent. PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED.
+ */
+PX_PUBLIC int px_array_wait(struct px_array *array, uint64_t timeout_ns);
+/* Ids of the engines that hold it, ascending; returns their number, which may exceed cap. */
+PX_PUBLIC int px_array_holders(struct px_array *array, uint32_t *engines, size_t cap);
+
+/*
+ * DLPack's managed tensor (dlpack.h, version 1), by which other libraries take and give arrays without a
+ * copy. The first takes the tensor on success, and calls its deleter with the last reference; PX_EINVAL:
+ * not in the processor's memory, or of a dtype that is none of enum px_dtype. The second makes one that
+ * holds a reference, for whoever gets it to end by its deleter.
+ */
+struct DLManagedTensorVersioned;
+PX_PUBLIC PX_CHECKED int px_array_from_dlpack(struct DLManagedTensorVersioned *tensor,
+					      struct px_array **array);
+PX_PUBLIC PX_CHECKED int px_array_to_dlpack(struct px_array *array,
+					    struct DLManagedTensorVersioned **tensor);
+/*
+ * Reads an array from a .npy file, into memory as of px_array_alloc(), or with client NULL into memory
+ * of its own. PX_EINVAL: no such file, or of a dtype that is none of enum px_dtype (the message says
+ * which); PX_ESYSTEM, PX_ENOMEM. Elements in the other byte order are swapped.
+ */
+PX_PUBLIC PX_CHECKED int px_array_load(struct px_client *client, const char *npy,
+				       struct px_array **array);
+/* Writes it as a .npy file, which is there whole or not at all. PX_ESYSTEM. */
+PX_PUBLIC PX_CHECKED int px_array_save(struct px_array *array, const char *npy);
 
 /* --- views --- */
 
-/* A handle on some engines (ids, count), or with count 0 on all that are up at each call. */
-PX_PUBLIC PX_CHECKED int px_view_new(struct px_client *client, const uint32_t *ids, size_t count,
-				     struct px_view **view);
+/* A new view of all engines that are up at each call. */
+PX_PUBLIC PX_CHECKED int px_view_all(struct px_client *client, struct px_view **view);
+/* A new view of these engines. PX_EINVAL if there are none. */
+PX_PUBLIC PX_CHECKED int px_view_of(struct px_client *client, const uint32_t *ids, size_t count,
+				    struct px_view **view);
+/*
+ * The load-balanced view: a request goes to one engine, whichever is idle first, also one that is added
+ * later. It is a task: its result has one entry, and px_result_engine() tells which engine has taken it,
+ * UINT32_MAX as long as none has. Tasks begin in the order in which they were posted, behind what was asked
+ * of an engine by other views; nobody has to call anything for that. One that fails, or whose engine
+ * dies, is run again as often as px_how.retries says. One that raises pxrun.UnmetDependency or a
+ * subclass is tried on each of the other engines, once. To wait for the next of many:
+ * px_client_next(). A task does not wait for engines, and cannot have live arrays (PX_EINVAL).
+ */
+PX_PUBLIC PX_CHECKED int px_view_any(struct px_client *client, struct px_view **view);
+/* The same of these engines alone. PX_EINVAL if there are none. */
+PX_PUBLIC PX_CHECKED int px_view_any_of(struct px_client *client, const uint32_t *ids, size_t count,
+					struct px_view **view);
 PX_PUBLIC void px_view_free(struct px_view *view);
 
+/* --- requests --- */
+
+/* Initialise it by PX_HOW. A NULL pointer to it stands for that. */
+struct px_how {
+	size_t size;
+	unsigned flags;
+	uint32_t retries; /* of a task; others are PX_EINVAL with any */
+	void *user;       /* what px_result_user() gives */
+};
+#define PX_HOW                                                                                     \
+	{                                                                                          \
+		sizeof(struct px_how), 0, 0, NULL                                                  \
+	}
+
 /*
- * Requests: each returns a new result with one entry per target, in the view's order. result may
- * be NULL: then the request runs, but its value or failure cannot be had. PX_EENGINE if a target
- * does not exist or is dead (names the live ids), PX_ENOMEM, PX_EPOOL, PX_ECLOSED. What is passed
- * may be changed as soon as the call returns. The call waits for memory or an engine's start if it
- * has to, and no signal ends that.
+ * Requests: each returns a new result with one entry per target, in the view's order, or, of a
+ * load-balanced view, one. result may be NULL: then the request runs, but its value or failure cannot be
+ * had. PX_EENGINE if a target does not exist or is dead (names the live ids), PX_ENOMEM, PX_EPOOL,
+ * PX_ECLOSED. What is passed may be changed as soon as the call returns, except for the elements of
+ * arrays from px_array_alloc(). The call waits for memory or an engine's start if it has to, and no
+ * signal ends that.
  */
-PX_PUBLIC PX_CHECKED int px_view_noop(struct px_view *view, struct px_result **result);
+PX_PUBLIC PX_CHECKED int px_view_noop(struct px_view *view, const struct px_how *how,
+				      struct px_result **result);
 /* Runs code in the engines' namespace; the value is the repr of a last expression, or none. */
 PX_PUBLIC PX_CHECKED int px_view_execute(struct px_view *view, const char *code,
-					 struct px_result **result);
-/* Calls "module:function" (or a name in the engine's namespace, "name") with arguments. */
-PX_PUBLIC PX_CHECKED int px_view_call(struct px_view *view, const char *function, size_t argc,
-				      const struct px_value *argv, struct px_result **result);
-PX_PUBLIC PX_CHECKED int px_view_push(struct px_view *view, const char *name,
-				      const struct px_value *value, struct px_result **result);
-PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
-				      struct px_result **result);
-
-/* --- tasks --- */
-
+					 const struct px_how *how, struct px_result **result);
 /*
- * The same for whichever of the view's engines is idle first; of a view of all, also one that is
- * added later. The result has one entry, and px_result_engine() tells which engine has taken it,
- * UINT32_MAX as long as none has. Tasks begin in the order in which they were posted, behind what was
- * asked of an engine by px_view_...; nobody has to call anything for that. One that fails, or whose
- * engine dies, is run again up to `retries` times; without retries left the entry fails. One that
- * raises pxrun.UnmetDependency or a subclass is tried on each of the other engines, once. To wait for
- * the next of many: px_client_next(). To take them back, or to stop them: px_result_cancel(). Does not
- * wait for engines. Errors as above; PX_EINVAL for tensors that engines share.
+ * Calls "module:function" (or a name in the engine's namespace, "name") with arguments; keywords: a
+ * dict whose keys are strings, or NULL.
  */
-PX_PUBLIC PX_CHECKED int px_task_execute(struct px_view *view, const char *code, uint32_t retries,
-					 struct px_result **result);
-PX_PUBLIC PX_CHECKED int px_task_call(struct px_view *view, const char *function, size_t argc,
-				      const struct px_value *argv, uint32_t retries,
+PX_PUBLIC PX_CHECKED int px_view_call(struct px_view *view, const char *function, size_t argc,
+				      const struct px_value *argv, const struct px_value *keywords,
+				      const struct px_how *how, struct px_result **result);
+PX_PUBLIC PX_CHECKED int px_view_push(struct px_view *view, const char *name,
+				      const struct px_value *value, const struct px_how *how,
 				      struct px_result **result);
+PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
+				      const struct px_how *how, struct px_result **result);
 
 /* --- results --- */
 
@@ -319,6 +473,12 @@ PX_PUBLIC uint32_t px_result_engine(struct px_result *result, size_t index);
  */
 PX_PUBLIC PX_CHECKED int px_result_value(struct px_result *result, size_t index,
 					 struct px_value *value);
+/*
+ * The value of a ready entry, if it is an array: a new reference, which outlives the result. PX_EINVAL:
+ * it is none; others as px_result_value().
+ */
+PX_PUBLIC PX_CHECKED int px_result_array(struct px_result *result, size_t index,
+					 struct px_array **array);
 /*
  * The exception of an entry with PX_EREMOTE, in three strings, whose memory is the result's. Each of
  * the pointers may be NULL.

@@ -305,6 +305,22 @@ int px_result_value(struct px_result *result, size_t index, struct px_value *val
 	return 0;
 }
 
+int px_result_array(struct px_result *result, size_t index, struct px_array **array)
+{
+	struct px_value value;
+	int rc = px_result_value(result, index, &value);
+
+	if (rc == 0)
+		rc = px_need(array, "array");
+	if (rc < 0)
+		return rc;
+	if (value.type != PX_ARRAY)
+		return px_fail(PX_EINVAL, "the value of entry %zu is no array", index);
+	px_array_ref(value.as.array);
+	*array = value.as.array;
+	return 0;
+}
+
 int px_result_error(struct px_result *result, size_t index, const char **ename, const char **evalue,
 		    const char **traceback)
 {

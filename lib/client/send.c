@@ -307,17 +307,22 @@ static int send_one(struct px_request *request, struct px_outgoing *message, uin
 	return rc;
 }
 
-static int send_rest(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
+static int send_rest(struct px_result *result, struct px_outgoing *messages, bool each,
+		     uint64_t timeout_ns)
 {
+	uint64_t now;
 	int rc = 0;
 
 	if (!result->sent) {
-		message->started_ns = px_wall_ns();
+		messages->started_ns = px_wall_ns();
 		rc = all_there(result);
 	}
+	now = messages->started_ns;
 	while (rc == 0 && result->sent < result->count) {
 		struct px_request *request = &result->requests[result->sent];
+		struct px_outgoing *message = each ? &messages[result->sent] : messages;
 
+		message->started_ns = now;
 		rc = send_one(request, message, timeout_ns);
 		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
 			return rc;
@@ -333,59 +338,68 @@ static int send_rest(struct px_result *result, struct px_outgoing *message, uint
 }
 
 /* px_result_send() of a client that was entered. */
-static int send_step(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
+static int send_step(struct px_result *result, struct px_outgoing *messages, bool each,
+		     uint64_t timeout_ns)
 {
 	int rc;
 
 	pthread_mutex_lock(&result->client->lock);
-	rc = send_rest(result, message, timeout_ns);
+	rc = send_rest(result, messages, each, timeout_ns);
 	pthread_mutex_unlock(&result->client->lock);
 	return rc;
 }
 
-int px_result_send(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
+int px_result_send(struct px_result *result, struct px_outgoing *message, bool each,
+		   uint64_t timeout_ns)
 {
 	struct px_client *client = result->client;
 	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
-	rc = send_step(result, message, timeout_ns);
+	rc = send_step(result, message, each, timeout_ns);
 	px_client_leave(client);
 	return rc;
 }
 
 /* Sends to all engines. The client was entered. */
-static int send_all(struct px_result *result, struct px_outgoing *message)
+static int send_all(struct px_result *result, struct px_outgoing *messages, bool each)
 {
-	struct px_region *shared;
-	int rc = px_share_body(result->client->endpoint, message, result->count, &shared);
+	struct px_region *shared = NULL;
+	int rc = each ? 0 :
+			px_share_body(result->client->endpoint, messages, result->count, &shared);
 
 	if (rc < 0)
 		return rc;
 	/* A signal must not leave a request sent to a part of its engines. */
 	do
-		rc = send_step(result, message, PX_FOREVER);
+		rc = send_step(result, messages, each, PX_FOREVER);
 	while (rc == PX_EINTR);
 	if (shared) {
 		px_region_release(shared);
-		message->body_region = NULL;
+		messages->body_region = NULL;
 	}
 	return rc;
 }
 
-int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
-		     struct px_outgoing *message, struct px_result **out)
+static int submit(struct px_client *client, const uint32_t *engines, uint32_t n,
+		  struct px_outgoing *messages, bool each, const struct px_how *how,
+		  struct px_result **out)
 {
 	struct px_result *result;
 	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
-	rc = px_result_new(client, engines, n, false, &result);
+	if (how->retries)
+		rc = px_fail(PX_EINVAL, "retries are for tasks: requests to px_view_any()");
+	if (rc == 0)
+		rc = px_result_new(client, engines, n, false, &result);
 	if (rc == 0) {
 		result->completion.list = out ? &client->finished : NULL;
-		rc = send_all(result, message);
+		/* Another thread may take it before this call returns. */
+		atomic_store_explicit(&result->user, how->user, memory_order_relaxed);
+		rc = send_all(result, messages, each);
 		if (rc == 0 && out)
 			*out = result;
 		else
@@ -393,4 +407,17 @@ int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t
 	}
 	px_client_leave(client);
 	return rc;
+}
+
+int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
+		     struct px_outgoing *message, const struct px_how *how, struct px_result **out)
+{
+	return submit(client, engines, n, message, false, how, out);
+}
+
+int px_client_submit_each(struct px_client *client, const uint32_t *engines, uint32_t n,
+			  struct px_outgoing *messages, const struct px_how *how,
+			  struct px_result **out)
+{
+	return submit(client, engines, n, messages, true, how, out);
 }

@@ -183,6 +183,29 @@ int px_result_new_tasks(struct px_client *client, uint32_t count, struct px_resu
 	return rc;
 }
 
+int px_client_post(struct px_client *client, const struct px_engine_set *set,
+		   struct px_outgoing *messages, uint32_t n, const struct px_how *how,
+		   struct px_result **out)
+{
+	struct px_result *result;
+	int rc = px_result_new_tasks(client, n, &result);
+
+	if (rc < 0)
+		return rc;
+	result->completion.list = out ? &client->finished : NULL;
+	/* Another thread may take it before this call returns. */
+	atomic_store_explicit(&result->user, how->user, memory_order_relaxed);
+	for (uint32_t i = 0; i < n && rc == 0; i++)
+		rc = px_tasks_post(result, &messages[i], set, NULL, how->retries);
+	if (rc < 0)
+		px_tasks_give_up(result);
+	if (rc == 0 && out)
+		*out = result;
+	else
+		px_result_release(result);
+	return rc;
+}
+
 int px_result_new_done(struct px_client *client, struct px_result **out)
 {
 	int rc = px_client_enter(client);

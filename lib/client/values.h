@@ -14,37 +14,37 @@
 
 /* Grows as values are put into it. Owns its bytes and its regions. */
 struct px_encoder {
-	struct px_client *client;
+	struct px_endpoint *endpoint; /* whose regions take arrays */
 	uint8_t *bytes;
 	size_t length, capacity;
 	struct px_part *parts;
 	uint32_t parts_count;
 	uint8_t room[256]; /* used first, so that a short call needs no malloc() */
 };
-#define PX_ENCODER(the_client)                                                                     \
+#define PX_ENCODER(the_endpoint)                                                                   \
 	{                                                                                          \
-		.client = (the_client)                                                             \
+		.endpoint = (the_endpoint)                                                         \
 	}
 
 /*
- * Appends a value; a tensor's data is copied into a region. PX_EINVAL: a NULL pointer, or a
- * tensor whose shape and size do not fit. Dtypes and UTF-8 are checked by the engine. PX_ENOMEM.
+ * Appends a value. An array that was allocated is lent, another's elements are copied into a region.
+ * PX_EINVAL: a NULL pointer, a wrong handle, lists that nest too deeply, or what cannot be sent. UTF-8 is
+ * checked by the engine. PX_ENOMEM.
  */
 int px_encode(struct px_encoder *encoder, const struct px_value *value);
+/* Appends a dict as keyword arguments; its keys are strings, PX_EINVAL if not. */
+int px_encode_keywords(struct px_encoder *encoder, const struct px_value *dict);
 void px_encoder_free(struct px_encoder *encoder);
 
 /* One decoded reply: values and their memory. */
 struct px_decoded {
 	struct px_value *values;
 	uint32_t count;
-	struct px_decoded_block *blocks; /* text, lists and tensors, freed together */
+	struct px_decoded_block *blocks; /* text, lists and arrays, freed together */
 };
 
-/*
- * Decodes all values of a reply's body. The data of tensors stays in the reply, which must live
- * as long. PX_ECORRUPT, PX_ENOMEM.
- */
-int px_decode(const struct px_incoming *reply, struct px_decoded *out);
+/* Decodes all values of a reply's body. Arrays take their loans out of it. PX_ECORRUPT, PX_ENOMEM. */
+int px_decode(struct px_incoming *reply, struct px_decoded *out);
 void px_decoded_clear(struct px_decoded *decoded);
 
 #endif

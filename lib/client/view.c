@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * view.c - a handle on some engines, and the requests to them.
+ * view.c - a handle on some engines, and what is sent to them.
  */
+#include "client/view.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/internal.h"
-#include "client/tasks.h"
-#include "client/values.h"
 #include "shm/error.h"
 
 struct px_view {
 	struct px_handle handle;
 	struct px_client *client;
+	bool any;       /* one of them, whichever is idle */
 	uint32_t count; /* 0: all that are up at each call */
 	uint32_t ids[];
 };
 
-static int view_new(struct px_client *client, const uint32_t *ids, size_t count,
+static int view_new(struct px_client *client, bool any, const uint32_t *ids, size_t count,
 		    struct px_view **out)
 {
 	struct px_view *view = malloc(sizeof(*view) + count * sizeof(uint32_t));
@@ -26,6 +27,7 @@ static int view_new(struct px_client *client, const uint32_t *ids, size_t count,
 		return px_fail(PX_ENOMEM, "no private memory for a view");
 	px_handle_init(&view->handle, PX_HANDLE_VIEW);
 	view->client = client;
+	view->any = any;
 	view->count = (uint32_t)count;
 	if (count)
 		memcpy(view->ids, ids, count * sizeof(uint32_t));
@@ -34,22 +36,66 @@ static int view_new(struct px_client *client, const uint32_t *ids, size_t count,
 	return 0;
 }
 
-int px_view_new(struct px_client *client, const uint32_t *ids, size_t count, struct px_view **out)
+static int view_of_all(struct px_client *client, bool any, struct px_view **out)
 {
 	int rc = px_client_begin(client);
 
 	if (rc < 0)
 		return rc;
 	rc = px_need(out, "view");
-	if (rc == 0 && count)
-		rc = px_need(ids, "ids");
-	if (rc == 0 && count > PX_ENGINES_MAX)
-		rc = px_fail(PX_EINVAL, "%zu targets: a pool has at most %d engines", count,
-			     PX_ENGINES_MAX);
 	if (rc == 0)
-		rc = view_new(client, ids, count, out);
+		rc = view_new(client, any, NULL, 0, out);
 	px_client_leave(client);
 	return rc;
+}
+
+/* A program that has computed an empty list does not mean all engines. */
+static int check_ids(const uint32_t *ids, size_t count)
+{
+	if (!count)
+		return px_fail(PX_EINVAL, "a view of no engines: for all of them there are "
+					  "px_view_all() and px_view_any()");
+	if (count > PX_ENGINES_MAX)
+		return px_fail(PX_EINVAL, "%zu targets: a pool has at most %d engines", count,
+			       PX_ENGINES_MAX);
+	return px_need(ids, "ids");
+}
+
+static int view_of_some(struct px_client *client, bool any, const uint32_t *ids, size_t count,
+			struct px_view **out)
+{
+	int rc = px_client_begin(client);
+
+	if (rc < 0)
+		return rc;
+	rc = px_need(out, "view");
+	if (rc == 0)
+		rc = check_ids(ids, count);
+	if (rc == 0)
+		rc = view_new(client, any, ids, count, out);
+	px_client_leave(client);
+	return rc;
+}
+
+int px_view_all(struct px_client *client, struct px_view **out)
+{
+	return view_of_all(client, false, out);
+}
+
+int px_view_of(struct px_client *client, const uint32_t *ids, size_t count, struct px_view **out)
+{
+	return view_of_some(client, false, ids, count, out);
+}
+
+int px_view_any(struct px_client *client, struct px_view **out)
+{
+	return view_of_all(client, true, out);
+}
+
+int px_view_any_of(struct px_client *client, const uint32_t *ids, size_t count,
+		   struct px_view **out)
+{
+	return view_of_some(client, true, ids, count, out);
 }
 
 void px_view_free(struct px_view *view)
@@ -61,182 +107,55 @@ void px_view_free(struct px_view *view)
 	px_handle_discard(&view->handle);
 }
 
-/* Enters the view's client. */
-static int begin(struct px_view *view)
+int px_view_begin(struct px_view *view)
 {
 	int rc = px_handle_check(&view->handle, PX_HANDLE_VIEW, "view");
 
 	return rc < 0 ? rc : px_client_enter(view->client);
 }
 
-/* Sends one message to the view's targets. The client was entered. */
-static int submit(struct px_view *view, struct px_outgoing *message, struct px_result **result)
+struct px_client *px_view_client(const struct px_view *view)
 {
-	uint32_t ids[PX_ENGINES_MAX];
-	const uint32_t *targets = view->ids;
+	return view->client;
+}
+
+bool px_view_is_any(const struct px_view *view)
+{
+	return view->any;
+}
+
+int px_view_targets(const struct px_view *view, uint32_t *ids)
+{
 	int count = (int)view->count;
 
-	if (!count) {
-		count = px_client_live(view->client, ids, PX_ENGINES_MAX);
-		if (count == 0)
-			return px_client_no_engines(view->client);
-		targets = ids;
+	if (count) {
+		memcpy(ids, view->ids, view->count * sizeof(uint32_t));
+		return count;
 	}
-	return px_client_submit(view->client, targets, (uint32_t)count, message, result);
+	count = px_client_live(view->client, ids, PX_ENGINES_MAX);
+	return count ? count : px_client_no_engines(view->client);
 }
 
-/* Posts one message, for the first of the view's targets that is idle. The client was entered. */
-static int post(struct px_view *view, struct px_outgoing *message, uint32_t retries,
-		struct px_result **out)
+int px_view_set(const struct px_view *view, struct px_engine_set *set)
 {
+	int rc = px_engine_set(view->ids, view->count, set);
+
+	return rc < 0 ? rc : view->count > 0;
+}
+
+int px_view_send(struct px_view *view, struct px_outgoing *message, const struct px_how *how,
+		 struct px_result **out)
+{
+	uint32_t ids[PX_ENGINES_MAX];
 	struct px_engine_set set;
-	struct px_result *result;
-	int rc = px_engine_set(view->ids, view->count, &set);
+	int rc;
 
-	if (rc == 0)
-		rc = px_result_new_tasks(view->client, 1, &result);
-	if (rc < 0)
-		return rc;
-	result->completion.list = out ? &view->client->finished : NULL;
-	rc = px_tasks_post(result, message, view->count ? &set : NULL, NULL, retries);
-	if (rc == 0 && out)
-		*out = result;
-	else
-		px_result_release(result);
-	return rc;
-}
-
-/* How a message goes: to all targets, or as a task. */
-struct way {
-	bool task;
-	uint32_t retries;
-};
-static const struct way to_all = { .task = false };
-
-static int send_by(const struct way *way, struct px_view *view, struct px_outgoing *message,
-		   struct px_result **result)
-{
-	return way->task ? post(view, message, way->retries, result) :
-			   submit(view, message, result);
-}
-
-/* The same; enters the client. */
-static int request(const struct way *way, struct px_view *view, struct px_outgoing *message,
-		   struct px_result **result)
-{
-	int rc = begin(view);
-
-	if (rc < 0)
-		return rc;
-	rc = send_by(way, view, message, result);
-	px_client_leave(view->client);
-	return rc;
-}
-
-int px_view_noop(struct px_view *view, struct px_result **result)
-{
-	struct px_outgoing message = { .kind = PX_REQUEST_NOOP };
-
-	return request(&to_all, view, &message, result);
-}
-
-/* The same with values as the body, and their tensors in regions. The client was entered. */
-static int send_values(const struct way *way, struct px_view *view, uint16_t kind, const char *name,
-		       size_t argc, const struct px_value *argv, struct px_result **result)
-{
-	struct px_encoder encoder = PX_ENCODER(view->client);
-	struct px_value first = px_string(name);
-	int rc = px_encode(&encoder, &first);
-
-	for (size_t i = 0; i < argc && rc == 0; i++)
-		rc = px_encode(&encoder, &argv[i]);
-	if (rc == 0) {
-		struct px_outgoing message = {
-			.kind = kind,
-			.body = encoder.bytes,
-			.body_bytes = encoder.length,
-			.buffers = encoder.parts,
-			.buffers_count = encoder.parts_count,
-		};
-		rc = send_by(way, view, &message, result);
+	if (view->any) {
+		rc = px_view_set(view, &set);
+		return rc < 0 ?
+			       rc :
+			       px_client_post(view->client, rc ? &set : NULL, message, 1, how, out);
 	}
-	px_encoder_free(&encoder);
-	return rc;
-}
-
-/* The same; enters the client. */
-static int request_values(const struct way *way, struct px_view *view, uint16_t kind,
-			  const char *name, size_t argc, const struct px_value *argv,
-			  struct px_result **result)
-{
-	int rc = begin(view);
-
-	if (rc < 0)
-		return rc;
-	rc = send_values(way, view, kind, name, argc, argv, result);
-	px_client_leave(view->client);
-	return rc;
-}
-
-static int execute(const struct way *way, struct px_view *view, const char *code,
-		   struct px_result **result)
-{
-	struct px_outgoing message = { .kind = PX_REQUEST_EXECUTE, .body = code };
-	int rc = px_need(code, "code");
-
-	if (rc < 0)
-		return rc;
-	message.body_bytes = strlen(code);
-	return request(way, view, &message, result);
-}
-
-int px_view_execute(struct px_view *view, const char *code, struct px_result **result)
-{
-	return execute(&to_all, view, code, result);
-}
-
-int px_task_execute(struct px_view *view, const char *code, uint32_t retries,
-		    struct px_result **result)
-{
-	return execute(&(struct way){ true, retries }, view, code, result);
-}
-
-static int call(const struct way *way, struct px_view *view, const char *function, size_t argc,
-		const struct px_value *argv, struct px_result **result)
-{
-	int rc = px_need(function, "function");
-
-	if (rc == 0 && argc)
-		rc = px_need(argv, "argv");
-	return rc < 0 ? rc :
-			request_values(way, view, PX_REQUEST_CALL, function, argc, argv, result);
-}
-
-int px_view_call(struct px_view *view, const char *function, size_t argc,
-		 const struct px_value *argv, struct px_result **result)
-{
-	return call(&to_all, view, function, argc, argv, result);
-}
-
-int px_task_call(struct px_view *view, const char *function, size_t argc,
-		 const struct px_value *argv, uint32_t retries, struct px_result **result)
-{
-	return call(&(struct way){ true, retries }, view, function, argc, argv, result);
-}
-
-int px_view_push(struct px_view *view, const char *name, const struct px_value *value,
-		 struct px_result **result)
-{
-	int rc = px_need(name, "name");
-
-	if (rc == 0)
-		rc = px_need(value, "value");
-	return rc < 0 ? rc : request_values(&to_all, view, PX_REQUEST_PUSH, name, 1, value, result);
-}
-
-int px_view_pull(struct px_view *view, const char *name, struct px_result **result)
-{
-	int rc = px_need(name, "name");
-
-	return rc < 0 ? rc : request_values(&to_all, view, PX_REQUEST_PULL, name, 0, NULL, result);
+	rc = px_view_targets(view, ids);
+	return rc < 0 ? rc : px_client_submit(view->client, ids, (uint32_t)rc, message, how, out);
 }

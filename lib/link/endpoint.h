@@ -166,6 +166,8 @@ int px_link_send(struct px_link *link, const struct px_outgoing *message);
 uint64_t px_link_backlog(struct px_link *link);
 /* Whether the peer has read all that was sent. */
 bool px_link_drained(struct px_link *link);
+/* Whether the peer holds a lease of the region. */
+bool px_link_lends(struct px_link *link, const struct px_region *region);
 /* Changes when the peer has given back leases or chunks of ours. No lock. */
 uint64_t px_link_room_seq(const struct px_link *link);
 /*

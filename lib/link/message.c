@@ -160,6 +160,17 @@ bool px_link_drained(struct px_link *link)
 	return drained;
 }
 
+bool px_link_lends(struct px_link *link, const struct px_region *region)
+{
+	bool lends;
+
+	pthread_mutex_lock(&link->endpoint->lock);
+	px_leases_collect(&link->leases);
+	lends = px_leases_have(&link->leases, region);
+	pthread_mutex_unlock(&link->endpoint->lock);
+	return lends;
+}
+
 uint64_t px_link_room_seq(const struct px_link *link)
 {
 	const struct px_link_shm *theirs = link->leases.theirs;

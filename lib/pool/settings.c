@@ -11,10 +11,10 @@
 
 #include "client/pxrun.h"
 #include "pool/home.h"
+#include "pool/sized.h"
 #include "shm/error.h"
 #include "shm/layout.h"
 
-#define OPTIONS_BYTES_MAX 4096 /* the most that is read of a struct whose size may be garbage */
 #define EVERYBODY (PX_OF_PROFILE | PX_OF_START | PX_OF_RUN | PX_OF_LIBRARY | PX_OF_PYTHON)
 #define IN_OPTIONS(field)                                                                          \
 	.offset = offsetof(struct px_pool_options, field),                                         \
@@ -359,28 +359,6 @@ const char *px_settings_where(const struct px_settings *settings, enum px_settin
 
 /* --- struct px_pool_options --- */
 
-/* Copies the fields that the caller's header and ours both have; others are not set. */
-static int read_options(const struct px_pool_options *options, struct px_pool_options *out)
-{
-	const unsigned char *bytes = (const unsigned char *)options;
-	size_t size = options ? options->size : 0;
-
-	/* In every version the struct ends after a whole field and is much shorter than a page. */
-	if (size < offsetof(struct px_pool_options, engines) || size > OPTIONS_BYTES_MAX ||
-	    size % _Alignof(struct px_pool_options))
-		return px_fail(PX_EINVAL, "struct px_pool_options was not made by PX_POOL_OPTIONS");
-	for (size_t at = sizeof(*out); at < size; at++)
-		if (bytes[at])
-			return px_fail(
-				PX_EINVAL,
-				"struct px_pool_options sets what libpxrun %s does not know: "
-				"it has %zu bytes, and byte %zu is set of %zu",
-				PX_VERSION, sizeof(*out), at, size);
-	memset(out, 0, sizeof(*out));
-	memcpy(out, options, size < sizeof(*out) ? size : sizeof(*out));
-	return 0;
-}
-
 /* A setting's field as a text, which is written to `number` if the field is none; NULL: not set. */
 static const char *field_text(const struct px_setting *row, const struct px_pool_options *options,
 			      char *number)
@@ -399,7 +377,8 @@ static const char *field_text(const struct px_setting *row, const struct px_pool
 int px_settings_set_options(struct px_settings *settings, const struct px_pool_options *options,
 			    struct px_pool_options *known)
 {
-	int rc = read_options(options, known);
+	int rc = px_sized_read(known, sizeof(*known), offsetof(struct px_pool_options, engines),
+			       options, "px_pool_options", "PX_POOL_OPTIONS");
 
 	for (unsigned id = 0; id < PX_SETTINGS && rc == 0; id++) {
 		const struct px_setting *row = &px_settings_table[id];

@@ -42,12 +42,12 @@ static int by_size(const void *a, const void *b)
 
 static int noop(struct px_view *view, struct px_result **result)
 {
-	return px_view_noop(view, result);
+	return px_view_noop(view, NULL, result);
 }
 
 static int call(struct px_view *view, struct px_result **result)
 {
-	return px_view_call(view, "functions:noop", 0, NULL, result);
+	return px_view_call(view, "functions:noop", 0, NULL, NULL, NULL, result);
 }
 
 static void hot(const char *name, struct px_view *view,
@@ -78,7 +78,7 @@ static void queue(struct px_client *client, struct px_view *view)
 	if (!results)
 		exit(1);
 	for (int i = 0; i < QUEUED; i++)
-		must(px_view_noop(view, &results[i]), "queueing");
+		must(px_view_noop(view, NULL, &results[i]), "queueing");
 	printf("queue_s %.3f\n", (double)(now() - start) / 1e9);
 	sleep(2); /* the client sleeps while the engine works through all of them */
 	for (int i = 0; i < QUEUED; i++) {
@@ -102,7 +102,7 @@ int main(void)
 	options.profile = "";
 	options.engines = 1;
 	must(px_pool_start(&options, &client), "starting a pool");
-	must(px_view_new(client, (uint32_t[]){ 0 }, 1, &view), "a view");
+	must(px_view_of(client, (uint32_t[]){ 0 }, 1, &view), "a view");
 	hot("noop_hot_ns", view, noop);
 	hot("call_hot_ns", view, call);
 	queue(client, view);

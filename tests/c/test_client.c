@@ -22,7 +22,7 @@
 #define LIMIT (30 * SECOND)
 
 static struct px_client *client;
-static struct px_view *all, *first;
+static struct px_view *all, *first, *any_all, *any_first;
 
 static int start(void **state)
 {
@@ -36,13 +36,16 @@ static int start(void **state)
 		print_error("%s\n", px_last_error());
 		return -1;
 	}
-	return px_view_new(client, NULL, 0, &all) |
-	       px_view_new(client, (uint32_t[]){ 0 }, 1, &first);
+	return px_view_all(client, &all) | px_view_of(client, (uint32_t[]){ 0 }, 1, &first) |
+	       px_view_any(client, &any_all) |
+	       px_view_any_of(client, (uint32_t[]){ 0 }, 1, &any_first);
 }
 
 static int stop(void **state)
 {
 	(void)state;
+	px_view_free(any_first);
+	px_view_free(any_all);
 	px_view_free(first);
 	px_view_free(all);
 	px_client_detach(client);
@@ -69,7 +72,7 @@ static void task_is_run_by_one_engine_and_says_which(void **state)
 	struct px_value value;
 
 	(void)state;
-	assert_int_equal(px_task_call(all, "math:hypot", 2, sides, 0, &result), 0);
+	assert_int_equal(px_view_call(any_all, "math:hypot", 2, sides, NULL, NULL, &result), 0);
 	assert_int_equal(px_result_count(result), 1);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_value(result, 0, &value), 0);
@@ -84,7 +87,7 @@ static void task_goes_to_an_engine_of_its_view(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		assert_int_equal(px_task_execute(first, "1", 0, &result), 0);
+		assert_int_equal(px_view_execute(any_first, "1", NULL, &result), 0);
 		assert_int_equal(px_result_wait(result, LIMIT), 0);
 		assert_int_equal(px_result_engine(result, 0), 0);
 		px_result_free(result);
@@ -100,7 +103,9 @@ static void tasks_finish_in_any_order_and_next_gives_each_once(void **state)
 
 	(void)state;
 	for (int i = 0; i < 200; i++) {
-		assert_int_equal(px_task_call(all, "builtins:abs", 1, &argument, 0, &result), 0);
+		assert_int_equal(px_view_call(any_all, "builtins:abs", 1, &argument, NULL, NULL,
+					      &result),
+				 0);
 		assert_int_equal(px_result_set_user(result, &tags[i]), 0);
 	}
 	for (int i = 0; i < 200; i++) {
@@ -119,19 +124,26 @@ static void task_that_fails_is_run_again_and_fails_in_words(void **state)
 	struct px_value value;
 
 	(void)state;
-	assert_int_equal(px_task_execute(first, "tries = 0", 0, &result), 0);
+	assert_int_equal(px_view_execute(any_first, "tries = 0", NULL, &result), 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	px_result_free(result);
-	assert_int_equal(px_task_execute(first, "tries += 1; 1 / (tries // 3); tries", 2, &result),
+	assert_int_equal(px_view_execute(any_first, "tries += 1; 1 / (tries // 3); tries",
+					 &(struct px_how){ .size = sizeof(struct px_how),
+							   .retries = 2 },
+					 &result),
 			 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_value(result, 0, &value), 0);
 	px_result_free(result);
-	assert_int_equal(px_task_execute(first, "tries += 1; 1 / 0", 1, &result), 0);
+	assert_int_equal(px_view_execute(any_first, "tries += 1; 1 / 0",
+					 &(struct px_how){ .size = sizeof(struct px_how),
+							   .retries = 1 },
+					 &result),
+			 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_value(result, 0, &value), PX_EREMOTE);
 	px_result_free(result);
-	assert_int_equal(px_view_execute(first, "tries", &result), 0);
+	assert_int_equal(px_view_execute(first, "tries", NULL, &result), 0);
 	value = value_of(result);
 	assert_string_equal(value.as.text.data, "5");
 	px_result_free(result);
@@ -144,12 +156,13 @@ static void tasks_are_cancelled(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(px_task_execute(all, "import time; time.sleep(60)", 0, &busy[i]),
+		assert_int_equal(px_view_execute(any_all, "import time; time.sleep(60)", NULL,
+						 &busy[i]),
 				 0);
 	while (px_result_engine(busy[0], 0) == UINT32_MAX ||
 	       px_result_engine(busy[1], 0) == UINT32_MAX)
 		assert_int_equal(px_client_poll(client), 0);
-	assert_int_equal(px_task_execute(all, "1", 0, &waiting), 0);
+	assert_int_equal(px_view_execute(any_all, "1", NULL, &waiting), 0);
 	assert_int_equal(px_result_cancel(waiting, 0), 0);
 	assert_int_equal(px_result_ready(waiting), 1);
 	assert_int_equal(px_result_value(waiting, 0, &value), PX_EABORTED);
@@ -179,7 +192,7 @@ static void noop_all_answer(void **state)
 	struct px_value value;
 
 	(void)state;
-	assert_int_equal(px_view_noop(all, &result), 0);
+	assert_int_equal(px_view_noop(all, NULL, &result), 0);
 	assert_int_equal(px_result_count(result), 2);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_ready(result), 1);
@@ -200,7 +213,7 @@ static void execute_shows_last_expression(void **state)
 	size_t bytes;
 
 	(void)state;
-	assert_int_equal(px_view_execute(first, "a = 6\nprint('hi')\na * 7", &result), 0);
+	assert_int_equal(px_view_execute(first, "a = 6\nprint('hi')\na * 7", NULL, &result), 0);
 	value = value_of(result);
 	assert_int_equal(value.type, PX_STRING);
 	assert_string_equal(value.as.text.data, "42");
@@ -224,16 +237,14 @@ static void execute_shows_last_expression(void **state)
 static void call_each_kind_comes_back(void **state)
 {
 	struct px_value items[] = { px_int(1), px_string("two") };
-	struct px_value sent[] = {
-		px_none(),      px_int(-3),         px_double(0.1),
-		px_string("ä"), px_bytes("\0x", 2), { .type = PX_LIST, .as.list = { items, 2 } }
-	};
+	struct px_value sent[] = { px_none(),      px_int(-3),         px_double(0.1),
+				   px_string("ä"), px_bytes("\0x", 2), px_list(items, 2) };
 	struct px_result *result;
 
 	(void)state;
-	assert_int_equal(px_view_execute(first, "def same(x): return x", NULL), 0);
+	assert_int_equal(px_view_execute(first, "def same(x): return x", NULL, NULL), 0);
 	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
-		assert_int_equal(px_view_call(first, "same", 1, &sent[i], &result), 0);
+		assert_int_equal(px_view_call(first, "same", 1, &sent[i], NULL, NULL, &result), 0);
 		struct px_value back = value_of(result);
 		assert_int_equal(back.type, sent[i].type);
 		if (back.type == PX_DOUBLE)
@@ -245,43 +256,40 @@ static void call_each_kind_comes_back(void **state)
 		px_result_free(result);
 	}
 	assert_int_equal(px_view_call(first, "math:hypot", 2,
-				      (struct px_value[]){ px_double(3), px_double(4) }, &result),
+				      (struct px_value[]){ px_double(3), px_double(4) }, NULL, NULL,
+				      &result),
 			 0);
 	assert_true(value_of(result).as.real == 5.0);
 	px_result_free(result);
 }
 
-static void tensor_there_and_back(void **state)
+static void wrapped_array_there_and_back(void **state)
 {
-	const int64_t rows = 300, columns = 1000;
-	double *data = malloc((size_t)(rows * columns) * sizeof(double));
-	struct px_tensor tensor = { .data = data,
-				    .bytes = (uint64_t)(rows * columns) * sizeof(double),
-				    .code = PX_DTYPE_FLOAT,
-				    .bits = 64,
-				    .ndim = 2,
-				    .shape = { rows, columns } };
-	struct px_value value = px_array(&tensor);
+	const int64_t shape[] = { 300, 1000 };
+	const size_t bytes = 300000 * sizeof(double);
+	double *data = malloc(bytes);
+	struct px_array *array;
 	struct px_result *result;
 
 	(void)state;
-	for (int64_t i = 0; i < rows * columns; i++)
-		data[i] = (double)i;
-	assert_int_equal(px_view_push(all, "t", &value, &result), 0);
-	memset(data, 0,
-	       tensor.bytes); /* what was passed may be changed as soon as the call returns */
+	for (int i = 0; i < 300000; i++)
+		data[i] = i;
+	assert_int_equal(px_array_wrap(data, PX_DTYPE_FLOAT64, 2, shape, NULL, &array), 0);
+	struct px_value value = px_of_array(array);
+	assert_int_equal(px_view_push(all, "t", &value, NULL, &result), 0);
+	memset(data, 0, bytes); /* what was passed may be changed as soon as the call returns */
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	px_result_free(result);
-	assert_int_equal(px_view_execute(first, "t[1, 1] = -1.0; u = t * 2", NULL), 0);
-	assert_int_equal(px_view_pull(first, "u", &result), 0);
+	assert_int_equal(px_view_execute(first, "t[1, 1] = -1.0; u = t * 2", NULL, NULL), 0);
+	assert_int_equal(px_view_pull(first, "u", NULL, &result), 0);
 	value = value_of(result);
-	assert_int_equal(value.type, PX_TENSOR);
-	assert_int_equal(value.as.tensor->ndim, 2);
-	assert_int_equal(value.as.tensor->shape[1], columns);
-	const double *back = value.as.tensor->data;
-	assert_true(back[0] == 0 && back[columns + 1] == -2.0);
-	assert_true(back[rows * columns - 1] == 2.0 * (double)(rows * columns - 1));
+	assert_int_equal(value.type, PX_ARRAY);
+	assert_int_equal(px_array_ndim(value.as.array), 2);
+	assert_int_equal(px_array_shape(value.as.array)[1], shape[1]);
+	const double *back = px_array_data(value.as.array);
+	assert_true(back[0] == 0 && back[1001] == -2.0 && back[299999] == 2.0 * 299999);
 	px_result_free(result);
+	px_array_unref(array);
 	free(data);
 }
 
@@ -292,7 +300,7 @@ static void failure_has_three_texts(void **state)
 	struct px_value value;
 
 	(void)state;
-	assert_int_equal(px_view_execute(first, "def f():\n    1/0\nf()", &result), 0);
+	assert_int_equal(px_view_execute(first, "def f():\n    1/0\nf()", NULL, &result), 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_value(result, 0, &value), PX_EREMOTE);
 	assert_non_null(strstr(px_last_error(), "ZeroDivisionError"));
@@ -301,7 +309,7 @@ static void failure_has_three_texts(void **state)
 	assert_string_equal(evalue, "division by zero");
 	assert_non_null(strstr(traceback, "in f"));
 	px_result_free(result);
-	assert_int_equal(px_view_pull(first, "missing", &result), 0);
+	assert_int_equal(px_view_pull(first, "missing", NULL, &result), 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_error(result, 0, &ename, NULL, NULL), 0);
 	assert_string_equal(ename, "NameError");
@@ -314,7 +322,7 @@ static void wait_too_short_says_so(void **state)
 	struct px_value value;
 
 	(void)state;
-	assert_int_equal(px_view_execute(first, "import time; time.sleep(0.3)", &result), 0);
+	assert_int_equal(px_view_execute(first, "import time; time.sleep(0.3)", NULL, &result), 0);
 	assert_int_equal(px_result_wait(result, 0), PX_ETIMEDOUT);
 	assert_int_equal(px_result_wait(result, SECOND / 100), PX_ETIMEDOUT);
 	assert_int_equal(px_result_value(result, 0, &value), PX_EAGAIN);
@@ -328,8 +336,8 @@ static void unknown_engine_names_the_live_ones(void **state)
 	struct px_view *view;
 
 	(void)state;
-	assert_int_equal(px_view_new(client, (uint32_t[]){ 7 }, 1, &view), 0);
-	assert_int_equal(px_view_noop(view, &result), PX_EENGINE);
+	assert_int_equal(px_view_of(client, (uint32_t[]){ 7 }, 1, &view), 0);
+	assert_int_equal(px_view_noop(view, NULL, &result), PX_EENGINE);
 	assert_non_null(strstr(px_last_error(), "0, 1"));
 	px_view_free(view);
 }
@@ -340,12 +348,12 @@ static void requests_of_one_client_stay_in_order(void **state)
 	char code[64];
 
 	(void)state;
-	assert_int_equal(px_view_execute(first, "seen = []", NULL), 0);
+	assert_int_equal(px_view_execute(first, "seen = []", NULL, NULL), 0);
 	for (int i = 0; i < 5000; i++) {
 		snprintf(code, sizeof(code), "seen.append(%d)", i);
-		assert_int_equal(px_view_execute(first, code, NULL), 0);
+		assert_int_equal(px_view_execute(first, code, NULL, NULL), 0);
 	}
-	assert_int_equal(px_view_execute(first, "seen == list(range(5000))", &result), 0);
+	assert_int_equal(px_view_execute(first, "seen == list(range(5000))", NULL, &result), 0);
 	assert_string_equal(value_of(result).as.text.data, "True");
 	px_result_free(result);
 }
@@ -358,7 +366,7 @@ static void *caller(void *ctx)
 	for (int64_t i = 0; i < 500; i++) {
 		struct px_value argument = px_int(i * *(int *)ctx);
 
-		if (px_view_call(first, "builtins:abs", 1, &argument, &result) < 0 ||
+		if (px_view_call(first, "builtins:abs", 1, &argument, NULL, NULL, &result) < 0 ||
 		    px_result_wait(result, LIMIT) < 0 || px_result_value(result, 0, &value) < 0 ||
 		    value.as.integer != llabs(argument.as.integer))
 			return (void *)1;
@@ -389,17 +397,17 @@ static void engine_killed_says_who(void **state)
 	int64_t pid;
 
 	(void)state;
-	assert_int_equal(px_view_call(first, "os:getpid", 0, NULL, &result), 0);
+	assert_int_equal(px_view_call(first, "os:getpid", 0, NULL, NULL, NULL, &result), 0);
 	pid = value_of(result).as.integer;
 	px_result_free(result);
-	assert_int_equal(px_view_execute(first, "import time; time.sleep(100)", &pending), 0);
+	assert_int_equal(px_view_execute(first, "import time; time.sleep(100)", NULL, &pending), 0);
 	assert_int_equal(px_result_wait(pending, SECOND / 20), PX_ETIMEDOUT);
 	assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
 	assert_int_equal(px_result_wait(pending, LIMIT), 0);
 	assert_int_equal(px_result_value(pending, 0, &value), PX_EENGINE);
 	assert_non_null(strstr(px_last_error(), "SIGKILL"));
 	px_result_free(pending);
-	assert_int_equal(px_view_call(first, "os:getpid", 0, NULL, &result), 0);
+	assert_int_equal(px_view_call(first, "os:getpid", 0, NULL, NULL, NULL, &result), 0);
 	assert_true(value_of(result).as.integer != pid);
 	px_result_free(result);
 }
@@ -413,7 +421,7 @@ static void handle_in_a_forked_child_is_refused(void **state)
 	if (child == 0) {
 		struct px_result *result;
 
-		_exit(px_view_noop(first, &result) == PX_ECLOSED ? 0 : 1);
+		_exit(px_view_noop(first, NULL, &result) == PX_ECLOSED ? 0 : 1);
 	}
 	waitpid(child, &status, 0);
 	assert_int_equal(status, 0);
@@ -443,8 +451,8 @@ static void idle_engine_gives_its_memory_back(void **state)
 	unsigned long long before;
 
 	(void)state;
-	assert_int_equal(px_view_execute(first, "large = bytes(200000)", NULL), 0);
-	assert_int_equal(px_view_pull(first, "large", &result), 0);
+	assert_int_equal(px_view_execute(first, "large = bytes(200000)", NULL, NULL), 0);
+	assert_int_equal(px_view_pull(first, "large", NULL, &result), 0);
 	assert_int_equal(value_of(result).as.text.bytes, 200000);
 	before = engine_number("given_back");
 	assert_true(engine_number("arena") > 0);
@@ -473,12 +481,12 @@ static void detach_ends_what_waits(void **state)
 	options.engines = 1;
 	options.preload = "";
 	assert_int_equal(px_pool_start(&options, &other), 0);
-	assert_int_equal(px_view_new(other, NULL, 0, &view), 0);
-	assert_int_equal(px_view_execute(view, "import time; time.sleep(100)", &result), 0);
+	assert_int_equal(px_view_all(other, &view), 0);
+	assert_int_equal(px_view_execute(view, "import time; time.sleep(100)", NULL, &result), 0);
 	px_client_detach(other);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_true(px_result_value(result, 0, &value) < 0);
-	assert_true(px_view_noop(view, NULL) == PX_ECLOSED);
+	assert_true(px_view_noop(view, NULL, NULL) == PX_ECLOSED);
 	px_result_free(result);
 	px_view_free(view);
 }
@@ -489,8 +497,8 @@ static void abort_takes_back_what_waits(void **state)
 	struct px_value value;
 
 	(void)state;
-	assert_int_equal(px_view_execute(first, "import time; time.sleep(100)", &held), 0);
-	assert_int_equal(px_view_execute(first, "never = 1", &waiting), 0);
+	assert_int_equal(px_view_execute(first, "import time; time.sleep(100)", NULL, &held), 0);
+	assert_int_equal(px_view_execute(first, "never = 1", NULL, &waiting), 0);
 	assert_int_equal(px_result_abort(waiting), 1);
 	assert_int_equal(px_result_abort(waiting), 0);
 	assert_int_equal(px_result_ready(waiting), 1);
@@ -504,7 +512,7 @@ static void abort_takes_back_what_waits(void **state)
 	}
 	assert_int_equal(px_result_value(held, 0, &value), PX_EREMOTE);
 	px_result_free(held);
-	assert_int_equal(px_view_execute(first, "'never' in globals()", &held), 0);
+	assert_int_equal(px_view_execute(first, "'never' in globals()", NULL, &held), 0);
 	assert_string_equal(value_of(held).as.text.data, "False");
 	px_result_free(held);
 }
@@ -516,7 +524,7 @@ static struct px_result *begin(const char *code, int *number)
 {
 	struct px_result *result;
 
-	assert_int_equal(px_view_execute(first, code, &result), 0);
+	assert_int_equal(px_view_execute(first, code, NULL, &result), 0);
 	assert_null(px_result_user(result));
 	assert_int_equal(px_result_set_user(result, number), 0);
 	return result;
@@ -564,7 +572,7 @@ static void next_does_not_give_what_was_freed_or_ignored(void **state)
 	px_result_free(waiting);
 	assert_int_equal(px_result_wait(ready, LIMIT), 0);
 	px_result_free(ready);
-	assert_int_equal(px_view_execute(first, "pass", NULL), 0);
+	assert_int_equal(px_view_execute(first, "pass", NULL, NULL), 0);
 	last = begin("pass", &number);
 	next_is(last, &number);
 	assert_int_equal(px_client_next(client, 0, &none), PX_ETIMEDOUT);
@@ -596,13 +604,14 @@ static void next_is_told_while_another_thread_waits(void **state)
 	void *got;
 
 	(void)state;
-	assert_int_equal(px_view_new(client, (uint32_t[]){ 1 }, 1, &second), 0);
+	assert_int_equal(px_view_of(client, (uint32_t[]){ 1 }, 1, &second), 0);
 	for (int round = 0; round < 4; round++) {
-		assert_int_equal(px_view_execute(second, "import time; time.sleep(0.5)",
+		assert_int_equal(px_view_execute(second, "import time; time.sleep(0.5)", NULL,
 						 &taking.slow),
 				 0);
 		pthread_create(&thread, NULL, take_one, &taking);
-		assert_int_equal(px_view_execute(first, "import time; time.sleep(0.02)", &quick),
+		assert_int_equal(px_view_execute(first, "import time; time.sleep(0.02)", NULL,
+						 &quick),
 				 0);
 		assert_int_equal(px_result_wait(taking.slow, LIMIT), 0);
 		pthread_join(thread, &got);
@@ -646,7 +655,7 @@ static void next_by_several_threads_gives_each_to_one(void **state)
 	for (int i = 0; i < 3; i++)
 		pthread_create(&threads[i], NULL, take_many, &taken);
 	for (int i = 0; i < MANY; i++)
-		assert_int_equal(px_view_noop(first, &result), 0);
+		assert_int_equal(px_view_noop(first, NULL, &result), 0);
 	for (int i = 0; i < 3; i++) {
 		pthread_join(threads[i], &own);
 		sum += (intptr_t)own;
@@ -708,7 +717,7 @@ static void fd_is_readable_as_long_as_there_is_a_next(void **state)
 
 	(void)state;
 	/* What finished before somebody asked counts as well. */
-	assert_int_equal(px_view_noop(first, &result), 0);
+	assert_int_equal(px_view_noop(first, NULL, &result), 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	news.fd = px_client_fd(client);
 	assert_true(news.fd >= 0);
@@ -718,8 +727,8 @@ static void fd_is_readable_as_long_as_there_is_a_next(void **state)
 	assert_int_equal(poll(&news, 1, 0), 0);
 	px_result_free(result);
 	for (int round = 0; round < 200; round++) {
-		assert_int_equal(px_view_noop(first, &result), 0);
-		assert_int_equal(px_view_noop(all, &other), 0);
+		assert_int_equal(px_view_noop(first, NULL, &result), 0);
+		assert_int_equal(px_view_noop(all, NULL, &other), 0);
 		assert_int_equal(poll(&news, 1, 10000), 1);
 		assert_int_equal(px_result_wait(result, LIMIT), 0);
 		assert_int_equal(px_result_wait(other, LIMIT), 0);
@@ -746,12 +755,12 @@ static struct px_result *occupy(struct px_client *other)
 	struct px_result *running;
 	struct px_view *view;
 
-	assert_int_equal(px_view_new(other, (uint32_t[]){ 0 }, 1, &view), 0);
+	assert_int_equal(px_view_of(other, (uint32_t[]){ 0 }, 1, &view), 0);
 	assert_int_equal(px_view_execute(view,
 					 "import os, time\nprint('runs', flush=True)\n"
 					 "while not os.path.exists('/proc/self/fd/99999'):\n"
 					 "    time.sleep(0.001)",
-					 &running),
+					 NULL, &running),
 			 0);
 	px_view_free(view);
 	return running;
@@ -823,9 +832,9 @@ static void cancel_all_stops_what_runs_and_what_waits(void **state)
 	(void)state;
 	assert_int_equal(px_view_execute(all,
 					 "import time\nprint('runs', flush=True)\ntime.sleep(100)",
-					 &running),
+					 NULL, &running),
 			 0);
-	assert_int_equal(px_view_noop(all, &behind), 0);
+	assert_int_equal(px_view_noop(all, NULL, &behind), 0);
 	wait_until_it_prints(running);
 	assert_int_equal(px_result_cancel(behind, PX_ALL_ENTRIES), 0);
 	assert_int_equal(px_result_cancel(running, PX_ALL_ENTRIES), 0);
@@ -883,7 +892,7 @@ int main(void)
 		cmocka_unit_test(noop_all_answer),
 		cmocka_unit_test(execute_shows_last_expression),
 		cmocka_unit_test(call_each_kind_comes_back),
-		cmocka_unit_test(tensor_there_and_back),
+		cmocka_unit_test(wrapped_array_there_and_back),
 		cmocka_unit_test(failure_has_three_texts),
 		cmocka_unit_test(wait_too_short_says_so),
 		cmocka_unit_test(unknown_engine_names_the_live_ones),

@@ -57,12 +57,7 @@ static struct px_result *shared; /* which threads ask at once */
 static double numbers[20000];
 static _Atomic uint32_t calls;
 
-static const struct px_tensor tensor = { .data = numbers,
-					 .bytes = sizeof(numbers),
-					 .code = PX_DTYPE_FLOAT,
-					 .bits = 64,
-					 .ndim = 1,
-					 .shape = { 20000 } };
+static struct px_array *array;
 
 /* Waits for a result and looks at all there is. The first failure that is not the engines'. */
 static int take(struct px_result *result)
@@ -89,35 +84,35 @@ static int take(struct px_result *result)
 static int call_noop(void)
 {
 	struct px_result *result;
-	int rc = px_view_noop(all, &result);
+	int rc = px_view_noop(all, NULL, &result);
 
 	return rc < 0 ? rc : take(result);
 }
 
 static int call_with_array(void)
 {
-	struct px_value argument = px_array(&tensor);
+	struct px_value argument = px_of_array(array);
 	struct px_result *result;
-	int rc = px_view_call(one, "builtins:len", 1, &argument, &result);
+	int rc = px_view_call(one, "builtins:len", 1, &argument, NULL, NULL, &result);
 
 	return rc < 0 ? rc : take(result);
 }
 
 static int call_push_and_pull(void)
 {
-	struct px_value value = px_array(&tensor);
+	struct px_value value = px_of_array(array);
 	struct px_result *result;
-	int rc = px_view_push(all, "pushed", &value, NULL);
+	int rc = px_view_push(all, "pushed", &value, NULL, NULL);
 
 	if (rc == 0)
-		rc = px_view_pull(one, "pushed", &result);
+		rc = px_view_pull(one, "pushed", NULL, &result);
 	return rc < 0 ? rc : take(result);
 }
 
 static int call_print(void)
 {
 	struct px_result *result;
-	int rc = px_view_execute(all, "print('abc' * 10)", &result);
+	int rc = px_view_execute(all, "print('abc' * 10)", NULL, &result);
 
 	if (rc < 0)
 		return rc;
@@ -134,7 +129,7 @@ static int call_print(void)
 static int call_abort(void)
 {
 	struct px_result *result;
-	int rc = px_view_execute(one, "import time; time.sleep(0.001)", &result);
+	int rc = px_view_execute(one, "import time; time.sleep(0.001)", NULL, &result);
 
 	if (rc < 0)
 		return rc;
@@ -151,7 +146,7 @@ static int call_views(void)
 	int rc = px_client_engines(client, ids, 4);
 
 	if (rc >= 0)
-		rc = px_view_new(client, ids, 1, &view);
+		rc = px_view_of(client, ids, 1, &view);
 	if (rc == 0)
 		px_view_free(view);
 	return rc;
@@ -245,16 +240,22 @@ static void *caller(void *ctx)
 
 static void attach(void)
 {
+	assert_int_equal(px_array_wrap(numbers, PX_DTYPE_FLOAT64, 1, (int64_t[]){ 20000 }, NULL,
+				       &array),
+			 0);
 	assert_int_equal(px_client_attach(profile, &client), 0);
-	assert_int_equal(px_view_new(client, NULL, 0, &all), 0);
-	assert_int_equal(px_view_new(client, (uint32_t[]){ 1 }, 1, &one), 0);
-	assert_int_equal(px_view_execute(one, "def two(): print('p'); return [1, 'two']", NULL), 0);
-	assert_int_equal(px_view_call(one, "two", 0, NULL, &shared), 0);
+	assert_int_equal(px_view_all(client, &all), 0);
+	assert_int_equal(px_view_of(client, (uint32_t[]){ 1 }, 1, &one), 0);
+	assert_int_equal(px_view_execute(one, "def two(): print('p'); return [1, 'two']", NULL,
+					 NULL),
+			 0);
+	assert_int_equal(px_view_call(one, "two", 0, NULL, NULL, NULL, &shared), 0);
 	assert_int_equal(px_result_wait(shared, LIMIT), 0);
 }
 
 static void free_rest(void)
 {
+	px_array_unref(array);
 	px_result_free(shared);
 	px_view_free(all);
 	px_view_free(one);
@@ -286,7 +287,7 @@ static void close_while_all_kinds_of_calls_run(void **state)
 					 (int)(intptr_t)ended);
 		}
 		assert_int_equal(px_client_poll(client), PX_ECLOSED);
-		assert_int_equal(px_view_noop(all, NULL), PX_ECLOSED);
+		assert_int_equal(px_view_noop(all, NULL, NULL), PX_ECLOSED);
 		free_rest();
 	}
 }
@@ -326,14 +327,14 @@ static void close_ends_what_waits_for_engines_and_supervisor(void **state)
 
 	(void)state;
 	attach();
-	assert_int_equal(px_view_call(one, "os:getpid", 0, NULL, &result), 0);
+	assert_int_equal(px_view_call(one, "os:getpid", 0, NULL, NULL, NULL, &result), 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_value(result, 0, &value), 0);
 	pid = (pid_t)value.as.integer;
 	px_result_free(result);
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 	kill(starter->supervisor_pid, SIGSTOP);
-	assert_int_equal(px_view_noop(one, &result), 0);
+	assert_int_equal(px_view_noop(one, NULL, &result), 0);
 	for (size_t i = 0; i < 3; i++)
 		pthread_create(&threads[i], NULL, waits[i], result);
 	/* Until all are inside. */
@@ -387,34 +388,37 @@ static void *read_value(void *ctx)
 	if (px_result_value(result, 1, &none) != PX_EREMOTE ||
 	    px_result_error(result, 1, &ename, NULL, NULL) < 0 || strcmp(ename, "ValueError") != 0)
 		return NULL;
-	return (void *)(uintptr_t)value.as.list.items[1].as.tensor->data;
+	return (void *)(uintptr_t)px_array_data(value.as.list.items[1].as.array);
 }
 
 static void value_is_the_same_for_all_threads(void **state)
 {
-	struct px_value argument = px_array(&tensor);
+	struct px_value argument;
 	struct px_result *result;
 	pthread_t threads[4];
 	void *data[4];
 
 	(void)state;
 	attach();
+	argument = px_of_array(array);
 	assert_int_equal(px_view_execute(all,
 					 "import os\n"
 					 "def pair(a):\n"
 					 "    if mine: return [1, a]\n"
 					 "    raise ValueError('no')",
-					 NULL),
+					 NULL, NULL),
 			 0);
 	for (uint32_t engine = 0; engine < 2; engine++) {
 		struct px_view *view;
 
-		assert_int_equal(px_view_new(client, &engine, 1, &view), 0);
-		assert_int_equal(px_view_execute(view, engine ? "mine = 0" : "mine = 1", NULL), 0);
+		assert_int_equal(px_view_of(client, &engine, 1, &view), 0);
+		assert_int_equal(px_view_execute(view, engine ? "mine = 0" : "mine = 1", NULL,
+						 NULL),
+				 0);
 		px_view_free(view);
 	}
 	for (int round = 0; round < 20; round++) {
-		assert_int_equal(px_view_call(all, "pair", 1, &argument, &result), 0);
+		assert_int_equal(px_view_call(all, "pair", 1, &argument, NULL, NULL, &result), 0);
 		assert_int_equal(px_result_wait(result, LIMIT), 0);
 		for (int i = 0; i < 4; i++)
 			pthread_create(&threads[i], NULL, read_value, result);
@@ -462,7 +466,7 @@ static void output_is_read_while_it_comes(void **state)
 
 	(void)state;
 	attach();
-	assert_int_equal(px_view_execute(one, code, &result), 0);
+	assert_int_equal(px_view_execute(one, code, NULL, &result), 0);
 	for (int i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, read_output, result);
 	for (int i = 0; i < 4; i++) {
@@ -508,7 +512,7 @@ static void *disturb(void *ctx)
 static void send_goes_on_after_signals(void **state)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	struct px_value value = px_array(&tensor), answer;
+	struct px_value value, answer;
 	struct sending sending = { .thread = pthread_self() };
 	struct px_result *result;
 	pthread_t thread;
@@ -516,19 +520,20 @@ static void send_goes_on_after_signals(void **state)
 
 	(void)state;
 	attach();
-	assert_int_equal(px_view_execute(all, "import time; time.sleep(1)", NULL), 0);
+	value = px_of_array(array);
+	assert_int_equal(px_view_execute(all, "import time; time.sleep(1)", NULL, NULL), 0);
 	sigaction(SIGUSR1, &action, NULL);
 	pthread_create(&thread, NULL, disturb, &sending);
 	for (int i = 0; i < PX_LEASES_MAX + 10; i++) {
 		snprintf(name, sizeof(name), "n%d", i % 10);
-		assert_int_equal(px_view_push(all, name, &value, NULL), 0);
+		assert_int_equal(px_view_push(all, name, &value, NULL, NULL), 0);
 	}
 	atomic_store(&sending.over, true);
 	pthread_join(thread, NULL);
 	signal(SIGUSR1, SIG_DFL);
 	assert_int_equal(px_view_execute(all,
 					 "sum(n[0] == 'n' and n[1:].isdigit() for n in globals())",
-					 &result),
+					 NULL, &result),
 			 0);
 	while (px_result_wait(result, LIMIT) == PX_EINTR)
 		;
@@ -546,7 +551,7 @@ static void send_goes_on_after_signals(void **state)
 /* What a child may not do, it is told; 0 if so. */
 static int all_refused(struct px_result *pending)
 {
-	struct px_value value = px_array(&tensor);
+	struct px_value value = px_of_array(array);
 	struct px_arena_usage usage;
 	uint32_t counts[PX_ENGINES_MAX], taken[PX_ENGINES_MAX + 1];
 	struct px_result *next;
@@ -561,11 +566,11 @@ static int all_refused(struct px_result *pending)
 	    !REFUSED(px_client_queued(client, counts, taken)) ||
 	    !REFUSED(px_client_next(client, 0, &next)) || !REFUSED(px_client_wait_idle(client, 0)))
 		return 1;
-	if (!REFUSED(px_view_new(client, NULL, 0, &view)) || !REFUSED(px_view_noop(all, NULL)) ||
-	    !REFUSED(px_view_execute(all, "1", NULL)) ||
-	    !REFUSED(px_view_call(all, "len", 1, &value, NULL)) ||
-	    !REFUSED(px_view_push(all, "x", &value, NULL)) ||
-	    !REFUSED(px_view_pull(all, "x", NULL)))
+	if (!REFUSED(px_view_all(client, &view)) || !REFUSED(px_view_noop(all, NULL, NULL)) ||
+	    !REFUSED(px_view_execute(all, "1", NULL, NULL)) ||
+	    !REFUSED(px_view_call(all, "len", 1, &value, NULL, NULL, NULL)) ||
+	    !REFUSED(px_view_push(all, "x", &value, NULL, NULL)) ||
+	    !REFUSED(px_view_pull(all, "x", NULL, NULL)))
 		return 2;
 	if (!REFUSED(px_result_wait(pending, 0)) || px_result_ready(pending) != 0 ||
 	    !REFUSED(px_result_value(pending, 0, &value)) ||
@@ -586,7 +591,7 @@ static void forked_child_is_refused_everywhere(void **state)
 
 	(void)state;
 	attach();
-	assert_int_equal(px_view_execute(one, "import time; time.sleep(0.2)", &pending), 0);
+	assert_int_equal(px_view_execute(one, "import time; time.sleep(0.2)", NULL, &pending), 0);
 	child = fork();
 	if (child == 0) {
 		int failed = all_refused(pending);

@@ -30,7 +30,7 @@ static int start(void **state)
 		print_error("%s\n", px_last_error());
 		return -1;
 	}
-	return px_view_new(client, NULL, 0, &view);
+	return px_view_all(client, &view);
 }
 
 static int stop(void **state)
@@ -43,17 +43,16 @@ static int stop(void **state)
 
 static void push(const char *name, int number)
 {
-	struct px_tensor tensor = { .data = data,
-				    .bytes = sizeof(data),
-				    .code = PX_DTYPE_FLOAT,
-				    .bits = 64,
-				    .ndim = 1,
-				    .shape = { N } };
-	struct px_value value = px_array(&tensor);
+	const int64_t shape[] = { N };
+	struct px_array *array;
+
+	assert_int_equal(px_array_wrap(data, PX_DTYPE_FLOAT64, 1, shape, NULL, &array), 0);
+	struct px_value value = px_of_array(array);
 
 	data[0] = data[N - 1] = number;
-	if (px_view_push(view, name, &value, NULL) < 0)
+	if (px_view_push(view, name, &value, NULL, NULL) < 0)
 		fail_msg("%s %d: %s", name, number, px_last_error());
+	px_array_unref(array);
 }
 
 static struct px_value value_of(struct px_result *result)
@@ -80,7 +79,7 @@ static void engine_holds_any_number(void **state)
 		px_view_execute(view,
 				"sum(globals()['a%d' % i][0] != i or globals()['a%d' % i][-1] != i "
 				"for i in range(3000))",
-				&result),
+				NULL, &result),
 		0);
 	assert_string_equal(value_of(result).as.text.data, "0");
 	px_result_free(result);
@@ -93,10 +92,10 @@ static void client_holds_any_number(void **state)
 	(void)state;
 	for (int i = 0; i < HELD; i++) {
 		push("a", i);
-		assert_int_equal(px_view_pull(view, "a", &results[i]), 0);
+		assert_int_equal(px_view_pull(view, "a", NULL, &results[i]), 0);
 	}
 	for (int i = 0; i < HELD; i++) {
-		const double *back = value_of(results[i]).as.tensor->data;
+		const double *back = px_array_data(value_of(results[i]).as.array);
 
 		assert_true(back[0] == i && back[N - 1] == i);
 	}

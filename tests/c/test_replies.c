@@ -25,7 +25,7 @@ static int setup(void **state)
 	side_open(&engine, segment, PX_MEMBER_ENGINE);
 	side_show_engine(&engine, 0, PX_ENGINE_UP);
 	side_attach(&client, segment);
-	assert_int_equal(px_view_new(client.client, (uint32_t[]){ 0 }, 1, &view), 0);
+	assert_int_equal(px_view_of(client.client, (uint32_t[]){ 0 }, 1, &view), 0);
 	assert_int_equal(px_endpoint_link(engine.endpoint, client.id, &engine.link), 0);
 	return 0;
 }
@@ -36,7 +36,7 @@ static struct px_result *ask(uint64_t *id)
 	struct px_result *result;
 	struct px_incoming in;
 
-	assert_int_equal(px_view_noop(view, &result), 0);
+	assert_int_equal(px_view_noop(view, NULL, &result), 0);
 	in = side_await(&engine);
 	*id = in.id;
 	px_link_next(engine.link);
@@ -140,7 +140,7 @@ static void an_engine_that_was_given_up_is_not_asked_again(void **state)
 	reply(id + 1);
 	expect(result, PX_ECORRUPT);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(px_view_noop(view, &result), PX_ECORRUPT);
+		assert_int_equal(px_view_noop(view, NULL, &result), PX_ECORRUPT);
 		assert_words("engine 0 has sent what could not be read, and is not asked again: "
 			     "restart it");
 	}
@@ -164,7 +164,8 @@ static void an_urgent_request_is_answered_before_its_turn(void **state)
 	struct px_result *before = ask(&first), *urgent;
 
 	(void)state;
-	assert_int_equal(px_client_submit(client.client, (uint32_t[]){ 0 }, 1, &message, &urgent),
+	assert_int_equal(px_client_submit(client.client, (uint32_t[]){ 0 }, 1, &message,
+					  &(struct px_how)PX_HOW, &urgent),
 			 0);
 	reply(message.id);
 	expect(urgent, 0);
@@ -181,7 +182,7 @@ static void what_was_taken_back_is_passed_by(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(px_view_noop(view, &results[i]), 0);
+		assert_int_equal(px_view_noop(view, NULL, &results[i]), 0);
 	assert_int_equal(px_result_abort(results[0]), 1);
 	expect(results[0], PX_EABORTED);
 	px_result_free(results[0]);
@@ -208,7 +209,7 @@ static void what_is_not_sent_yet_is_not_taken_back(void **state)
 	do {
 		assert_int_equal(px_result_new(client.client, (uint32_t[]){ 0 }, 1, false, &result),
 				 0);
-		rc = px_result_send(result, &message, MILLISECOND);
+		rc = px_result_send(result, &message, false, MILLISECOND);
 	} while (rc == 0);
 	assert_int_equal(rc, PX_ETIMEDOUT);
 	assert_int_equal(px_request_abort(&result->requests[0]), 0);
@@ -258,11 +259,11 @@ static void output_is_kept_while_the_request_is_still_being_sent(void **state)
 	side_show_engine(&engine, 2, PX_ENGINE_STARTING);
 	assert_int_equal(px_result_new(client.client, (uint32_t[]){ 0, 1, 2 }, 3, false, &result),
 			 0);
-	assert_int_equal(px_result_send(result, &message, MILLISECOND), PX_ETIMEDOUT);
+	assert_int_equal(px_result_send(result, &message, false, MILLISECOND), PX_ETIMEDOUT);
 	in = side_await(&engine);
 	print(in.id, "early");
 	reply(in.id);
-	assert_int_equal(px_result_send(result, &message, MILLISECOND), PX_ETIMEDOUT);
+	assert_int_equal(px_result_send(result, &message, false, MILLISECOND), PX_ETIMEDOUT);
 	expect_output(result, "early");
 }
 
@@ -364,7 +365,7 @@ static void without_a_supervisor_all_fails(void **state)
 	side_hang_up(&client);
 	expect(results[0], 0);
 	expect_words(results[1], PX_EPOOL, "supervisor is gone");
-	assert_int_equal(px_view_noop(view, &more), PX_EPOOL);
+	assert_int_equal(px_view_noop(view, NULL, &more), PX_EPOOL);
 	side_close(&client);
 }
 
