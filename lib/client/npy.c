@@ -155,6 +155,8 @@ int px_array_load(struct px_client *client, const char *path, struct px_array **
 
 	if (rc == 0)
 		rc = px_need(out, "array");
+	if (rc == 0 && client)
+		rc = px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client");
 	if (rc < 0)
 		return rc;
 	fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -12,21 +12,26 @@ HEADER = os.path.join(os.environ["PXRUN_SRCDIR"], "lib/client/pxrun.h")
 LIBRARY = os.path.join(os.environ["PXRUN_BUILDDIR"], ".libs/libpxrun.so")
 
 #: Pointers that may be NULL: the header says what that means.
-MAY_BE_NULL = {("px_client_attach", "profile"), ("px_pool_stop", "profile"), ("px_result_set_user", "user")} | {
-    ("px_result_error", name) for name in ("ename", "evalue", "traceback")
-}
+MAY_BE_NULL = {
+    ("px_client_attach", "profile"),
+    ("px_pool_stop", "profile"),
+    ("px_result_set_user", "user"),
+    ("px_view_call", "keywords"),
+    ("px_array_wrap", "strides"),
+    ("px_array_load", "client"),
+} | {("px_result_error", name) for name in ("ename", "evalue", "traceback")}
 
 
 #: Requests of which nobody wants to hear.
-IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "push", "pull")} | {
-    (f"px_task_{verb}", "struct px_result **") for verb in ("execute", "call")
-}
+IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "push", "pull")}
+
+HANDLE = "client|view|result|array"
 
 
 class Value(ctypes.Structure):
     """A struct px_value: an int."""
 
-    _fields_ = [("type", ctypes.c_int), ("integer", ctypes.c_int64), ("more", ctypes.c_uint64)]
+    _fields_ = [("type", ctypes.c_int), ("integer", ctypes.c_int64), ("more", ctypes.c_uint64 * 2)]
 
 
 SCALARS = {
@@ -35,7 +40,10 @@ SCALARS = {
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
     "void": None,
+    "unsigned": ctypes.c_uint,
+    "enum px_dtype": ctypes.c_int,
     "const char *": ctypes.c_char_p,
+    "const int64_t *": ctypes.c_void_p,
     "void *": ctypes.c_void_p,
     "struct px_value": Value,
 }
@@ -61,7 +69,7 @@ class Function:
         return self.name
 
     def handles(self):
-        return [kind for kind, _ in self.arguments if re.fullmatch(r"(const )?struct px_(client|view|result) \*", kind)]
+        return [kind for kind, _ in self.arguments if re.fullmatch(rf"(const )?struct px_({HANDLE}) \*", kind)]
 
 
 def declared():
@@ -97,26 +105,30 @@ class World:
         if "client" in kind:
             return self.make("px_client_attach", self.connection_file), self.functions["px_client_detach"].call
         client, detach = self.new("client")
-        view = self.make("px_view_new", client, ctypes.byref(ctypes.c_uint32(0)), 1)
         self.keep.append((detach, client))
+        if "array" in kind:
+            return self.make("px_array_alloc", client, 0x0240, 0, None, 0), self.functions["px_array_unref"].call
+        view = self.make("px_view_of", client, ctypes.byref(ctypes.c_uint32(0)), 1)
         if "view" in kind:
             return view, self.functions["px_view_free"].call
-        result = self.make("px_view_noop", view)
+        result = self.make("px_view_noop", view, None)
         self.functions["px_view_free"].call(view)
         assert self.functions["px_result_wait"].call(result, 10**10) == 0
         return result, self.functions["px_result_free"].call
 
     def good(self, kind, name):
         """An argument that is right."""
-        if re.fullmatch(r"(const )?struct px_(client|view|result) \*", kind):
+        if re.fullmatch(rf"(const )?struct px_({HANDLE}) \*", kind):
             handle, free = self.new(kind)
             self.keep.append((free, handle))
             return handle
         if kind == "const struct px_value *":
-            return ctypes.byref(Value(2, 1, 0))
+            return ctypes.byref(Value(2, 1))
+        if kind == "const struct px_how *":
+            return None
         if "*" in kind:
             return ctypes.create_string_buffer(b"x", 4096)
-        return {"signal_number": signal.SIGCONT, "which": 1, "index": 0}.get(name, 1)
+        return {"signal_number": signal.SIGCONT, "index": 0, "dtype": 0x0240, "flags": 0}.get(name, 1)
 
     def close(self):
         for free, handle in reversed(self.keep):
@@ -136,14 +148,14 @@ def refused(function, returned, code):
         return returned == code
     if function.returns == "uint32_t":  # an engine's id, of which 0 is one
         return returned == 2**32 - 1
-    return not returned if function.returns != "struct px_value" else True
+    return not returned
 
 
-@pytest.mark.parametrize("name", [name for _, name, _ in FUNCTIONS])
+@pytest.mark.parametrize("name", [name for returns, name, _ in FUNCTIONS if returns != "struct px_value"])
 def test_NULL_is_refused_by_name(world, name):
     function = world.functions[name]
     for place, (kind, argument) in enumerate(function.arguments):
-        if "*" not in kind or (name, argument) in MAY_BE_NULL or (name, kind) in IGNORED:
+        if "*" not in kind or kind == "const struct px_how *" or (name, argument) in MAY_BE_NULL or (name, kind) in IGNORED:
             continue
         arguments = [None if i == place else world.good(*a) for i, a in enumerate(function.arguments)]
         returned = function.call(*arguments)
@@ -153,7 +165,14 @@ def test_NULL_is_refused_by_name(world, name):
         assert f"'{argument}' is NULL" in world.words()
 
 
-@pytest.mark.parametrize("name", [name for _, name, arguments in FUNCTIONS if re.search(r"struct px_(client|view|result) \*\w", arguments)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for returns, name, arguments in FUNCTIONS
+        if re.search(rf"struct px_({HANDLE}) \*\w", arguments) and returns != "struct px_value"
+    ],
+)
 def test_stale_and_wrong_handles_are_refused(world, name):
     function = world.functions[name]
     arguments = [world.good(*a) for a in function.arguments]
@@ -163,7 +182,7 @@ def test_stale_and_wrong_handles_are_refused(world, name):
     returned = function.call(stale, *arguments[1:])
     if function.returns != "void":
         assert refused(function, returned, ECLOSED), returned
-    word = re.search("client|view|result", kind).group()
+    word = re.search(HANDLE, kind).group()
     assert re.search(f"this {word} (is closed|was freed already)", world.words())
     other = "client" if word == "view" else "view"
     returned = function.call(world.good(f"struct px_{other} *", ""), *arguments[1:])
@@ -174,10 +193,10 @@ def test_stale_and_wrong_handles_are_refused(world, name):
 
 def test_NULL_where_it_may_be(world):
     functions = world.functions
-    for name in ("px_client_detach", "px_view_free", "px_result_free"):
+    for name in ("px_client_detach", "px_view_free", "px_result_free", "px_array_unref"):
         functions[name].call(None)
     view = world.good("struct px_view *", "")
-    assert functions["px_view_noop"].call(view, None) == 0
+    assert functions["px_view_noop"].call(view, None, None) == 0
     client = world.good("struct px_client *", "")
     assert functions["px_client_engines"].call(client, None, 0) == 4
 
@@ -188,9 +207,10 @@ def test_values_that_point_nowhere_are_refused(world):
     for made in (
         world.functions["px_string"].call(None),
         world.functions["px_bytes"].call(None, 3),
-        world.functions["px_array"].call(None),
-        Value(6, 0, 2),  # a list of two items
+        world.functions["px_of_array"].call(None),
+        world.functions["px_list"].call(None, 2),
+        world.functions["px_dict"].call(None, None, 1),
     ):
-        assert push(view, b"x", ctypes.byref(made), None) == EINVAL
+        assert push(view, b"x", ctypes.byref(made), None, None) == EINVAL
         assert "NULL" in world.words()
-    assert push(view, b"x", ctypes.byref(world.functions["px_bytes"].call(None, 0)), None) == 0
+    assert push(view, b"x", ctypes.byref(world.functions["px_bytes"].call(None, 0)), None, None) == 0
