@@ -15,7 +15,7 @@
 
 int px_array_check(const struct px_array *array)
 {
-	return px_handle_check(&array->handle, PX_HANDLE_ARRAY, "array");
+	return px_handle_check(array, PX_HANDLE_ARRAY, "array");
 }
 
 int px_dtype_check(enum px_dtype dtype)

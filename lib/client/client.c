@@ -118,7 +118,7 @@ void px_client_leave(struct px_client *client)
 
 int px_client_begin(struct px_client *client)
 {
-	int rc = px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client");
+	int rc = px_handle_check(client, PX_HANDLE_CLIENT, "client");
 
 	return rc < 0 ? rc : px_client_enter(client);
 }
@@ -317,7 +317,7 @@ static void free_notifier(struct px_client *client)
 void px_client_detach(struct px_client *client)
 {
 	/* A child's copy: nothing of it is its own. */
-	if (!client || px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client") < 0 ||
+	if (!client || px_handle_check(client, PX_HANDLE_CLIENT, "client") < 0 ||
 	    px_client_own(client) < 0)
 		return;
 	/*

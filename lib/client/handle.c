@@ -33,15 +33,16 @@ static size_t place_of(uint32_t kind)
 	return i;
 }
 
-int px_handle_refuse(const struct px_handle *handle, enum px_handle_kind kind, const char *name)
+int px_handle_refuse(const void *handle, enum px_handle_kind kind, const char *name)
 {
+	const struct px_handle *head = handle;
 	const char *wanted = kinds[place_of(kind)].word;
 	uint32_t found;
 	size_t place;
 
 	if (!handle)
 		return px_fail(PX_EINVAL, "the argument '%s' is NULL", name);
-	found = atomic_load_explicit(&handle->kind, memory_order_relaxed);
+	found = atomic_load_explicit(&head->kind, memory_order_relaxed);
 	if (found == (kind | ENDED))
 		return px_fail(PX_ECLOSED,
 			       kind == PX_HANDLE_CLIENT ? "this %s is closed" :

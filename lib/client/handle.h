@@ -33,17 +33,19 @@ static inline void px_handle_init(struct px_handle *handle, enum px_handle_kind 
 }
 
 /* The error of px_handle_check(). */
-int px_handle_refuse(const struct px_handle *handle, enum px_handle_kind kind, const char *name);
+int px_handle_refuse(const void *handle, enum px_handle_kind kind, const char *name);
 
 /*
- * Checks that an argument is a handle of that kind. PX_EINVAL: it is NULL or something else;
- * PX_ECLOSED: it was freed. The message names the argument.
+ * Checks that an argument is a handle of that kind: a struct that begins with struct px_handle, and as it
+ * may be NULL, nobody has looked into it yet. PX_EINVAL: it is NULL or something else; PX_ECLOSED: it
+ * was freed. The message names the argument.
  */
-static inline int px_handle_check(const struct px_handle *handle, enum px_handle_kind kind,
-				  const char *name)
+static inline int px_handle_check(const void *handle, enum px_handle_kind kind, const char *name)
 {
+	const struct px_handle *head = handle;
+
 	/* Relaxed: whatever passed the pointer to this thread has ordered the rest. */
-	if (handle && atomic_load_explicit(&handle->kind, memory_order_relaxed) == kind)
+	if (head && atomic_load_explicit(&head->kind, memory_order_relaxed) == kind)
 		return 0;
 	return px_handle_refuse(handle, kind, name);
 }

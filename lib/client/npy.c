@@ -156,7 +156,7 @@ int px_array_load(struct px_client *client, const char *path, struct px_array **
 	if (rc == 0)
 		rc = px_need(out, "array");
 	if (rc == 0 && client)
-		rc = px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client");
+		rc = px_handle_check(client, PX_HANDLE_CLIENT, "client");
 	if (rc < 0)
 		return rc;
 	fd = open(path, O_RDONLY | O_CLOEXEC);

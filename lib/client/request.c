@@ -367,7 +367,7 @@ size_t px_result_abort(struct px_result *result)
 {
 	size_t count = 0;
 
-	if (px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0)
+	if (px_handle_check(result, PX_HANDLE_RESULT, "result") < 0)
 		return 0;
 	for (uint32_t i = 0; i < result->count; i++)
 		count += px_request_abort(&result->requests[i]) == 1;

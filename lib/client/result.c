@@ -129,7 +129,7 @@ void px_result_release_locked(struct px_result *result)
 
 void px_result_free(struct px_result *result)
 {
-	if (!result || px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0)
+	if (!result || px_handle_check(result, PX_HANDLE_RESULT, "result") < 0)
 		return;
 	unlist(result);
 	px_handle_end(&result->handle);
@@ -179,7 +179,7 @@ int px_result_tell(struct px_result *result)
 
 int px_result_set_user(struct px_result *result, void *user)
 {
-	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	if (rc == 0)
 		atomic_store_explicit(&result->user, user, memory_order_relaxed);
@@ -188,19 +188,19 @@ int px_result_set_user(struct px_result *result, void *user)
 
 void *px_result_user(const struct px_result *result)
 {
-	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	return rc < 0 ? NULL : atomic_load_explicit(&result->user, memory_order_relaxed);
 }
 
 size_t px_result_count(const struct px_result *result)
 {
-	return px_handle_check(&result->handle, PX_HANDLE_RESULT, "result") < 0 ? 0 : result->count;
+	return px_handle_check(result, PX_HANDLE_RESULT, "result") < 0 ? 0 : result->count;
 }
 
 int px_result_check_entry(const struct px_result *result, size_t index)
 {
-	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	if (rc == 0 && index >= result->count)
 		rc = px_fail(PX_EINVAL, "entry %zu of a result that has %u", index, result->count);

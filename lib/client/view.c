@@ -100,7 +100,7 @@ int px_view_any_of(struct px_client *client, const uint32_t *ids, size_t count,
 
 void px_view_free(struct px_view *view)
 {
-	if (!view || px_handle_check(&view->handle, PX_HANDLE_VIEW, "view") < 0)
+	if (!view || px_handle_check(view, PX_HANDLE_VIEW, "view") < 0)
 		return;
 	px_handle_end(&view->handle);
 	px_client_release(view->client);
@@ -109,7 +109,7 @@ void px_view_free(struct px_view *view)
 
 int px_view_begin(struct px_view *view)
 {
-	int rc = px_handle_check(&view->handle, PX_HANDLE_VIEW, "view");
+	int rc = px_handle_check(view, PX_HANDLE_VIEW, "view");
 
 	return rc < 0 ? rc : px_client_enter(view->client);
 }

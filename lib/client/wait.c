@@ -260,7 +260,7 @@ static int is_finished(void *ctx)
 int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 {
 	struct px_waiting w = { .done = is_finished, .ctx = result, .result = result };
-	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	if (rc < 0 || is_finished(result))
 		return rc;
@@ -325,7 +325,7 @@ int px_result_wait_more(struct px_result *result, uint32_t known, uint64_t timeo
 
 int px_result_ready(struct px_result *result)
 {
-	int rc = px_handle_check(&result->handle, PX_HANDLE_RESULT, "result");
+	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	if (rc < 0)
 		return rc;
@@ -384,7 +384,7 @@ int px_client_take(struct px_client *client, struct px_completions *list, uint64
 
 int px_client_next(struct px_client *client, uint64_t timeout_ns, struct px_result **out)
 {
-	int rc = px_handle_check(&client->handle, PX_HANDLE_CLIENT, "client");
+	int rc = px_handle_check(client, PX_HANDLE_CLIENT, "client");
 
 	if (rc == 0)
 		rc = px_need(out, "result");
