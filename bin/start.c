@@ -5,7 +5,7 @@
  * In the background it is px_pool_start() that does it, by running this verb again
  * with options that are not for users:
  *   --ready-fd N     where to report: one zero byte, and warnings, when all engines serve, or "CODE words"
- *   --owner-fd N     a pipe; when its other end is closed the pool ends
+ *   --owner-fd N     a socket; when its other end is closed, or who made it dies, the pool ends
  *   --sys-path A:B   folders put before the engines' sys.path
  *   --empty          start no engines; clients will ask for them
  *   --client-python PATH  the interpreter of the Python client that starts the pool

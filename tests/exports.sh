@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# exports.sh - libpxrun.so shows exactly the functions that pxrun.h marks PX_PUBLIC.
+# exports.sh - libpxrun.so shows exactly the functions that pxrun.h marks PX_PUBLIC, and needs no library
+# but the C library's.
 
 folder=$(mktemp -d) || exit 99
 trap 'rm -rf "$folder"' EXIT
@@ -22,6 +23,15 @@ done
 for name in $surplus; do
 	echo "$name is shown by libpxrun.so but pxrun.h does not declare it"
 	bad=1
+done
+for library in $(readelf -d "$PXRUN_BUILDDIR/.libs/libpxrun.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
+	case $library in
+	libc.so* | ld-linux* | libpthread.so* | librt.so* | libm.so* | libgcc_s.so* | lib*san.so*) ;;
+	*)
+		echo "libpxrun.so needs $library: each program that uses it would"
+		bad=1
+		;;
+	esac
 done
 test $bad -eq 0 && echo "$(wc -l <"$folder/declared") public functions"
 exit $bad

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,19 +172,40 @@ static void build(struct command_line *line, const struct px_settings *settings,
 	line->argv[line->count] = NULL;
 }
 
+/*
+ * What an application does to itself is not done to the pool: it may block or ignore signals. That it
+ * ignores SIGHUP is the wish of nohup(1).
+ */
+static void reset_signals(posix_spawnattr_t *attributes)
+{
+	sigset_t all, none;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGHUP);
+	sigemptyset(&none);
+	posix_spawnattr_setsigdefault(attributes, &all);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+}
+
 /* Runs the command, which starts the supervisor in the background and exits. */
 static int spawn(const char *path, struct command_line *line, const int *inherited, size_t count,
 		 pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
 	int rc;
 
 	if (posix_spawn_file_actions_init(&actions))
 		return px_fail(PX_ENOMEM, "no private memory to start %s", path);
+	(void)posix_spawnattr_init(&attributes);
+	reset_signals(&attributes);
 	/* dup2 to itself clears close-on-exec in the child alone. */
 	for (size_t i = 0; i < count; i++)
 		posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
-	rc = posix_spawnp(pid, path, &actions, NULL, (char *const *)(uintptr_t)line->argv, environ);
+	rc = posix_spawnp(pid, path, &actions, &attributes, (char *const *)(uintptr_t)line->argv,
+			  environ);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc) {
 		errno = rc;
@@ -235,12 +257,12 @@ static void private_name(char *out, size_t bytes)
 }
 
 /*
- * As pipe2(2), but neither end gets the number of a standard stream that the application has
+ * A pipe, or a pair of sockets, but neither end gets the number of a standard stream that the application has
  * closed: the child would take an inherited descriptor there for that stream.
  */
-static int make_pipe(int ends[2])
+static int raise_ends(int made, int ends[2])
 {
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (made < 0)
 		return px_fail_errno("making a pipe");
 	for (int i = 0; i < 2; i++) {
 		int low = ends[i];
@@ -259,8 +281,8 @@ static int make_pipe(int ends[2])
 }
 
 /*
- * Starts the supervisor. It inherits the write end of ready[], and of a private pool the read end
- * of hang[].
+ * Starts the supervisor. It inherits the write end of ready[], and of a private pool one end of
+ * hang[]: sockets, by which it knows the process that made them.
  */
 static int launch(const struct px_settings *settings, const char *command, struct px_launch *launch)
 {
@@ -269,11 +291,11 @@ static int launch(const struct px_settings *settings, const char *command, struc
 	char path[PATH_MAX];
 	int rc;
 
-	rc = make_pipe(ready);
+	rc = raise_ends(pipe2(ready, O_CLOEXEC), ready);
 	if (rc < 0)
 		return rc;
 	if (launch->private)
-		rc = make_pipe(hang);
+		rc = raise_ends(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, hang), hang);
 	if (rc < 0)
 		goto no_hang;
 	build(&line, settings, launch, ready[1], hang[0]);

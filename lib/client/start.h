@@ -3,9 +3,9 @@
  * start.h - finding a pool, and starting one in two steps, for callers that have something to do meanwhile.
  *
  * Who:     any thread.
- * Where:   private memory, two pipes, and the process of `pxrun start`.
+ * Where:   private memory, a pipe, a pair of sockets, and the process of `pxrun start`.
  * Blocks:  the second step until all engines serve.
- * Death:   of the caller: a private pool ends, for its supervisor sees the pipe close. Of the
+ * Death:   of the caller: a private pool ends, for its supervisor sees it. Of the
  *          supervisor: the second step fails, for its pipe closes.
  */
 #ifndef PX_POOL_H
@@ -26,7 +26,7 @@ struct px_launch {
 	const char *python;  /* of a Python client: for engines where nothing else is named; NULL */
 	bool private, empty;
 	int ready; /* our end of the pipe by which the supervisor says that it is ready */
-	int owner; /* our end of the pipe by which it sees that we live; -1: not private */
+	int owner; /* our end of the sockets by which it sees that we live; -1: not private */
 	pid_t pid;
 	char warnings[PX_WARNINGS_BYTES]; /* after the second step: lines, such as of preloads */
 };

@@ -3,7 +3,7 @@
  * supervision.h - the supervisor's state, for the files of this folder.
  *
  * Files call downwards only, in this order: supervisor; connections; client_requests; pending,
- * status, orphans; engines; engine_end; engine; template, connection; memory_requests; sweep, signals; and
+ * status, orphans; engines; engine_end; engine; template, connection; memory_requests; sweep, signals, owner; and
  * below them those that do not use this struct. What a file further up is to do is marked in the
  * turn.
  */
@@ -16,6 +16,7 @@
 #include "supervisor/extents.h"
 #include "supervisor/log.h"
 #include "supervisor/orphans.h"
+#include "supervisor/owner.h"
 #include "supervisor/signals.h"
 #include "supervisor/sweep.h"
 #include "supervisor/template.h"
@@ -49,7 +50,7 @@ struct px_supervisor {
 	struct px_sweep sweep;
 	struct px_orphans orphans;
 	struct px_signals signals;
-	struct px_watch owner_watch;
+	struct px_owner owner;
 	int ready_fd;
 	bool ready;   /* all engines that the pool began with have served */
 	bool closing; /* told to stop */

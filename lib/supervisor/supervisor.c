@@ -4,7 +4,6 @@
  */
 #include "supervisor/supervisor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -179,21 +178,6 @@ static void run_phases(struct px_supervisor *s)
 		px_sweep(s);
 }
 
-/* --- the owner --- */
-
-static void owner_ready(void *ctx)
-{
-	struct px_supervisor *s = ctx;
-	char byte;
-	ssize_t got = read(s->options->owner_fd, &byte, 1);
-
-	if (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)))
-		return;
-	px_loop_unwatch(s->loop, &s->owner_watch);
-	if (!s->closing)
-		px_turn_stop(&s->turn, "its owner is gone");
-}
-
 /* --- starting --- */
 
 /* No child may inherit these: as long as the lock is held, the pool counts as running. */
@@ -256,8 +240,8 @@ static int begin(struct px_supervisor *s)
 		engines = processors;
 	if (rc == 0)
 		rc = px_signals_watch(s);
-	if (rc == 0 && options->owner_fd >= 0)
-		rc = px_loop_watch(s->loop, &s->owner_watch, options->owner_fd, owner_ready, s);
+	if (rc == 0)
+		rc = px_owner_watch(s);
 	if (rc == 0)
 		rc = px_environment_new(environ, settings->values[PX_SETTING_ENV].list,
 					processors > engines ? processors / engines : 1,
@@ -293,14 +277,13 @@ static void end(struct px_supervisor *s)
 		px_connections_close(s);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
+	px_owner_close(s);
 	if (s->loop) {
 		px_loop_timer_stop(s->loop, &s->sweep.timer);
 		px_loop_timer_stop(s->loop, &s->orphans.timer);
 		px_signals_close(s);
 		px_loop_free(s->loop);
 	}
-	if (s->options->owner_fd >= 0)
-		close(s->options->owner_fd);
 	px_segment_detach(s->segment);
 	px_environment_free(s->environment);
 	PX_KILLPOINT("supervisor.pool.ended"); /* dead here: the next start removes the files */
@@ -322,6 +305,7 @@ static struct px_supervisor *supervisor_new(const struct px_supervisor_options *
 	s->log.fd = options->log_fd;
 	s->ready_fd = options->ready_fd;
 	s->signals.fd = -1;
+	s->owner.pidfd = -1;
 	s->extents.root = root;
 	s->template = (struct px_template){ .socket = -1, .output = -1, .process.pidfd = -1 };
 	s->connections.listener = s->connections.spare = -1;

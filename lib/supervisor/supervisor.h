@@ -28,7 +28,7 @@ struct px_supervisor_options {
 	const char *engine_program; /* for tests: run instead of pxrun-engine */
 	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' and warnings once all engines serve, else "CODE words"; is closed. -1: none */
-	int owner_fd;     /* a pipe; when its other end is closed the pool stops. -1: none */
+	int owner_fd;     /* the pool ends with whoever has its other end (owner.h). -1: none */
 	int log_fd;       /* the log. -1: none */
 	const char *root; /* stands before /proc and /sys paths (cgroup.h); NULL: "" */
 };
