@@ -9,7 +9,7 @@
 #include "shm/error.h"
 
 /* Freed handles of each kind whose memory is kept: some for threads that are late, not many. */
-#define KEPT 16
+#define KEPT 64
 #define ENDED 0x80808080u /* set in a kind: bits that no letter has */
 
 static const struct {

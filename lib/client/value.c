@@ -47,10 +47,12 @@ int px_value_get(const struct px_value *dict, const char *key, struct px_value *
 		return rc;
 	if (dict->type != PX_DICT)
 		return is_no(dict, "a dict");
+	if (dict->as.dict.count && (!dict->as.dict.keys || !dict->as.dict.values))
+		return px_fail(PX_EINVAL, "the keys or values of the dict are NULL");
 	for (uint64_t i = 0; i < dict->as.dict.count; i++) {
 		const struct px_value *at = &dict->as.dict.keys[i];
 
-		if (at->type == PX_STRING && at->as.text.bytes == strlen(key) &&
+		if (at->type == PX_STRING && at->as.text.data && at->as.text.bytes == strlen(key) &&
 		    !memcmp(at->as.text.data, key, at->as.text.bytes)) {
 			*out = dict->as.dict.values[i];
 			return 0;

@@ -103,17 +103,22 @@ static int put_text(struct px_encoder *e, char tag, const char *data, uint64_t b
 	return rc < 0 ? rc : put(e, data, bytes);
 }
 
+/* Whether it is sent as it lies there: in a region of the sender's. One of another client's is copied. */
+static bool is_lent(const struct px_encoder *e, const struct px_array *array)
+{
+	return array->region && array->bytes && e->endpoint &&
+	       array->region->arena == e->endpoint->arena && px_region_lendable(array->region);
+}
+
 /* The array's memory as a part of the message, and where in it the first element is. */
 static int pack(struct px_encoder *e, const struct px_array *array, struct px_part *part,
 		uint64_t *first)
 {
-	const struct px_region *region = array->region;
-
 	*first = array->before;
-	if (region && px_region_lendable(region) && array->bytes) {
+	if (is_lent(e, array)) {
 		px_region_hold(array->region);
 		part->region = array->region;
-		part->skip = (uint64_t)(array->data - array->before - (uint8_t *)region->at);
+		part->skip = (uint64_t)(array->data - array->before - (uint8_t *)array->region->at);
 		part->bytes = array->span;
 		return 0;
 	}
@@ -156,7 +161,7 @@ static int put_array_head(struct px_encoder *e, const struct px_array *array, bo
 }
 
 /*
- * What lies in a region goes as it is, strides and all; so does other memory whose elements fill it
+ * What is lent goes as it is, strides and all; so does the copy of other memory whose elements fill it
  * (column-major arrays). Of the rest only the elements are copied.
  */
 static int put_array(struct px_encoder *e, const struct px_array *array)
@@ -173,7 +178,7 @@ static int put_array(struct px_encoder *e, const struct px_array *array)
 		return px_fail(PX_ENOMEM, "no private memory for an array");
 	e->parts = parts;
 	parts += e->parts_count;
-	strided = !array->c_contiguous && (array->region || array->span == array->bytes);
+	strided = !array->c_contiguous && (is_lent(e, array) || array->span == array->bytes);
 	rc = array->c_contiguous || strided ? pack(e, array, parts, &first) :
 					      pack_scattered(e, array, parts);
 	return rc < 0 ? rc : put_array_head(e, array, strided, first);

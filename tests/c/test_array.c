@@ -16,6 +16,7 @@
 
 static struct px_client *client;
 static struct px_view *all, *first;
+static char profile[40];
 static char folder[] = "/tmp/pxrun-npy-XXXXXX";
 
 static int start(void **state)
@@ -23,7 +24,8 @@ static int start(void **state)
 	struct px_pool_options options = PX_POOL_OPTIONS;
 
 	(void)state;
-	options.profile = "";
+	snprintf(profile, sizeof(profile), "arrays-%d", (int)getpid());
+	options.profile = profile;
 	options.engines = 2;
 	if (px_pool_start(&options, &client) < 0) {
 		print_error("%s\n", px_last_error());
@@ -39,6 +41,7 @@ static int stop(void **state)
 	(void)state;
 	px_view_free(first);
 	px_view_free(all);
+	(void)px_client_stop_pool(client, LIMIT);
 	px_client_detach(client);
 	return rmdir(folder);
 }
@@ -331,6 +334,27 @@ static void received_array_is_private_and_sent_on(void **state)
 	px_array_unref(array);
 }
 
+static void array_of_another_client_is_copied(void **state)
+{
+	struct px_array *array = matrix(PX_ARRAY_ZERO), *columns;
+	struct px_client *other;
+	struct px_view *view;
+
+	(void)state;
+	*at(array, 2, 1) = 6;
+	assert_int_equal(px_array_slice(array, 1, 1, 2, 100, &columns), 0);
+	assert_int_equal(px_client_attach(profile, &other), 0);
+	assert_int_equal(px_view_all(other, &view), 0);
+	push(view, "o", array);
+	push(view, "c", columns);
+	assert_int_equal(px_array_wait(array, 0), 0);
+	px_array_unref(columns);
+	px_array_unref(array);
+	run(view, "assert o[2, 1] == 6 and c[2, 0] == 6 and c.shape == (300, 100)");
+	px_view_free(view);
+	px_client_detach(other);
+}
+
 static void many_arrays_of_one_call(void **state)
 {
 	struct px_value values[PX_ARRAYS_PER_CALL_MAX + 100];
@@ -552,6 +576,7 @@ int main(void)
 		cmocka_unit_test(live_array_is_written_by_all),
 		cmocka_unit_test(array_outlives_result_client_and_pool),
 		cmocka_unit_test(received_array_is_private_and_sent_on),
+		cmocka_unit_test(array_of_another_client_is_copied),
 		cmocka_unit_test(many_arrays_of_one_call),
 		cmocka_unit_test(dlpack_in_and_out),
 		cmocka_unit_test(npy_from_numpy_and_back),

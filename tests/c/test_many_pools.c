@@ -92,7 +92,8 @@ static void use_a_pool(void)
 
 static void pools_one_after_the_other_leave_nothing(void **state)
 {
-	long pools = getenv("PXRUN_SOAK") ? 200 : 20, descriptors = 0, pages = 0, maps = 0,
+	const char *soak = getenv("PXRUN_SOAK");
+	long pools = soak && !strcmp(soak, "yes") ? 200 : 20, descriptors = 0, pages = 0, maps = 0,
 	     threads = 0;
 
 	(void)state;
