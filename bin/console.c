@@ -36,7 +36,7 @@ static int open_console(const char *profile, const char *engine)
 {
 	char connection[128], python[PATH_MAX];
 	struct px_client *client = NULL;
-	int rc = px_client_attach(profile, &client);
+	int rc = px_client_attach(profile, 0, &client);
 
 	if (rc < 0)
 		return px_command_fail(rc);

@@ -317,7 +317,7 @@ static int execute(const char *profile, struct targets *targets, const char *cod
 	struct px_client *client = NULL;
 	int rc, exit_code = PX_EXIT_OK;
 
-	rc = px_client_attach(profile, &client);
+	rc = px_client_attach(profile, 0, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	catch_signals();

@@ -14,7 +14,7 @@
 int px_interpreter_of(struct px_client *client, char *out, size_t out_bytes)
 {
 	char *status = NULL;
-	int rc = px_client_status(client, &status);
+	int rc = px_client_status_json(client, &status);
 
 	if (rc < 0)
 		return rc;

@@ -121,7 +121,7 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 		rc = px_settings_set(settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "--sys-path",
 				     folder);
 	if (rc == 0)
-		rc = px_pool_start_by(settings, "", px_command_self(self), warnings, &client);
+		rc = px_pool_start_by(settings, "", px_command_self(self), 0, warnings, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
 	px_command_warn(warnings);

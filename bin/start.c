@@ -6,6 +6,8 @@
  * with options that are not for users:
  *   --ready-fd N     where to report: one zero byte, and warnings, when all engines serve, or "CODE words"
  *   --owner-fd N     a socket; when its other end is closed, or who made it dies, the pool ends
+ *   --env-fd N       a file of variables for the engines, each ending with NUL
+ *   --start-limit NS when the pool has to be ready, or ends
  *   --sys-path A:B   folders put before the engines' sys.path
  *   --empty          start no engines; clients will ask for them
  *   --client-python PATH  the interpreter of the Python client that starts the pool
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bin/command.h"
@@ -34,7 +37,8 @@ struct request {
 	struct px_settings settings;
 	const char *profile, *client_python;
 	bool daemonize, empty;
-	int ready_fd, owner_fd; /* -1: not given */
+	int ready_fd, owner_fd, env_fd; /* -1: not given */
+	uint64_t limit_ns;              /* 0: none */
 };
 
 /* Reports why the pool cannot start to the process that waits for it. Returns an exit code. */
@@ -48,6 +52,32 @@ static int refuse(const struct request *request, int rc)
 
 /* --- settings: options before the environment before the profile --- */
 
+/* What px_pool_start() was given: after the profile's, so that these count. */
+static int read_variables(struct request *request)
+{
+	int fd = request->env_fd;
+	struct stat file;
+	char **list, *text;
+	size_t used = 0;
+	ssize_t got;
+	int rc;
+
+	if (fstat(fd, &file) < 0)
+		return px_fail_errno("reading --env-fd");
+	text = calloc(1, (size_t)file.st_size + 1);
+	list = calloc((size_t)file.st_size + 1, sizeof(*list));
+	got = text && list ? read(fd, text, (size_t)file.st_size) : 0;
+	close(fd);
+	for (ssize_t at = 0; at < got; at += (ssize_t)strlen(text + at) + 1)
+		list[used++] = text + at;
+	rc = text && list && got == file.st_size ?
+		     px_settings_add_variables(&request->settings, (const char *const *)list) :
+		     px_fail_errno("reading --env-fd");
+	free(list);
+	free(text);
+	return rc;
+}
+
 static int decide_settings(struct request *request, struct px_supervisor_options *out)
 {
 	bool private;
@@ -59,12 +89,15 @@ static int decide_settings(struct request *request, struct px_supervisor_options
 	rc = px_profile_load(private ? "default" : out->runtime.profile, &request->settings);
 	if (rc == 0)
 		rc = px_settings_set_environment(&request->settings);
+	if (rc == 0 && request->env_fd >= 0)
+		rc = read_variables(request);
 	if (rc < 0)
 		return rc;
 	out->settings = &request->settings;
 	out->owner_fd = request->owner_fd;
 	out->empty = request->empty;
 	out->client_python = request->client_python;
+	out->limit_ns = request->limit_ns;
 	/* Last, so that the folder is made only if all settings are right. */
 	return px_runtime_find(request->profile, true, &out->runtime);
 }
@@ -227,7 +260,7 @@ static int start_in_background(const struct request *request)
 	int rc = px_runtime_find(request->profile, false, &runtime);
 
 	if (rc == 0)
-		rc = px_pool_start_by(&request->settings, runtime.profile, px_command_self(self),
+		rc = px_pool_start_by(&request->settings, runtime.profile, px_command_self(self), 0,
 				      warnings, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
@@ -266,7 +299,14 @@ static int parse_fd(const char *what, const char *text, int *out)
 	return 0;
 }
 
-enum { OPTION_READY_FD = PX_OPTION_OWN, OPTION_OWNER_FD, OPTION_EMPTY, OPTION_CLIENT_PYTHON };
+enum {
+	OPTION_READY_FD = PX_OPTION_OWN,
+	OPTION_OWNER_FD,
+	OPTION_ENV_FD,
+	OPTION_START_LIMIT,
+	OPTION_EMPTY,
+	OPTION_CLIENT_PYTHON
+};
 
 static int take_own(void *ctx, int option, const char *value)
 {
@@ -287,6 +327,11 @@ static int take_own(void *ctx, int option, const char *value)
 		return 0;
 	case OPTION_READY_FD:
 		return parse_fd("--ready-fd", value, &request->ready_fd);
+	case OPTION_ENV_FD:
+		return parse_fd("--env-fd", value, &request->env_fd);
+	case OPTION_START_LIMIT:
+		request->limit_ns = strtoull(value, NULL, 10);
+		return 0;
 	default:
 		return parse_fd("--owner-fd", value, &request->owner_fd);
 	}
@@ -299,12 +344,14 @@ static int run(int argc, char **argv)
 		{ "profile", required_argument, NULL, 'p' },
 		{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 		{ "owner-fd", required_argument, NULL, OPTION_OWNER_FD },
+		{ "env-fd", required_argument, NULL, OPTION_ENV_FD },
+		{ "start-limit", required_argument, NULL, OPTION_START_LIMIT },
 		{ "empty", no_argument, NULL, OPTION_EMPTY },
 		{ "client-python", required_argument, NULL, OPTION_CLIENT_PYTHON },
 	};
-	struct request request = { .ready_fd = -1, .owner_fd = -1 };
+	struct request request = { .ready_fd = -1, .owner_fd = -1, .env_fd = -1 };
 	const struct px_own_options own = {
-		.letters = "dp:", .list = list, .count = 6, .take = take_own, .ctx = &request
+		.letters = "dp:", .list = list, .count = 8, .take = take_own, .ctx = &request
 	};
 	int code, rc;
 

@@ -216,9 +216,9 @@ static int run(int argc, char **argv)
 	}
 	if (optind < argc)
 		return px_command_misuse(&px_verb_status, "unexpected argument '%s'", argv[optind]);
-	rc = px_client_attach(profile, &client);
+	rc = px_client_attach(profile, 0, &client);
 	if (rc == 0)
-		rc = px_client_status(client, &status);
+		rc = px_client_status_json(client, &status);
 	if (rc < 0)
 		exit_code = px_command_fail(rc);
 	else

@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define PX_SEGMENT_MAGIC UINT64_C(0x31304e5552585001) /* "\1PXRUN01" */
-#define PX_SEGMENT_VERSION 3
+#define PX_SEGMENT_VERSION 4
 #define PX_LINE_BYTES 64
 #define PX_PAGE_BYTES 4096
 
@@ -122,6 +122,7 @@ struct px_header_shm {
 	_Atomic uint32_t engines_count; /* ids given so far: 0 .. count-1 */
 	/* Bumped when an extent is refused: engines give back what they keep warm. */
 	_Atomic uint64_t wanted_seq;
+	_Atomic uint32_t closing; /* 1: the pool stops, and its engines do for that */
 };
 _Static_assert(sizeof(struct px_header_shm) <= PX_PAGE_BYTES, "one page");
 

@@ -178,6 +178,18 @@ bool px_leases_have(const struct px_leases *leases, const struct px_region *regi
 	return index != NO_ROW;
 }
 
+size_t px_leases_regions(const struct px_leases *leases, const struct px_region **out)
+{
+	size_t count = 0;
+
+	for (uint16_t i = leases->used_head; i != NO_ROW; i = leases->rows[i].next) {
+		if (out)
+			out[count] = leases->rows[i].region;
+		count++;
+	}
+	return count;
+}
+
 uint32_t px_leases_collect(struct px_leases *leases)
 {
 	uint32_t before = leases->count;

@@ -81,6 +81,8 @@ int px_lease_grant(struct px_leases *leases, struct px_region *region, struct px
 		   struct px_lease *out);
 /* Takes back a grant that was never published. */
 void px_lease_revoke(struct px_leases *leases, uint16_t lease);
+/* The regions that are lent, one for each lease. Returns their number; out may be NULL. */
+size_t px_leases_regions(const struct px_leases *leases, const struct px_region **out);
 /* Whether the holder has a lease of the region, as far as was collected. */
 bool px_leases_have(const struct px_leases *leases, const struct px_region *region);
 /* Ends the leases that are over. Returns how many. One load if nothing changed. */

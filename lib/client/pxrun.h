@@ -102,9 +102,9 @@ PX_PUBLIC const char *px_version(void);
 /* --- pools --- */
 
 /*
- * Initialise it by PX_POOL_OPTIONS: what is left 0 or NULL has its default. A program that was
- * compiled with another version of this header may use the library, if it sets no member that the
- * library does not know.
+ * Initialise it by PX_POOL_OPTIONS, or by px_pool_options_init(): what is left 0 or NULL has its
+ * default. A program that was compiled with another version of this header may use the library, if it
+ * sets no member that the library does not know.
  */
 struct px_pool_options {
 	size_t size;
@@ -122,17 +122,25 @@ struct px_pool_options {
 	const char *command;    /* NULL: the installed `pxrun` */
 	uint64_t quota_bytes;   /* the most of the arena that one client may have; 0: all of it */
 	const char *huge_pages; /* NULL: "auto", where the kernel has them; "never" */
+	/* Variables for the engines: "NAME=value", NULL at the end. NULL: none but this process's own. */
+	const char *const *environment;
+	uint64_t start_timeout_ns; /* 0: no limit but the supervisor's own */
+	int log_fd; /* gets a line for each warning, such as of preloads. 0: nothing does */
 };
 #define PX_POOL_OPTIONS                                                                            \
 	{                                                                                          \
-		.size = sizeof(struct px_pool_options)                                             \
+		sizeof(struct px_pool_options), NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, \
+			NULL, NULL, 0, 0                                                           \
 	}
+/* The same, for languages without initialisers: size is set, the rest is 0. */
+PX_PUBLIC void px_pool_options_init(struct px_pool_options *options);
 
 /*
  * Starts a pool and attaches to it: returns when all engines serve. The supervisor is a process
  * of its own, started by posix_spawn(3). A pool started here with profile "" stops when this
- * client is detached or its process ends. PX_EEXIST, PX_EINVAL, PX_ENOMEM, PX_ESYSTEM, PX_EENGINE
- * (engines did not start; says why).
+ * client is detached or its process ends, also if a child that this has forked lives on. PX_EEXIST,
+ * PX_EINVAL, PX_ENOMEM, PX_ESYSTEM, PX_EENGINE (engines did not start; says why), PX_ETIMEDOUT (not
+ * ready within start_timeout_ns; nothing is left of it).
  */
 PX_PUBLIC PX_CHECKED int px_pool_start(const struct px_pool_options *options,
 				       struct px_client **client);
@@ -143,16 +151,33 @@ PX_PUBLIC PX_CHECKED int px_pool_start(const struct px_pool_options *options,
  */
 PX_PUBLIC int px_pool_stop(const char *profile, uint64_t timeout_ns);
 
+/* One of this user's pools. */
+struct px_pool_info {
+	size_t size; /* of this struct as the library has it */
+	const char *profile;
+	int supervisor_pid;
+	uint32_t engines;            /* that it began with; 0 until it serves */
+	const char *connection_file; /* a path, for px_client_attach() */
+	const char *started;         /* as "2024-01-31T12:00:00Z"; "" until it serves */
+};
+typedef void px_pool_each(void *ctx, const struct px_pool_info *info);
+/*
+ * Calls each(ctx, info) for every pool of this user that runs; what info points to is lent for that
+ * call. Returns how many there are. PX_ESYSTEM, PX_EPERM.
+ */
+PX_PUBLIC int px_pool_list(px_pool_each *each, void *ctx);
+
 /* --- clients --- */
 
 /*
  * Attaches to the pool that runs under a profile (NULL: that of the connection file
  * $PXRUN_CONNECTION, which `pxrun run` sets, else $PXRUN_PROFILE, else "default"), or, if the name
  * has a '/', to that of a connection file. PX_ENOPOOL (says how to start one), PX_EPERM,
- * PX_EVERSION, PX_ENOMEM; PX_ETIMEDOUT: its supervisor has not answered for ten seconds, as it is
- * stopped or hangs. Functions below that ask the supervisor return that likewise.
+ * PX_EVERSION, PX_ENOMEM; PX_ETIMEDOUT: its supervisor has not answered for so long, or, if that is 0 or
+ * PX_FOREVER, for ten seconds, as it is stopped or hangs.
  */
-PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, struct px_client **client);
+PX_PUBLIC PX_CHECKED int px_client_attach(const char *profile, uint64_t timeout_ns,
+					  struct px_client **client);
 /*
  * Detaches and frees. Any thread, also while others are in calls: these return PX_ECLOSED, and it
  * waits until they have. Results that are not ready become so, with PX_ECLOSED. Views and results
@@ -183,16 +208,69 @@ PX_PUBLIC int px_client_poll(struct px_client *client);
 PX_PUBLIC int px_client_engines(struct px_client *client, uint32_t *ids, size_t cap);
 /* Stops the pool this client is attached to, as px_pool_stop() does. */
 PX_PUBLIC int px_client_stop_pool(struct px_client *client, uint64_t timeout_ns);
+/*
+ * These ask the supervisor, and wait for its answer for at most timeout_ns; if that is 0 or PX_FOREVER,
+ * as long as it gives signs of life, and if it gives none for ten seconds no longer. PX_ETIMEDOUT: what was
+ * asked may be done all the same. PX_EENGINE: there is no such engine; PX_EINVAL, PX_EPOOL, PX_ECLOSED.
+ */
 /* Sends a signal to an engine's process: SIGINT raises KeyboardInterrupt in the running request. */
-PX_PUBLIC int px_client_signal(struct px_client *client, uint32_t engine, int signal_number);
+PX_PUBLIC int px_client_signal(struct px_client *client, uint32_t engine, int signal_number,
+			       uint64_t timeout_ns);
 /* Starts count more engines; *first is the first new id. Returns when they serve. */
-PX_PUBLIC int px_client_add_engines(struct px_client *client, uint32_t count, uint32_t *first);
+PX_PUBLIC int px_client_add_engines(struct px_client *client, uint32_t count, uint64_t timeout_ns,
+				    uint32_t *first);
 /* Stops an engine's process and starts another with the same id and an empty namespace. */
-PX_PUBLIC int px_client_restart_engine(struct px_client *client, uint32_t engine);
+PX_PUBLIC int px_client_restart_engine(struct px_client *client, uint32_t engine,
+				       uint64_t timeout_ns);
 /* Stops an engine for good: its id is not used again. */
-PX_PUBLIC int px_client_remove_engine(struct px_client *client, uint32_t engine);
-/* The pool's state as JSON. Returns a new string: free(3). */
-PX_PUBLIC int px_client_status(struct px_client *client, char **json);
+PX_PUBLIC int px_client_remove_engine(struct px_client *client, uint32_t engine,
+				      uint64_t timeout_ns);
+/* The pool's state as JSON, see pxrun-status(1). Returns a new string: free(3). */
+PX_PUBLIC int px_client_status_json(struct px_client *client, char **json);
+
+/*
+ * Structs that the library fills. The caller sets size to sizeof the struct before; a library of
+ * another version fills what both know, and of the rest the library's is left out, the caller's is 0.
+ * They are read from shared memory: nobody is asked, and nothing waits. PX_EINVAL: size was not set;
+ * PX_ECLOSED.
+ */
+struct px_status {
+	size_t size;
+	int supervisor_pid;
+	uint32_t engines_up, engines_starting; /* starting, or between two processes */
+	uint32_t engines_gone;                 /* removed, or not to be had any more */
+	uint32_t clients;                      /* this one, too */
+	uint64_t arena_bytes, free_bytes;      /* of the arena, what belongs to nobody */
+	uint64_t uptime_ns;
+};
+PX_PUBLIC int px_client_status(struct px_client *client, struct px_status *status);
+
+enum px_engine_life { PX_ENGINE_IS_STARTING = 1, PX_ENGINE_IS_UP = 2, PX_ENGINE_IS_GONE = 3 };
+struct px_engine_status {
+	size_t size;
+	int pid;              /* 0: it has no process */
+	int state;            /* enum px_engine_life */
+	uint64_t queued;      /* requests of this client that it has not answered */
+	uint64_t done;        /* requests of all clients that this process has answered */
+	uint64_t rss_bytes;   /* memory that the process has; shared memory counts */
+	uint32_t restarts;    /* processes that it has had before this one */
+	int busy;             /* 1: it works on a request of some client */
+	uint64_t busy_ns;     /* for so long */
+	uint64_t arena_bytes; /* of the arena, what the engine has */
+};
+/* PX_EENGINE: the pool never had such an engine. */
+PX_PUBLIC int px_client_engine_status(struct px_client *client, uint32_t engine,
+				      struct px_engine_status *status);
+
+struct px_memory {
+	size_t size;
+	uint64_t mine_bytes; /* of the arena, what this client has */
+	uint64_t
+		lent_bytes; /* of that, what engines hold: arguments that they keep, unread requests */
+	uint64_t warm_bytes;              /* of that, what is free and kept for the next arrays */
+	uint64_t arena_bytes, free_bytes; /* all of it, and what belongs to nobody */
+};
+PX_PUBLIC int px_client_memory(struct px_client *client, struct px_memory *memory);
 /* Gives unused memory of this client back to the pool. Returns the bytes. */
 PX_PUBLIC uint64_t px_client_trim(struct px_client *client);
 

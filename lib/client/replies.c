@@ -13,6 +13,8 @@
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 
+#define POOL_STOPPED "the pool was stopped, and its engines with it"
+
 /* --- queues --- */
 
 void px_queue_push(struct px_client *client, struct px_queue *queue, struct px_request *request)
@@ -306,17 +308,33 @@ static void death_words(const struct px_client *client, const struct px_queue *q
 		snprintf(out + n, out_bytes - (size_t)n, "\n%s", crash);
 }
 
+/* Whether it ended as its pool does. */
+static bool ended_with_pool(const struct px_client *client, const struct px_queue *queue)
+{
+	const struct px_segment *segment = client->endpoint->segment;
+	struct px_member member;
+
+	/* SYNC pool.closing: acquire; partner: the release in the supervisor's stop(). */
+	return atomic_load_explicit(&segment->header->closing, memory_order_acquire) &&
+	       px_member_read(segment, queue->link->peer.slot, &member) == 0 && member.expected;
+}
+
 void px_queue_engine_died(struct px_client *client, struct px_queue *queue)
 {
+	int code = PX_EENGINE;
 	char words[12000];
 
 	/* What it published before it died still counts. */
-	if (queue_read(client, queue) == 0)
-		death_words(client, queue, words, sizeof(words));
-	else
+	if (queue_read(client, queue) < 0) {
 		snprintf(words, sizeof(words), "%s", px_last_error());
-	queue_fail(client, queue, PX_EENGINE, words);
-	px_tasks_engine_died(client, queue, PX_EENGINE, words);
+	} else if (ended_with_pool(client, queue)) {
+		code = PX_EPOOL;
+		snprintf(words, sizeof(words), "%s", POOL_STOPPED);
+	} else {
+		death_words(client, queue, words, sizeof(words));
+	}
+	queue_fail(client, queue, code, words);
+	px_tasks_engine_died(client, queue, code, words);
 	queue_drop(client, queue);
 }
 
@@ -354,7 +372,7 @@ int px_client_lost(const struct px_client *client)
 	while (left > 0 && px_client_engine_state(client, left - 1) == PX_ENGINE_GONE)
 		left--;
 	return px_fail(PX_EPOOL, left ? "the pool's supervisor is gone, and its engines with it" :
-					"the pool was stopped, and its engines with it");
+					POOL_STOPPED);
 }
 
 int px_client_lose(struct px_client *client, int code)

@@ -98,7 +98,7 @@ int px_request_interrupt(struct px_request *request)
 	if (link)
 		px_link_interrupt(link, id);
 	pthread_mutex_unlock(&client->lock);
-	rc = link ? px_client_signal(client, engine, PX_SIGNAL_INTERRUPT) : 0;
+	rc = link ? px_client_signal(client, engine, PX_SIGNAL_INTERRUPT, 0) : 0;
 	px_client_leave(client);
 	return rc;
 }

@@ -4,12 +4,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -20,6 +23,7 @@
 #include "client/start.h"
 #include "pool/control.h"
 #include "shm/error.h"
+#include "shm/os.h"
 
 extern char **environ;
 
@@ -119,20 +123,23 @@ int px_client_attach_within(const char *profile, uint64_t silence_ns, struct px_
 		      silence_ns ? silence_ns : PX_CONTROL_SILENCE_NS, out);
 }
 
-int px_client_attach(const char *profile, struct px_client **out)
+int px_client_attach(const char *profile, uint64_t timeout_ns, struct px_client **out)
 {
-	return px_client_attach_within(profile, 0, out);
+	return px_client_attach_within(profile, timeout_ns == PX_FOREVER ? 0 : timeout_ns, out);
 }
 
 /* --- starting --- */
 
-#define ARGUMENTS_MAX (2 * PX_SETTINGS + 13)
+/* A pool that is not ready in time is gone so much later at the latest. */
+#define END_NS UINT64_C(10000000000)
+#define LOOK_MS 100
+#define ARGUMENTS_MAX (2 * PX_SETTINGS + 17)
 
 /* The arguments of `pxrun start`; they point into this and into the settings. */
 struct command_line {
 	const char *argv[ARGUMENTS_MAX];
 	char options[PX_SETTINGS][PX_SETTING_NAME_BYTES];
-	char fds[2][16];
+	char numbers[4][24];
 	uint32_t count;
 };
 
@@ -152,8 +159,13 @@ static void add_fd(struct command_line *line, const char *option, int fd, char *
 	add(line, option, text);
 }
 
+/* Our ends of what the command inherits; -1: it does not. */
+struct inherited {
+	int ready, owner, variables;
+};
+
 static void build(struct command_line *line, const struct px_settings *settings,
-		  const struct px_launch *launch, int ready_fd, int owner_fd)
+		  const struct px_launch *launch, const struct inherited *fds)
 {
 	line->argv[line->count++] = "pxrun";
 	line->argv[line->count++] = "start";
@@ -162,8 +174,13 @@ static void build(struct command_line *line, const struct px_settings *settings,
 		line->argv[line->count++] = "--empty";
 	add(line, "--profile", launch->profile);
 	add(line, "--client-python", launch->python);
-	add_fd(line, "--ready-fd", ready_fd, line->fds[0]);
-	add_fd(line, "--owner-fd", owner_fd, line->fds[1]);
+	add_fd(line, "--ready-fd", fds->ready, line->numbers[0]);
+	add_fd(line, "--owner-fd", fds->owner, line->numbers[1]);
+	add_fd(line, "--env-fd", fds->variables, line->numbers[2]);
+	if (launch->limit_ns) {
+		sprintf(line->numbers[3], "%" PRIu64, launch->limit_ns);
+		add(line, "--start-limit", line->numbers[3]);
+	}
 	for (unsigned id = 0; id < PX_SETTINGS; id++)
 		if (px_settings_table[id].who & PX_OF_START &&
 		    settings->values[id].source != PX_FROM_DEFAULT)
@@ -189,9 +206,10 @@ static void reset_signals(posix_spawnattr_t *attributes)
 }
 
 /* Runs the command, which starts the supervisor in the background and exits. */
-static int spawn(const char *path, struct command_line *line, const int *inherited, size_t count,
+static int spawn(const char *path, struct command_line *line, const struct inherited *fds,
 		 pid_t *pid)
 {
+	const int all[] = { fds->ready, fds->owner, fds->variables };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int rc;
@@ -201,8 +219,9 @@ static int spawn(const char *path, struct command_line *line, const int *inherit
 	(void)posix_spawnattr_init(&attributes);
 	reset_signals(&attributes);
 	/* dup2 to itself clears close-on-exec in the child alone. */
-	for (size_t i = 0; i < count; i++)
-		posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i] >= 0)
+			posix_spawn_file_actions_adddup2(&actions, all[i], all[i]);
 	rc = posix_spawnp(pid, path, &actions, &attributes, (char *const *)(uintptr_t)line->argv,
 			  environ);
 	posix_spawnattr_destroy(&attributes);
@@ -215,19 +234,43 @@ static int spawn(const char *path, struct command_line *line, const int *inherit
 }
 
 /*
+ * Waits until there is something to read. The supervisor ends a pool that is not ready by its limit, and
+ * says so; false: it has not even done that.
+ */
+static bool has_news(const struct px_launch *launch)
+{
+	struct pollfd news = { .fd = launch->ready, .events = POLLIN };
+	uint64_t gone, most = launch->limit_ns + END_NS;
+
+	if (!launch->limit_ns || most < END_NS)
+		return true;
+	do {
+		gone = px_os.now_ns() - launch->began_ns;
+		if (poll(&news, 1, LOOK_MS) > 0)
+			return true;
+	} while (gone < most);
+	return false;
+}
+
+/*
  * Reads what the supervisor writes once: an empty string and warnings when all engines serve, else
  * "CODE words". End of file without either means that it died.
  */
-static int read_ready(int fd, char *warnings)
+static int read_ready(const struct px_launch *launch, char *warnings)
 {
 	char text[4096];
+	int fd = launch->ready;
 	size_t used = 0;
 	char *words;
 	long code;
 
 	for (;;) {
-		ssize_t got = read(fd, text + used, sizeof(text) - 1 - used);
+		ssize_t got;
 
+		if (!has_news(launch))
+			return px_fail(PX_ETIMEDOUT, "the pool was not ready within %.3g s",
+				       (double)launch->limit_ns / 1e9);
+		got = read(fd, text + used, sizeof(text) - 1 - used);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -257,27 +300,57 @@ static void private_name(char *out, size_t bytes)
 }
 
 /*
- * A pipe, or a pair of sockets, but neither end gets the number of a standard stream that the application has
- * closed: the child would take an inherited descriptor there for that stream.
+ * The same descriptor under another number, if it has that of a standard stream which the application
+ * has closed: the child would take an inherited descriptor there for that stream. -1: none is left.
  */
+static int raise_end(int fd)
+{
+	int raised;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	raised = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	close(fd);
+	return raised;
+}
+
+/* Of a pipe, or a pair of sockets, if it was made. */
 static int raise_ends(int made, int ends[2])
 {
 	if (made < 0)
 		return px_fail_errno("making a pipe");
-	for (int i = 0; i < 2; i++) {
-		int low = ends[i];
+	ends[0] = raise_end(ends[0]);
+	ends[1] = raise_end(ends[1]);
+	return ends[0] < 0 || ends[1] < 0 ? px_fail_errno("making a pipe") : 0;
+}
 
-		if (low > STDERR_FILENO)
-			continue;
-		ends[i] = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		close(low);
-	}
-	if (ends[0] >= 0 && ends[1] >= 0)
+/*
+ * A file in memory with the engines' variables: the command's arguments are there for all to see. -1 if
+ * there are none.
+ */
+static int write_variables(const struct px_settings *settings, int *out)
+{
+	char *const *list = settings->values[PX_SETTING_ENV].list;
+	int fd = list ? memfd_create("pxrun-env", MFD_CLOEXEC) : -1;
+
+	*out = -1;
+	if (!list)
 		return 0;
-	for (int i = 0; i < 2; i++)
-		if (ends[i] >= 0)
-			close(ends[i]);
-	return px_fail_errno("making a pipe");
+	*out = raise_end(fd);
+	if (*out < 0)
+		return px_fail_errno("making a file for the engines' environment");
+	for (; *list; list++)
+		if (write(*out, *list, strlen(*list) + 1) != (ssize_t)strlen(*list) + 1) {
+			close(*out);
+			return px_fail_errno("writing the engines' environment");
+		}
+	return lseek(*out, 0, SEEK_SET) < 0 ? px_fail_errno("rewinding a file") : 0;
+}
+
+static void close_end(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 /*
@@ -287,41 +360,43 @@ static int raise_ends(int made, int ends[2])
 static int launch(const struct px_settings *settings, const char *command, struct px_launch *launch)
 {
 	struct command_line line = { 0 };
-	int ready[2], hang[2] = { -1, -1 };
+	int ready[2] = { -1, -1 }, hang[2] = { -1, -1 }, variables = -1;
+	struct inherited fds;
 	char path[PATH_MAX];
-	int rc;
+	int rc = raise_ends(pipe2(ready, O_CLOEXEC), ready);
 
-	rc = raise_ends(pipe2(ready, O_CLOEXEC), ready);
-	if (rc < 0)
-		return rc;
-	if (launch->private)
+	if (rc == 0 && launch->private)
 		rc = raise_ends(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, hang), hang);
-	if (rc < 0)
-		goto no_hang;
-	build(&line, settings, launch, ready[1], hang[0]);
-	rc = spawn(px_command_path(command, path), &line, (int[]){ ready[1], hang[0] },
-		   launch->private ? 2 : 1, &launch->pid);
-	if (launch->private)
-		close(hang[0]);
+	if (rc == 0)
+		rc = write_variables(settings, &variables);
+	fds = (struct inherited){ ready[1], hang[0], variables };
+	if (rc == 0) {
+		build(&line, settings, launch, &fds);
+		rc = spawn(px_command_path(command, path), &line, &fds, &launch->pid);
+	}
+	close_end(fds.ready);
+	close_end(fds.owner);
+	close_end(fds.variables);
 	if (rc == 0) {
 		launch->ready = ready[0];
 		launch->owner = hang[1];
-	} else if (launch->private) {
-		close(hang[1]);
+	} else {
+		close_end(ready[0]);
+		close_end(hang[1]);
 	}
-no_hang:
-	if (rc < 0)
-		close(ready[0]);
-	close(ready[1]);
 	return rc;
 }
 
 int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
-		   const char *python, bool empty, struct px_launch *out)
+		   const char *python, bool empty, uint64_t limit_ns, struct px_launch *out)
 {
-	*out = (struct px_launch){
-		.ready = -1, .owner = -1, .profile = profile, .python = python, .empty = empty
-	};
+	*out = (struct px_launch){ .ready = -1,
+				   .owner = -1,
+				   .profile = profile,
+				   .python = python,
+				   .empty = empty,
+				   .limit_ns = limit_ns,
+				   .began_ns = px_os.now_ns() };
 	out->private = profile && !profile[0];
 	if (out->private) {
 		private_name(out->name, sizeof(out->name));
@@ -336,7 +411,7 @@ int px_pool_launched(struct px_launch *l, struct px_client **out)
 
 	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	rc = read_ready(l->ready, l->warnings);
+	rc = read_ready(l, l->warnings);
 	close(l->ready);
 	if (rc == 0)
 		rc = attach(l->profile, PX_CONTROL_SILENCE_NS, out);
@@ -362,13 +437,13 @@ int px_client_give_pool(struct px_client *client)
 }
 
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
-		     char *warnings, struct px_client **out)
+		     uint64_t limit_ns, char *warnings, struct px_client **out)
 {
 	struct px_launch l;
 	int rc = px_need(out, "client");
 
 	if (rc == 0)
-		rc = px_pool_launch(settings, profile, command, NULL, false, &l);
+		rc = px_pool_launch(settings, profile, command, NULL, false, limit_ns, &l);
 	if (rc == 0)
 		rc = px_pool_launched(&l, out);
 	if (rc == 0 && warnings)
@@ -376,8 +451,26 @@ int px_pool_start_by(const struct px_settings *settings, const char *profile, co
 	return rc;
 }
 
+void px_pool_options_init(struct px_pool_options *options)
+{
+	if (px_need(options, "options") == 0)
+		*options = (struct px_pool_options)PX_POOL_OPTIONS;
+}
+
+/* A line for each of the lines. */
+static void log_warnings(int fd, const char *lines)
+{
+	while (fd > 0 && *lines) {
+		int length = (int)strcspn(lines, "\n");
+
+		dprintf(fd, "pxrun: warning: %.*s\n", length, lines);
+		lines += length + (lines[length] == '\n');
+	}
+}
+
 int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 {
+	char warnings[PX_WARNINGS_BYTES] = "";
 	struct px_pool_options known;
 	struct px_settings settings;
 	int rc = px_need(options, "options");
@@ -387,7 +480,10 @@ int px_pool_start(const struct px_pool_options *options, struct px_client **out)
 	px_settings_init(&settings);
 	rc = px_settings_set_options(&settings, options, &known);
 	if (rc == 0)
-		rc = px_pool_start_by(&settings, known.profile, known.command, NULL, out);
+		rc = px_pool_start_by(&settings, known.profile, known.command,
+				      known.start_timeout_ns, warnings, out);
+	if (rc == 0)
+		log_warnings(known.log_fd, warnings);
 	px_settings_clear(&settings);
 	return rc;
 }

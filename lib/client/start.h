@@ -23,7 +23,8 @@
 struct px_launch {
 	const char *profile; /* the caller's, or name */
 	char name[64];       /* of a private pool */
-	const char *python;  /* of a Python client: for engines where nothing else is named; NULL */
+	uint64_t limit_ns, began_ns;
+	const char *python; /* of a Python client: for engines where nothing else is named; NULL */
 	bool private, empty;
 	int ready; /* our end of the pipe by which the supervisor says that it is ready */
 	int owner; /* our end of the sockets by which it sees that we live; -1: not private */
@@ -35,10 +36,10 @@ struct px_launch {
  * The first step: runs `pxrun start`. profile and command are as in struct px_pool_options; an
  * empty pool has no engines yet. python: of a Python client, its interpreter, else NULL. *launch
  * must not be moved before the second step. Settings that are not the default are passed as
- * options. PX_ENOMEM, PX_ESYSTEM.
+ * options. limit_ns: by when it is ready, 0: no matter. PX_ENOMEM, PX_ESYSTEM.
  */
 int px_pool_launch(const struct px_settings *settings, const char *profile, const char *command,
-		   const char *python, bool empty, struct px_launch *launch);
+		   const char *python, bool empty, uint64_t limit_ns, struct px_launch *launch);
 /*
  * The second step: waits until the pool is ready, and attaches to it. Must be called, and once, if
  * the first step succeeded. Errors as of px_pool_start().
@@ -54,7 +55,7 @@ int px_client_give_pool(struct px_client *client);
  * may be NULL.
  */
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
-		     char *warnings, struct px_client **client);
+		     uint64_t limit_ns, char *warnings, struct px_client **client);
 /*
  * Finds the pool of a profile or connection file, and connects to its supervisor within that time:
  * one that is stopped may have no room for more connections. PX_ETIMEDOUT, PX_ENOPOOL, PX_EPERM,

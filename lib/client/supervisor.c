@@ -4,12 +4,17 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/internal.h"
 #include "client/stop.h"
 #include "pool/control.h"
 #include "shm/error.h"
+#include "shm/os.h"
 
+#define NS UINT64_C(1000000000)
+/* A longer limit, such as PX_FOREVER, is none. */
+#define LIMIT_MAX_NS (UINT64_C(1) << 60)
 /* The words on a failure are not worth a longer wait. */
 #define WHY_NS UINT64_C(1000000000)
 
@@ -29,25 +34,48 @@ static int lost(struct px_client *client)
 	return px_client_lose(client, PX_EPOOL);
 }
 
+/* Another call may be waiting for its answer. The time that this takes is left of limit_ns, 0: no limit. */
+static int lock_control(struct px_endpoint *endpoint, uint64_t *limit_ns)
+{
+	uint64_t began = px_os.now_ns(), until = began + *limit_ns, now;
+	struct timespec at = { (time_t)(until / NS), (long)(until % NS) };
+
+	if (!*limit_ns) {
+		pthread_mutex_lock(&endpoint->control_lock);
+		return 0;
+	}
+	if (pthread_mutex_clocklock(&endpoint->control_lock, CLOCK_MONOTONIC, &at))
+		return px_fail(PX_ETIMEDOUT,
+			       "another thread's call to the pool's supervisor was not answered "
+			       "within %.3g s",
+			       (double)*limit_ns / 1e9);
+	now = px_os.now_ns();
+	*limit_ns = now < until ? until - now : 1;
+	return 0;
+}
+
 /* One call. The client was entered. packet: where the answer goes; NULL: it is not wanted. */
 static int ask(struct px_client *client, struct px_control call, struct px_packet *packet,
-	       int (*give_up)(void *ctx))
+	       uint64_t timeout_ns, int (*give_up)(void *ctx))
 {
+	struct px_control_wait wait = { .give_up = give_up, .ctx = client };
 	struct px_packet *own = NULL;
 	int rc;
+
+	wait.limit_ns = timeout_ns < LIMIT_MAX_NS ? timeout_ns : 0;
 
 	if (!packet) {
 		packet = own = malloc(sizeof(*own));
 		if (!own)
 			return px_fail(PX_ENOMEM, "no private memory for a packet");
 	}
-	pthread_mutex_lock(&client->endpoint->control_lock);
-	rc = px_endpoint_check(client->endpoint);
-	if (rc == 0)
-		rc = px_control_call(client->endpoint->control, &call, packet,
-				     &(struct px_control_wait){ .give_up = give_up,
-								.ctx = client });
-	pthread_mutex_unlock(&client->endpoint->control_lock);
+	rc = lock_control(client->endpoint, &wait.limit_ns);
+	if (rc == 0) {
+		rc = px_endpoint_check(client->endpoint);
+		if (rc == 0)
+			rc = px_control_call(client->endpoint->control, &call, packet, &wait);
+		pthread_mutex_unlock(&client->endpoint->control_lock);
+	}
 	free(own);
 	if (rc == PX_EPOOL) {
 		pthread_mutex_lock(&client->lock);
@@ -59,13 +87,13 @@ static int ask(struct px_client *client, struct px_control call, struct px_packe
 
 /* The same; enters the client. */
 static int call(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
-		struct px_packet *packet)
+		uint64_t timeout_ns, struct px_packet *packet)
 {
 	int rc = px_client_begin(client);
 
 	if (rc < 0)
 		return rc;
-	rc = ask(client, (struct px_control){ .type = type, .a = a, .b = b }, packet,
+	rc = ask(client, (struct px_control){ .type = type, .a = a, .b = b }, packet, timeout_ns,
 		 give_up_if_closed);
 	px_client_leave(client);
 	return rc;
@@ -91,22 +119,24 @@ int px_client_ask_why(struct px_client *client, uint32_t engine)
 	return rc == PX_EPOOL ? lost(client) : rc;
 }
 
-int px_client_signal(struct px_client *client, uint32_t engine, int signal_number)
+int px_client_signal(struct px_client *client, uint32_t engine, int signal_number,
+		     uint64_t timeout_ns)
 {
-	return call(client, PX_CONTROL_SIGNAL, engine, (uint64_t)signal_number, NULL);
+	return call(client, PX_CONTROL_SIGNAL, engine, (uint64_t)signal_number, timeout_ns, NULL);
 }
 
-int px_client_restart_engine(struct px_client *client, uint32_t engine)
+int px_client_restart_engine(struct px_client *client, uint32_t engine, uint64_t timeout_ns)
 {
-	return call(client, PX_CONTROL_RESTART, engine, 0, NULL);
+	return call(client, PX_CONTROL_RESTART, engine, 0, timeout_ns, NULL);
 }
 
-int px_client_remove_engine(struct px_client *client, uint32_t engine)
+int px_client_remove_engine(struct px_client *client, uint32_t engine, uint64_t timeout_ns)
 {
-	return call(client, PX_CONTROL_REMOVE, engine, 0, NULL);
+	return call(client, PX_CONTROL_REMOVE, engine, 0, timeout_ns, NULL);
 }
 
-int px_client_add_engines(struct px_client *client, uint32_t count, uint32_t *first)
+int px_client_add_engines(struct px_client *client, uint32_t count, uint64_t timeout_ns,
+			  uint32_t *first)
 {
 	struct px_packet *packet;
 	int rc = px_need(first, "first");
@@ -116,14 +146,14 @@ int px_client_add_engines(struct px_client *client, uint32_t count, uint32_t *fi
 	packet = malloc(sizeof(*packet));
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	rc = call(client, PX_CONTROL_ADD, count, 0, packet);
+	rc = call(client, PX_CONTROL_ADD, count, 0, timeout_ns, packet);
 	if (rc == 0)
 		*first = (uint32_t)packet->head.a;
 	free(packet);
 	return rc;
 }
 
-int px_client_status(struct px_client *client, char **json)
+int px_client_status_json(struct px_client *client, char **json)
 {
 	struct px_packet *packet;
 	char *text;
@@ -134,7 +164,7 @@ int px_client_status(struct px_client *client, char **json)
 	packet = malloc(sizeof(*packet));
 	if (!packet)
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
-	rc = call(client, PX_CONTROL_STATUS, 0, 0, packet);
+	rc = call(client, PX_CONTROL_STATUS, 0, 0, 0, packet);
 	if (rc == 0) {
 		text = strdup(packet->text);
 		if (text)
@@ -148,7 +178,9 @@ int px_client_status(struct px_client *client, char **json)
 
 static int stop_pool(struct px_client *client, uint64_t timeout_ns, int (*give_up)(void *ctx))
 {
-	const struct px_control_wait wait = { timeout_ns, give_up, client };
+	const struct px_control_wait wait = { .silence_ns = timeout_ns,
+					      .give_up = give_up,
+					      .ctx = client };
 	pid_t killed;
 	int rc;
 

@@ -239,6 +239,8 @@ void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region);
  */
 int px_endpoint_pack(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
 		     struct px_part *out);
+/* The bytes of ours that peers hold, each region once. PX_ENOMEM: private memory. */
+int px_endpoint_lent(struct px_endpoint *endpoint, uint64_t *bytes);
 /* Copies into a new region; bytes may be 0. As px_endpoint_pack(). */
 int px_endpoint_copy(struct px_endpoint *endpoint, const void *data, uint64_t bytes,
 		     struct px_part *out);

@@ -7,6 +7,7 @@
 #include "link/forked.h"
 #include "link/internal.h"
 #include "shm/copy.h"
+#include "shm/error.h"
 
 int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out)
 {
@@ -66,4 +67,44 @@ void px_parts_free(struct px_part *parts, uint32_t count)
 		if (parts[i].region)
 			px_region_release(parts[i].region);
 	free(parts);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct px_region *const *one = a, *const *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
+/* With the lock: the regions that peers hold, each as often as it is held. Returns their number. */
+static size_t lent_regions(const struct px_endpoint *endpoint, const struct px_region **out)
+{
+	size_t count = 0;
+
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (endpoint->links[slot])
+			count += px_leases_regions(&endpoint->links[slot]->leases,
+						   out ? out + count : NULL);
+	return count;
+}
+
+int px_endpoint_lent(struct px_endpoint *endpoint, uint64_t *bytes)
+{
+	const struct px_region **regions;
+	size_t count;
+
+	*bytes = 0;
+	pthread_mutex_lock(&endpoint->lock);
+	regions = malloc((lent_regions(endpoint, NULL) + 1) * sizeof(*regions));
+	count = regions ? lent_regions(endpoint, regions) : 0;
+	if (count)
+		qsort(regions, count, sizeof(*regions), compare);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || regions[i] != regions[i - 1])
+			*bytes += regions[i]->bytes;
+	pthread_mutex_unlock(&endpoint->lock);
+	if (!regions)
+		return px_fail(PX_ENOMEM, "no private memory to count what is lent");
+	free(regions);
+	return 0;
 }

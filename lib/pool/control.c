@@ -202,16 +202,35 @@ int px_control_silent(pid_t supervisor, uint64_t silence_ns)
 struct patience {
 	int socket;
 	struct px_control_wait wait;
-	uint64_t seen_ns, silent_ns;
+	uint64_t began_ns, seen_ns, silent_ns;
 };
 
 static void begin_patience(struct patience *p, int socket, const struct px_control_wait *wait)
 {
 	*p = (struct patience){ .socket = socket, .seen_ns = px_os.now_ns() };
+	p->began_ns = p->seen_ns;
 	if (wait)
 		p->wait = *wait;
 	if (!p->wait.silence_ns)
 		p->wait.silence_ns = PX_CONTROL_SILENCE_NS;
+}
+
+/* What is left of the whole wait. */
+static uint64_t left_ns(const struct patience *p)
+{
+	uint64_t gone = px_os.now_ns() - p->began_ns;
+
+	if (!p->wait.limit_ns)
+		return UINT64_MAX;
+	return gone < p->wait.limit_ns ? p->wait.limit_ns - gone : 0;
+}
+
+/* How long one look may take, in ms. */
+static int look_ms(const struct patience *p)
+{
+	uint64_t left = left_ns(p);
+
+	return left / 1000000 < LOOK_MS ? (int)((left + 999999) / 1000000) : LOOK_MS;
 }
 
 /*
@@ -224,8 +243,10 @@ static int await(struct patience *p, short events)
 	int rc = p->wait.give_up ? p->wait.give_up(p->wait.ctx) : 0;
 	uint64_t now, most = 2 * LOOK_MS * UINT64_C(1000000);
 
-	if (rc < 0 || look(p->socket, events, LOOK_MS))
+	if (rc < 0 || look(p->socket, events, look_ms(p)))
 		return rc < 0 ? rc : 1;
+	if (!left_ns(p))
+		return PX_ETIMEDOUT;
 	now = px_os.now_ns();
 	p->silent_ns += now - p->seen_ns < most ? now - p->seen_ns : most;
 	p->seen_ns = now;
@@ -234,6 +255,10 @@ static int await(struct patience *p, short events)
 
 static int silent(const struct patience *p)
 {
+	if (!left_ns(p))
+		return px_fail(PX_ETIMEDOUT,
+			       "the pool's supervisor has not done it within %.3g s; it goes on",
+			       (double)p->wait.limit_ns / 1e9);
 	return px_control_silent(px_control_supervisor(p->socket), p->wait.silence_ns);
 }
 
@@ -304,7 +329,7 @@ static int await_reply(struct patience *p, const struct px_control *head, struct
 
 	for (;;) {
 		rc = await(p, POLLIN);
-		if (rc == PX_ETIMEDOUT && !pinged) {
+		if (rc == PX_ETIMEDOUT && !pinged && left_ns(p)) {
 			ping.serial = next_serial();
 			pinged = true;
 			heard(p);

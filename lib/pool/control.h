@@ -102,6 +102,7 @@ int px_control_receive(int socket, struct px_packet *packet);
 
 struct px_control_wait {
 	uint64_t silence_ns;       /* 0: PX_CONTROL_SILENCE_NS */
+	uint64_t limit_ns;         /* of the whole wait; 0: none */
 	int (*give_up)(void *ctx); /* asked every 50 ms: a negative number ends the wait. NULL */
 	void *ctx;
 };
@@ -111,7 +112,7 @@ struct px_control_wait {
  * client's socket). Returns the reply's code, with its words. *packet on
  * success. A failure with serial 0, which no request has, answers any. PX_ETIMEDOUT: the
  * supervisor says nothing; what restarts, adds or removes engines is waited for as long as it answers
- * pings. wait may be NULL. Not thread-safe: hold the endpoint's control lock.
+ * pings, but no longer than limit_ns. wait may be NULL. Not thread-safe: hold the endpoint's control lock.
  */
 int px_control_call(int socket, struct px_control *head, struct px_packet *packet,
 		    const struct px_control_wait *wait);

@@ -321,6 +321,41 @@ int px_settings_set_environment(struct px_settings *settings)
 	return rc;
 }
 
+static size_t length_of(const void *list)
+{
+	const char *const *items = list;
+	size_t count = 0;
+
+	while (items && items[count])
+		count++;
+	return count;
+}
+
+int px_settings_add_variables(struct px_settings *settings, const char *const *variables)
+{
+	struct px_setting_value *value = &settings->values[PX_SETTING_ENV];
+	size_t have = length_of(value->list), more = length_of(variables);
+	char **list = realloc(value->list, (have + more + 1) * sizeof(*list));
+
+	if (!list)
+		return no_memory();
+	value->list = list;
+	list[have] = NULL;
+	for (size_t i = 0; i < more; i++) {
+		const char *equals = strchr(variables[i], '=');
+
+		if (!equals || equals == variables[i])
+			return px_fail(PX_EINVAL, "environment: '%.80s' is not NAME=value",
+				       variables[i]);
+		list[have + i] = strdup(variables[i]);
+		list[have + i + 1] = NULL;
+		if (!list[have + i])
+			return no_memory();
+	}
+	value->source = PX_FROM_OPTION;
+	return 0;
+}
+
 uint64_t px_settings_number(const struct px_settings *settings, enum px_setting_id id)
 {
 	return settings->values[id].number;
@@ -389,5 +424,7 @@ int px_settings_set_options(struct px_settings *settings, const struct px_pool_o
 			rc = px_settings_set(settings, (enum px_setting_id)id, PX_FROM_OPTION,
 					     row->name, text);
 	}
+	if (rc == 0 && known->environment)
+		rc = px_settings_add_variables(settings, known->environment);
 	return rc;
 }

@@ -73,6 +73,11 @@ int px_settings_set(struct px_settings *settings, enum px_setting_id id,
 		    enum px_setting_source source, const char *what, const char *text);
 /* Sets from the environment what is not set by an option. PX_EINVAL, PX_ENOMEM. */
 int px_settings_set_environment(struct px_settings *settings);
+/*
+ * Adds variables, "NAME=value" and NULL at the end, behind those that are there: of one that is there
+ * twice the last counts. PX_EINVAL names the one that is no variable. PX_ENOMEM.
+ */
+int px_settings_add_variables(struct px_settings *settings, const char *const *variables);
 struct px_pool_options;
 /*
  * Sets the fields that are set, as options. The caller may have been compiled with an older

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sized.c - reads structs that begin with their size.
+ * sized.c - reads and fills structs that begin with their size.
  */
 #include "pool/sized.h"
 
@@ -32,4 +32,28 @@ int px_sized_read(void *out, size_t out_bytes, size_t least, const void *given, 
 	memcpy(out, given, size < out_bytes ? size : out_bytes);
 	memcpy(out, &out_bytes, sizeof(out_bytes));
 	return 0;
+}
+
+int px_sized_check(const void *wanted, const char *name)
+{
+	size_t size;
+
+	memcpy(&size, wanted, sizeof(size));
+	if (size <= sizeof(size) || size > BYTES_MAX || size % _Alignof(size_t))
+		return px_fail(
+			PX_EINVAL,
+			"struct %s: its size is %zu: set it to sizeof(struct %s) before the call",
+			name, size, name);
+	return 0;
+}
+
+void px_sized_write(void *wanted, const void *ours, size_t ours_bytes)
+{
+	const size_t first = sizeof(size_t);
+	size_t size;
+
+	memcpy(&size, wanted, sizeof(size));
+	memset((unsigned char *)wanted + first, 0, size - first);
+	memcpy((unsigned char *)wanted + first, (const unsigned char *)ours + first,
+	       (size < ours_bytes ? size : ours_bytes) - first);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sized.h - structs of pxrun.h that begin with their size, and may be of another version's.
+ * sized.h - structs of pxrun.h that begin with their size, and may be another version's.
  *
  * Who:     any thread.
  * Where:   the caller's memory.
@@ -20,5 +20,13 @@
  */
 int px_sized_read(void *out, size_t out_bytes, size_t least, const void *given, const char *name,
 		  const char *initialiser);
+
+/*
+ * Of a struct that we are to fill, whose first member the caller has set to its size: whether it has one.
+ * PX_EINVAL. name: as above.
+ */
+int px_sized_check(const void *wanted, const char *name);
+/* Fills it with what is ours as far as it goes, and what we do not know with 0. Its size stays. */
+void px_sized_write(void *wanted, const void *ours, size_t ours_bytes);
 
 #endif

@@ -34,6 +34,7 @@ struct px_supervisor {
 	const struct px_supervisor_options *options;
 	enum px_restart restart;
 	uint64_t start_limit_ns, began_ns;
+	struct px_timer limit; /* until the pool is ready */
 	char **environment;
 	struct px_log log;
 	struct px_loop *loop;

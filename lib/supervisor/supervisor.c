@@ -61,8 +61,21 @@ static void fail(struct px_supervisor *s, int code, const char *why)
 	px_turn_stop(&s->turn, "it could not be started");
 }
 
+static void not_ready_in_time(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+	char why[64];
+
+	if (s->failure || s->closing)
+		return;
+	snprintf(why, sizeof(why), "the pool was not ready within %.3g s",
+		 (double)s->options->limit_ns / 1e9);
+	fail(s, PX_ETIMEDOUT, why);
+}
+
 static void publish(struct px_supervisor *s)
 {
+	px_loop_timer_stop(s->loop, &s->limit);
 	if (px_status_publish(s) < 0) {
 		fail(s, PX_ESYSTEM, px_last_error());
 		return;
@@ -89,6 +102,9 @@ static void stop(struct px_supervisor *s)
 		return;
 	}
 	s->closing = true;
+	if (s->segment)
+		/* SYNC pool.closing: release, before any engine is told; partner: ended_with_pool(). */
+		atomic_store_explicit(&s->segment->rw.header->closing, 1, memory_order_release);
 	s->turn.answer = true;
 	px_connections_refuse(s);
 	px_member_announce(s->segment);
@@ -242,6 +258,8 @@ static int begin(struct px_supervisor *s)
 		rc = px_signals_watch(s);
 	if (rc == 0)
 		rc = px_owner_watch(s);
+	if (rc == 0 && options->limit_ns)
+		px_loop_timer_set(s->loop, &s->limit, options->limit_ns, not_ready_in_time, s);
 	if (rc == 0)
 		rc = px_environment_new(environ, settings->values[PX_SETTING_ENV].list,
 					processors > engines ? processors / engines : 1,
@@ -279,6 +297,7 @@ static void end(struct px_supervisor *s)
 		;
 	px_owner_close(s);
 	if (s->loop) {
+		px_loop_timer_stop(s->loop, &s->limit);
 		px_loop_timer_stop(s->loop, &s->sweep.timer);
 		px_loop_timer_stop(s->loop, &s->orphans.timer);
 		px_signals_close(s);

@@ -26,6 +26,7 @@ struct px_supervisor_options {
 	bool empty;                 /* no engines are started before they are asked for */
 	const char *client_python;  /* of the Python client that starts the pool; NULL */
 	const char *engine_program; /* for tests: run instead of pxrun-engine */
+	uint64_t limit_ns;          /* by when the pool is to be ready, or ends; 0: none */
 	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' and warnings once all engines serve, else "CODE words"; is closed. -1: none */
 	int owner_fd;     /* the pool ends with whoever has its other end (owner.h). -1: none */

@@ -87,7 +87,7 @@ static void queue(struct px_client *client, struct px_view *view)
 	}
 	printf("drain_s %.3f\n", (double)(now() - start) / 1e9);
 	px_client_trim(client);
-	must(px_client_status(client, &status), "status");
+	must(px_client_status_json(client, &status), "status");
 	printf("status %s\n", status);
 	free(status);
 	free(results);

@@ -39,7 +39,7 @@ static pid_t supervisor_of(struct px_client *client)
 	char *status;
 	pid_t pid;
 
-	assert_int_equal(px_client_status(client, &status), 0);
+	assert_int_equal(px_client_status_json(client, &status), 0);
 	assert_non_null(px_json_parse(status));
 	pid = (pid_t)px_json_number(px_json_member(status, "pid"), 0);
 	free(status);
@@ -54,7 +54,7 @@ static pid_t engine_of(struct px_client *client)
 	char *status, word[8] = "";
 	pid_t pid = 0;
 
-	assert_int_equal(px_client_status(client, &status), 0);
+	assert_int_equal(px_client_status_json(client, &status), 0);
 	assert_non_null(px_json_parse(status));
 	engine = px_json_first(px_json_member(status, "engines"));
 	state = px_json_member(engine, "state");

@@ -434,7 +434,7 @@ static unsigned long long engine_number(const char *name)
 	char key[32], *json, *at;
 	unsigned long long found;
 
-	assert_int_equal(px_client_status(client, &json), 0);
+	assert_int_equal(px_client_status_json(client, &json), 0);
 	snprintf(key, sizeof(key), "\"%s\":", name);
 	at = strstr(json, "\"engines\":[");
 	assert_non_null(at);
@@ -507,7 +507,7 @@ static void abort_takes_back_what_waits(void **state)
 	px_result_free(waiting);
 	/* Ends what runs; aborted requests are skipped. */
 	while (!px_result_ready(held)) {
-		assert_int_equal(px_client_signal(client, 0, SIGINT), 0);
+		assert_int_equal(px_client_signal(client, 0, SIGINT, 0), 0);
 		(void)px_result_wait(held, SECOND / 100);
 	}
 	assert_int_equal(px_result_value(held, 0, &value), PX_EREMOTE);
@@ -697,7 +697,7 @@ static void next_gives_what_failed_and_then_that_the_pool_is_lost(void **state)
 	news.fd = px_client_fd(client);
 	lost = begin("import time; time.sleep(100)", &number);
 	assert_int_equal(poll(&news, 1, 0), 0);
-	assert_int_equal(px_client_status(client, &json), 0);
+	assert_int_equal(px_client_status_json(client, &json), 0);
 	at = strstr(json, "\"pid\":");
 	assert_non_null(at);
 	assert_int_equal(kill((pid_t)strtol(at + 6, NULL, 10), SIGKILL), 0);
@@ -781,7 +781,7 @@ static char *pool_profile(void)
 {
 	char *json, *at, *end, *profile;
 
-	assert_int_equal(px_client_status(client, &json), 0);
+	assert_int_equal(px_client_status_json(client, &json), 0);
 	at = strstr(json, "\"profile\":");
 	assert_non_null(at);
 	at = strchr(at + 10, '"') + 1;
@@ -800,7 +800,7 @@ static void interrupt_and_cancel_hit_no_other_request(void **state)
 	const char *ename;
 
 	(void)state;
-	assert_int_equal(px_client_attach(profile, &other), 0);
+	assert_int_equal(px_client_attach(profile, 0, &other), 0);
 	free(profile);
 	theirs = occupy(other);
 	wait_until_it_prints(theirs);
@@ -869,10 +869,10 @@ static void start_wrong_options_are_refused(void **state)
 	options.command = "/nowhere/pxrun";
 	assert_int_equal(px_pool_start(&options, &other), PX_ESYSTEM);
 	assert_non_null(strstr(px_last_error(), "/nowhere/pxrun"));
-	assert_int_equal(px_client_attach("nobody-runs-this", &other), PX_ENOPOOL);
+	assert_int_equal(px_client_attach("nobody-runs-this", 0, &other), PX_ENOPOOL);
 	assert_non_null(strstr(px_last_error(), "pxrun start"));
 	setenv("PXRUN_CONNECTION", "/nowhere/connection.json", 1);
-	assert_int_equal(px_client_attach(NULL, &other), PX_ENOPOOL);
+	assert_int_equal(px_client_attach(NULL, 0, &other), PX_ENOPOOL);
 	assert_non_null(strstr(px_last_error(), "/nowhere"));
 	unsetenv("PXRUN_CONNECTION");
 }

@@ -155,11 +155,11 @@ static int call_views(void)
 static int call_supervisor(void)
 {
 	char *json;
-	int rc = px_client_status(client, &json);
+	int rc = px_client_status_json(client, &json);
 
 	if (rc == 0)
 		free(json);
-	return rc == 0 ? px_client_signal(client, 0, SIGCONT) : rc;
+	return rc == 0 ? px_client_signal(client, 0, SIGCONT, 0) : rc;
 }
 
 static int call_memory(void)
@@ -243,7 +243,7 @@ static void attach(void)
 	assert_int_equal(px_array_wrap(numbers, PX_DTYPE_FLOAT64, 1, (int64_t[]){ 20000 }, NULL,
 				       &array),
 			 0);
-	assert_int_equal(px_client_attach(profile, &client), 0);
+	assert_int_equal(px_client_attach(profile, 0, &client), 0);
 	assert_int_equal(px_view_all(client, &all), 0);
 	assert_int_equal(px_view_of(client, (uint32_t[]){ 1 }, 1, &one), 0);
 	assert_int_equal(px_view_execute(one, "def two(): print('p'); return [1, 'two']", NULL,
@@ -307,7 +307,7 @@ static void *wait_for_ever(void *ctx)
 static void *restart(void *ctx)
 {
 	(void)ctx;
-	return (void *)(intptr_t)px_client_restart_engine(client, 0);
+	return (void *)(intptr_t)px_client_restart_engine(client, 0, 0);
 }
 
 static void *stop_waiting(void *ctx)
@@ -560,8 +560,8 @@ static int all_refused(struct px_result *pending)
 	size_t got;
 
 	if (!REFUSED(px_client_poll(client)) || !REFUSED(px_client_engines(client, NULL, 0)) ||
-	    !REFUSED(px_client_fd(client)) || !REFUSED(px_client_status(client, &json)) ||
-	    !REFUSED(px_client_signal(client, 0, 0)) || px_client_trim(client) != 0 ||
+	    !REFUSED(px_client_fd(client)) || !REFUSED(px_client_status_json(client, &json)) ||
+	    !REFUSED(px_client_signal(client, 0, 0, 0)) || px_client_trim(client) != 0 ||
 	    !REFUSED(px_client_usage(client, &usage)) ||
 	    !REFUSED(px_client_queued(client, counts, taken)) ||
 	    !REFUSED(px_client_next(client, 0, &next)) || !REFUSED(px_client_wait_idle(client, 0)))

@@ -229,7 +229,7 @@ static void attach_wrong_header_is_refused_in_words(void **state)
 	} wrong[] = {
 		{ WORD(magic), 0, "not a segment of pxrun" },
 		{ WORD(magic), PX_SEGMENT_MAGIC + 1, "not a segment of pxrun" },
-		{ WORD(version), PX_SEGMENT_VERSION + 1, "version 4" },
+		{ WORD(version), PX_SEGMENT_VERSION + 1, "version 5" },
 		{ WORD(version), 0, "version 0" },
 		{ WORD(tiny), 2, "--enable-tiny" },
 		{ WORD(members_max), PX_MEMBERS_MAX * 2, "other sizes" },

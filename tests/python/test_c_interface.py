@@ -15,6 +15,7 @@ LIBRARY = os.path.join(os.environ["PXRUN_BUILDDIR"], ".libs/libpxrun.so")
 MAY_BE_NULL = {
     ("px_client_attach", "profile"),
     ("px_pool_stop", "profile"),
+    ("px_pool_list", "ctx"),
     ("px_result_set_user", "user"),
     ("px_view_call", "keywords"),
     ("px_array_wrap", "strides"),
@@ -103,7 +104,7 @@ class World:
     def new(self, kind):
         """A handle, and what frees it."""
         if "client" in kind:
-            return self.make("px_client_attach", self.connection_file), self.functions["px_client_detach"].call
+            return self.make("px_client_attach", self.connection_file, 0), self.functions["px_client_detach"].call
         client, detach = self.new("client")
         self.keep.append((detach, client))
         if "array" in kind:

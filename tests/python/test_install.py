@@ -145,7 +145,7 @@ def test_c_program(environment, run, tmp_path):
             char *status;
             options.profile = "";
             options.engines = 1;
-            if (px_pool_start(&options, &client) < 0 || px_client_status(client, &status) < 0)
+            if (px_pool_start(&options, &client) < 0 || px_client_status_json(client, &status) < 0)
                 return puts(px_last_error()), 1;
             puts(status);
             px_client_detach(client);

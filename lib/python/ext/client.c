@@ -86,7 +86,7 @@ static PyObject *client_signal(PyObject *self, PyObject *args)
 
 	if (!client || !PyArg_ParseTuple(args, "Ii", &engine, &number))
 		return NULL;
-	ASK(px_client_signal(client, engine, number));
+	ASK(px_client_signal(client, engine, number, 0));
 	PX_RETURN_NONE;
 }
 
@@ -112,7 +112,7 @@ static PyObject *client_restart(PyObject *self, PyObject *args)
 
 	if (!client || !PyArg_ParseTuple(args, "I", &engine))
 		return NULL;
-	ASK(px_client_restart_engine(client, engine));
+	ASK(px_client_restart_engine(client, engine, 0));
 	PX_RETURN_NONE;
 }
 
@@ -124,7 +124,7 @@ static PyObject *client_remove(PyObject *self, PyObject *args)
 
 	if (!client || !PyArg_ParseTuple(args, "I", &engine))
 		return NULL;
-	ASK(px_client_remove_engine(client, engine));
+	ASK(px_client_remove_engine(client, engine, 0));
 	PX_RETURN_NONE;
 }
 
@@ -137,7 +137,7 @@ static PyObject *client_add(PyObject *self, PyObject *args)
 
 	if (!client || !PyArg_ParseTuple(args, "I", &count))
 		return NULL;
-	ASK(px_client_add_engines(client, count, &first));
+	ASK(px_client_add_engines(client, count, 0, &first));
 	return PyLong_FromUnsignedLong(first);
 }
 
@@ -151,7 +151,7 @@ static PyObject *client_status(PyObject *self, PyObject *unused)
 	(void)unused;
 	if (!client)
 		return NULL;
-	ASK(px_client_status(client, &json));
+	ASK(px_client_status_json(client, &json));
 	text = PyUnicode_DecodeUTF8(json, (Py_ssize_t)strlen(json), "replace");
 	free(json);
 	return text;

@@ -163,7 +163,7 @@ static PyObject *start(PyObject *module, PyObject *args)
 	rc = px_settings_set(&settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "sys_path", sys_path);
 	Py_BEGIN_ALLOW_THREADS
 	if (rc == 0)
-		rc = px_pool_launch(&settings, profile, NULL, python, empty, &launch);
+		rc = px_pool_launch(&settings, profile, NULL, python, empty, 0, &launch);
 	px_settings_clear(&settings);
 	Py_END_ALLOW_THREADS
 	return rc < 0 ? px_raise(rc) : await_launch(&launch, meanwhile);
