@@ -343,7 +343,7 @@ static void array_of_another_client_is_copied(void **state)
 	(void)state;
 	*at(array, 2, 1) = 6;
 	assert_int_equal(px_array_slice(array, 1, 1, 2, 100, &columns), 0);
-	assert_int_equal(px_client_attach(profile, &other), 0);
+	assert_int_equal(px_client_attach(profile, 0, &other), 0);
 	assert_int_equal(px_view_all(other, &view), 0);
 	push(view, "o", array);
 	push(view, "c", columns);

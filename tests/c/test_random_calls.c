@@ -195,7 +195,7 @@ static void call_attach(void)
 {
 	struct px_client *client;
 
-	if (one_in(4) && px_client_attach(profile, &client) == 0)
+	if (one_in(4) && px_client_attach(profile, 0, &client) == 0)
 		put(&clients, client, end_client);
 	if (one_in(6))
 		end_one(&clients, end_client);
@@ -367,13 +367,20 @@ static void call_value(void)
 
 static void call_engines(void)
 {
+	struct px_engine_status engine = { .size = one_in(4) ? 0 : sizeof(engine) };
+	struct px_status status = { .size = one_in(4) ? 0 : sizeof(status) };
+	struct px_memory memory = { .size = one_in(4) ? 0 : sizeof(memory) };
 	struct px_client *client = any(&clients);
 	char *json = NULL;
 
 	if (!one_in(8))
 		return;
-	(void)px_client_signal(client, one_in(4) ? 77u : below(2), one_in(4) ? 99 : SIGCONT);
-	if (px_client_status(client, &json) == 0)
+	(void)px_client_signal(client, one_in(4) ? 77u : below(2), one_in(4) ? 99 : SIGCONT,
+			       one_in(4) ? 1 : 0);
+	(void)px_client_status(client, &status);
+	(void)px_client_engine_status(client, one_in(4) ? 77u : below(2), &engine);
+	(void)px_client_memory(client, &memory);
+	if (px_client_status_json(client, &json) == 0)
 		free(json);
 }
 
@@ -414,7 +421,7 @@ static void fill(struct px_client *client)
 		struct px_result *result = NULL;
 		struct px_array *array = NULL;
 
-		assert_int_equal(px_client_attach(profile, &more), 0);
+		assert_int_equal(px_client_attach(profile, 0, &more), 0);
 		assert_int_equal(px_view_all(i % 2 ? client : more, &view), 0);
 		assert_int_equal(px_view_noop(view, NULL, &result), 0);
 		assert_int_equal(px_array_alloc(more, PX_DTYPE_INT32, 0, NULL, 0, &array), 0);
