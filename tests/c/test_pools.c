@@ -5,6 +5,7 @@
 #include "tests/c/case.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -442,6 +443,34 @@ static void request_of_a_pool_that_is_stopped_says_so(void **state)
 	}
 }
 
+/* --- output that nobody can have */
+
+static void output_without_a_result_is_not_kept(void **state)
+{
+	struct px_status status = { .size = sizeof(status) };
+	const size_t before = mallinfo2().uordblks;
+	uint64_t least = UINT64_MAX;
+	struct px_result *result;
+	struct px_view *view;
+
+	(void)state;
+	assert_int_equal(px_view_all(client, &view), 0);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(px_view_execute(view, "print('x' * (2 << 20))", NULL, NULL), 0);
+		assert_int_equal(px_client_status(client, &status), 0);
+		least = status.free_bytes < least ? status.free_bytes : least;
+	}
+	assert_int_equal(px_view_noop(view, NULL, &result), 0);
+	while (px_result_wait(result, SECOND / 100) == PX_ETIMEDOUT) {
+		assert_int_equal(px_client_status(client, &status), 0);
+		least = status.free_bytes < least ? status.free_bytes : least;
+	}
+	px_result_free(result);
+	assert_in_range(mallinfo2().uordblks, 0, before + (1 << 20));
+	assert_in_range(least, 32 << 20, 64 << 20);
+	px_view_free(view);
+}
+
 #define IN_POOL(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -462,6 +491,7 @@ int main(void)
 		IN_POOL(limit_holds_while_another_thread_asks),
 		cmocka_unit_test(attach_to_a_stopped_supervisor_ends_in_time),
 		cmocka_unit_test(request_of_a_pool_that_is_stopped_says_so),
+		IN_POOL(output_without_a_result_is_not_kept),
 	};
 
 	return run_cases(tests, NULL, NULL);

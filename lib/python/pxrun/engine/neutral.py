@@ -13,7 +13,10 @@ from typing import Any
 from ..wire import failure
 
 #: DLPack's code for each of numpy's kinds, with the sizes of elements that C programs know.
-_DTYPES = {"i": (0, (1, 2, 4, 8)), "u": (1, (1, 2, 4, 8)), "f": (2, (2, 4, 8)), "c": (5, (8, 16)), "b": (6, (1,))}
+_DTYPES: dict[str, tuple[int, tuple[int, ...]]] = {
+    "i": (0, (1, 2, 4, 8)), "u": (1, (1, 2, 4, 8)), "f": (2, (2, 4, 8)), "c": (5, (8, 16)),
+    "b": (6, (1,)),
+}
 #: numpy's kind for each letter of the struct module.
 _FORMATS = {**dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQNc", "u"), **dict.fromkeys("efd", "f"), "?": "b"}
 #: numpy's kind for each of DLPack's codes.
