@@ -133,14 +133,34 @@ static void keep_private(void *at, uint64_t bytes)
 	(void)madvise(at, bytes, MADV_DONTDUMP);
 }
 
+/*
+ * The same by the descriptor, where mremap(2) cannot duplicate: valgrind, whose word for that is EINVAL, and
+ * so a program can look for its errors with the library in it.
+ */
+static void *window_by_descriptor(struct px_segment *segment, uint64_t offset, uint64_t bytes,
+				  void *at)
+{
+	int flags = MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0);
+
+	if (px_segment_check(segment) < 0)
+		return MAP_FAILED;
+	segment->no_duplicates = true;
+	at = mmap(at, bytes, PROT_READ, flags, segment->fd, (off_t)offset);
+	if (at != MAP_FAILED)
+		keep_private(at, bytes);
+	return at;
+}
+
 /* A writable window at `at`, or anywhere if that is NULL. */
 static int window(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at, void **out)
 {
-	void *from = (void *)(uintptr_t)(segment->base + offset);
+	void *from = (void *)(uintptr_t)(segment->base + offset), *to = at;
 	int flags = MREMAP_MAYMOVE | (at ? MREMAP_FIXED : 0);
 	int rc;
 
-	at = px_os.mremap(from, bytes, flags, at);
+	at = px_os.mremap(from, bytes, flags, to);
+	if (at == MAP_FAILED && errno == EINVAL)
+		at = window_by_descriptor(segment, offset, bytes, to);
 	if (at == MAP_FAILED)
 		return px_fail_errno("mapping %llu MiB of the segment", MIB(bytes));
 	if (mprotect(at, bytes, PROT_READ | PROT_WRITE) < 0) {
@@ -351,7 +371,7 @@ static int compare(const struct px_header_shm *found, uint64_t file_bytes)
 
 /*
  * Exchanges the descriptor for one that can only read. It stays as it is where no pages could be
- * reserved then, before Linux 5.14, and where there is no /proc.
+ * reserved then, before Linux 5.14, where windows are made by it, and where there is no /proc.
  */
 static int give_up_writing(struct px_segment *s)
 {
@@ -359,7 +379,8 @@ static int give_up_writing(struct px_segment *s)
 	int fd;
 
 	s->writable = true;
-	if (px_os.madvise((void *)(uintptr_t)s->base, 0, MADV_POPULATE_WRITE) < 0)
+	if (s->no_duplicates ||
+	    px_os.madvise((void *)(uintptr_t)s->base, 0, MADV_POPULATE_WRITE) < 0)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
 	fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -51,6 +51,7 @@ struct px_segment {
 		_Atomic uint16_t *units;
 	} rw;
 	bool memfd;
+	bool no_duplicates; /* mremap(2) makes none: windows are mapped by the descriptor */
 	enum px_huge huge;
 };
 
