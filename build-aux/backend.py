@@ -191,7 +191,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         build.mkdir()
         flags = os.environ.get("CFLAGS", "-O2")
         _configured(build, _own(Path(name)), "--prefix=/pxrun", "--with-pythondir=/pxrun/package", "--disable-maintainer-mode",
-                    f"CFLAGS={flags}", *_static(build))
+                    f"CFLAGS={flags}", "FC=no", *_static(build))
         _make(build, "-s", "all")
         _make(build, "-s", "install-strip", f"DESTDIR={stage}")
         for folder in stage.rglob("__pycache__"):

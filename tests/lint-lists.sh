@@ -11,13 +11,13 @@ listed=$(sed "/^#/d" $fragments Makefile.am | tr " \t\\\\" "\n\n\n" | grep / | s
 
 for file in $(find shm lib bin man examples tests -type f ! -path '*/.*' ! -path '*/__pycache__/*' \
 	! -name Makefile.inc \( -name '*.[ch]' -o -name '*.py' -o -name '*.sh' -o -name '*.pml' \
-	-o -name '*.pyi' -o -name '*.typed' -o -name '*.[1-8]' \) | sort); do
+	-o -name '*.[ch]pp' -o -name '*.f90' -o -name '*.pyi' -o -name '*.typed' -o -name '*.[1-8]' \) | sort); do
 	echo "$listed" | grep -qxF -e "$file" -e "${file%.c}" || {
 		echo "$file: in no Makefile.inc"
 		bad=1
 	}
 done
-for file in $(echo "$listed" | grep -E '^(shm|lib|bin|man|examples|tests)/.*\.([ch]|py|sh|pml|[1-8])$'); do
+for file in $(echo "$listed" | grep -E '^(shm|lib|bin|man|examples|tests)/.*\.([ch](pp)?|f90|py|sh|pml|[1-8])$'); do
 	test -e "$file" || {
 		echo "$file: in a Makefile.inc, but not there"
 		bad=1
