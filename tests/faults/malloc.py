@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Private memory runs out: pxrun's nth allocation fails, for n from 1 until the work is done with fewer.
 
-In the supervisor, in an engine (and its template), in a client. Whatever fails, fails in words: a call with an error
+In the supervisor, in an engine (and its template), in a client, in a C program. Whatever fails, fails in words: a call with an error
 of pxrun's, a start with a line; nothing hangs or falls, the pool serves afterwards, a stop leaves nothing.
 
     malloc.py [--step N] [--only ROLE]
@@ -16,8 +16,9 @@ import sys
 from run import HERE, PXRUN, Failure, Pool
 
 #: The beginnings of the processes' names.
-NAMES = {"supervisor": "pxrun:", "engine": "px-", "client": "python", "command": "pxrun"}
+NAMES = {"supervisor": "pxrun:", "engine": "px-", "client": "python", "program": "c-program", "command": "pxrun"}
 PRELOAD = os.path.join(os.environ["PXRUN_BUILDDIR"], "tests", "faults", ".libs", "fail_malloc.so")
+PROGRAM = os.path.join(os.environ["PXRUN_BUILDDIR"], "tests", "faults", "malloc_work")
 ENOUGH = 2000
 
 
@@ -42,6 +43,10 @@ def work(pool, env):
     return in_words(pool.run(sys.executable, os.path.join(HERE, "malloc_work.py"), pool.profile, env=env), "the client")
 
 
+def work_in_c(pool, env):
+    return in_words(pool.run(PROGRAM, pool.profile, env=env), "the C program")
+
+
 def try_one(role, n):
     """Whether there was an nth allocation."""
     pool = Pool("epoll")
@@ -52,7 +57,10 @@ def try_one(role, n):
             if role == "command":
                 for verb in (["exec", "1 + 1"], ["status"], ["list"]):
                     in_words(pool.run(PXRUN, *verb, *(["--profile", pool.profile] if verb[0] != "list" else []), env=bad), verb[0])
-            work(pool, bad if role == "client" else good)
+            if role == "program":
+                work_in_c(pool, bad)
+            else:
+                work(pool, bad if role == "client" else good)
             if not work(pool, good) and not work(pool, good):  # it may hit the first of them
                 raise Failure("the pool does not serve afterwards")
             # the failure may be yet to come
