@@ -58,7 +58,8 @@ def try_one(role, n):
                 for verb in (["exec", "1 + 1"], ["status"], ["list"]):
                     in_words(pool.run(PXRUN, *verb, *(["--profile", pool.profile] if verb[0] != "list" else []), env=bad), verb[0])
             if role == "program":
-                work_in_c(pool, bad)
+                if not work_in_c(pool, bad) and not pool.fired():
+                    raise Failure("the C program fails where nothing else does")
             else:
                 work(pool, bad if role == "client" else good)
             if not work(pool, good) and not work(pool, good):  # it may hit the first of them

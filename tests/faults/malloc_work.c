@@ -33,13 +33,12 @@ static void must(int rc)
 }
 
 /* Waits, looks at what there is, and frees. */
-static void take(int rc, struct px_result *result)
+static void take(struct px_result *result)
 {
 	struct px_array *received = NULL;
 	struct px_value value;
+	int rc = px_result_wait(result, LIMIT);
 
-	must(rc);
-	rc = px_result_wait(result, LIMIT);
 	for (size_t i = 0; rc == 0 && i < px_result_count(result); i++) {
 		rc = px_result_value(result, i, &value);
 		if (rc == 0 && value.type == PX_ARRAY)
@@ -60,12 +59,18 @@ static void ask(void)
 	struct px_value keywords = px_dict(&keyword, &keyword, 0);
 	struct px_result *result = NULL;
 
-	take(px_view_noop(all, NULL, &result), result);
-	take(px_view_execute(all, "print('x' * 1000)\n1 + 1", NULL, &result), result);
-	take(px_view_push(all, "a", &values[0], NULL, &result), result);
-	take(px_view_pull(all, "a", NULL, &result), result);
-	take(px_view_call(all, "builtins:list", 1, arguments, &keywords, NULL, &result), result);
-	take(px_view_call(any, "builtins:len", 1, &arguments[1], NULL, NULL, &result), result);
+	must(px_view_noop(all, NULL, &result));
+	take(result);
+	must(px_view_execute(all, "print('x' * 1000)\n1 + 1", NULL, &result));
+	take(result);
+	must(px_view_push(all, "a", &values[0], NULL, &result));
+	take(result);
+	must(px_view_pull(all, "a", NULL, &result));
+	take(result);
+	must(px_view_call(all, "builtins:list", 1, arguments, &keywords, NULL, &result));
+	take(result);
+	must(px_view_call(any, "builtins:len", 1, &arguments[1], NULL, NULL, &result));
+	take(result);
 	must(px_view_execute(all, "import time; time.sleep(100)", NULL, &result));
 	must(px_result_cancel(result, PX_ALL_ENTRIES));
 	must(px_result_wait(result, LIMIT));
@@ -79,13 +84,13 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	prctl(PR_SET_NAME, "c-program");
-	must(px_client_attach(argv[1], &client));
+	must(px_client_attach(argv[1], 0, &client));
 	must(px_view_all(client, &all));
 	must(px_view_any(client, &any));
 	must(px_array_alloc(client, PX_DTYPE_FLOAT64, 2, shape, PX_ARRAY_ZERO | PX_ARRAY_FORTRAN,
 			    &array));
 	ask();
-	must(px_client_status(client, &json));
+	must(px_client_status_json(client, &json));
 	free(json);
 	px_array_unref(array);
 	px_view_free(any);
