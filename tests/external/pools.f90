@@ -229,13 +229,9 @@ contains
   subroutine tasks()
     type(px_view) :: any_engine
     type(px_result) :: kept(20), result
-    integer :: i, ierr
+    integer :: i
     real(real64) :: root, total
 
-    ierr = 0
-    do while (ierr == 0)
-      call px_client_next(client, result, 0_int64, ierr)
-    end do
     call px_view_any(client, any_engine)
     do i = 1, 20
       call px_view_call(any_engine, 'math:sqrt', kept(i), [px_arg(i**2)], retries=1)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zlib
@@ -73,6 +74,32 @@ def test_heat_refuses_tiny_plate(tmp_path):
 def test_pi():
     output = run(BUILD / "examples" / "pi")
     assert re.search(r"^pi = 3\.14159265\d+, error \d\.\de-1\d$", output, re.M)
+
+
+def test_sweep_in_c():
+    output = run(BUILD / "examples" / "sweep")
+    assert "of the first 1000000, 837799 needs the most steps: 524" in output
+    assert sum(map(int, re.findall(r"engine \d: (\d+) tasks", output))) == 64
+
+
+def test_loop():
+    assert run(BUILD / "examples" / "loop").endswith("78498 primes below 1000000\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_loop_is_stopped_by_a_signal(number):
+    with subprocess.Popen([BUILD / "examples" / "loop", "1000000000"], text=True, stdout=subprocess.PIPE) as loop:
+        assert loop.stdout.readline().endswith(" of 1000000000\n")
+        loop.send_signal(number)
+        assert re.search(r"^stopped: [1-9]\d* primes among \d+0000 numbers$", loop.stdout.read(), re.M)
+    assert loop.returncode == 128 + number
+
+
+def test_montecarlo():
+    program = BUILD / "examples" / "montecarlo"
+    if not program.exists():
+        pytest.skip("not built: no Fortran compiler, or a sanitizer")
+    assert len(re.findall(r"dimensions: .* should be", run(program))) == 7
 
 
 @pytest.mark.skipif(bool(os.environ.get("PXRUN_SANITIZE_PRELOAD")),
