@@ -46,6 +46,8 @@ int px_client_lose(struct px_client *client, int code);
  * PX_ECLOSED.
  */
 int px_client_lost(const struct px_client *client);
+/* PX_EPOOL in words if the pool is being stopped, and its engines with it. Needs no lock. */
+int px_client_stopping(const struct px_client *client);
 
 /* --- wait.c --- */
 

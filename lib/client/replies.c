@@ -13,8 +13,6 @@
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 
-#define POOL_STOPPED "the pool was stopped, and its engines with it"
-
 /* --- queues --- */
 
 void px_queue_push(struct px_client *client, struct px_queue *queue, struct px_request *request)
@@ -308,15 +306,29 @@ static void death_words(const struct px_client *client, const struct px_queue *q
 		snprintf(out + n, out_bytes - (size_t)n, "\n%s", crash);
 }
 
-/* Whether it ended as its pool does. */
-static bool ended_with_pool(const struct px_client *client, const struct px_queue *queue)
+int px_client_stopping(const struct px_client *client)
 {
-	const struct px_segment *segment = client->endpoint->segment;
-	struct px_member member;
+	const struct px_header_shm *header = client->endpoint->segment->header;
 
 	/* SYNC pool.closing: acquire; partner: the release in the supervisor's stop(). */
-	return atomic_load_explicit(&segment->header->closing, memory_order_acquire) &&
-	       px_member_read(segment, queue->link->peer.slot, &member) == 0 && member.expected;
+	if (!atomic_load_explicit(&header->closing, memory_order_acquire))
+		return 0;
+	return px_fail(PX_EPOOL, "the pool was stopped, and its engines with it");
+}
+
+/* Why the engine of a queue is no more. */
+static int death(const struct px_client *client, const struct px_queue *queue, char *words,
+		 size_t words_bytes)
+{
+	struct px_member member = { 0 };
+
+	(void)px_member_read(client->endpoint->segment, queue->link->peer.slot, &member);
+	if (member.expected && px_client_stopping(client) < 0) {
+		snprintf(words, words_bytes, "%s", px_last_error());
+		return PX_EPOOL;
+	}
+	death_words(client, queue, words, words_bytes);
+	return PX_EENGINE;
 }
 
 void px_queue_engine_died(struct px_client *client, struct px_queue *queue)
@@ -325,14 +337,10 @@ void px_queue_engine_died(struct px_client *client, struct px_queue *queue)
 	char words[12000];
 
 	/* What it published before it died still counts. */
-	if (queue_read(client, queue) < 0) {
+	if (queue_read(client, queue) == 0)
+		code = death(client, queue, words, sizeof(words));
+	else
 		snprintf(words, sizeof(words), "%s", px_last_error());
-	} else if (ended_with_pool(client, queue)) {
-		code = PX_EPOOL;
-		snprintf(words, sizeof(words), "%s", POOL_STOPPED);
-	} else {
-		death_words(client, queue, words, sizeof(words));
-	}
 	queue_fail(client, queue, code, words);
 	px_tasks_engine_died(client, queue, code, words);
 	queue_drop(client, queue);
@@ -359,20 +367,14 @@ void px_client_fail_all(struct px_client *client, int code, const char *words)
 
 int px_client_lost(const struct px_client *client)
 {
-	const struct px_segment *segment = client->endpoint->segment;
-	/* SYNC engines.count: acquire; partner: px_engine_new(). */
-	uint32_t left = atomic_load_explicit(&segment->header->engines_count, memory_order_acquire);
-
 	if (client->lost == PX_ECLOSED)
 		return px_fail(PX_ECLOSED,
 			       "code in this process has closed this client's descriptors, as "
 			       "os.closerange() does: close only what is your own, and attach a "
 			       "new client");
-	/* A pool that stops takes its engines back before it ends. */
-	while (left > 0 && px_client_engine_state(client, left - 1) == PX_ENGINE_GONE)
-		left--;
-	return px_fail(PX_EPOOL, left ? "the pool's supervisor is gone, and its engines with it" :
-					POOL_STOPPED);
+	if (px_client_stopping(client) < 0)
+		return PX_EPOOL;
+	return px_fail(PX_EPOOL, "the pool's supervisor is gone, and its engines with it");
 }
 
 int px_client_lose(struct px_client *client, int code)

@@ -26,13 +26,16 @@ int px_engine_set(const uint32_t *ids, size_t count, struct px_engine_set *out)
 	return 0;
 }
 
-/* PX_EENGINE in words. */
+/* PX_EENGINE in words; PX_EPOOL. */
 static int nobody(const struct px_client *client, const struct px_task *task)
 {
+	int rc = px_client_stopping(client);
 	char list[256] = "";
 	size_t used = 0;
 	uint32_t id;
 
+	if (rc < 0)
+		return rc;
 	if (px_client_live(client, &id, 1) == 0)
 		return px_fail(PX_EENGINE, "the pool has no engines, so nobody runs the task");
 	for (id = 0; id < PX_ENGINES_MAX && !task->any; id++) {

@@ -20,7 +20,7 @@ int px_sized_read(void *out, size_t out_bytes, size_t least, const void *given, 
 	if (given)
 		memcpy(&size, given, sizeof(size));
 	/* In every version such a struct ends after a whole field. */
-	if (size < least || size > BYTES_MAX || size % _Alignof(size_t))
+	if (!given || size < least || size > BYTES_MAX || size % _Alignof(size_t))
 		return px_fail(PX_EINVAL, "struct %s was not made by %s", name, initialiser);
 	for (size_t at = out_bytes; at < size; at++)
 		if (bytes[at])

@@ -103,7 +103,7 @@ static void stop(struct px_supervisor *s)
 	}
 	s->closing = true;
 	if (s->segment)
-		/* SYNC pool.closing: release, before any engine is told; partner: ended_with_pool(). */
+		/* SYNC pool.closing: release, before any engine is told; partner: px_client_stopping(). */
 		atomic_store_explicit(&s->segment->rw.header->closing, 1, memory_order_release);
 	s->turn.answer = true;
 	px_connections_refuse(s);

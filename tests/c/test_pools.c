@@ -409,38 +409,82 @@ static void attach_to_a_stopped_supervisor_ends_in_time(void **state)
 
 /* --- stopped by somebody else */
 
-static void request_of_a_pool_that_is_stopped_says_so(void **state)
+/* One that runs, one that waits behind it, and a task that is to be tried again. */
+static void stop_while_it_runs(const char *code)
+{
+	struct px_engine_status status = { .size = sizeof(status) };
+	struct px_how how = PX_HOW;
+	struct px_result *results[3];
+	struct px_view *view, *tasks;
+	struct px_value value;
+
+	how.retries = 3;
+	assert_int_equal(px_view_all(client, &view), 0);
+	assert_int_equal(px_view_any(client, &tasks), 0);
+	assert_int_equal(px_view_execute(view, code, NULL, &results[0]), 0);
+	assert_int_equal(px_view_execute(view, code, NULL, &results[1]), 0);
+	assert_int_equal(px_view_execute(tasks, code, &how, &results[2]), 0);
+	do
+		assert_int_equal(px_client_engine_status(client, 0, &status), 0);
+	while (!status.busy);
+	assert_int_equal(kill(supervisor(), SIGTERM), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(px_result_wait(results[i], LIMIT), 0);
+		assert_int_equal(px_result_value(results[i], 0, &value), PX_EPOOL);
+		assert_words("the pool was stopped");
+		px_result_free(results[i]);
+	}
+	assert_int_equal(px_view_execute(view, code, NULL, &results[0]), PX_EPOOL);
+	px_view_free(tasks);
+	px_view_free(view);
+}
+
+static void requests_of_a_pool_that_is_stopped_say_so(void **state)
 {
 	static const char *const codes[] = {
 		"import time; time.sleep(100)",
 		"while True: pass",
 		"import time\ntry: time.sleep(100)\nfinally: x = 1",
 		"import time\ntry: time.sleep(100)\nexcept Exception: pass",
+		"import ctypes; ctypes.CDLL(None).pause()",
 	};
-	const int count = sizeof(codes) / sizeof(codes[0]);
 
 	(void)state;
-	for (int i = 0; i < count; i++) {
-		struct px_engine_status status = { .size = sizeof(status) };
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		struct px_pool_options options = small();
-		struct px_result *result;
-		struct px_value value;
-		struct px_view *view;
 
 		options.engines = 1;
 		start(&options);
-		assert_int_equal(px_view_all(client, &view), 0);
-		assert_int_equal(px_view_execute(view, codes[i], NULL, &result), 0);
-		do
-			assert_int_equal(px_client_engine_status(client, 0, &status), 0);
-		while (!status.busy);
-		assert_int_equal(kill(supervisor(), SIGTERM), 0);
-		assert_int_equal(px_result_wait(result, LIMIT), 0);
-		assert_int_equal(px_result_value(result, 0, &value), PX_EPOOL);
-		px_result_free(result);
-		px_view_free(view);
+		stop_while_it_runs(codes[i]);
 		px_client_detach(client);
 	}
+}
+
+static void task_that_runs_when_its_pool_is_stopped_says_so(void **state)
+{
+	struct px_engine_status status = { .size = sizeof(status) };
+	struct px_pool_options options = small();
+	struct px_how how = PX_HOW;
+	struct px_result *result;
+	struct px_value value;
+	struct px_view *tasks;
+
+	(void)state;
+	options.engines = 1;
+	start(&options);
+	how.retries = 3;
+	assert_int_equal(px_view_any(client, &tasks), 0);
+	assert_int_equal(px_view_execute(tasks, "import time; time.sleep(100)", &how, &result), 0);
+	do
+		assert_int_equal(px_client_engine_status(client, 0, &status), 0);
+	while (!status.busy);
+	assert_int_equal(kill(supervisor(), SIGTERM), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_value(result, 0, &value), PX_EPOOL);
+	assert_words("the pool was stopped");
+	px_result_free(result);
+	px_view_free(tasks);
+	px_client_detach(client);
 }
 
 /* --- output that nobody can have */
@@ -490,7 +534,8 @@ int main(void)
 		IN_POOL(restart_that_takes_longer_than_its_limit_goes_on),
 		IN_POOL(limit_holds_while_another_thread_asks),
 		cmocka_unit_test(attach_to_a_stopped_supervisor_ends_in_time),
-		cmocka_unit_test(request_of_a_pool_that_is_stopped_says_so),
+		cmocka_unit_test(requests_of_a_pool_that_is_stopped_say_so),
+		cmocka_unit_test(task_that_runs_when_its_pool_is_stopped_says_so),
 		IN_POOL(output_without_a_result_is_not_kept),
 	};
 
