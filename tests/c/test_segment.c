@@ -359,6 +359,38 @@ static void attach_old_kernel_can_reserve_all_the_same(void **state)
 	px_segment_detach(other);
 }
 
+static void *mremap_of_valgrind(void *from, size_t bytes, int flags, void *at)
+{
+	(void)from;
+	(void)bytes;
+	(void)flags;
+	(void)at;
+	errno = EINVAL;
+	return MAP_FAILED;
+}
+
+static void attach_without_mremap_maps_by_descriptor(void **state)
+{
+	struct px_segment *other;
+	char *window, *again;
+
+	(void)state;
+	px_os.mremap = mremap_of_valgrind;
+	assert_int_equal(attach_again(&other), 0);
+	assert_true(other->writable);
+	assert_int_equal(px_segment_map(other, other->arena_offset, PX_UNIT_BYTES,
+					(void **)&window),
+			 0);
+	window[1] = 7;
+	assert_int_equal(other->base[other->arena_offset + 1], 7);
+	again = window;
+	assert_int_equal(px_segment_make_shared(other, other->arena_offset, PX_UNIT_BYTES, again),
+			 0);
+	assert_int_equal(again[1], 7);
+	px_segment_unmap(window, PX_UNIT_BYTES);
+	px_segment_detach(other);
+}
+
 static void attach_often_leaves_nothing(void **state)
 {
 	int files = open_files();
@@ -398,6 +430,8 @@ int main(void)
 		ON_MEMFD(attach_keeps_no_descriptor_that_can_write),
 		ON(attach_old_kernel_can_reserve_all_the_same),
 		ON_MEMFD(attach_old_kernel_can_reserve_all_the_same),
+		ON(attach_without_mremap_maps_by_descriptor),
+		ON_MEMFD(attach_without_mremap_maps_by_descriptor),
 		ON(attach_often_leaves_nothing),
 	};
 
