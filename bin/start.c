@@ -6,7 +6,7 @@
  * with options that are not for users:
  *   --ready-fd N     where to report: one zero byte, and warnings, when all engines serve, or "CODE words"
  *   --owner-fd N     a socket; when its other end is closed, or who made it dies, the pool ends
- *   --env-fd N       a file of variables for the engines, each ending with NUL
+ *   --env-fd N       a pipe with variables for the engines, each ending with NUL
  *   --start-limit NS when the pool has to be ready, or ends
  *   --sys-path A:B   folders put before the engines' sys.path
  *   --empty          start no engines; clients will ask for them
@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bin/command.h"
@@ -52,27 +51,42 @@ static int refuse(const struct request *request, int rc)
 
 /* --- settings: options before the environment before the profile --- */
 
+/* All that is in the pipe, NUL-terminated; *bytes without that. NULL: no memory. */
+static char *read_all(int fd, size_t *bytes)
+{
+	size_t room = 0;
+	char *text = NULL;
+	ssize_t got;
+
+	*bytes = 0;
+	do {
+		char *grown = realloc(text, room += 65536);
+
+		if (!grown) {
+			free(text);
+			return NULL;
+		}
+		text = grown;
+		got = read(fd, text + *bytes, room - *bytes - 1);
+		*bytes += got > 0 ? (size_t)got : 0;
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	text[*bytes] = '\0';
+	return text;
+}
+
 /* What px_pool_start() was given: after the profile's, so that these count. */
 static int read_variables(struct request *request)
 {
-	int fd = request->env_fd;
-	struct stat file;
-	char **list, *text;
-	size_t used = 0;
-	ssize_t got;
+	size_t bytes, used = 0;
+	char *text = read_all(request->env_fd, &bytes);
+	const char **list = calloc(bytes + 1, sizeof(*list));
 	int rc;
 
-	if (fstat(fd, &file) < 0)
-		return px_fail_errno("reading --env-fd");
-	text = calloc(1, (size_t)file.st_size + 1);
-	list = calloc((size_t)file.st_size + 1, sizeof(*list));
-	got = text && list ? read(fd, text, (size_t)file.st_size) : 0;
-	close(fd);
-	for (ssize_t at = 0; at < got; at += (ssize_t)strlen(text + at) + 1)
+	close(request->env_fd);
+	for (size_t at = 0; text && list && at < bytes; at += strlen(text + at) + 1)
 		list[used++] = text + at;
-	rc = text && list && got == file.st_size ?
-		     px_settings_add_variables(&request->settings, (const char *const *)list) :
-		     px_fail_errno("reading --env-fd");
+	rc = text && list ? px_settings_add_variables(&request->settings, list) :
+			    px_fail(PX_ENOMEM, "no private memory for the engines' environment");
 	free(list);
 	free(text);
 	return rc;

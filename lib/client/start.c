@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -133,6 +132,7 @@ int px_client_attach(const char *profile, uint64_t timeout_ns, struct px_client 
 /* A pool that is not ready in time is gone so much later at the latest. */
 #define END_NS UINT64_C(10000000000)
 #define LOOK_MS 100
+#define PIPE_MAX (1 << 20) /* what the kernel allows to everybody */
 #define ARGUMENTS_MAX (2 * PX_SETTINGS + 17)
 
 /* The arguments of `pxrun start`; they point into this and into the settings. */
@@ -324,33 +324,54 @@ static int raise_ends(int made, int ends[2])
 	return ends[0] < 0 || ends[1] < 0 ? px_fail_errno("making a pipe") : 0;
 }
 
-/*
- * A file in memory with the engines' variables: the command's arguments are there for all to see. -1 if
- * there are none.
- */
-static int write_variables(const struct px_settings *settings, int *out)
-{
-	char *const *list = settings->values[PX_SETTING_ENV].list;
-	int fd = list ? memfd_create("pxrun-env", MFD_CLOEXEC) : -1;
-
-	*out = -1;
-	if (!list)
-		return 0;
-	*out = raise_end(fd);
-	if (*out < 0)
-		return px_fail_errno("making a file for the engines' environment");
-	for (; *list; list++)
-		if (write(*out, *list, strlen(*list) + 1) != (ssize_t)strlen(*list) + 1) {
-			close(*out);
-			return px_fail_errno("writing the engines' environment");
-		}
-	return lseek(*out, 0, SEEK_SET) < 0 ? px_fail_errno("rewinding a file") : 0;
-}
-
 static void close_end(int fd)
 {
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Writes all of it, each with its NUL, to a pipe that nobody reads yet. */
+static int fill(int fd, char *const *variables)
+{
+	for (; *variables; variables++) {
+		ssize_t bytes = (ssize_t)strlen(*variables) + 1;
+
+		if (write(fd, *variables, (size_t)bytes) != bytes)
+			return px_fail(PX_EINVAL,
+				       "environment: more than can be handed over; at '%.80s'",
+				       *variables);
+	}
+	return 0;
+}
+
+/*
+ * The end of a pipe in which the engines' variables are, for the command's arguments are there for all
+ * to see. -1: there are none.
+ */
+static int write_variables(const struct px_settings *settings, int *out)
+{
+	char *const *list = settings->values[PX_SETTING_ENV].list;
+	int ends[2] = { -1, -1 }, rc;
+	size_t bytes = 0;
+
+	*out = -1;
+	if (!list)
+		return 0;
+	rc = raise_ends(pipe2(ends, O_CLOEXEC | O_NONBLOCK), ends);
+	for (size_t i = 0; list[i]; i++)
+		bytes += strlen(list[i]) + 1;
+	if (rc == 0) {
+		/* Where it may not be so large, fill() says so. Small writes may leave pages half full. */
+		(void)fcntl(ends[1], F_SETPIPE_SZ,
+			    (int)(bytes < PIPE_MAX / 2 ? 2 * bytes : PIPE_MAX));
+		rc = fill(ends[1], list);
+	}
+	close_end(ends[1]);
+	if (rc == 0)
+		*out = ends[0];
+	else
+		close_end(ends[0]);
+	return rc;
 }
 
 /*

@@ -112,6 +112,31 @@ static void environment_is_the_engines_and_comes_before_the_profile(void **state
 	px_client_detach(client);
 }
 
+static void environment_may_be_large_but_not_without_bound(void **state)
+{
+	struct px_pool_options options = small();
+	const char *variables[3001];
+	static char text[400];
+	char found[100];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, "A=", 2);
+	for (int i = 0; i < 300; i++)
+		variables[i] = text;
+	variables[300] = NULL;
+	options.environment = variables;
+	start(&options);
+	evaluate("import os; len(os.environ['A'])", found, sizeof(found));
+	assert_string_equal(found, "397");
+	px_client_detach(client);
+	for (int i = 0; i < 3000; i++)
+		variables[i] = text;
+	variables[3000] = NULL;
+	assert_int_equal(px_pool_start(&options, &client), PX_EINVAL);
+	assert_words("more than can be handed over");
+}
+
 static void environment_that_is_none_is_refused(void **state)
 {
 	const char *variables[] = { "PX_ONE", NULL };
@@ -522,6 +547,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_have_one_initialiser_for_all_languages),
 		cmocka_unit_test(environment_is_the_engines_and_comes_before_the_profile),
+		cmocka_unit_test(environment_may_be_large_but_not_without_bound),
 		cmocka_unit_test(environment_that_is_none_is_refused),
 		cmocka_unit_test(start_that_takes_too_long_is_timed_out_and_leaves_nothing),
 		cmocka_unit_test(warnings_go_to_the_log_descriptor),
