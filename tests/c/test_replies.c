@@ -265,6 +265,7 @@ static void output_is_kept_while_the_request_is_still_being_sent(void **state)
 	reply(in.id);
 	assert_int_equal(px_result_send(result, &message, false, MILLISECOND), PX_ETIMEDOUT);
 	expect_output(result, "early");
+	px_result_free(result);
 }
 
 static void output_of_what_was_freed_is_passed_by(void **state)
@@ -366,6 +367,8 @@ static void without_a_supervisor_all_fails(void **state)
 	expect(results[0], 0);
 	expect_words(results[1], PX_EPOOL, "supervisor is gone");
 	assert_int_equal(px_view_noop(view, NULL, &more), PX_EPOOL);
+	px_result_free(results[0]);
+	px_result_free(results[1]);
 	side_close(&client);
 }
 
@@ -381,6 +384,8 @@ static void who_only_looks_hears_that_the_supervisor_is_gone(void **state)
 		;
 	expect(results[0], 0);
 	expect_words(results[1], PX_EPOOL, "supervisor is gone");
+	px_result_free(results[0]);
+	px_result_free(results[1]);
 	side_close(&client);
 }
 
@@ -395,6 +400,7 @@ static void what_was_answered_before_the_supervisor_went_is_given(void **state)
 	assert_int_equal(px_client_next(client.client, LIMIT, &next), 0);
 	assert_ptr_equal(next, result);
 	assert_int_equal(px_client_next(client.client, LIMIT, &next), PX_EPOOL);
+	px_result_free(result);
 	side_close(&client);
 }
 
