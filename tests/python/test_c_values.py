@@ -146,6 +146,18 @@ class Shrinking:
     def __repr__(self):
         del shrinking[1:]
         return "shrunk"
+class Tensor:
+    def __init__(self, array):
+        self.array = np.asarray(array)
+    def __dlpack__(self, **given):
+        return self.array.__dlpack__()
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+class OnAGPU(Tensor):
+    def __dlpack__(self, **given):
+        raise BufferError("not here")
+    def __repr__(self):
+        return "on a GPU"
 def named(a, b, *, c=0, d=4):
     return [a, b, c, d]
 Point = collections.namedtuple("Point", "x y")
@@ -186,6 +198,8 @@ FORMS = [
     ("Number.ONE", (INT, 1)),
     ("MyFloat(2)", (DOUBLE, 2.0)),
     ("MyStr('s')", (STRING, "s")),
+    ("OnAGPU([1])", (OBJECT, "on a GPU")),
+    ("Tensor(1.5)", (DOUBLE, 1.5)),
     ("decimal.Decimal(1)", (OBJECT, "Decimal('1')")),
     ("{1}", (OBJECT, "{1}")),
     ("range(3)", (OBJECT, "range(0, 3)")),
@@ -272,6 +286,7 @@ ARRAYS = [
     ("np.matrix([[1, 2]])", 0x040, [[1, 2]], None),
     ("np.ma.array([1, 2], mask=[0, 0])", 0x040, [1, 2], None),
     ("np.ma.array([1, 2])", 0x040, [1, 2], None),
+    ("Tensor(np.arange(3.))", 0x240, [0, 1, 2], None),
     ("bytearray(b'ab')", 0x108, [97, 98], None),
     ("array.array('d', [1, 2])", 0x240, [1, 2], None),
     ("memoryview(b'abcd')[::2]", 0x108, [97, 99], None),

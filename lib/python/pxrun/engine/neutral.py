@@ -58,6 +58,8 @@ def form(value: Any) -> tuple:
             return _of_scalar(numpy, value)
         if isinstance(value, numpy.ndarray):
             return _of_array(numpy, value)
+        if hasattr(type(value), "__dlpack__") and hasattr(numpy, "from_dlpack"):  # such as a tensor of torch
+            return _of_tensor(numpy, value)
     return _of_buffer(value)
 
 
@@ -96,6 +98,14 @@ def _of_array(numpy: Any, array: Any) -> tuple:
         return parts
     first = sum(-stride * (extent - 1) for stride, extent in zip(array.strides, array.shape) if stride < 0)
     return *parts, array.strides, first
+
+
+def _of_tensor(numpy: Any, tensor: Any) -> tuple:
+    try:
+        array = numpy.from_dlpack(tensor)
+    except Exception:  # whatever a library raises: it is on a GPU, has a gradient, or a dtype that numpy lacks
+        return "o", words(tensor)
+    return _of_array(numpy, array)
 
 
 def _in_rows(array: Any) -> Any:
