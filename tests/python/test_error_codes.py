@@ -35,7 +35,8 @@ def test_public_header_says_number_and_meaning(table):
 
 
 @pytest.mark.parametrize("path, pattern", [
-    ("man/libpxrun.3", r"^\.It Dv PX_(E[A-Z]+)$"),
+    ("man/px_errors.3", r"^\.It Dv PX_(E[A-Z]+)$"),
+    ("lib/client/pxrun.f90", r"\bPX_(E[A-Z]+) = -\d+"),
     ("lib/python/pxrun/_pxrun.pyi", r"^(E[A-Z]+): int$"),
 ])
 def test_names_are_listed(table, path, pattern):

@@ -4,7 +4,6 @@
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -100,15 +99,3 @@ def test_montecarlo():
     if not program.exists():
         pytest.skip("not built: no Fortran compiler, or a sanitizer")
     assert len(re.findall(r"dimensions: .* should be", run(program))) == 7
-
-
-@pytest.mark.skipif(bool(os.environ.get("PXRUN_SANITIZE_PRELOAD")),
-                    reason="a program must be linked with the sanitizer of its library")
-@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler to be found")
-def test_example_of_manual(tmp_path):
-    manual = (EXAMPLES.parent / "man" / "libpxrun.3").read_text()
-    code = re.search(r"^#include.*?(?=^\.Ed)", manual, re.M | re.S)[0].replace(r"\e", "\\")
-    (tmp_path / "example.c").write_text(code)
-    run("cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{EXAMPLES.parent / 'lib/client'}",
-        tmp_path / "example.c", f"-L{BUILD / '.libs'}", "-lpxrun", "-o", tmp_path / "example")
-    assert run(tmp_path / "example") == "engine 0: 5\nengine 1: 5\n"
