@@ -16,7 +16,7 @@ have() {
 	fi
 }
 
-for script in lint-sync lint-headers lint-lists lint-floors lint-hacking; do
+for script in lint-sync lint-headers lint-lists lint-floors lint-hacking lint-abi; do
 	echo "lint: $script"
 	sh tests/$script.sh || bad=1
 done

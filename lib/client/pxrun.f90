@@ -132,15 +132,15 @@ module pxrun
     integer(c_int) :: log_fd = 0
   end type c_pool_options
 
-  ! The structs of pxrun.h of these names; their sizes are set here.
+  ! The structs of pxrun.h of these names.
   type, bind(c) :: px_status
-    integer(c_size_t) :: size = 56
+    integer(c_size_t) :: size = 0
     integer(c_int) :: supervisor_pid = 0
     integer(c_int32_t) :: engines_up = 0, engines_starting = 0, engines_gone = 0, clients = 0
     integer(c_int64_t) :: arena_bytes = 0, free_bytes = 0, uptime_ns = 0
   end type px_status
   type, bind(c) :: px_engine_status
-    integer(c_size_t) :: size = 72
+    integer(c_size_t) :: size = 0
     integer(c_int) :: pid = 0, state = 0 ! one of PX_ENGINE_IS_…
     integer(c_int64_t) :: queued = 0, done = 0, rss_bytes = 0
     integer(c_int32_t) :: restarts = 0
@@ -148,7 +148,7 @@ module pxrun
     integer(c_int64_t) :: busy_ns = 0, arena_bytes = 0
   end type px_engine_status
   type, bind(c) :: px_memory
-    integer(c_size_t) :: size = 48
+    integer(c_size_t) :: size = 0
     integer(c_int64_t) :: mine_bytes = 0, lent_bytes = 0, warm_bytes = 0, arena_bytes = 0, free_bytes = 0
   end type px_memory
   integer, parameter, public :: PX_ENGINE_IS_STARTING = 1, PX_ENGINE_IS_UP = 2, PX_ENGINE_IS_GONE = 3
@@ -975,6 +975,7 @@ contains
     type(px_status), intent(out) :: status
     integer, intent(out), optional :: ierr
 
+    status%size = c_sizeof(status)
     call done(c_client_status(client%c, status), 'px_client_status', ierr)
   end subroutine px_client_status
 
@@ -984,6 +985,7 @@ contains
     type(px_engine_status), intent(out) :: status
     integer, intent(out), optional :: ierr
 
+    status%size = c_sizeof(status)
     call done(c_client_engine_status(client%c, engine, status), 'px_client_engine_status', ierr)
   end subroutine px_client_engine_status
 
@@ -1006,6 +1008,7 @@ contains
     type(px_memory), intent(out) :: memory
     integer, intent(out), optional :: ierr
 
+    memory%size = c_sizeof(memory)
     call done(c_client_memory(client%c, memory), 'px_client_memory', ierr)
   end subroutine px_client_memory
 
