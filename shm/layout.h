@@ -35,7 +35,8 @@
 
 #define PX_MEMBERS_MAX 1024
 #define PX_ENGINES_MAX 512 /* half of the slots: a dying engine and its replacement coexist */
-#define PX_CLIENTS_MAX (PX_MEMBERS_MAX - PX_ENGINES_MAX) /* the rest is for engines that come back */
+#define PX_CLIENTS_MAX                                                                             \
+	(PX_MEMBERS_MAX - PX_ENGINES_MAX) /* the rest is for engines that come back */
 #define PX_CRASH_BYTES 65536
 
 #ifdef PX_TINY /* small tests reach every boundary */
@@ -168,6 +169,12 @@ struct px_activity_shm {
 	_Atomic uint64_t requests_done;
 };
 
+/* The native function that an engine runs, for who explains its death; clients leave it zero. */
+struct px_function_shm {
+	_Atomic uint32_t runs; /* 1: it does. The words stay as they are meanwhile */
+	char words[508];       /* "NAME of PATH", with a NUL */
+};
+
 /* What a member does with its extents, for status displays. */
 struct px_usage_shm {
 	_Atomic uint64_t used;       /* bytes of them that are regions or rings; the rest is warm */
@@ -185,8 +192,10 @@ struct px_block_shm {
 	struct px_activity_shm activity;
 	struct px_usage_shm usage;
 	struct px_board_shm board;
+	struct px_function_shm function;
 	uint8_t reserved[PX_PAGE_BYTES - sizeof(struct px_activity_shm) -
-			 sizeof(struct px_usage_shm) - sizeof(struct px_board_shm)];
+			 sizeof(struct px_usage_shm) - sizeof(struct px_board_shm) -
+			 sizeof(struct px_function_shm)];
 	struct px_link_shm links[PX_MEMBERS_MAX];
 	/* Why it ends, of its own; or faulthandler's, copied by the supervisor when it is dead. */
 	uint8_t crash[PX_CRASH_BYTES] __attribute__((aligned(PX_PAGE_BYTES)));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# headers.sh - pxrun.h is without a warning in every C from C99 on and every C++ from C++11 on, with each
+# headers.sh - pxrun.h and pxrun_native.h are without a warning in every C from C99 on and every C++ from C++11 on, with each
 # compiler that is installed, and its initialisers are complete.
 
 folder=$(mktemp -d) || exit 99
@@ -11,6 +11,14 @@ tried=0
 
 cat >"$folder/program.c" <<'PROGRAM'
 #include "pxrun.h"
+#include "pxrun_native.h"
+
+PX_NATIVE_FUNCTION(half)
+{
+	const double *x = (const double *)px_native_array(argc, argv, 0, PX_NATIVE_FLOAT64, 1);
+
+	return px->count == 1 && x ? px_native_return_double(result, x[0] / 2) : px_native_fail(result, "no");
+}
 
 static void each(void *ctx, const struct px_pool_info *info)
 {

@@ -16,10 +16,9 @@ static const struct {
 	uint32_t kind;
 	const char *word;
 } kinds[] = {
-	{ PX_HANDLE_CLIENT, "client" },
-	{ PX_HANDLE_VIEW, "view" },
-	{ PX_HANDLE_RESULT, "result" },
-	{ PX_HANDLE_ARRAY, "array" },
+	{ PX_HANDLE_CLIENT, "client" },   { PX_HANDLE_VIEW, "view" },
+	{ PX_HANDLE_RESULT, "result" },   { PX_HANDLE_ARRAY, "array" },
+	{ PX_HANDLE_LIBRARY, "library" }, { PX_HANDLE_KERNEL, "kernel" },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

@@ -21,6 +21,8 @@ enum px_handle_kind {
 	PX_HANDLE_VIEW = 0x76696577,
 	PX_HANDLE_RESULT = 0x72736c74,
 	PX_HANDLE_ARRAY = 0x61727279,
+	PX_HANDLE_LIBRARY = 0x6c696272,
+	PX_HANDLE_KERNEL = 0x6b726e6c,
 };
 
 struct px_handle {

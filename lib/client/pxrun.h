@@ -31,6 +31,8 @@
  *            PX_ECLOSED; what came before stays readable, values as well.
  *   array    Any thread, several at once; counted, and px_array_unref() ends one reference. Who writes
  *            its elements, and when, is up to the program. It outlives its client and the pool.
+ *   library  Any thread, several at once. px_library_free() ends it and its kernels; no thread may be in
+ *   kernel   a call of them.
  *
  * After a fork the child cannot use its parent's handles: whatever needs the segment is
  * PX_ECLOSED. It may free views and results. A handle that was freed a moment ago is recognised
@@ -89,6 +91,8 @@ struct px_client;
 struct px_view;
 struct px_result;
 struct px_array;
+struct px_library;
+struct px_kernel;
 
 /* The message of this thread's last failure, "" if none. Valid until its next failure. */
 PX_PUBLIC const char *px_last_error(void);
@@ -589,6 +593,47 @@ PX_PUBLIC int px_result_cancel(struct px_result *result, size_t index);
 PX_PUBLIC size_t px_result_abort(struct px_result *result);
 /* Frees; a request that has not run yet still runs. */
 PX_PUBLIC void px_result_free(struct px_result *result);
+
+/* --- native functions --- */
+
+/*
+ * Engines load shared objects and call functions of them without Python in the way; pxrun_native.h says
+ * what such a function is given, and what it may do. Engines of any pool do. A pool whose engines do
+ * nothing else has the setting `native`: they have no interpreter, and start in a moment.
+ *
+ * Every request says which file and function it is about, so that an engine that was started again, or
+ * added, loads it by itself at the first call, and checks that it is the file that was loaded here.
+ * glibc gives back what it has loaded under a path already: a library that was compiled anew needs
+ * another path, or engines that are restarted, which is what the message says then.
+ */
+
+/*
+ * Has the view's engines load a shared object, and waits until they have, behind their other requests.
+ * path: relative to this process's working folder. PX_EINVAL: it cannot be loaded, in the words of the
+ * dynamic linker, or an engine had loaded another file under that path; PX_ESYSTEM: there is no such file;
+ * PX_ETIMEDOUT: an engine is busy for longer; PX_EENGINE, PX_EINTR, PX_EPOOL, PX_ECLOSED, PX_ENOMEM.
+ */
+PX_PUBLIC PX_CHECKED int px_library_load(struct px_view *view, const char *path,
+					 uint64_t timeout_ns, struct px_library **library);
+/* Frees the handle, and those of its kernels. Engines keep what they have loaded. */
+PX_PUBLIC void px_library_free(struct px_library *library);
+/*
+ * Finds a function in it, by asking whichever of its engines answers first, as long as px_library_load()
+ * was ready to wait. Asked for again, the kernel is the same. It belongs to the library. PX_EINVAL: there
+ * is none of that name, or it is not visible; else as px_library_load().
+ */
+PX_PUBLIC PX_CHECKED int px_kernel_find(struct px_library *library, const char *symbol,
+					struct px_kernel **kernel);
+/*
+ * Calls a native function on all engines of the view, or as a task of px_view_any(). Its arguments are
+ * numbers, texts, bytes and arrays, at most PX_NATIVE_ARGS_MAX (64); its value is a number, a text, bytes
+ * or none. The engines of one call can meet at its barrier, so an engine may be in the view once only. What
+ * prints, how it is cancelled and what its end means is as for other requests: a crash is PX_EENGINE, a
+ * function that fails PX_EREMOTE with a NativeError. PX_EINVAL, and as px_view_noop().
+ */
+PX_PUBLIC int px_view_call_native(struct px_view *view, struct px_kernel *kernel, size_t argc,
+				  const struct px_value *argv, const struct px_how *how,
+				  struct px_result **result);
 
 #ifdef __cplusplus
 }

@@ -279,6 +279,20 @@ static void crash_text(const struct px_client *client, uint32_t slot, char *out,
 		*out = '\0';
 }
 
+/* " in the native function NAME of FILE", "" if it ran none. Returns the length. */
+static int native_words(const struct px_client *client, uint32_t slot, char *out, size_t out_bytes)
+{
+	const struct px_function_shm *function =
+		&px_segment_block(client->endpoint->segment, slot)->function;
+
+	out[0] = '\0';
+	/* Relaxed: the engine is dead, and that was read with acquire. */
+	if (!atomic_load_explicit(&function->runs, memory_order_relaxed))
+		return 0;
+	return snprintf(out, out_bytes, " in the native function %.*s",
+			(int)sizeof(function->words), function->words);
+}
+
 static void death_words(const struct px_client *client, const struct px_queue *queue, char *out,
 			size_t out_bytes)
 {
@@ -301,6 +315,9 @@ static void death_words(const struct px_client *client, const struct px_queue *q
 			     signal_word(member.exit_signal), member.exit_signal);
 	else
 		n = snprintf(out, out_bytes, "exited with code %d", member.exit_code);
+	out += n;
+	out_bytes -= (size_t)n;
+	n = native_words(client, queue->link->peer.slot, out, out_bytes);
 	crash_text(client, queue->link->peer.slot, crash, sizeof(crash));
 	if (crash[0])
 		snprintf(out + n, out_bytes - (size_t)n, "\n%s", crash);

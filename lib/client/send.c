@@ -326,6 +326,9 @@ static int send_rest(struct px_result *result, struct px_outgoing *messages, boo
 		rc = send_one(request, message, timeout_ns);
 		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
 			return rc;
+		if (message->sent)
+			message->sent(message->sent_ctx, result->sent,
+				      rc < 0 ? NULL : &request->member);
 		if (rc < 0 && result->sent) {
 			/* Other engines have got it already: the failure goes into this entry. */
 			atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);

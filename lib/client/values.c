@@ -270,6 +270,11 @@ int px_encode(struct px_encoder *e, const struct px_value *value)
 	return put_value(e, value, 0);
 }
 
+int px_encode_raw(struct px_encoder *e, const void *data, size_t bytes)
+{
+	return put(e, data, bytes);
+}
+
 int px_encode_keywords(struct px_encoder *e, const struct px_value *dict)
 {
 	if (dict->type != PX_DICT)

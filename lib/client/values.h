@@ -34,6 +34,8 @@ struct px_encoder {
 int px_encode(struct px_encoder *encoder, const struct px_value *value);
 /* Appends a dict as keyword arguments; its keys are strings, PX_EINVAL if not. */
 int px_encode_keywords(struct px_encoder *encoder, const struct px_value *dict);
+/* Appends bytes that are no value. PX_ENOMEM. */
+int px_encode_raw(struct px_encoder *encoder, const void *data, size_t bytes);
 void px_encoder_free(struct px_encoder *encoder);
 
 /* One decoded reply: values and their memory. */

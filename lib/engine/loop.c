@@ -3,6 +3,7 @@
  * loop.c - serves one request of each client in turn.
  */
 #include "engine/internal.h"
+#include "engine/native.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,7 +128,10 @@ static void run(struct px_engine_process *engine, struct px_served *c, struct px
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&engine->running, c->link, memory_order_relaxed);
 	px_streams_begin(engine->streams, c->link, in->id);
-	engine->run(engine->ctx, in, reply);
+	if (in->kind == PX_REQUEST_NATIVE)
+		px_native_run(engine->native, c->link, in, reply);
+	else
+		engine->run(engine->ctx, in, reply);
 	if (!px_streams_end(engine->streams, c->unsent))
 		engine->closed = true;
 	atomic_store_explicit(&engine->running, NULL, memory_order_relaxed);
@@ -176,6 +180,8 @@ static void serve_one(struct px_loop *loop, struct px_served *c, struct px_incom
 		reply.body =
 			begun ? "aborted: code sent before it failed" : "aborted before it ran";
 		reply.body_bytes = strlen(reply.body);
+		if (in->kind == PX_REQUEST_NATIVE)
+			px_native_skip(loop->engine->native, in);
 	} else if (in->kind == PX_REQUEST_NOOP) {
 		reply.body = in->body;
 		reply.body_bytes = in->body_bytes;
@@ -454,7 +460,7 @@ static int wait_for_work(struct px_loop *loop)
 int px_engine_serve(struct px_engine_process *engine)
 {
 	struct px_loop loop = { .engine = engine, .seen_seq = UINT64_MAX };
-	int rc = 0;
+	int rc = engine->native ? 0 : px_native_new(engine, &engine->native);
 
 	while (rc == 0 && !ends(&loop))
 		if (!round_of_turns(&loop))

@@ -16,6 +16,8 @@
 #include "engine/streams.h"
 #include "link/endpoint.h"
 
+struct px_native_engine;
+
 /*
  * A handler's reply. The loop frees what it owns once it is sent. With the code PX_EINTR it is not
  * sent: the engine ends, and the request with it.
@@ -36,9 +38,16 @@ struct px_engine_process {
 	struct px_streams *streams;
 	uint32_t id;
 	bool closed; /* code that it ran has closed descriptors of ours: it ends */
-	/* Runs one request, and always fills the reply. May take loans of the request. */
+	struct px_native_engine *native; /* set by px_engine_serve() */
+	/*
+	 * Runs one request, and always fills the reply. May take loans of the request. Native functions
+	 * are not its business.
+	 */
 	void (*run)(void *ctx, struct px_incoming *request, struct px_reply *reply);
-	/* Around the waits, and between naps: lets other threads of the interpreter run. May be NULL. */
+	/*
+	 * Around the waits, between naps, and around native functions: lets other threads of the interpreter
+	 * run. May be NULL.
+	 */
 	void (*before_wait)(void *ctx);
 	void (*after_wait)(void *ctx);
 	void *ctx;
@@ -49,7 +58,7 @@ struct px_engine_process {
 
 /*
  * Serves until told to stop (0), the supervisor is gone (PX_EPOOL), or code of a request has closed the
- * descriptors that an engine needs (PX_ECLOSED).
+ * descriptors that an engine needs (PX_ECLOSED). PX_ENOMEM: it could not begin.
  */
 int px_engine_serve(struct px_engine_process *engine);
 

@@ -10,6 +10,7 @@ import pytest
 EINVAL, ECLOSED = -1, -14
 HEADER = os.path.join(os.environ["PXRUN_SRCDIR"], "lib/client/pxrun.h")
 LIBRARY = os.path.join(os.environ["PXRUN_BUILDDIR"], ".libs/libpxrun.so")
+KERNELS = os.path.join(os.environ["PXRUN_BUILDDIR"], "tests/c/.libs/native_kernels.so")
 
 #: Pointers that may be NULL: the header says what that means.
 MAY_BE_NULL = {
@@ -24,9 +25,9 @@ MAY_BE_NULL = {
 
 
 #: Requests of which nobody wants to hear.
-IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "push", "pull")}
+IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "call_native", "push", "pull")}
 
-HANDLE = "client|view|result|array"
+HANDLE = "client|view|result|array|library|kernel"
 
 
 class Value(ctypes.Structure):
@@ -112,10 +113,21 @@ class World:
         view = self.make("px_view_of", client, ctypes.byref(ctypes.c_uint32(0)), 1)
         if "view" in kind:
             return view, self.functions["px_view_free"].call
+        if "library" in kind or "kernel" in kind:
+            return self.native(kind, view)
         result = self.make("px_view_noop", view, None)
         self.functions["px_view_free"].call(view)
         assert self.functions["px_result_wait"].call(result, 10**10) == 0
         return result, self.functions["px_result_free"].call
+
+    def native(self, kind, view):
+        """A kernel is freed with its library."""
+        free = self.functions["px_library_free"].call
+        library = self.make("px_library_load", view, KERNELS.encode(), 10**10)
+        self.functions["px_view_free"].call(view)
+        if "library" in kind:
+            return library, free
+        return self.make("px_kernel_find", library, b"nothing"), lambda kernel: free(library)
 
     def good(self, kind, name):
         """An argument that is right."""

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/native.h"
 #include "shm/error.h"
 
 /* Global, because signal handlers have no other way to find the process's one engine. */
@@ -69,6 +70,7 @@ static bool runs(void)
 static void on_interrupt(int number, siginfo_t *info, void *context)
 {
 	(void)number, (void)info, (void)context;
+	px_native_interrupt();
 	/* An idle engine has nothing to interrupt. */
 	if (runs())
 		interrupt_python();
@@ -95,8 +97,11 @@ static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
 	(void)number, (void)context;
 	if (info->si_code == SI_TIMER && info->si_value.sival_ptr == &late)
 		die(SIGTERM);
-	else if (info->si_code != SI_TIMER && runs() && interrupt_wanted())
-		interrupt_python();
+	else if (info->si_code != SI_TIMER && interrupt_wanted()) {
+		px_native_interrupt();
+		if (runs())
+			interrupt_python();
+	}
 }
 
 static void on_terminate(int number, siginfo_t *info, void *context)
@@ -113,6 +118,7 @@ static void on_terminate(int number, siginfo_t *info, void *context)
 	}
 	if (!atomic_exchange_explicit(&px_interrupt_stop, 1, memory_order_relaxed))
 		(void)timer_settime(late, 0, &once, NULL);
+	px_native_interrupt();
 	/* Interrupts the running request, so that the loop sees that it has to stop. */
 	if (runs())
 		interrupt_python();
