@@ -35,6 +35,7 @@ void px_client_release(struct px_client *client)
 	if (atomic_fetch_sub_explicit(&client->holds, 1, memory_order_acq_rel) != 1)
 		return;
 	pthread_mutex_destroy(&client->lock);
+	free(client->journal); /* the rest is kept for a while */
 	px_handle_discard(&client->handle);
 }
 
@@ -227,8 +228,12 @@ int px_client_open(const struct px_runtime *runtime, int control, uint64_t silen
 	struct px_member_id self = { 0 };
 	int fd = -1, rc;
 
-	if (!client)
+	if (client)
+		client->journal = calloc(1, sizeof(*client->journal));
+	if (!client || !client->journal) {
+		free(client);
 		return px_fail(PX_ENOMEM, "no private memory for a client");
+	}
 	px_killpoint_role("client");
 	rc = hello(control, silence_ns, &self, &fd);
 	if (rc < 0)
@@ -258,6 +263,7 @@ no_segment:
 	if (fd >= 0)
 		close(fd);
 no_hello:
+	free(client->journal);
 	free(client);
 	return rc;
 }

@@ -115,7 +115,7 @@ struct px_client {
 	bool pumping;                                 /* there is a leader */
 	uint32_t followers;                           /* threads that sleep until changed */
 	const struct px_waiting *behind;              /* NULL: there is none */
-	struct px_journal journal;                    /* the last requests that were answered */
+	struct px_journal *journal;                   /* the last requests that were answered */
 	_Atomic uint64_t outputs;                     /* pieces of output so far, of any request */
 	int owner_fd; /* of a private pool: its end stops the pool; else -1 */
 	struct px_descriptor_id owner_id;

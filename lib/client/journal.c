@@ -27,7 +27,7 @@ int px_client_journal(struct px_client *client, struct px_journal_entry *out, ui
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&client->lock);
-	*count = px_journal_read(&client->journal, out);
+	*count = px_journal_read(client->journal, out);
 	pthread_mutex_unlock(&client->lock);
 	return 0;
 }

@@ -64,7 +64,7 @@ void px_request_done(struct px_client *client, struct px_request *request)
 	bool woken;
 
 	request->received_ns = px_wall_ns();
-	px_journal_add(&client->journal, request);
+	px_journal_add(client->journal, request);
 	result->requests[result->count - left].nth = (uint32_t)(request - result->requests);
 	/* SYNC request.done: release; partner: px_request_is_done(). */
 	atomic_store_explicit(&request->done, 1, memory_order_release);
