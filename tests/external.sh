@@ -49,7 +49,7 @@ by_make() {
 	have "$compiler" || return
 	rm -f "$folder/pools-$program"
 	make -C "$folder" -f "$PXRUN_SRCDIR/tests/external/Makefile" SOURCE="$PXRUN_SRCDIR/tests/external" \
-		PROGRAMS="$program" "$@" >"$folder/log" 2>&1 && "$folder/pools-$program" >>"$folder/log" 2>&1
+		PROGRAMS="$program" "$@" >"$folder/log" 2>&1 && (cd "$folder" && "./pools-$program") >>"$folder/log" 2>&1
 	report $? "$compiler $*"
 }
 
@@ -57,7 +57,7 @@ by_cmake() {
 	cmake -S "$PXRUN_SRCDIR/tests/external" -B "$folder/cmake" -DLANGUAGES="$1" >"$folder/log" 2>&1 &&
 		cmake --build "$folder/cmake" >>"$folder/log" 2>&1 || return
 	for program in "$folder"/cmake/pools-*; do
-		"$program" >>"$folder/log" 2>&1 || return
+		(cd "$folder" && "$program") >>"$folder/log" 2>&1 || return
 	done
 }
 

@@ -48,7 +48,7 @@ module pxrun
   public :: px_none, px_bytes, px_list, px_dict
   public :: px_value_as, px_value_count, px_value_item, px_value_get
   public :: px_array_alloc, px_array_wrap, px_array_pointer, px_array_shape, px_array_dtype, px_array_bytes
-  public :: px_array_ref, px_array_unref, px_array_wait, px_array_load, px_array_save
+  public :: px_array_ref, px_array_unref, px_array_wait, px_array_holders, px_array_load, px_array_save
   public :: px_view_all, px_view_of, px_view_any, px_view_any_of, px_view_free
   public :: px_view_noop, px_view_execute, px_view_call, px_view_push, px_view_pull
   public :: px_result_wait, px_result_ready, px_result_count, px_result_engine, px_result_value, px_result_array
@@ -442,6 +442,13 @@ module pxrun
       type(c_ptr), value :: array
       integer(c_int64_t), value :: timeout_ns
     end function c_array_wait
+    function c_array_holders(array, engines, cap) bind(c, name='px_array_holders')
+      import
+      integer(c_int) :: c_array_holders
+      type(c_ptr), value :: array
+      integer(c_int32_t), intent(inout) :: engines(*)
+      integer(c_size_t), value :: cap
+    end function c_array_holders
     function c_array_load(client, npy, array) bind(c, name='px_array_load')
       import
       integer(c_int) :: c_array_load
@@ -1416,6 +1423,19 @@ contains
 
     call done(c_array_wait(array%c, limit(timeout_ns)), 'px_array_wait', ierr)
   end subroutine px_array_wait
+
+  ! Ids of the engines that hold it, ascending.
+  subroutine px_array_holders(array, ids, ierr)
+    type(px_array), intent(in) :: array
+    integer(int32), allocatable, intent(out) :: ids(:)
+    integer, intent(out), optional :: ierr
+    integer(c_int32_t) :: all(PX_ENGINES_MAX)
+    integer :: n
+
+    n = c_array_holders(array%c, all, size(all, kind=c_size_t))
+    ids = all(:max(n, 0))
+    call done(n, 'px_array_holders', ierr)
+  end subroutine px_array_holders
 
   ! From a .npy file; with a client into memory that engines see.
   subroutine px_array_load(npy, array, client, ierr)

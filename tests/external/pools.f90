@@ -105,6 +105,7 @@ contains
     type(px_array) :: sent, got
     type(px_result) :: result
     integer(int64), allocatable :: shape(:)
+    integer, allocatable :: ids(:)
     real(real64) :: x
     integer :: i, ierr
 
@@ -162,6 +163,15 @@ contains
     call px_result_value(result, 1, x)
     call px_result_free(result)
     call px_array_wait(sent)
+    call px_array_holders(sent, ids)
+    call expect(size(ids) == 0, 'nobody holds it any more')
+    call px_array_save(sent, 'pools.npy')
+    call px_array_load('pools.npy', got)
+    open (newunit=i, file='pools.npy')
+    close (i, status='delete')
+    call px_array_pointer(got, p)
+    call expect(all_equal(p, a), 'through a file')
+    call px_array_unref(got)
     call expect(x == sum(a) .and. px_array_bytes(sent) == 96 .and. px_array_dtype(sent) == PX_DTYPE_FLOAT64, 'an array of the pool')
     call px_array_unref(sent)
   end subroutine arrays
