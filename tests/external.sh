@@ -47,7 +47,7 @@ by_make() {
 	compiler=$1 program=$2
 	shift 2
 	have "$compiler" || return
-	rm -f "$folder/pools-$program"
+	rm -f "$folder/pools-$program" "$folder/libscale.so"
 	make -C "$folder" -f "$PXRUN_SRCDIR/tests/external/Makefile" SOURCE="$PXRUN_SRCDIR/tests/external" \
 		PROGRAMS="$program" "$@" >"$folder/log" 2>&1 && (cd "$folder" && "./pools-$program") >>"$folder/log" 2>&1
 	report $? "$compiler $*"
@@ -57,7 +57,7 @@ by_cmake() {
 	cmake -S "$PXRUN_SRCDIR/tests/external" -B "$folder/cmake" -DLANGUAGES="$1" >"$folder/log" 2>&1 &&
 		cmake --build "$folder/cmake" >>"$folder/log" 2>&1 || return
 	for program in "$folder"/cmake/pools-*; do
-		(cd "$folder" && "$program") >>"$folder/log" 2>&1 || return
+		(cd "$folder/cmake" && "$program") >>"$folder/log" 2>&1 || return
 	done
 }
 

@@ -25,8 +25,8 @@ examine() {
 	name=$1
 	shift
 	# Blocks that are still reachable are handles that were freed a moment ago.
-	if valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
-		--errors-for-leak-kinds=definite,indirect,possible "$@" >"$folder/log" 2>&1; then
+	if (cd "$folder" && valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
+		--errors-for-leak-kinds=definite,indirect,possible "$@") >"$folder/log" 2>&1; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
@@ -35,6 +35,7 @@ examine() {
 	fi
 }
 
+cc -shared -fPIC -I"$include" -o "$folder/libscale.so" "$PXRUN_SRCDIR/tests/external/scale.c" || exit 1
 cc -g -std=gnu99 -I"$include" -o "$folder/pools-c" "$PXRUN_SRCDIR/tests/external/pools.c" -L"$library" -lpxrun || exit 1
 examine pools.c "$folder/pools-c"
 if command -v c++ >/dev/null 2>&1; then

@@ -38,7 +38,7 @@ module pxrun
   private
 
   public :: int8, int16, int32, int64, real32, real64, c_bool
-  public :: px_client, px_view, px_result, px_array, px_value, px_arg
+  public :: px_client, px_view, px_result, px_array, px_library, px_kernel, px_value, px_arg
   public :: px_error_message, px_last_code, px_strerror, px_version
   public :: px_pool_start, px_pool_stop, px_pool_list, px_pool_info
   public :: px_client_attach, px_client_detach, px_client_engines, px_client_next, px_client_fd, px_client_poll
@@ -54,6 +54,7 @@ module pxrun
   public :: px_result_wait, px_result_ready, px_result_count, px_result_engine, px_result_value, px_result_array
   public :: px_result_error, px_result_output, px_result_interrupt, px_result_cancel, px_result_abort, px_result_free
   public :: px_result_set_user, px_result_user
+  public :: px_library_load, px_library_free, px_kernel_find, px_view_call_native
 
   integer, parameter, public :: PX_EINVAL = -1, PX_ENOMEM = -2, PX_ETIMEDOUT = -3, PX_ECORRUPT = -4, PX_EENGINE = -5, &
     PX_EREMOTE = -6, PX_EPOOL = -7, PX_ENOPOOL = -8, PX_EEXIST = -9, PX_ESYSTEM = -10, PX_EAGAIN = -11, &
@@ -93,6 +94,13 @@ module pxrun
   type :: px_array
     type(c_ptr) :: c = c_null_ptr
   end type px_array
+
+  type :: px_library
+    type(c_ptr) :: c = c_null_ptr
+  end type px_library
+  type :: px_kernel ! belongs to its library
+    type(c_ptr) :: c = c_null_ptr
+  end type px_kernel
 
   ! A struct px_value that was received: its memory is the result's.
   type, bind(c) :: px_value
@@ -625,6 +633,35 @@ module pxrun
       import
       type(c_ptr), value :: result
     end subroutine c_result_free
+    function c_library_load(view, path, timeout_ns, library) bind(c, name='px_library_load')
+      import
+      integer(c_int) :: c_library_load
+      type(c_ptr), value :: view
+      character(kind=c_char), intent(in) :: path(*)
+      integer(c_int64_t), value :: timeout_ns
+      type(c_ptr), intent(out) :: library
+    end function c_library_load
+    subroutine c_library_free(library) bind(c, name='px_library_free')
+      import
+      type(c_ptr), value :: library
+    end subroutine c_library_free
+    function c_kernel_find(library, symbol, kernel) bind(c, name='px_kernel_find')
+      import
+      integer(c_int) :: c_kernel_find
+      type(c_ptr), value :: library
+      character(kind=c_char), intent(in) :: symbol(*)
+      type(c_ptr), intent(out) :: kernel
+    end function c_kernel_find
+    function c_view_call_native(view, kernel, argc, argv, how, result) bind(c, name='px_view_call_native')
+      import
+      integer(c_int) :: c_view_call_native
+      type(c_ptr), value :: view
+      type(c_ptr), value :: kernel
+      integer(c_size_t), value :: argc
+      type(px_arg), intent(in) :: argv(*)
+      type(c_how), intent(in) :: how
+      type(c_ptr), intent(out) :: result
+    end function c_view_call_native
     function c_strlen(text) bind(c, name='strlen')
       import
       integer(c_size_t) :: c_strlen
@@ -1859,6 +1896,54 @@ contains
 
     px_result_user = c_result_user(result%c)
   end function px_result_user
+
+  ! --- native functions: the module pxrun_native is for who writes one ---
+
+  ! Has the view's engines load a shared object.
+  subroutine px_library_load(view, path, library, timeout_ns, ierr)
+    type(px_view), intent(in) :: view
+    character(*), intent(in) :: path
+    type(px_library), intent(out) :: library
+    integer(int64), intent(in), optional :: timeout_ns
+    integer, intent(out), optional :: ierr
+
+    call done(c_library_load(view%c, z(path), limit(timeout_ns), library%c), 'px_library_load', ierr)
+  end subroutine px_library_load
+
+  subroutine px_library_free(library)
+    type(px_library), intent(inout) :: library
+
+    call c_library_free(library%c)
+    library%c = c_null_ptr
+  end subroutine px_library_free
+
+  subroutine px_kernel_find(library, symbol, kernel, ierr)
+    type(px_library), intent(in) :: library
+    character(*), intent(in) :: symbol
+    type(px_kernel), intent(out) :: kernel
+    integer, intent(out), optional :: ierr
+
+    call done(c_kernel_find(library%c, z(symbol), kernel%c), 'px_kernel_find', ierr)
+  end subroutine px_kernel_find
+
+  subroutine px_view_call_native(view, kernel, result, args, flags, retries, ierr)
+    type(px_view), intent(in) :: view
+    type(px_kernel), intent(in) :: kernel
+    type(px_result), intent(out) :: result
+    type(px_arg), intent(in), optional :: args(:)
+    integer, intent(in), optional :: flags, retries
+    integer, intent(out), optional :: ierr
+    type(px_arg) :: nothing(0)
+    integer :: rc
+
+    if (present(args)) then
+      rc = c_view_call_native(view%c, kernel%c, size(args, kind=c_size_t), args, how(flags, retries), result%c)
+      call spent(args)
+    else
+      rc = c_view_call_native(view%c, kernel%c, 0_c_size_t, nothing, how(flags, retries), result%c)
+    end if
+    call done(rc, 'px_view_call_native', ierr)
+  end subroutine px_view_call_native
 
   ! --- the same for each kind of number: where an array lies, an argument, an array around it, a pointer into one ---
 

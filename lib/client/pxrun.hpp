@@ -743,6 +743,31 @@ inline array array::load(const client &client, const std::string &npy)
 	return array(a);
 }
 
+// --- native functions ---
+
+// Belongs to its library.
+class kernel {
+public:
+	explicit kernel(px_kernel *k = nullptr) noexcept : k_(k) {}
+	px_kernel *c() const noexcept { return k_; }
+
+private:
+	px_kernel *k_;
+};
+
+// A shared object that engines have loaded.
+class library : public detail::handle<px_library, px_library_free> {
+public:
+	using handle::handle;
+
+	kernel find(const std::string &symbol) const
+	{
+		px_kernel *k;
+		check(px_kernel_find(c(), symbol.c_str(), &k));
+		return kernel(k);
+	}
+};
+
 // --- views and requests ---
 
 // How a request is made, with the defaults.
@@ -785,9 +810,7 @@ public:
 	result apply(const std::string &function, const std::vector<value> &arguments,
 		     const keywords &words = keywords(), const px_how &how = pxrun::how()) const
 	{
-		std::vector<px_value> argv;
-		for (const value &argument : arguments)
-			argv.push_back(argument.c());
+		std::vector<px_value> argv = raw(arguments);
 		value dict = value::dict(words);
 		px_result *r;
 		check(px_view_call(c(), function.c_str(), argv.size(), argv.data(), &dict.c(), &how, &r));
@@ -806,7 +829,32 @@ public:
 		return result(r);
 	}
 
+	library load(const std::string &path, timeout time = timeout()) const
+	{
+		px_library *l;
+		check(px_library_load(c(), path.c_str(), time.ns(), &l));
+		return library(l);
+	}
+	template <class... Arguments> result call_native(const kernel &function, Arguments &&...arguments) const
+	{
+		return apply_native(function, std::vector<value>{ value(std::forward<Arguments>(arguments))... });
+	}
+	result apply_native(const kernel &function, const std::vector<value> &arguments, const px_how &how = pxrun::how()) const
+	{
+		std::vector<px_value> argv = raw(arguments);
+		px_result *r;
+		check(px_view_call_native(c(), function.c(), argv.size(), argv.data(), &how, &r));
+		return result(r);
+	}
+
 private:
+	static std::vector<px_value> raw(const std::vector<value> &arguments)
+	{
+		std::vector<px_value> argv;
+		for (const value &argument : arguments)
+			argv.push_back(argument.c());
+		return argv;
+	}
 	static view made(int make(px_client *, px_view **), const client &client)
 	{
 		px_view *v;

@@ -57,6 +57,34 @@ static void send_array(struct px_client *client)
 	px_view_free(view);
 }
 
+static void native(struct px_client *client)
+{
+	const int64_t shape[] = { 3 };
+	double numbers[] = { 1, 2, 3 };
+	struct px_library *library = NULL;
+	struct px_result *result = NULL;
+	struct px_kernel *kernel = NULL;
+	struct px_array *array = NULL;
+	struct px_view *view = NULL;
+	struct px_value arguments[2];
+
+	expect(px_view_all(client, &view) == 0, "a view");
+	expect(px_library_load(view, "./libscale.so", PX_FOREVER, &library) == 0, "a library");
+	expect(px_kernel_find(library, "scaled", &kernel) == 0, "a native function");
+	expect(px_array_wrap(numbers, PX_DTYPE_FLOAT64, 1, shape, NULL, &array) == 0, "an array");
+	arguments[0] = px_of_array(array);
+	arguments[1] = px_double(10);
+	expect(px_view_call_native(view, kernel, 2, arguments, NULL, &result) == 0,
+	       "calling a native function");
+	expect(px_result_wait(result, PX_FOREVER) == 0, "waiting for it");
+	expect(px_result_value(result, 1, arguments) == 0 && arguments[0].as.real == 61,
+	       "what it returned");
+	px_array_unref(array);
+	px_result_free(result);
+	px_library_free(library);
+	px_view_free(view);
+}
+
 int main(void)
 {
 	struct px_pool_options options = PX_POOL_OPTIONS;
@@ -72,6 +100,7 @@ int main(void)
 	if (client) {
 		call(client);
 		send_array(client);
+		native(client);
 	}
 	px_client_detach(client);
 	return failures != 0;

@@ -122,6 +122,29 @@ void pool(const pxrun::client &client)
 	expect(client.status(1).restarts == 1, "an engine anew");
 }
 
+void native(const pxrun::view &view)
+{
+	pxrun::library library = view.load("./libscale.so");
+	pxrun::kernel scale = library.find("scaled");
+
+	auto sums = view.call_native(scale, std::vector<double>{ 1, 2, 3 }, 10.0).all<double>();
+	expect(sums == std::vector<double>({ 60, 61 }), "a native function");
+	auto wrong = view.call_native(scale, 1);
+	wrong.wait();
+	try {
+		wrong.value(0);
+		expect(false, "a native function may fail");
+	} catch (const pxrun::remote_error &e) {
+		expect(e.evalue() == "scaled(x, factor): x is an array of doubles", "why it failed");
+	}
+	try {
+		library.find("nothing");
+		expect(false, "there is no such function");
+	} catch (const pxrun::error &e) {
+		expect(e.code() == PX_EINVAL, "the code of a function that is not there");
+	}
+}
+
 void tasks(const pxrun::client &client)
 {
 	auto any = pxrun::view::any(client);
@@ -154,6 +177,7 @@ int main()
 		values(all);
 		arrays(client, all);
 		errors(client, all);
+		native(all);
 		tasks(client);
 		pool(client);
 	} catch (const std::exception &e) {

@@ -15,6 +15,7 @@ program pools
   call received()
   call arrays()
   call errors()
+  call native()
   call tasks()
   call pool()
   call px_view_free(all)
@@ -204,6 +205,30 @@ contains
     call px_client_attach(nobody, 'nobody has this', ierr=ierr)
     call expect(ierr < 0 .and. px_last_code() == ierr .and. px_strerror(ierr) /= '', 'a pool that is not there')
   end subroutine errors
+
+  subroutine native()
+    real(real64), target :: x(3)
+    type(px_library) :: library
+    type(px_kernel) :: kernel
+    type(px_result) :: result
+    real(real64) :: total
+    integer :: ierr
+
+    x = [1, 2, 3]
+    call px_library_load(all, './libscale.so', library)
+    call px_kernel_find(library, 'scaled', kernel)
+    call px_view_call_native(all, kernel, result, [px_arg(x), px_arg(10d0)])
+    call px_result_wait(result)
+    call px_result_value(result, 2, total)
+    call px_result_free(result)
+    call expect(nint(total) == 61, 'a native function')
+    call px_view_call_native(all, kernel, result, [px_arg(1)])
+    call px_result_wait(result)
+    call px_result_value(result, 1, total, ierr)
+    call expect(ierr == PX_EREMOTE .and. index(px_error_message(), 'x is an array') > 0, 'a native function may fail')
+    call px_result_free(result)
+    call px_library_free(library)
+  end subroutine native
 
   subroutine pool()
     type(px_pool_info), allocatable :: pools(:)
