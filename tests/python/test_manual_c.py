@@ -67,10 +67,15 @@ def test_overview_names_all_pages():
 @by_name(PAGES)
 def test_program_prints_what_the_page_says(page, tmp_path):
     examples = page.read_text().partition(".Sh EXAMPLES\n")[2].replace(r"\e", "\\")
-    code, printed = re.findall(LITERAL, examples, re.S)
-    (tmp_path / "example.c").write_text(code)
-    subprocess.run(["cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{SOURCE / 'lib/client'}", "example.c",
-                    f"-L{BUILD / '.libs'}", "-lpxrun", "-o", "example"], cwd=tmp_path, check=True)
+    cc = ["cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{SOURCE / 'lib/client'}"]
+    *libraries, program, printed = re.findall(LITERAL, examples, re.S)
+    assert len(libraries) == (page.stem == "px_native")
+    for code, words in zip(libraries, re.findall(r"^\.Dl cc (.*)$", examples, re.M)):
+        *options, source = words.split()
+        (tmp_path / source).write_text(code)
+        subprocess.run([*cc, *options, source], cwd=tmp_path, check=True)
+    (tmp_path / "example.c").write_text(program)
+    subprocess.run([*cc, "example.c", f"-L{BUILD / '.libs'}", "-lpxrun", "-o", "example"], cwd=tmp_path, check=True)
     done = subprocess.run([tmp_path / "example"], text=True, capture_output=True, timeout=120, cwd=tmp_path)
     assert (done.stdout, done.stderr, done.returncode) == (printed, "", 0)
 
