@@ -26,6 +26,7 @@
 #include "client/completions.h"
 #include "client/handle.h"
 #include "client/journal.h"
+#include "client/limits.h"
 #include "client/output.h"
 #include "client/pxrun.h"
 #include "link/endpoint.h"
@@ -49,10 +50,13 @@ struct px_request {
 	struct px_ticket ticket;
 	struct px_tracker *tracker; /* NULL: not asked for */
 	bool urgent;
-	bool aborted;    /* done for its user; in the queue until the engine has passed it by */
-	void *long_body; /* from malloc; NULL: the body is short, or a loan */
-	struct px_task *task;          /* NULL: it is none, or is done. With the client's lock */
-	struct px_engine_set *refused; /* NULL: none. Engines that said that they are not for it */
+	bool late; /* its time limit was over: what stops it is PX_ETIMEDOUT. With the client's lock */
+	bool aborted; /* done for its user; in the queue until the engine has passed it by */
+	int32_t exit_signal, exit_code; /* of its engine's process, if died */
+	bool died;                      /* that process, before it had answered */
+	void *long_body;                /* from malloc; NULL: the body is short, or a loan */
+	struct px_task *task;           /* NULL: it is none, or is done. With the client's lock */
+	struct px_engine_set *refused;  /* NULL: none. Engines that said that they are not for it */
 	uint32_t nth; /* of the result's entry of this index: which was done as the nth, from 0 */
 	uint8_t small[48]; /* a short body */
 };
@@ -67,9 +71,11 @@ struct px_result {
 	_Atomic uint32_t holds;   /* the user, and each request that was sent and is pending */
 	uint32_t count;
 	uint32_t sent; /* of the requests; the sending thread writes it, with the client's lock */
-	uint64_t start_by_ns; /* until when the next one waits for its engine; 0: it does not */
-	bool tracked;         /* every request has a tracker */
-	_Atomic(void *) user; /* px_result_set_user() */
+	uint64_t start_by_ns;  /* until when the next one waits for its engine; 0: it does not */
+	bool tracked;          /* every request has a tracker */
+	_Atomic(void *) user;  /* px_result_set_user() */
+	bool quiet;            /* what it prints is not kept */
+	struct px_limit limit; /* with the client's lock */
 	struct px_completion completion; /* with the client's lock */
 	uint32_t entry_waiters; /* with the client's lock: threads that wait for single entries */
 	pthread_mutex_t lock;   /* decoded */
@@ -112,6 +118,7 @@ struct px_client {
 	struct px_tasks *tasks;                       /* NULL: there were none yet */
 	struct px_completions finished;               /* for px_client_next() */
 	struct px_completions watched;                /* for the extension */
+	struct px_result *limited;                    /* those with a time limit */
 	bool pumping;                                 /* there is a leader */
 	uint32_t followers;                           /* threads that sleep until changed */
 	const struct px_waiting *behind;              /* NULL: there is none */
@@ -222,6 +229,8 @@ uint64_t px_result_id(const struct px_result *result);
 int px_request_abort(struct px_request *request);
 /* px_result_interrupt(). */
 int px_request_interrupt(struct px_request *request);
+/* px_result_cancel(). */
+int px_request_cancel(struct px_request *request);
 /* The engine to which it was sent, or which has taken the task: PX_NO_ENGINE until one has. */
 uint32_t px_request_engine(struct px_request *request);
 /* 1 or 0: whether its engine works on it at the moment, and what it counted as done. PX_ECLOSED. */

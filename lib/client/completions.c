@@ -16,6 +16,8 @@
 #include "client/internal.h"
 #include "shm/error.h"
 
+#define LIMIT_LOOK_NS UINT64_C(50000000)
+
 /* --- lists; with the client's lock --- */
 
 struct px_notifier {
@@ -84,7 +86,7 @@ void px_completions_remove(struct px_result *result)
 }
 
 /* One more hold of a result, unless the last one ends just now. */
-static bool hold(struct px_result *result)
+bool px_result_hold(struct px_result *result)
 {
 	uint32_t holds = atomic_load_explicit(&result->holds, memory_order_relaxed);
 
@@ -101,7 +103,7 @@ struct px_result *px_completions_take(struct px_completions *list)
 
 	while ((result = list->first) != NULL) {
 		px_completions_remove(result);
-		if (hold(result))
+		if (px_result_hold(result))
 			break;
 	}
 	return result;
@@ -115,10 +117,32 @@ void px_completions_clear(struct px_completions *list)
 
 /* --- the descriptor --- */
 
+/* Not before its time: the wait for a limit has an end, and any other one is over when there is a limit. */
+static int has_limits(void *ctx)
+{
+	return ((const struct px_client *)ctx)->limited != NULL;
+}
+
 static int never(void *ctx)
 {
 	(void)ctx;
 	return 0;
+}
+
+/* With the lock, which it leaves meanwhile: reads rings until something is late, and stops that. */
+static void wait_for_limits(struct px_client *client)
+{
+	uint64_t next_ns = px_limits_next_ns(client);
+	int (*done)(void *ctx) = next_ns == PX_FOREVER ? has_limits : never;
+
+	if (next_ns > LIMIT_LOOK_NS && next_ns != PX_FOREVER)
+		next_ns = LIMIT_LOOK_NS; /* there may be an earlier one by then */
+	(void)px_client_wait_behind_locked(client, NULL, done, client, next_ns);
+	if (!client->limited)
+		return;
+	pthread_mutex_unlock(&client->lock);
+	px_limits_enforce(client);
+	pthread_mutex_lock(&client->lock);
 }
 
 static void *notify(void *ctx)
@@ -131,7 +155,7 @@ static void *notify(void *ctx)
 	pthread_mutex_lock(&client->lock);
 	/* With all signals blocked it ends with the client, or the pool. */
 	while (!px_client_ended(client) && !client->lost)
-		(void)px_client_wait_behind_locked(client, NULL, never, NULL, PX_FOREVER);
+		wait_for_limits(client);
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return NULL;

@@ -33,6 +33,8 @@ void px_request_fail(struct px_client *client, struct px_request *request, int c
 		     const char *words);
 /* Reads every engine's ring, after a look at who has died. */
 void px_client_read_all(struct px_client *client);
+/* With the lock, of one in a list, where its last holder takes it out: false if that is about to. */
+bool px_result_hold(struct px_result *result);
 /* px_result_release(), with the lock. */
 void px_result_release_locked(struct px_result *result);
 void px_client_fail_all(struct px_client *client, int code, const char *words);

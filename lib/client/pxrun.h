@@ -499,16 +499,32 @@ PX_PUBLIC void px_view_free(struct px_view *view);
 
 /* --- requests --- */
 
+/*
+ * Flags. PX_NOWAIT: where the call would wait for room, for memory that others have, or for an engine's
+ * start, it is PX_EAGAIN, and nothing was sent. If engines before it have got the request already, that
+ * engine's entry is PX_EAGAIN.
+ */
+#define PX_NOWAIT 1u
+#define PX_URGENT 2u /* overtakes requests of this client that wait; not for tasks (PX_EINVAL) */
+#define PX_QUIET 4u  /* no value of an expression, and nothing of what it prints is kept */
+
 /* Initialise it by PX_HOW. A NULL pointer to it stands for that. */
 struct px_how {
 	size_t size;
 	unsigned flags;
 	uint32_t retries; /* of a task; others are PX_EINVAL with any */
 	void *user;       /* what px_result_user() gives */
+	/*
+	 * From the call on; 0: none. Then entries that are not ready are stopped as px_result_cancel()
+	 * does, and are PX_ETIMEDOUT, at most 50 ms late; what runs and does not heed an interrupt is
+	 * so when it ends. Whoever waits or polls sees to it, and so does the thread that px_client_fd()
+	 * starts, which the first request with a limit starts as well.
+	 */
+	uint64_t timeout_ns;
 };
 #define PX_HOW                                                                                     \
 	{                                                                                          \
-		sizeof(struct px_how), 0, 0, NULL                                                  \
+		sizeof(struct px_how), 0, 0, NULL, 0                                               \
 	}
 
 /*
@@ -516,8 +532,11 @@ struct px_how {
  * load-balanced view, one. result may be NULL: then the request runs, but its value or failure cannot be
  * had. PX_EENGINE if a target does not exist or is dead (names the live ids), PX_ENOMEM, PX_EPOOL,
  * PX_ECLOSED. What is passed may be changed as soon as the call returns, except for the elements of
- * arrays from px_array_alloc(). The call waits for memory or an engine's start if it has to, and no
- * signal ends that.
+ * arrays from px_array_alloc().
+ *
+ * What a request waits for, unless PX_NOWAIT is given: an engine that is being started, for a minute at
+ * most; room in the ring to an engine, or one of its leases, as long as it has unanswered requests of
+ * this client, however long these run; the supervisor, while it grants memory. No signal ends that.
  */
 PX_PUBLIC PX_CHECKED int px_view_noop(struct px_view *view, const struct px_how *how,
 				      struct px_result **result);
@@ -542,9 +561,25 @@ PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
 /* A pointer of the caller's, for whoever gets the result from px_client_next(). NULL at first. */
 PX_PUBLIC int px_result_set_user(struct px_result *result, void *user);
 PX_PUBLIC void *px_result_user(const struct px_result *result);
-/* Waits until every entry is ready. PX_ETIMEDOUT, PX_EINTR; 0 also if entries failed. */
+/*
+ * Waits until every entry is ready; 0 also if entries failed. PX_ETIMEDOUT, PX_ECLOSED. PX_EINTR: a
+ * handler has run, also one with SA_RESTART, so that the program can look at what it has set. One
+ * that does not mind waits on:
+ *
+ *	do
+ *		rc = px_result_wait(result, PX_FOREVER);
+ *	while (rc == PX_EINTR);
+ */
 PX_PUBLIC int px_result_wait(struct px_result *result, uint64_t timeout_ns);
-PX_PUBLIC int px_result_ready(struct px_result *result); /* 1 or 0, looks at the rings */
+/*
+ * Waits until one of n results is ready, and gives its index: the first in the order of the array. All
+ * are of one client (PX_EINVAL). PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED. Of many results, and from several
+ * threads, px_client_next() is the quicker way.
+ */
+PX_PUBLIC PX_CHECKED int px_result_wait_any(struct px_result *const *results, size_t n,
+					    uint64_t timeout_ns, size_t *which);
+/* 1 or 0: looks at the rings, and does not wait. What px_client_fd() says of it stays true. */
+PX_PUBLIC int px_result_ready(struct px_result *result);
 PX_PUBLIC size_t px_result_count(const struct px_result *result);
 /* UINT32_MAX: there is no such entry, or no engine has taken the task. */
 PX_PUBLIC uint32_t px_result_engine(struct px_result *result, size_t index);
@@ -568,12 +603,38 @@ PX_PUBLIC PX_CHECKED int px_result_array(struct px_result *result, size_t index,
 PX_PUBLIC int px_result_error(struct px_result *result, size_t index, const char **ename,
 			      const char **evalue, const char **traceback);
 /*
+ * How the engine of an entry with PX_EENGINE has ended: the signal that killed it, or 0 and its exit
+ * code. PX_EINVAL: no process of it died with this request.
+ */
+PX_PUBLIC int px_result_death(struct px_result *result, size_t index, int *signal_number,
+			      int *exit_code);
+
+/* When things happened to an entry, in ns of CLOCK_REALTIME; 0: they have not. */
+struct px_times {
+	size_t size; /* set by the caller: of this struct */
+	uint64_t submitted_ns;
+	uint64_t started_ns, completed_ns; /* on the engine */
+	uint64_t received_ns;
+};
+#define PX_TIMES                                                                                   \
+	{                                                                                          \
+		sizeof(struct px_times), 0, 0, 0, 0                                                \
+	}
+/* Fills it in, of an entry that is ready or not. */
+PX_PUBLIC int px_result_times(struct px_result *result, size_t index, struct px_times *times);
+/*
  * Copies what the request printed so far, from the offset from on, at most cap bytes; *got is how
  * many. which is 1 (stdout) or 2 (stderr). A caller that goes on at from + *got has everything
  * once the entry was ready before a call that gives 0 bytes. to may be NULL if cap is 0.
  */
 PX_PUBLIC PX_CHECKED int px_result_output(struct px_result *result, size_t index, int which,
 					  uint64_t from, char *to, size_t cap, size_t *got);
+/*
+ * Waits until px_result_output() has more than the first `from` bytes to give, or the entry is ready.
+ * PX_ETIMEDOUT, PX_EINTR, PX_ECLOSED.
+ */
+PX_PUBLIC PX_CHECKED int px_result_wait_output(struct px_result *result, size_t index, int which,
+					       uint64_t from, uint64_t timeout_ns);
 /*
  * Raises KeyboardInterrupt in the request of an entry if its engine runs it, or runs it next, and
  * in no other request of this or another client. 0 also if the entry is ready. PX_EENGINE,

@@ -70,6 +70,8 @@ void px_request_done(struct px_client *client, struct px_request *request)
 	atomic_store_explicit(&request->done, 1, memory_order_release);
 	/* SYNC result.pending: release; partner: px_result_finished(). */
 	atomic_store_explicit(&result->pending, --left, memory_order_release);
+	if (!left)
+		px_limits_remove(result);
 	woken = (!left || result->completion.each) && px_completions_add(result);
 	if (!woken && client->followers && (!left || result->entry_waiters))
 		px_client_changed(client);
@@ -83,12 +85,27 @@ static void request_finish(struct px_client *client, struct px_request *request)
 	px_result_release_locked(request->result);
 }
 
+/* How its engine's process has ended, before the slot is another's. */
+static void note_death(const struct px_client *client, struct px_request *request)
+{
+	struct px_member member;
+
+	if (request->code != PX_EENGINE || !request->member.epoch ||
+	    px_member_read(client->endpoint->segment, request->member.slot, &member) < 0 ||
+	    member.id.epoch != request->member.epoch || member.state == PX_SLOT_LIVE)
+		return;
+	request->died = true;
+	request->exit_signal = member.exit_signal;
+	request->exit_code = member.exit_code;
+}
+
 void px_request_fail(struct px_client *client, struct px_request *request, int code,
 		     const char *words)
 {
 	if (!request->aborted) {
 		request->code = code;
 		request->words = strdup(words);
+		note_death(client, request);
 	}
 	request_finish(client, request);
 }
@@ -133,7 +150,7 @@ static int output_append(struct px_request *request, const struct px_incoming *i
 	if (in->flags >= PX_STREAMS)
 		return px_fail(PX_ECORRUPT, "engine %u sent output of no known kind (%u)",
 			       request->engine, in->flags);
-	if (nobody_holds(request->result))
+	if (nobody_holds(request->result) || request->result->quiet)
 		return 0;
 	if (!request->output)
 		request->output = calloc(1, sizeof(*request->output));
@@ -164,6 +181,10 @@ static int reply_take(struct px_request *request, struct px_incoming *in)
 	if (!in->body_loan)
 		request->reply.body = memcpy(body, in->body, in->body_bytes);
 	request->code = in->code;
+	if (request->late && in->code == PX_EREMOTE) {
+		request->code = PX_ETIMEDOUT;
+		request->words = strdup("it was stopped, as its time limit was over");
+	}
 	return 0;
 }
 

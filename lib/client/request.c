@@ -71,8 +71,9 @@ int px_request_abort(struct px_request *request)
 	}
 	rc = link && !request->urgent && px_link_abort(link, &request->ticket, request->id);
 	if (rc) {
-		request->code = PX_EABORTED;
-		request->words = strdup("the request was aborted before it ran");
+		request->code = request->late ? PX_ETIMEDOUT : PX_EABORTED;
+		request->words = strdup(request->late ? "its time limit was over before it ran" :
+							"the request was aborted before it ran");
 		px_request_done(request->result->client, request);
 		request->aborted = true;
 		((struct px_queue *)link->user)->waiting--;
@@ -340,7 +341,7 @@ int px_result_interrupt(struct px_result *result, size_t index)
 }
 
 /* An engine that dies meanwhile has stopped as well. */
-static int cancel(struct px_request *request)
+int px_request_cancel(struct px_request *request)
 {
 	int rc = px_request_abort(request);
 
@@ -354,9 +355,9 @@ int px_result_cancel(struct px_result *result, size_t index)
 	int rc = px_result_check_entry(result, index == PX_ALL_ENTRIES ? 0 : index);
 
 	if (rc < 0 || index != PX_ALL_ENTRIES)
-		return rc < 0 ? rc : cancel(&result->requests[index]);
+		return rc < 0 ? rc : px_request_cancel(&result->requests[index]);
 	for (uint32_t i = 0; i < result->count; i++) {
-		int failed = cancel(&result->requests[i]);
+		int failed = px_request_cancel(&result->requests[i]);
 
 		rc = rc < 0 ? rc : failed;
 	}

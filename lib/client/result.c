@@ -7,6 +7,7 @@
 
 #include "client/internal.h"
 #include "client/values.h"
+#include "pool/sized.h"
 #include "shm/error.h"
 
 static struct px_result *result_alloc(uint32_t count)
@@ -98,14 +99,21 @@ static bool let_go(struct px_result *result)
 	return atomic_fetch_sub_explicit(&result->holds, 1, memory_order_acq_rel) == 1;
 }
 
-/* Has it in no list. In a forked child lists are of no use, and the lock may be taken. */
-static void unlist(struct px_result *result)
+/*
+ * Has it in no list; as long as it is held it keeps its time limit. In a forked child lists are of no use,
+ * and the lock may be taken.
+ */
+static void unlist(struct px_result *result, bool held)
 {
 	struct px_client *client = result->client;
 
-	if (!result->completion.list || px_client_own(client) < 0)
+	bool limited = !held && result->limit.timeout_ns;
+
+	if ((!result->completion.list && !limited) || px_client_own(client) < 0)
 		return;
 	pthread_mutex_lock(&client->lock);
+	if (limited)
+		px_limits_remove(result);
 	px_completions_remove(result);
 	result->completion.list = NULL;
 	pthread_mutex_unlock(&client->lock);
@@ -115,7 +123,7 @@ void px_result_release(struct px_result *result)
 {
 	if (!let_go(result))
 		return;
-	unlist(result);
+	unlist(result, false);
 	result_free(result);
 }
 
@@ -123,6 +131,7 @@ void px_result_release_locked(struct px_result *result)
 {
 	if (!let_go(result))
 		return;
+	px_limits_remove(result);
 	px_completions_remove(result);
 	result_free(result);
 }
@@ -131,7 +140,7 @@ void px_result_free(struct px_result *result)
 {
 	if (!result || px_handle_check(result, PX_HANDLE_RESULT, "result") < 0)
 		return;
-	unlist(result);
+	unlist(result, true);
 	px_handle_end(&result->handle);
 	px_result_release(result);
 }
@@ -344,6 +353,49 @@ int px_result_error(struct px_result *result, size_t index, const char **ename, 
 			*out[i] = decoded->values[i].type == PX_STRING ?
 					  decoded->values[i].as.text.data :
 					  "";
+	return 0;
+}
+
+int px_result_death(struct px_result *result, size_t index, int *signal_number, int *exit_code)
+{
+	struct px_request *request = NULL;
+	int rc = entry(result, index, &request);
+
+	if (rc == 0)
+		rc = px_need(signal_number, "signal_number");
+	if (rc == 0)
+		rc = px_need(exit_code, "exit_code");
+	if (rc < 0)
+		return rc;
+	if (!request->died)
+		return px_fail(PX_EINVAL, "no process has died with entry %zu", index);
+	*signal_number = request->exit_signal;
+	*exit_code = request->exit_code;
+	return 0;
+}
+
+int px_result_times(struct px_result *result, size_t index, struct px_times *out)
+{
+	struct px_times times = { 0 };
+	const struct px_request *request;
+	int rc = px_result_check_entry(result, index);
+
+	if (rc == 0)
+		rc = px_need(out, "times");
+	if (rc == 0)
+		rc = px_sized_check(out, "px_times");
+	if (rc < 0)
+		return rc;
+	request = &result->requests[index];
+	times.submitted_ns = request->submitted_ns;
+	if (px_request_is_done(request)) {
+		times.started_ns = request->reply.started_ns;
+		times.completed_ns = request->reply.completed_ns;
+		times.received_ns = request->received_ns;
+	} else {
+		times.started_ns = px_request_began_ns(&result->requests[index]);
+	}
+	px_sized_write(out, &times, sizeof(times));
 	return 0;
 }
 

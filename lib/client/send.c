@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/how.h"
 #include "client/internal.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
@@ -307,7 +308,7 @@ static int send_one(struct px_request *request, struct px_outgoing *message, uin
 	return rc;
 }
 
-static int send_rest(struct px_result *result, struct px_outgoing *messages, bool each,
+static int send_rest(struct px_result *result, struct px_outgoing *messages, bool each, bool nowait,
 		     uint64_t timeout_ns)
 {
 	uint64_t now;
@@ -324,6 +325,10 @@ static int send_rest(struct px_result *result, struct px_outgoing *messages, boo
 
 		message->started_ns = now;
 		rc = send_one(request, message, timeout_ns);
+		if (rc == PX_ETIMEDOUT && nowait)
+			rc = px_fail(PX_EAGAIN,
+				     "engine %u has no room for more, or is being started",
+				     request->engine);
 		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
 			return rc;
 		if (message->sent)
@@ -341,13 +346,13 @@ static int send_rest(struct px_result *result, struct px_outgoing *messages, boo
 }
 
 /* px_result_send() of a client that was entered. */
-static int send_step(struct px_result *result, struct px_outgoing *messages, bool each,
+static int send_step(struct px_result *result, struct px_outgoing *messages, bool each, bool nowait,
 		     uint64_t timeout_ns)
 {
 	int rc;
 
 	pthread_mutex_lock(&result->client->lock);
-	rc = send_rest(result, messages, each, timeout_ns);
+	rc = send_rest(result, messages, each, nowait, timeout_ns);
 	pthread_mutex_unlock(&result->client->lock);
 	return rc;
 }
@@ -360,13 +365,13 @@ int px_result_send(struct px_result *result, struct px_outgoing *message, bool e
 
 	if (rc < 0)
 		return rc;
-	rc = send_step(result, message, each, timeout_ns);
+	rc = send_step(result, message, each, false, timeout_ns);
 	px_client_leave(client);
 	return rc;
 }
 
 /* Sends to all engines. The client was entered. */
-static int send_all(struct px_result *result, struct px_outgoing *messages, bool each)
+static int send_all(struct px_result *result, struct px_outgoing *messages, bool each, bool nowait)
 {
 	struct px_region *shared = NULL;
 	int rc = each ? 0 :
@@ -376,7 +381,7 @@ static int send_all(struct px_result *result, struct px_outgoing *messages, bool
 		return rc;
 	/* A signal must not leave a request sent to a part of its engines. */
 	do
-		rc = send_step(result, messages, each, PX_FOREVER);
+		rc = send_step(result, messages, each, nowait, nowait ? 0 : PX_FOREVER);
 	while (rc == PX_EINTR);
 	if (shared) {
 		px_region_release(shared);
@@ -394,15 +399,12 @@ static int submit(struct px_client *client, const uint32_t *engines, uint32_t n,
 
 	if (rc < 0)
 		return rc;
-	if (how->retries)
-		rc = px_fail(PX_EINVAL, "retries are for tasks: requests to px_view_any()");
-	if (rc == 0)
-		rc = px_result_new(client, engines, n, false, &result);
+	rc = px_result_new(client, engines, n, false, &result);
 	if (rc == 0) {
 		result->completion.list = out ? &client->finished : NULL;
-		/* Another thread may take it before this call returns. */
-		atomic_store_explicit(&result->user, how->user, memory_order_relaxed);
-		rc = send_all(result, messages, each);
+		rc = px_how_apply(how, false, messages, each ? n : 1, result);
+		if (rc == 0)
+			rc = send_all(result, messages, each, how->flags & PX_NOWAIT);
 		if (rc == 0 && out)
 			*out = result;
 		else

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/how.h"
 #include "client/internal.h"
 #include "client/placing.h"
 #include "machine/wall_clock.h"
@@ -196,8 +197,7 @@ int px_client_post(struct px_client *client, const struct px_engine_set *set,
 	if (rc < 0)
 		return rc;
 	result->completion.list = out ? &client->finished : NULL;
-	/* Another thread may take it before this call returns. */
-	atomic_store_explicit(&result->user, how->user, memory_order_relaxed);
+	rc = px_how_apply(how, true, messages, n, result);
 	for (uint32_t i = 0; i < n && rc == 0; i++)
 		rc = px_tasks_post(result, &messages[i], set, NULL, how->retries);
 	if (rc < 0)
@@ -435,9 +435,10 @@ bool px_task_abort(struct px_request *request)
 
 	if (task->posted && !px_board_withdraw(client->tasks->board, task->entry))
 		return false;
-	fail(request, PX_EABORTED,
-	     task->failed ? "the task had failed, and was aborted before it ran again" :
-			    "the task was aborted before it ran");
+	fail(request, request->late ? PX_ETIMEDOUT : PX_EABORTED,
+	     request->late ? "its time limit was over before it ran" :
+	     task->failed  ? "the task had failed, and was aborted before it ran again" :
+			     "the task was aborted before it ran");
 	px_tasks_place(client);
 	return true;
 }

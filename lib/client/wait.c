@@ -275,18 +275,15 @@ int px_result_wait(struct px_result *result, uint64_t timeout_ns)
 	return late(rc, timeout_ns);
 }
 
-/* Waits for something that one entry may change. */
-static int wait_entry(struct px_result *result, int (*done)(void *ctx), void *ctx,
-		      uint64_t timeout_ns)
+/* Waits for something that one entry may change, and that is looked at with the lock. */
+static int wait_locked_entry(struct px_result *result, int (*done)(void *ctx), void *ctx,
+			     uint64_t timeout_ns)
 {
 	struct px_client *client = result->client;
-	int rc;
+	int rc = px_client_enter(client);
 
-	if (done(ctx))
-		return 0;
-	rc = px_client_enter(client);
 	if (rc < 0)
-		return done(ctx) ? 0 : rc; /* it failed, as the client was closed */
+		return rc;
 	pthread_mutex_lock(&client->lock);
 	result->entry_waiters++;
 	rc = px_client_wait_locked(client, done, ctx, timeout_ns, PX_BELL_FRAME);
@@ -294,6 +291,16 @@ static int wait_entry(struct px_result *result, int (*done)(void *ctx), void *ct
 	pthread_mutex_unlock(&client->lock);
 	px_client_leave(client);
 	return late(rc, timeout_ns);
+}
+
+/* The same of what can be looked at without it. */
+static int wait_entry(struct px_result *result, int (*done)(void *ctx), void *ctx,
+		      uint64_t timeout_ns)
+{
+	int rc = done(ctx) ? 0 : wait_locked_entry(result, done, ctx, timeout_ns);
+
+	/* Where the client was closed meanwhile, it may have failed, and so be done. */
+	return rc == PX_ECLOSED && done(ctx) ? 0 : rc;
 }
 
 static int is_done(void *ctx)
@@ -321,6 +328,80 @@ static int are_more(void *ctx)
 int px_result_wait_more(struct px_result *result, uint32_t known, uint64_t timeout_ns)
 {
 	return wait_entry(result, are_more, &(struct more){ result, known }, timeout_ns);
+}
+
+struct waiting_any {
+	struct px_result *const *results;
+	size_t n, which;
+};
+
+static int is_any(void *ctx)
+{
+	struct waiting_any *any = ctx;
+
+	for (any->which = 0; any->which < any->n; any->which++)
+		if (is_finished(any->results[any->which]))
+			return 1;
+	return 0;
+}
+
+static int check_any(struct px_result *const *results, size_t n)
+{
+	int rc = px_need(results, "results");
+
+	if (rc == 0 && !n)
+		rc = px_fail(PX_EINVAL, "none of no results will ever be ready");
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = px_handle_check(results[i], PX_HANDLE_RESULT, "results");
+		if (rc == 0 && results[i]->client != results[0]->client)
+			rc = px_fail(PX_EINVAL, "results[%zu] is of another client than results[0]",
+				     i);
+	}
+	return rc;
+}
+
+int px_result_wait_any(struct px_result *const *results, size_t n, uint64_t timeout_ns,
+		       size_t *which)
+{
+	struct waiting_any any = { .results = results, .n = n };
+	int rc = check_any(results, n);
+
+	if (rc == 0)
+		rc = px_need(which, "which");
+	if (rc == 0)
+		rc = wait_entry(results[0], is_any, &any, timeout_ns);
+	if (rc == 0)
+		*which = any.which;
+	return rc;
+}
+
+struct more_output {
+	const struct px_request *request;
+	int which;
+	uint64_t from;
+};
+
+static int is_more_output(void *ctx)
+{
+	const struct more_output *more = ctx;
+	const struct px_output *output = more->request->output;
+
+	return px_request_is_done(more->request) ||
+	       (output && output->texts[more->which - 1].length > more->from);
+}
+
+int px_result_wait_output(struct px_result *result, size_t index, int which, uint64_t from,
+			  uint64_t timeout_ns)
+{
+	struct more_output more = { .which = which, .from = from };
+	int rc = px_result_check_entry(result, index);
+
+	if (rc == 0 && (which < 1 || which > 2))
+		rc = px_fail(PX_EINVAL, "output %d: 1 is stdout, 2 is stderr", which);
+	if (rc < 0 || px_request_is_done(&result->requests[index]))
+		return rc;
+	more.request = &result->requests[index];
+	return wait_locked_entry(result, is_more_output, &more, timeout_ns);
 }
 
 int px_result_ready(struct px_result *result)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * limits.h - requests with a time limit, and who stops them.
+ *
+ * Who:     the client's own thread (completions.c) stops what is late; any thread adds and removes.
+ * Where:   private memory. The list goes through the results, and does not hold them: a result leaves it
+ *          when it is ready, or when the last hold of it ends.
+ * Blocks:  px_limits_enforce(), while the supervisor sends signals.
+ * Death:   of an engine: its requests are ready.
+ */
+#ifndef PX_LIMITS_H
+#define PX_LIMITS_H
+
+#include "client/pxrun.h"
+
+struct px_client;
+
+/* A result's place in its client's list; at_ns 0: in none. */
+struct px_limit {
+	struct px_result *before, *next;
+	uint64_t at_ns; /* CLOCK_MONOTONIC */
+	uint64_t timeout_ns;
+};
+
+/* From now on it has so much time; 0: any. PX_ESYSTEM, PX_ENOMEM: there is no thread for it. */
+int px_limits_add(struct px_result *result, uint64_t timeout_ns);
+/* Stops those that are late. Without the lock, of a client that was entered. */
+void px_limits_enforce(struct px_client *client);
+
+/* --- with the client's lock --- */
+
+/* Does nothing if it is in no list. */
+void px_limits_remove(struct px_result *result);
+/* How long until the first is late; PX_FOREVER: there is none. */
+uint64_t px_limits_next_ns(const struct px_client *client);
+
+#endif
