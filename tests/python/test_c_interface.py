@@ -137,6 +137,8 @@ class World:
             return handle
         if kind == "const struct px_value *":
             return ctypes.byref(Value(2, 1))
+        if kind == "struct px_result *const *":
+            return (ctypes.c_void_p * 1)(self.good("struct px_result *", ""))
         if kind == "const struct px_how *":
             return None
         if "*" in kind:
@@ -183,7 +185,7 @@ def test_NULL_is_refused_by_name(world, name):
     [
         name
         for returns, name, arguments in FUNCTIONS
-        if re.search(rf"struct px_({HANDLE}) \*\w", arguments) and returns != "struct px_value"
+        if re.search(rf"struct px_({HANDLE}) \*(?!const)\w", arguments) and returns != "struct px_value"
     ],
 )
 def test_stale_and_wrong_handles_are_refused(world, name):
