@@ -18,7 +18,12 @@ int px_interpreter_of(struct px_client *client, char *out, size_t out_bytes)
 
 	if (rc < 0)
 		return rc;
-	if (!px_json_string(px_json_member(px_json_parse(status), "executable"), out, out_bytes))
+	if (px_json_true(px_json_member(px_json_parse(status), "native")))
+		rc = px_fail(PX_EINVAL,
+			     "the pool is native: its engines have no interpreter, and call "
+			     "native functions alone");
+	else if (!px_json_string(px_json_member(px_json_parse(status), "executable"), out,
+				 out_bytes))
 		rc = px_fail(PX_ECORRUPT, "the engines' interpreter is not known");
 	free(status);
 	return rc;

@@ -7,7 +7,7 @@
 
 #include "client/client.h"
 
-/* Its path. PX_EPOOL, PX_ECORRUPT. */
+/* Its path. PX_EPOOL, PX_ECORRUPT; PX_EINVAL: they have none. */
 int px_interpreter_of(struct px_client *client, char *out, size_t out_bytes);
 /*
  * What is started by exec next finds the package that was installed with this command, wherever its

@@ -40,7 +40,8 @@ static void make_table(const struct px_verb *verb, const struct px_own_options *
 			continue;
 		table->list[count++] = (struct option){
 			.name = px_setting_option(row, table->names[id]) + strlen("--"),
-			.has_arg = required_argument,
+			.has_arg =
+				row->type == PX_TYPE_FLAG ? optional_argument : required_argument,
 			.val = row->letter ? row->letter : OPTION_SETTING + id,
 		};
 		if (row->letter)
@@ -89,7 +90,7 @@ int px_pool_options_read(const struct px_verb *verb, int argc, char **argv,
 		else
 			px_setting_option(&px_settings_table[id], what);
 		rc = px_settings_set(settings, (enum px_setting_id)id, PX_FROM_OPTION, what,
-				     optarg);
+				     optarg ? optarg : "true");
 	}
 	return rc;
 }
@@ -164,7 +165,8 @@ void px_pool_options_help(const struct px_verb *verb)
 		else
 			printf("      ");
 		px_setting_option(row, option);
-		printf("%s %-*s", option, COLUMN - 7 - (int)strlen(option), row->argument);
+		printf("%s %-*s", option, COLUMN - 7 - (int)strlen(option),
+		       row->argument ? row->argument : "");
 		describe(row, words, sizeof(words));
 		print_wrapped(words);
 	}

@@ -135,6 +135,8 @@ static void print_pool(const char *pool)
 	    px_json_string(px_json_member(pool, "executable"), executable, sizeof(executable)))
 		printf("python %.0f.%.0f, %s\n", px_json_number(python, 0),
 		       px_json_number(px_json_next(python), 0), executable);
+	if (px_json_true(px_json_member(pool, "native")))
+		printf("native: engines without an interpreter\n");
 	printf("event loop %s, restart %s, %u client%s\n", word(pool, "event_loop").at,
 	       word(pool, "restart").at, clients, clients == 1 ? "" : "s");
 	printf("arrays: %s used, %s free, in %s\n", bytes_text(px_json_member(arena, "used")).at,

@@ -28,6 +28,6 @@ lib/client      shm machine pool link
 lib/engine      shm machine pool link client/pxrun_native.h
 lib/supervisor  shm machine pool
 lib/python/ext  shm machine pool link client engine
-bin             shm machine pool client supervisor
+bin             shm machine pool client supervisor engine
 END
 exit $bad

@@ -138,6 +138,7 @@ module pxrun
     type(c_ptr) :: environment = c_null_ptr
     integer(c_int64_t) :: start_timeout_ns = 0
     integer(c_int) :: log_fd = 0
+    integer(c_int) :: native = 0
   end type c_pool_options
 
   ! The structs of pxrun.h of these names.
@@ -833,13 +834,14 @@ contains
 
   ! Starts a pool, private to this program unless profile says otherwise, and attaches to it. Sizes in bytes.
   subroutine px_pool_start(client, engines, profile, arena_bytes, quota_bytes, restart, event_loop, python, preload, &
-      sys_path, command, huge_pages, environment, start_timeout_ns, log_fd, ierr)
+      sys_path, command, huge_pages, environment, start_timeout_ns, log_fd, native, ierr)
     type(px_client), intent(out) :: client
     integer, intent(in), optional :: engines
     character(*), intent(in), optional :: profile, restart, event_loop, python, preload, sys_path, command, huge_pages
     integer(int64), intent(in), optional :: arena_bytes, quota_bytes, start_timeout_ns
     character(*), intent(in), optional :: environment(:) ! 'NAME=value', of the engines
     integer, intent(in), optional :: log_fd
+    logical, intent(in), optional :: native ! engines without an interpreter
     integer, intent(out), optional :: ierr
     type(c_pool_options), target :: options
     character(:), allocatable, target :: k1, k2, k3, k4, k5, k6, k7, k8
@@ -866,6 +868,7 @@ contains
     end if
     if (present(start_timeout_ns)) options%start_timeout_ns = start_timeout_ns
     if (present(log_fd)) options%log_fd = log_fd
+    if (present(native)) options%native = merge(1_c_int, 0_c_int, native)
     rc = c_pool_start(c_loc(options), client%c)
     do i = 1, size(each)
       call c_free(each(i))

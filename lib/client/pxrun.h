@@ -130,11 +130,12 @@ struct px_pool_options {
 	const char *const *environment;
 	uint64_t start_timeout_ns; /* 0: no limit but the supervisor's own */
 	int log_fd; /* gets a line for each warning, such as of preloads. 0: nothing does */
+	int native; /* 1: engines without an interpreter, which call native functions alone */
 };
 #define PX_POOL_OPTIONS                                                                            \
 	{                                                                                          \
 		sizeof(struct px_pool_options), NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, \
-			NULL, NULL, 0, 0                                                           \
+			NULL, NULL, 0, 0, 0                                                        \
 	}
 /* The same, for languages without initialisers: size is set, the rest is 0. */
 PX_PUBLIC void px_pool_options_init(struct px_pool_options *options);

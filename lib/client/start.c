@@ -159,6 +159,23 @@ static void add_fd(struct command_line *line, const char *option, int fd, char *
 	add(line, option, text);
 }
 
+/* The value of a flag is written behind a '='. */
+static void add_setting(struct command_line *line, unsigned id, const char *text)
+{
+	const struct px_setting *row = &px_settings_table[id];
+	char *option = line->options[id];
+	size_t length;
+
+	px_setting_option(row, option);
+	if (row->type != PX_TYPE_FLAG) {
+		add(line, option, text);
+		return;
+	}
+	length = strlen(option);
+	snprintf(option + length, PX_SETTING_NAME_BYTES - length, "=%s", text);
+	line->argv[line->count++] = option;
+}
+
 /* Our ends of what the command inherits; -1: it does not. */
 struct inherited {
 	int ready, owner, variables;
@@ -184,8 +201,7 @@ static void build(struct command_line *line, const struct px_settings *settings,
 	for (unsigned id = 0; id < PX_SETTINGS; id++)
 		if (px_settings_table[id].who & PX_OF_START &&
 		    settings->values[id].source != PX_FROM_DEFAULT)
-			add(line, px_setting_option(&px_settings_table[id], line->options[id]),
-			    settings->values[id].text);
+			add_setting(line, id, settings->values[id].text);
 	line->argv[line->count] = NULL;
 }
 

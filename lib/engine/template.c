@@ -2,9 +2,6 @@
 /*
  * template.c - forks engines for the supervisor.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
 #include "engine/template.h"
 
 #include <errno.h>
@@ -103,15 +100,16 @@ static int become_engine(int control, const struct px_packet *packet, struct px_
 }
 
 /*
- * 1 in the engine, which is to call PyOS_AfterFork_Child(), 0 in the template, PX_ESYSTEM. The
+ * 1 in the engine, which is to call after_in_engine(), 0 in the template, PX_ESYSTEM. The
  * template does not wait for the process in between: while that one forks, the template can go on
  * with the next engine.
  */
-static int fork_twice(void)
+static int fork_twice(const struct px_forking *forking)
 {
 	pid_t middle, engine;
 
-	PyOS_BeforeFork();
+	if (forking->before)
+		forking->before();
 	middle = fork();
 	if (middle == 0) {
 		engine = fork();
@@ -121,7 +119,8 @@ static int fork_twice(void)
 			perror("pxrun: forking an engine");
 		_exit(0); /* without an engine its control socket hangs up, which tells the supervisor */
 	}
-	PyOS_AfterFork_Parent();
+	if (forking->after)
+		forking->after();
 	PX_KILLPOINT("template.fork.done"); /* dead here: the engine goes on */
 	return middle < 0 ? px_fail_errno("forking an engine") : 0;
 }
@@ -142,11 +141,12 @@ static void close_all(struct px_packet *packet)
 		close(packet->fds[--packet->head.fds]);
 }
 
-int px_template_run(int control, const char *reason, struct px_birth *birth)
+int px_template_run(int control, const char *reason, const struct px_forking *forking,
+		    struct px_birth *birth)
 {
 	struct px_control ready = { .type = PX_CONTROL_READY,
 				    .a = (uint64_t)getpid(),
-				    .b = Py_Version,
+				    .b = forking->python,
 				    .c = reason ? 1 : 0 };
 	struct px_packet *packet = malloc(sizeof(*packet));
 	struct sigaction on_child = keep_no_zombies();
@@ -166,12 +166,13 @@ int px_template_run(int control, const char *reason, struct px_birth *birth)
 			close_all(packet);
 			continue;
 		}
-		rc = fork_twice();
+		rc = fork_twice(forking);
 		if (rc == 1) {
 			sigaction(SIGCHLD, &on_child, NULL);
 			rc = become_engine(control, packet, birth);
 			/* Runs modules' code. If it dies, the supervisor knows its pid and output. */
-			PyOS_AfterFork_Child();
+			if (forking->after_in_engine)
+				forking->after_in_engine();
 			rc = rc < 0 ? rc : 1;
 			break;
 		}

@@ -16,7 +16,11 @@ enum px_setting_type {
 	PX_TYPE_COUNT, /* a whole number; in struct px_pool_options a uint32_t, 0 if not set */
 	PX_TYPE_SIZE,  /* bytes: "4096", "64M", "1.5GiB", "50%" of the memory; a uint64_t, 0 */
 	PX_TYPE_WORD,  /* one of a few; its number is its place among them; a text, NULL */
-	PX_TYPE_FLAG, /* true or false, or another of YAML 1.1's words for them; 1 or 0; a text, NULL */
+	/*
+	 * True or false, or another of YAML 1.1's words for them; 1 or 0; an int, 0 if not set. Its option
+	 * alone means true; a value has a '=' before it.
+	 */
+	PX_TYPE_FLAG,
 	PX_TYPE_PROGRAM,   /* its path, "~/" is the home folder; a text, NULL */
 	PX_TYPE_MODULES,   /* names of modules, separated by commas; "" none; a text, NULL */
 	PX_TYPE_FOLDERS,   /* separated by colons; a text, NULL */

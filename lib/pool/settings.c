@@ -114,6 +114,15 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.preset_words = "the activated environment's, else pxrun's own",
 		.help = "the interpreter whose environment the engines run in",
 	},
+	[PX_SETTING_NATIVE] = {
+		.name = "native",
+		.type = PX_TYPE_FLAG,
+		/* `pxrun run` runs Python. */
+		.who = EVERYBODY & ~PX_OF_RUN,
+		IN_OPTIONS(native),
+		.preset = "false",
+		.help = "engines without an interpreter, which call native functions alone",
+	},
 	[PX_SETTING_SYS_PATH] = {
 		/* The option is how px_pool_start() passes it to the supervisor. */
 		.name = "sys_path",
@@ -401,6 +410,8 @@ static const char *field_text(const struct px_setting *row, const struct px_pool
 	const char *field = (const char *)options + row->offset;
 	uint64_t value;
 
+	if (row->type == PX_TYPE_FLAG)
+		return *(const int *)(const void *)field ? "true" : NULL;
 	if (row->type != PX_TYPE_COUNT && row->type != PX_TYPE_SIZE)
 		return *(const char *const *)(const void *)field;
 	value = row->type == PX_TYPE_COUNT ? *(const uint32_t *)(const void *)field :

@@ -23,28 +23,30 @@ static void add_option(struct px_command_line *command, const char *option, cons
 }
 
 /*
- * pxrun-engine in the folder of our own program, as in a build tree; else the installed one. Found once:
- * who installs pxrun anew while we run moves our program away before it is deleted.
+ * A program in the folder of our own, as in a build tree; else the installed one. Found once, and a
+ * supervisor has one kind of engines: who installs pxrun anew while we run moves our program away before
+ * it is deleted.
  */
-static const char *find_program(void)
+static const char *find_program(const char *name)
 {
 	static char found[PATH_MAX];
+	size_t name_bytes = strlen(name) + 1;
 	ssize_t length;
 	char *slash;
 
 	if (found[0])
 		return found;
-	length = readlink("/proc/self/exe", found, sizeof(found) - sizeof("pxrun-engine"));
+	length = readlink("/proc/self/exe", found, sizeof(found) - name_bytes);
 	if (length > 0) {
 		found[length] = '\0';
 		slash = strrchr(found, '/');
 		if (slash) {
-			memcpy(slash + 1, "pxrun-engine", sizeof("pxrun-engine"));
+			memcpy(slash + 1, name, name_bytes);
 			if (access(found, X_OK) == 0)
 				return found;
 		}
 	}
-	snprintf(found, sizeof(found), "%s/pxrun-engine", PX_BINDIR);
+	snprintf(found, sizeof(found), "%s/%s", PX_BINDIR, name);
 	return found;
 }
 
@@ -73,11 +75,13 @@ void px_command_line_begin(struct px_command_line *command,
 	*command = (struct px_command_line){ .count = 0 };
 	if (options->engine_program) {
 		add(command, options->engine_program);
+	} else if (px_settings_number(options->settings, PX_SETTING_NATIVE)) {
+		add(command, find_program("pxrun-native"));
 	} else {
 		python = find_python(command, options);
 		if (python)
 			add(command, python);
-		add(command, find_program());
+		add(command, find_program("pxrun-engine"));
 	}
 	add(command, mode);
 	add_option(command, "--control", "3");

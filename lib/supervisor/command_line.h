@@ -6,7 +6,8 @@
  *   --pool NAME [--sys-path FOLDERS] [--id N --slot N --epoch N --generation N]
  *
  * pxrun-engine is a script of the interpreter that pxrun was installed for. PYTHON is another one:
- * that of the settings, else of a Python client, else of an activated virtual environment.
+ * that of the settings, else of a Python client, else of an activated virtual environment. A native
+ * pool's program is pxrun-native, which needs no interpreter, and is a template only.
  */
 #ifndef PX_COMMAND_LINE_H
 #define PX_COMMAND_LINE_H

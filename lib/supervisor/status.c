@@ -79,6 +79,8 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 	px_json_put(json, ",\"pid\":%d,\"version\":\"%s\"", (int)getpid(), PX_VERSION);
 	put_python(json, s);
 	put_executable(json, s);
+	px_json_put(json, ",\"native\":%s",
+		    px_settings_number(s->options->settings, PX_SETTING_NATIVE) ? "true" : "false");
 	px_json_put(json, ",\"n\":%u", s->engines_asked);
 	px_json_put(json,
 		    ",\"event_loop\":\"%s\",\"restart\":\"%s\",\"uptime\":%.3f,\"state\":\"%s\"",

@@ -23,17 +23,20 @@ static struct px_client *client;
 static struct px_view *all, *first, *any;
 static struct px_library *library;
 static char path[4096];
+static int native; /* whether this pool has no interpreter */
 
 static int start(void **state)
 {
 	struct px_pool_options options = PX_POOL_OPTIONS;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/tests/c/.libs/native_kernels.so", getenv("PXRUN_BUILDDIR"));
+	snprintf(path, sizeof(path), "%s/tests/c/.libs/native_kernels.so",
+		 getenv("PXRUN_BUILDDIR"));
 	options.profile = "";
 	options.engines = ENGINES;
 	options.preload = "";
 	options.arena_bytes = 64 << 20;
+	options.native = native;
 	if (px_pool_start(&options, &client) < 0 || px_view_all(client, &all) < 0 ||
 	    px_view_of(client, (uint32_t[]){ 0 }, 1, &first) < 0 || px_view_any(client, &any) < 0 ||
 	    px_library_load(all, path, LIMIT, &library) < 0) {
@@ -483,6 +486,37 @@ static void barrier_is_broken_by_an_abort(void **state)
 	px_view_free(last);
 }
 
+/* What needs an interpreter, where there is none. */
+static void python_is_refused_in_words(void **state)
+{
+	struct px_value one = px_int(1);
+	struct px_result *result;
+
+	(void)state;
+	for (int i = 0; native && i < 4; i++) {
+		int rc = i == 0 ? px_view_execute(first, "1", NULL, &result) :
+			 i == 1 ? px_view_call(first, "math:sin", 1, &one, NULL, NULL, &result) :
+			 i == 2 ? px_view_push(first, "x", &one, NULL, &result) :
+				  px_view_pull(first, "x", NULL, &result);
+
+		assert_int_equal(rc, 0);
+		fails_with(result, 0, PX_EINVAL, "this pool is native");
+		px_result_free(result);
+	}
+}
+
+/* In native engines the stack is the function's. */
+static void crash_has_a_native_stack(void **state)
+{
+	struct px_value how = px_string("segv");
+	struct px_result *result = call(first, "crash", 1, &how);
+
+	(void)state;
+	fails_with(result, 0, PX_EENGINE, native ? "native_kernels.so(crash+" : "SIGSEGV");
+	px_result_free(result);
+	await_engines();
+}
+
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
@@ -508,7 +542,11 @@ int main(void)
 		cmocka_unit_test(barrier_is_broken_by_an_abort),
 		cmocka_unit_test(barrier_is_broken_by_who_dies),
 		cmocka_unit_test(crash_names_signal_and_function),
+		cmocka_unit_test(crash_has_a_native_stack),
+		cmocka_unit_test(python_is_refused_in_words),
 	};
+	int failed = cmocka_run_group_tests_name("engines with an interpreter", cases, start, stop);
 
-	return cmocka_run_group_tests(cases, start, stop);
+	native = 1;
+	return failed + cmocka_run_group_tests_name("native engines", cases, start, stop);
 }

@@ -56,6 +56,7 @@ static size_t field_bytes(enum px_setting_type type)
 {
 	return type == PX_TYPE_COUNT ? sizeof(uint32_t) :
 	       type == PX_TYPE_SIZE  ? sizeof(uint64_t) :
+	       type == PX_TYPE_FLAG  ? sizeof(int) :
 				       sizeof(char *);
 }
 
@@ -73,7 +74,8 @@ static void table_rows_are_whole(void **state)
 			fail_msg("%s", px_last_error());
 		if (row->help && !px_setting_preset(row))
 			fail_msg("%s: a default in words is missing", row->name);
-		if (row->help && row->who & (PX_OF_START | PX_OF_RUN) && !row->argument)
+		if (row->help && row->who & (PX_OF_START | PX_OF_RUN) && !row->argument &&
+		    row->type != PX_TYPE_FLAG)
 			fail_msg("%s: the word for its argument is missing", row->name);
 		assert_true(!(row->who & PX_OF_LIBRARY) == !row->offset);
 		if (row->offset && row->field_bytes != field_bytes(row->type))
@@ -296,6 +298,7 @@ static void options_all_fields_are_read(void **state)
 	options.command = "/bin/pxrun";
 	options.quota_bytes = 1 << 20;
 	options.huge_pages = "never";
+	options.native = 1;
 	assert_int_equal(px_settings_set_options(&settings, &options, &known), 0);
 	assert_memory_equal(&known, &options, sizeof(known));
 	for (int id = 0; id < PX_SETTINGS; id++)

@@ -70,6 +70,12 @@ static PyObject *attach_segment(PyObject *self, PyObject *fd)
 
 static PyObject *template(PyObject *self, PyObject *args)
 {
+	const struct px_forking forking = {
+		.before = PyOS_BeforeFork,
+		.after = PyOS_AfterFork_Parent,
+		.after_in_engine = PyOS_AfterFork_Child,
+		.python = (uint32_t)Py_Version,
+	};
 	struct px_birth birth = { 0 };
 	const char *reason;
 	int control, rc;
@@ -78,7 +84,7 @@ static PyObject *template(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "iz", &control, &reason))
 		return NULL;
 	px_killpoint_role("template");
-	rc = px_template_run(control, reason, &birth);
+	rc = px_template_run(control, reason, &forking, &birth);
 	if (rc < 0)
 		return px_raise(rc);
 	if (rc == 0)

@@ -94,10 +94,11 @@ static PyObject *describe(const struct px_setting *row)
 	char option[PX_SETTING_NAME_BYTES], letter[3] = { '-', row->letter };
 	bool command = row->who & (PX_OF_START | PX_OF_RUN);
 
-	return Py_BuildValue("{s:s,s:N,s:z,s:z,s:z,s:z,s:z,s:s,s:z,s:z}", "type", types[row->type],
-			     "words", words_of(row), "key",
+	return Py_BuildValue("{s:s,s:N,s:z,s:z,s:O,s:z,s:z,s:z,s:s,s:z,s:z}", "type",
+			     types[row->type], "words", words_of(row), "key",
 			     row->who & PX_OF_PROFILE ? row->name : NULL, "option",
-			     command ? px_setting_option(row, option) : NULL, "letter",
+			     command ? px_setting_option(row, option) : NULL, "run",
+			     row->who & PX_OF_RUN ? Py_True : Py_False, "letter",
 			     row->letter ? letter : NULL, "variable", row->variable, "keyword",
 			     row->who & PX_OF_PYTHON ? px_setting_keyword(row) : NULL, "name",
 			     row->name, "default", px_setting_preset(row), "help", row->help);
