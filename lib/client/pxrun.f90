@@ -53,6 +53,7 @@ module pxrun
   public :: px_view_noop, px_view_execute, px_view_call, px_view_push, px_view_pull
   public :: px_result_wait, px_result_ready, px_result_count, px_result_engine, px_result_value, px_result_array
   public :: px_result_error, px_result_output, px_result_interrupt, px_result_cancel, px_result_abort, px_result_free
+  public :: px_result_wait_any, px_result_wait_output, px_result_death, px_result_times, px_times
   public :: px_result_set_user, px_result_user
   public :: px_library_load, px_library_free, px_kernel_find, px_view_call_native
 
@@ -120,7 +121,10 @@ module pxrun
     integer(c_int) :: flags = 0
     integer(c_int32_t) :: retries = 0
     type(c_ptr) :: user = c_null_ptr
+    integer(c_int64_t) :: timeout_ns = 0
   end type c_how
+  ! Flags of requests.
+  integer, parameter, public :: PX_NOWAIT = 1, PX_URGENT = 2, PX_QUIET = 4
 
   type, bind(c) :: c_pool_options
     integer(c_size_t) :: size = 0
@@ -160,6 +164,10 @@ module pxrun
     integer(c_size_t) :: size = 0
     integer(c_int64_t) :: mine_bytes = 0, lent_bytes = 0, warm_bytes = 0, arena_bytes = 0, free_bytes = 0
   end type px_memory
+  type, bind(c) :: px_times
+    integer(c_size_t) :: size = 0
+    integer(c_int64_t) :: submitted_ns = 0, started_ns = 0, completed_ns = 0, received_ns = 0
+  end type px_times
   integer, parameter, public :: PX_ENGINE_IS_STARTING = 1, PX_ENGINE_IS_UP = 2, PX_ENGINE_IS_GONE = 3
 
   ! One of this user's pools that run.
@@ -613,6 +621,38 @@ module pxrun
       integer(c_size_t), value :: cap
       integer(c_size_t), intent(inout) :: got
     end function c_result_output
+    function c_result_wait_any(results, n, timeout_ns, which) bind(c, name='px_result_wait_any')
+      import
+      integer(c_int) :: c_result_wait_any
+      type(c_ptr), intent(in) :: results(*)
+      integer(c_size_t), value :: n
+      integer(c_int64_t), value :: timeout_ns
+      integer(c_size_t), intent(inout) :: which
+    end function c_result_wait_any
+    function c_result_wait_output(result, index, which, from, timeout_ns) bind(c, name='px_result_wait_output')
+      import
+      integer(c_int) :: c_result_wait_output
+      type(c_ptr), value :: result
+      integer(c_size_t), value :: index
+      integer(c_int), value :: which
+      integer(c_int64_t), value :: from
+      integer(c_int64_t), value :: timeout_ns
+    end function c_result_wait_output
+    function c_result_death(result, index, signal_number, exit_code) bind(c, name='px_result_death')
+      import
+      integer(c_int) :: c_result_death
+      type(c_ptr), value :: result
+      integer(c_size_t), value :: index
+      integer(c_int), intent(inout) :: signal_number
+      integer(c_int), intent(inout) :: exit_code
+    end function c_result_death
+    function c_result_times(result, index, times) bind(c, name='px_result_times')
+      import
+      integer(c_int) :: c_result_times
+      type(c_ptr), value :: result
+      integer(c_size_t), value :: index
+      type(px_times), intent(inout) :: times
+    end function c_result_times
     function c_result_interrupt(result, index) bind(c, name='px_result_interrupt')
       import
       integer(c_int) :: c_result_interrupt
@@ -821,13 +861,15 @@ contains
     c = transfer(address, c)
   end function at
 
-  function how(flags, retries)
+  function how(flags, retries, timeout_ns)
     integer, intent(in), optional :: flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
     type(c_how) :: how
 
     how%size = c_sizeof(how)
     if (present(flags)) how%flags = flags
     if (present(retries)) how%retries = retries
+    if (present(timeout_ns)) how%timeout_ns = timeout_ns
   end function how
 
   ! --- pools ---
@@ -1547,34 +1589,37 @@ contains
 
   ! --- requests ---
 
-  subroutine px_view_noop(view, result, flags, retries, ierr)
+  subroutine px_view_noop(view, result, flags, retries, timeout_ns, ierr)
     type(px_view), intent(in) :: view
     type(px_result), intent(out) :: result
     integer, intent(in), optional :: flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
     integer, intent(out), optional :: ierr
 
-    call done(c_view_noop(view%c, how(flags, retries), result%c), 'px_view_noop', ierr)
+    call done(c_view_noop(view%c, how(flags, retries, timeout_ns), result%c), 'px_view_noop', ierr)
   end subroutine px_view_noop
 
   ! Runs code: lines end with new_line('a').
-  subroutine px_view_execute(view, code, result, flags, retries, ierr)
+  subroutine px_view_execute(view, code, result, flags, retries, timeout_ns, ierr)
     type(px_view), intent(in) :: view
     character(*), intent(in) :: code
     type(px_result), intent(out) :: result
     integer, intent(in), optional :: flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
     integer, intent(out), optional :: ierr
 
-    call done(c_view_execute(view%c, z(code), how(flags, retries), result%c), 'px_view_execute', ierr)
+    call done(c_view_execute(view%c, z(code), how(flags, retries, timeout_ns), result%c), 'px_view_execute', ierr)
   end subroutine px_view_execute
 
   ! Calls 'module:function', or a name in the engines' namespace. keywords: of px_dict().
-  subroutine px_view_call(view, function, result, args, keywords, flags, retries, ierr)
+  subroutine px_view_call(view, function, result, args, keywords, flags, retries, timeout_ns, ierr)
     type(px_view), intent(in) :: view
     character(*), intent(in) :: function
     type(px_result), intent(out) :: result
     type(px_arg), intent(in), optional :: args(:)
     type(px_arg), intent(in), optional, target :: keywords
     integer, intent(in), optional :: flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
     integer, intent(out), optional :: ierr
     type(px_arg) :: nothing(0)
     type(c_ptr) :: words
@@ -1583,37 +1628,39 @@ contains
     words = c_null_ptr
     if (present(keywords)) words = c_loc(keywords)
     if (present(args)) then
-      rc = c_view_call(view%c, z(function), size(args, kind=c_size_t), args, words, how(flags, retries), result%c)
+      rc = c_view_call(view%c, z(function), size(args, kind=c_size_t), args, words, how(flags, retries, timeout_ns), result%c)
       call spent(args)
     else
-      rc = c_view_call(view%c, z(function), 0_c_size_t, nothing, words, how(flags, retries), result%c)
+      rc = c_view_call(view%c, z(function), 0_c_size_t, nothing, words, how(flags, retries, timeout_ns), result%c)
     end if
     if (present(keywords)) call spent([keywords])
     call done(rc, 'px_view_call', ierr)
   end subroutine px_view_call
 
-  subroutine px_view_push(view, name, value, result, flags, retries, ierr)
+  subroutine px_view_push(view, name, value, result, flags, retries, timeout_ns, ierr)
     type(px_view), intent(in) :: view
     character(*), intent(in) :: name
     type(px_arg), intent(in) :: value
     type(px_result), intent(out) :: result
     integer, intent(in), optional :: flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
     integer, intent(out), optional :: ierr
     integer :: rc
 
-    rc = c_view_push(view%c, z(name), value, how(flags, retries), result%c)
+    rc = c_view_push(view%c, z(name), value, how(flags, retries, timeout_ns), result%c)
     call spent([value])
     call done(rc, 'px_view_push', ierr)
   end subroutine px_view_push
 
-  subroutine px_view_pull(view, name, result, flags, retries, ierr)
+  subroutine px_view_pull(view, name, result, flags, retries, timeout_ns, ierr)
     type(px_view), intent(in) :: view
     character(*), intent(in) :: name
     type(px_result), intent(out) :: result
     integer, intent(in), optional :: flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
     integer, intent(out), optional :: ierr
 
-    call done(c_view_pull(view%c, z(name), how(flags, retries), result%c), 'px_view_pull', ierr)
+    call done(c_view_pull(view%c, z(name), how(flags, retries, timeout_ns), result%c), 'px_view_pull', ierr)
   end subroutine px_view_pull
 
   ! --- results ---
@@ -1626,6 +1673,56 @@ contains
 
     call done(c_result_wait(result%c, limit(timeout_ns)), 'px_result_wait', ierr)
   end subroutine px_result_wait
+
+  ! Waits until one of them is ready: which, the first in their order.
+  subroutine px_result_wait_any(results, which, timeout_ns, ierr)
+    type(px_result), intent(in) :: results(:)
+    integer, intent(out) :: which
+    integer(int64), intent(in), optional :: timeout_ns
+    integer, intent(out), optional :: ierr
+    type(c_ptr) :: handles(size(results))
+    integer(c_size_t) :: index
+    integer :: rc
+
+    handles = results%c
+    index = 0
+    rc = c_result_wait_any(handles, size(handles, kind=c_size_t), limit(timeout_ns), index)
+    which = merge(int(index) + 1, 0, rc == 0)
+    call done(rc, 'px_result_wait_any', ierr)
+  end subroutine px_result_wait_any
+
+  ! Waits until an entry has printed more than the first n bytes, or is ready.
+  subroutine px_result_wait_output(result, index, which, n, timeout_ns, ierr)
+    type(px_result), intent(in) :: result
+    integer, intent(in) :: index, which, n
+    integer(int64), intent(in), optional :: timeout_ns
+    integer, intent(out), optional :: ierr
+
+    call done(c_result_wait_output(result%c, zero_based(index), which, int(n, c_int64_t), limit(timeout_ns)), &
+      'px_result_wait_output', ierr)
+  end subroutine px_result_wait_output
+
+  ! How the engine of an entry with PX_EENGINE has ended: the signal, or 0 and its exit code.
+  subroutine px_result_death(result, index, signal_number, exit_code, ierr)
+    type(px_result), intent(in) :: result
+    integer, intent(in) :: index
+    integer, intent(out) :: signal_number, exit_code
+    integer, intent(out), optional :: ierr
+
+    signal_number = 0
+    exit_code = 0
+    call done(c_result_death(result%c, zero_based(index), signal_number, exit_code), 'px_result_death', ierr)
+  end subroutine px_result_death
+
+  subroutine px_result_times(result, index, times, ierr)
+    type(px_result), intent(in) :: result
+    integer, intent(in) :: index
+    type(px_times), intent(out) :: times
+    integer, intent(out), optional :: ierr
+
+    times%size = c_sizeof(times)
+    call done(c_result_times(result%c, zero_based(index), times), 'px_result_times', ierr)
+  end subroutine px_result_times
 
   logical function px_result_ready(result)
     type(px_result), intent(in) :: result
@@ -1929,21 +2026,22 @@ contains
     call done(c_kernel_find(library%c, z(symbol), kernel%c), 'px_kernel_find', ierr)
   end subroutine px_kernel_find
 
-  subroutine px_view_call_native(view, kernel, result, args, flags, retries, ierr)
+  subroutine px_view_call_native(view, kernel, result, args, flags, retries, timeout_ns, ierr)
     type(px_view), intent(in) :: view
     type(px_kernel), intent(in) :: kernel
     type(px_result), intent(out) :: result
     type(px_arg), intent(in), optional :: args(:)
     integer, intent(in), optional :: flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
     integer, intent(out), optional :: ierr
     type(px_arg) :: nothing(0)
     integer :: rc
 
     if (present(args)) then
-      rc = c_view_call_native(view%c, kernel%c, size(args, kind=c_size_t), args, how(flags, retries), result%c)
+      rc = c_view_call_native(view%c, kernel%c, size(args, kind=c_size_t), args, how(flags, retries, timeout_ns), result%c)
       call spent(args)
     else
-      rc = c_view_call_native(view%c, kernel%c, 0_c_size_t, nothing, how(flags, retries), result%c)
+      rc = c_view_call_native(view%c, kernel%c, 0_c_size_t, nothing, how(flags, retries, timeout_ns), result%c)
     end if
     call done(rc, 'px_view_call_native', ierr)
   end subroutine px_view_call_native

@@ -592,6 +592,25 @@ public:
 		} while (got == sizeof(part));
 		return text;
 	}
+	// False: there is no more than that many bytes after that time, and the entry is not ready.
+	bool wait_output(std::size_t index, std::uint64_t from, int which = 1, timeout time = timeout()) const
+	{
+		int rc = px_result_wait_output(c(), index, which, from, time.ns());
+		return rc == PX_ETIMEDOUT ? false : (check(rc), true);
+	}
+	px_times times(std::size_t index) const
+	{
+		px_times t = PX_TIMES;
+		check(px_result_times(c(), index, &t));
+		return t;
+	}
+	// How the engine of an entry with PX_EENGINE has ended: the signal, or 0 and its exit code.
+	std::pair<int, int> death(std::size_t index) const
+	{
+		int signal_number, exit_code;
+		check(px_result_death(c(), index, &signal_number, &exit_code));
+		return { signal_number, exit_code };
+	}
 	void set_user(void *user) const { check(px_result_set_user(c(), user)); }
 	void *user() const noexcept { return px_result_user(c()); }
 	void interrupt(std::size_t index) const { check(px_result_interrupt(c(), index)); }
@@ -607,6 +626,17 @@ private:
 		throw remote_error(words, ename, evalue, traceback);
 	}
 };
+
+// The index of the first that is ready; how many there are, if none is after that time.
+inline std::size_t wait_any(const std::vector<result> &results, timeout time = timeout())
+{
+	std::vector<px_result *> raw;
+	for (const result &r : results)
+		raw.push_back(r.c());
+	std::size_t which;
+	int rc = px_result_wait_any(raw.data(), raw.size(), time.ns(), &which);
+	return rc == PX_ETIMEDOUT ? raw.size() : (check(rc), which);
+}
 
 // --- pools and clients ---
 
@@ -770,10 +800,12 @@ public:
 
 // --- views and requests ---
 
-// How a request is made, with the defaults.
-inline px_how how()
+// How a request is made; of the rest, the defaults. A limit of 0 is none.
+inline px_how how(unsigned flags = 0, std::chrono::nanoseconds limit = std::chrono::nanoseconds(0))
 {
 	px_how h = PX_HOW;
+	h.flags = flags;
+	h.timeout_ns = static_cast<std::uint64_t>(limit.count());
 	return h;
 }
 

@@ -119,7 +119,29 @@ void pool(const pxrun::client &client)
 	expect(added == 2 && client.engines().size() == 3, "an engine more");
 	client.remove_engine(added);
 	client.restart_engine(1);
-	expect(client.status(1).restarts == 1, "an engine anew");
+	expect(client.status(1).restarts == 2, "an engine anew");
+}
+
+void limits(const pxrun::view &view)
+{
+	std::vector<pxrun::result> both;
+	both.push_back(view.execute("import time; time.sleep(20)", pxrun::how(PX_QUIET, std::chrono::milliseconds(50))));
+	both.push_back(view.execute("print(6 * 7)"));
+	expect(pxrun::wait_any(both) == 0, "the limited one is first");
+	try {
+		both[0].value(1);
+		expect(false, "its time is up");
+	} catch (const pxrun::error &e) {
+		expect(e.code() == PX_ETIMEDOUT, "the code of a limit");
+	}
+	expect(both[1].wait_output(0, 0) && both[1].output(0) == "42\n", "what is printed later");
+	px_times times = both[1].times(0);
+	both[1].wait();
+	expect(times.submitted_ns > 0 && times.submitted_ns <= both[1].times(0).completed_ns, "times");
+	expect(pxrun::wait_any(both, std::chrono::seconds(0)) == 0, "both are ready");
+	auto dying = view.execute("import os; os._exit(3)");
+	dying.wait();
+	expect(dying.death(1) == std::make_pair(0, 3), "how an engine ended");
 }
 
 void native(const pxrun::view &view)
@@ -177,6 +199,7 @@ int main()
 		values(all);
 		arrays(client, all);
 		errors(client, all);
+		limits(all);
 		native(all);
 		tasks(client);
 		pool(client);

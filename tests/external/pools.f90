@@ -15,6 +15,7 @@ program pools
   call received()
   call arrays()
   call errors()
+  call limits()
   call native()
   call tasks()
   call pool()
@@ -205,6 +206,34 @@ contains
     call px_client_attach(nobody, 'nobody has this', ierr=ierr)
     call expect(ierr < 0 .and. px_last_code() == ierr .and. px_strerror(ierr) /= '', 'a pool that is not there')
   end subroutine errors
+
+  subroutine limits()
+    type(px_result) :: both(2), dying
+    type(px_times) :: times
+    character(:), allocatable :: text
+    integer :: which, signal_number, exit_code, ierr, i
+
+    call px_view_execute(all, 'import time; time.sleep(20)', both(1), flags=PX_QUIET, timeout_ns=50000000_int64)
+    call px_view_execute(all, 'print(6 * 7)', both(2))
+    call px_result_wait_any(both, which)
+    call expect(which == 1, 'the limited one is first')
+    call px_result_value(both(1), 2, i, ierr)
+    call expect(ierr == PX_ETIMEDOUT, 'its time is up')
+    call px_result_wait_output(both(2), 1, 1, 0)
+    call px_result_output(both(2), 1, 1, text)
+    call expect(text == '42'//new_line('a'), 'what is printed later')
+    call px_result_wait(both(2))
+    call px_result_times(both(2), 2, times)
+    call expect(times%submitted_ns > 0 .and. times%submitted_ns <= times%completed_ns, 'times')
+    call px_view_execute(all, 'import os; os._exit(3)', dying)
+    call px_result_wait(dying)
+    call px_result_death(dying, 2, signal_number, exit_code)
+    call expect(signal_number == 0 .and. exit_code == 3, 'how an engine ended')
+    call px_result_free(dying)
+    do i = 1, 2
+      call px_result_free(both(i))
+    end do
+  end subroutine limits
 
   subroutine native()
     real(real64), target :: x(3)
