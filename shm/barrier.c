@@ -15,10 +15,13 @@
 #define LOOKS_FIRST 12
 /* Until a death is noticed, and a signal that came just before the sleep. */
 #define NAP_NS UINT64_C(5000000)
+/* So many naps in a row, until a ring is believed. */
+#define RINGS_SEEN 4
 
 void px_barrier_init(struct px_barrier_shm *shared, uint32_t count)
 {
 	memset(shared, 0, px_barrier_bytes(count));
+	atomic_init(&shared->count, count);
 }
 
 void px_barrier_assign(struct px_barrier_shm *shared, uint32_t rank, struct px_member_id id)
@@ -33,7 +36,7 @@ static void wake(struct px_barrier_shm *shared)
 {
 	if (!atomic_load_explicit(&shared->asleep, memory_order_relaxed))
 		return;
-	/* SYNC barrier.seq: release; partner: px_barrier_wait(). */
+	/* SYNC barrier.seq: release; partner: nap(). */
 	atomic_fetch_add_explicit(&shared->seq, 1, memory_order_release);
 	PX_KILLPOINT("barrier.wake.counted"); /* dead here: they wake at the end of their naps */
 	px_os.futex_wake(&shared->seq);
@@ -44,7 +47,7 @@ void px_barrier_leave(struct px_barrier_shm *shared, uint32_t rank)
 	/* SYNC barrier.left: release, of its arrivals before; partner: look(). */
 	atomic_store_explicit(&shared->places[rank].left, 1, memory_order_release);
 	PX_KILLPOINT("barrier.leave.visible"); /* dead here: they see it at the end of their naps */
-	/* SYNC barrier.look: seq_cst, the leaving before the look at asleep; partner: px_barrier_wait(). */
+	/* SYNC barrier.look: seq_cst, the leaving before the look at asleep; partner: nap(). */
 	atomic_thread_fence(memory_order_seq_cst);
 	wake(shared);
 }
@@ -133,6 +136,52 @@ static int spin(struct px_barrier *b)
 	return rc;
 }
 
+/* Sleeps until somebody arrives or leaves, or for a nap. As look(). */
+static int nap(struct px_barrier *b)
+{
+	struct px_barrier_shm *shared = b->shared;
+	uint32_t ticket;
+	int rc;
+
+	atomic_fetch_add_explicit(&shared->asleep, 1, memory_order_relaxed);
+	/* SYNC barrier.seq: acquire; partner: wake(). */
+	ticket = atomic_load_explicit(&shared->seq, memory_order_acquire);
+	PX_KILLPOINT("barrier.sleep.announced"); /* dead here: who comes last wakes nobody */
+	/*
+	 * SYNC barrier.look: seq_cst, the announcement before the look; partner: px_barrier_wait(),
+	 * px_barrier_leave().
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	rc = look(b);
+	if (rc == 0)
+		(void)px_os.futex_wait(&shared->seq, ticket, NAP_NS);
+	atomic_fetch_sub_explicit(&shared->asleep, 1, memory_order_relaxed);
+	return rc ? rc : look(b);
+}
+
+/* Sleeps as often as need be. As look(). */
+static int sleep_on(struct px_barrier *b)
+{
+	uint32_t rings = 0;
+	int rc = 0;
+
+	/* Relaxed, here and below: who reads it looks again. */
+	atomic_store_explicit(b->where, b->offset, memory_order_relaxed);
+	while (rc == 0) {
+		rc = nap(b);
+		if (rc == 0)
+			rc = look_for_deaths(b);
+		if (rc)
+			break;
+		/* What is seen in one look need not be of one moment; a ring stays. */
+		rings = px_barrier_in_ring(b) ? rings + 1 : 0;
+		if (rings == RINGS_SEEN)
+			rc = PX_EAGAIN;
+	}
+	atomic_store_explicit(b->where, 0, memory_order_relaxed);
+	return rc;
+}
+
 int px_barrier_wait(struct px_barrier *b)
 {
 	struct px_barrier_shm *shared = b->shared;
@@ -142,10 +191,10 @@ int px_barrier_wait(struct px_barrier *b)
 	/* SYNC barrier.arrived: release, of all that was written before; partner: has_arrived(). */
 	atomic_store_explicit(&shared->places[b->rank].arrived, ++b->arrived, memory_order_release);
 	PX_KILLPOINT(
-		"barrier.arrive.visible"); /* dead here: arrived; sleepers wake at their naps' ends */
+		"barrier.arrive.visible"); /* dead here: arrived; sleepers see it after their naps */
 	/*
 	 * SYNC barrier.look: seq_cst, the arrival before the looks at others' and at asleep; partner:
-	 * px_barrier_wait(), px_barrier_leave().
+	 * px_barrier_wait(), nap().
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	rc = look(b);
@@ -153,23 +202,7 @@ int px_barrier_wait(struct px_barrier *b)
 		wake(shared); /* the last one: of several at least one sees that it is */
 	if (rc == 0)
 		rc = spin(b);
-	while (rc == 0) {
-		uint32_t ticket;
-
-		atomic_fetch_add_explicit(&shared->asleep, 1, memory_order_relaxed);
-		/* SYNC barrier.seq: acquire; partner: wake(). */
-		ticket = atomic_load_explicit(&shared->seq, memory_order_acquire);
-		PX_KILLPOINT("barrier.sleep.announced"); /* dead here: the last one wakes nobody */
-		/* SYNC barrier.look: seq_cst, the announcement before the look; partner: px_barrier_wait(), px_barrier_leave(). */
-		atomic_thread_fence(memory_order_seq_cst);
-		rc = look(b);
-		if (rc == 0)
-			(void)px_os.futex_wait(&shared->seq, ticket, NAP_NS);
-		atomic_fetch_sub_explicit(&shared->asleep, 1, memory_order_relaxed);
-		if (rc == 0)
-			rc = look(b);
-		if (rc == 0)
-			rc = look_for_deaths(b);
-	}
+	if (rc == 0)
+		rc = sleep_on(b);
 	return rc == 1 ? 0 : rc;
 }

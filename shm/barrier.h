@@ -16,6 +16,12 @@
  * afterwards: who arrived may go on, meet again, leave or die, while another one still wakes up. That
  * is why the counts are looked at first, and what breaks a barrier only if one is missing.
  *
+ * Two calls may reach their engines in different orders, and then each waits for the other. So who sleeps
+ * says where, for all to read; who has slept for some naps follows from those who are missing, each to
+ * the barrier at which it sleeps and to those who are missing there. If that leads back to itself, it is
+ * a ring of barriers that nobody leaves, and the one of them that lies highest is broken: the others go
+ * on once its members are gone from it.
+ *
  * Sleepers announce themselves, then look once more; who arrives counts, then looks whether all are
  * there and somebody sleeps. Of the two looks one sees the other's write (Dekker), for which there are
  * the sequentially consistent fences; and so of two that arrive last, one sees both.
@@ -42,7 +48,8 @@ _Static_assert(sizeof(struct px_barrier_place_shm) == PX_LINE_BYTES, "one line")
 struct px_barrier_shm {
 	_Atomic uint32_t seq;    /* the futex */
 	_Atomic uint32_t asleep; /* how many are about to sleep, or do */
-	uint8_t reserved[PX_LINE_BYTES - 8];
+	_Atomic uint32_t count;  /* of the places; the sender */
+	uint8_t reserved[PX_LINE_BYTES - 12];
 	struct px_barrier_place_shm places[];
 };
 _Static_assert(sizeof(struct px_barrier_shm) == PX_LINE_BYTES, "one line before the places");
@@ -69,7 +76,9 @@ void px_barrier_leave(struct px_barrier_shm *shared, uint32_t rank);
 struct px_barrier {
 	struct px_barrier_shm *shared;
 	const struct px_segment *segment;
-	struct px_member_id sender;
+	struct px_member_id sender, self;
+	uint64_t offset;         /* of shared in the segment */
+	_Atomic uint64_t *where; /* our word that says at which barrier we sleep */
 	uint32_t rank, count;
 	uint32_t arrived;          /* so often */
 	const _Atomic int *cancel; /* not 0: it shall not wait any longer; a signal ends its nap */
@@ -79,9 +88,14 @@ struct px_barrier {
 
 /*
  * Arrives, and waits for all others. PX_EABORTED: one has left; PX_EENGINE: one, or the sender, has
- * died; PX_EINTR: it was cancelled. Then, but for the last, `missing` is the one; and it is the same,
- * or worse, whenever it is called again.
+ * died; PX_EAGAIN: one waits at another barrier for this member; PX_EINTR: it was cancelled. Then, but for
+ * the last, `missing` is the one; and the member has to leave.
  */
 int px_barrier_wait(struct px_barrier *barrier);
+
+/* --- barrier_ring.c --- */
+
+/* Whether this barrier is the highest of a ring, as far as can be seen in one look. */
+bool px_barrier_in_ring(const struct px_barrier *barrier);
 
 #endif

@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define PX_SEGMENT_MAGIC UINT64_C(0x31304e5552585001) /* "\1PXRUN01" */
-#define PX_SEGMENT_VERSION 4
+#define PX_SEGMENT_VERSION 5
 #define PX_LINE_BYTES 64
 #define PX_PAGE_BYTES 4096
 
@@ -171,8 +171,10 @@ struct px_activity_shm {
 
 /* The native function that an engine runs, for who explains its death; clients leave it zero. */
 struct px_function_shm {
+	/* The barrier at which it sleeps (barrier.h): where that lies, 0: at none. */
+	_Atomic uint64_t barrier;
 	_Atomic uint32_t runs; /* 1: it does. The words stay as they are meanwhile */
-	char words[508];       /* "NAME of PATH", with a NUL */
+	char words[500];       /* "NAME of PATH", with a NUL */
 };
 
 /* What a member does with its extents, for status displays. */

@@ -185,6 +185,9 @@ static int join(struct px_native_engine *n, const struct px_link *link,
 		.shared = shared,
 		.segment = endpoint->segment,
 		.sender = link->peer,
+		.self = endpoint->self,
+		.offset = in->buffers[0]->offset,
+		.where = &endpoint->block->function.barrier,
 		.rank = (uint32_t)rank,
 		.count = request->call.count,
 		.cancel = &cancelled,
@@ -321,6 +324,13 @@ static int failure_words(const struct px_native_engine *n, const struct px_funct
 	if (n->broken == (uint32_t)-PX_EENGINE)
 		return snprintf(out, out_bytes, "the barrier of %s is broken: engine %u has died",
 				function->symbol, who);
+	if (n->broken == (uint32_t)-PX_EAGAIN)
+		return snprintf(
+			out, out_bytes,
+			"the barrier of %s is broken: engine %u waits at that of another call "
+			"for this engine, which came there the other way round; let one call end "
+			"before the other is sent",
+			function->symbol, who);
 	if (n->broken)
 		return snprintf(
 			out, out_bytes,

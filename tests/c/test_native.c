@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -486,6 +487,84 @@ static void barrier_is_broken_by_an_abort(void **state)
 	px_view_free(last);
 }
 
+static void remember(void *ctx, const struct px_pool_info *info)
+{
+	struct px_status status = { .size = sizeof(status) };
+
+	if (px_client_status(client, &status) == 0 && status.supervisor_pid == info->supervisor_pid)
+		snprintf(ctx, sizeof(path), "%s", info->connection_file);
+}
+
+static bool all_met(struct px_result *result)
+{
+	struct px_value value;
+	bool met = true;
+
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	for (size_t i = 0; i < px_result_count(result); i++) {
+		if (px_result_value(result, i, &value) == 0)
+			continue;
+		assert_int_equal(px_last_code(), PX_EREMOTE);
+		met = false;
+	}
+	px_result_free(result);
+	return met;
+}
+
+/* Two clients, whose calls come to two engines in different orders. */
+static void calls_that_wait_for_each_other_are_found(void **state)
+{
+	struct px_value args[] = { px_int(9), px_string("") };
+	struct px_result *busy[2], *calls[2];
+	struct px_client *other;
+	struct px_view *second, *both, *others_first, *others_both;
+	char connection[sizeof(path)] = "";
+
+	(void)state;
+	assert_true(px_pool_list(remember, connection) >= 1);
+	assert_int_equal(px_client_attach(connection, 0, &other), 0);
+	assert_int_equal(px_view_of(client, (uint32_t[]){ 1 }, 1, &second), 0);
+	assert_int_equal(px_view_of(client, (uint32_t[]){ 0, 1 }, 2, &both), 0);
+	assert_int_equal(px_view_of(other, (uint32_t[]){ 0 }, 1, &others_first), 0);
+	assert_int_equal(px_view_of(other, (uint32_t[]){ 0, 1 }, 2, &others_both), 0);
+	for (int i = 0; i < 5; i++) {
+		busy[0] = call(others_first, "wait_for_cancel", 0, NULL);
+		busy[1] = call(second, "wait_for_cancel", 0, NULL);
+		usleep(20000);
+		calls[0] = call(both, "meet_or", 2, args);
+		calls[1] = call(others_both, "meet_or", 2, args);
+		for (int k = 0; k < 2; k++) {
+			assert_int_equal(px_result_cancel(busy[k], 0), 0);
+			px_result_free(busy[k]);
+		}
+		/* The one call fails, and the other one goes on. */
+		assert_int_equal(all_met(calls[0]) + all_met(calls[1]), 1);
+	}
+	px_view_free(others_both);
+	px_view_free(others_first);
+	px_view_free(both);
+	px_view_free(second);
+	px_client_detach(other);
+}
+
+/* A time limit is a cancel. */
+static void time_limit_ends_a_call(void **state)
+{
+	struct px_how how = PX_HOW;
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	how.timeout_ns = SECOND / 20;
+	assert_int_equal(px_view_call_native(all, kernel("wait_for_cancel"), 0, NULL, &how,
+					     &result),
+			 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	for (size_t i = 0; i < ENGINES; i++)
+		assert_int_equal(px_result_value(result, i, &value), PX_ETIMEDOUT);
+	px_result_free(result);
+}
+
 /* What needs an interpreter, where there is none. */
 static void python_is_refused_in_words(void **state)
 {
@@ -540,6 +619,8 @@ int main(void)
 		cmocka_unit_test(barrier_is_broken_by_who_returns),
 		cmocka_unit_test(barrier_is_broken_by_a_cancel),
 		cmocka_unit_test(barrier_is_broken_by_an_abort),
+		cmocka_unit_test(calls_that_wait_for_each_other_are_found),
+		cmocka_unit_test(time_limit_ends_a_call),
 		cmocka_unit_test(barrier_is_broken_by_who_dies),
 		cmocka_unit_test(crash_names_signal_and_function),
 		cmocka_unit_test(crash_has_a_native_stack),
