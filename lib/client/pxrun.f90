@@ -141,8 +141,7 @@ module pxrun
     type(c_ptr) :: huge_pages = c_null_ptr
     type(c_ptr) :: environment = c_null_ptr
     integer(c_int64_t) :: start_timeout_ns = 0
-    integer(c_int) :: log_fd = 0
-    integer(c_int) :: native = 0
+    integer(c_int) :: log_fd = 0, native = 0
   end type c_pool_options
 
   ! The structs of pxrun.h of these names.
@@ -259,10 +258,6 @@ module pxrun
       type(c_ptr), value :: profile
       integer(c_int64_t), value :: timeout_ns
     end function c_pool_stop
-    subroutine c_pool_options_init(options) bind(c, name='px_pool_options_init')
-      import
-      type(c_pool_options), intent(inout) :: options
-    end subroutine c_pool_options_init
     function c_pool_list(each, ctx) bind(c, name='px_pool_list')
       import
       integer(c_int) :: c_pool_list
@@ -890,7 +885,7 @@ contains
     type(c_ptr), allocatable, target :: each(:)
     integer :: rc, i
 
-    call c_pool_options_init(options)
+    options%size = c_sizeof(options)
     allocate (each(0))
     options%profile = optional_text('', k1)
     if (present(profile)) options%profile = optional_text(profile, k1)
@@ -910,7 +905,7 @@ contains
     end if
     if (present(start_timeout_ns)) options%start_timeout_ns = start_timeout_ns
     if (present(log_fd)) options%log_fd = log_fd
-    if (present(native)) options%native = merge(1_c_int, 0_c_int, native)
+    if (present(native)) options%native = merge(1, 0, native)
     rc = c_pool_start(c_loc(options), client%c)
     do i = 1, size(each)
       call c_free(each(i))

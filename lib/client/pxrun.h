@@ -137,8 +137,13 @@ struct px_pool_options {
 		sizeof(struct px_pool_options), NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, \
 			NULL, NULL, 0, 0, 0                                                        \
 	}
-/* The same, for languages without initialisers: size is set, the rest is 0. */
-PX_PUBLIC void px_pool_options_init(struct px_pool_options *options);
+/* The same as a function, of this header and so of its struct: that of the library may be larger. */
+static inline void px_pool_options_init(struct px_pool_options *options)
+{
+	const struct px_pool_options defaults = PX_POOL_OPTIONS;
+
+	*options = defaults;
+}
 
 /*
  * Starts a pool and attaches to it: returns when all engines serve. The supervisor is a process

@@ -488,12 +488,6 @@ int px_pool_start_by(const struct px_settings *settings, const char *profile, co
 	return rc;
 }
 
-void px_pool_options_init(struct px_pool_options *options)
-{
-	if (px_need(options, "options") == 0)
-		*options = (struct px_pool_options)PX_POOL_OPTIONS;
-}
-
 /* A line for each of the lines. */
 static void log_warnings(int fd, const char *lines)
 {

@@ -82,8 +82,6 @@ static void options_have_one_initialiser_for_all_languages(void **state)
 	px_pool_options_init(&other);
 	assert_int_equal(other.size, sizeof(other));
 	assert_memory_equal(&one, &other, sizeof(one));
-	px_pool_options_init(NULL);
-	assert_words("'options' is NULL");
 }
 
 static void environment_is_the_engines_and_comes_before_the_profile(void **state)
