@@ -42,6 +42,11 @@ if command -v c++ >/dev/null 2>&1; then
 	c++ -g -std=c++11 -I"$include" -o "$folder/pools-cpp" "$PXRUN_SRCDIR/tests/external/pools.cpp" -L"$library" -lpxrun || exit 1
 	examine pools.cpp "$folder/pools-cpp"
 fi
+if command -v gfortran >/dev/null 2>&1 && test -e "$library/../libpxrun_fortran.a"; then
+	gfortran -g -std=f2018 -I"$library/../lib/client" -o "$folder/pools-f90" "$PXRUN_SRCDIR/tests/external/pools.f90" \
+		"$library/../libpxrun_fortran.a" -L"$library" -lpxrun || exit 1
+	examine pools.f90 "$folder/pools-f90"
+fi
 for example in pi sweep; do
 	examine examples/$example "$library/../examples/.libs/$example"
 done

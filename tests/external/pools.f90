@@ -111,6 +111,7 @@ contains
     real(real64) :: x
     integer :: i, ierr
 
+    nullify (p, mine, q, wrong) ! gfortran looks at them before a call, which valgrind would say
     a = reshape([(real(i, real64), i=1, 12)], [3, 4])
     cube = reshape([(i, i=1, 24)], [2, 3, 4])
 
