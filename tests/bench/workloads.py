@@ -16,6 +16,7 @@ import time
 import arrays
 import functions
 import measure
+import natives
 import peers
 import prompts
 import searches
@@ -198,4 +199,4 @@ for i, ar in enumerate(pending):
 print(time.perf_counter() - begin)
 """
 
-ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL | stopped.ALL | searches.ALL | prompts.ALL
+ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL | stopped.ALL | searches.ALL | prompts.ALL | natives.ALL

@@ -99,3 +99,11 @@ def test_montecarlo():
     if not program.exists():
         pytest.skip("not built: no Fortran compiler, or a sanitizer")
     assert len(re.findall(r"dimensions: .* should be", run(program))) == 7
+
+
+@pytest.mark.parametrize("engines", [1, 2, 3])
+@pytest.mark.parametrize("sweeps", [0, 7, 40])
+def test_jacobi(engines, sweeps):
+    output = run(BUILD / "examples/jacobi", BUILD / "examples/.libs/jacobi_kernel.so", 100, sweeps, engines)
+    assert "agree in every bit" in output
+    assert sum(map(int, re.findall(r"^engine \d+: (\d+) rows", output, re.M))) == 98
