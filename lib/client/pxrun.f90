@@ -24,8 +24,8 @@
 !   arguments  px_arg(x) of a number, a logical, characters (with their trailing blanks), a px_array or an
 !              array of rank 1 to 4 is one argument of one request, or one item of px_list() or px_dict():
 !              these use it up, also if they fail. An array is lent, in place and with its strides: it must be
-!              there, and a target, until the request was sent. Engines see its indices as the program
-!              has them, a(i, j) as a[i - 1, j - 1].
+!              there until the request was sent, so it is a variable with the target attribute and no
+!              expression. Engines see its indices as the program has them, a(i, j) as a[i - 1, j - 1].
 !   numbers    Entries of a result, items of a list and dimensions count from 1, engines' ids from 0. Times
 !              are integer(int64) nanoseconds; without one there is no limit.
 !   characters Names, paths and code are taken without trailing blanks.
@@ -1410,10 +1410,11 @@ contains
     strides = p%item_bytes
     first = p%first
     if (.not. c_associated(first)) first = c_loc(nothing)
-    do i = 1, p%rank
+    do i = 1, min(p%rank, RANKS)
       if (p%shape(i) > 1 .and. c_associated(p%next(i))) strides(i) = address(p%next(i)) - address(p%first)
     end do
-    wrap = c_array_wrap(first, p%dtype, p%rank, p%shape, strides, array%c)
+    ! of more dimensions than there is room for: it is refused
+    wrap = c_array_wrap(first, p%dtype, merge(p%rank, -1, p%rank <= RANKS), p%shape, strides, array%c)
   end function wrap
 
   subroutine px_array_shape(array, shape)
@@ -2048,6 +2049,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_INT8, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2077,6 +2079,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_INT16, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2106,6 +2109,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_INT32, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2135,6 +2139,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_INT64, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2164,6 +2169,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_FLOAT32, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2193,6 +2199,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_FLOAT64, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2222,6 +2229,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_COMPLEX64, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2251,6 +2259,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_COMPLEX128, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)
@@ -2280,6 +2289,7 @@ contains
     type(place) :: p
 
     p = place(PX_DTYPE_BOOL, storage_size(x) / 8, rank(x))
+    if (p%rank > RANKS) return
     p%shape(:p%rank) = shape(x)
     if (size(x) == 0) return
     select rank (x)

@@ -100,7 +100,7 @@ contains
 
   subroutine arrays()
     real(real64), target :: a(3, 4)
-    integer(int32), target :: cube(2, 3, 4)
+    integer(int32), target :: cube(2, 3, 4), deep(1, 1, 1, 1, 1) = 0
     real(real64), pointer :: p(:, :), mine(:, :)
     integer(int32), pointer :: q(:, :, :)
     real(real32), pointer :: wrong(:, :)
@@ -134,6 +134,8 @@ contains
     call px_result_free(result)
     call px_array_pointer(got, p)
     call expect(all_equal(p, 2 * a), 'a pointer to what came back')
+    call px_array_wrap(deep, sent, ierr)
+    call expect(ierr == PX_EINVAL, 'an array of five dimensions')
     call px_array_pointer(got, wrong, ierr=ierr)
     call expect(ierr == PX_EINVAL .and. px_error_message() /= '', 'a pointer of another kind')
     call px_array_unref(got)
