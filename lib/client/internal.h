@@ -64,6 +64,8 @@ int px_client_wait_behind_locked(struct px_client *client, const struct px_compl
 				 int (*done)(void *ctx), void *ctx, uint64_t timeout_ns);
 /* Wakes those that follow, and those that wait for the end of a close. */
 void px_client_changed(struct px_client *client);
+/* What somebody waits for may have become ready without an engine: who sleeps as its leader looks. */
+void px_client_wake_leader(struct px_client *client);
 /* A list has got its first result: whoever waits for it looks, but the caller. */
 void px_client_wake(struct px_client *client, const struct px_completions *list);
 

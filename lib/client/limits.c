@@ -11,7 +11,7 @@ void px_limits_remove(struct px_result *result)
 {
 	struct px_limit *place = &result->limit;
 
-	if (!place->at_ns)
+	if (!place->listed)
 		return;
 	if (place->before)
 		place->before->limit.next = place->next;
@@ -19,15 +19,15 @@ void px_limits_remove(struct px_result *result)
 		result->client->limited = place->next;
 	if (place->next)
 		place->next->limit.before = place->before;
-	place->at_ns = 0;
+	place->listed = false;
 }
 
-static void insert(struct px_result *result, uint64_t at_ns)
+static void insert(struct px_result *result)
 {
 	struct px_client *client = result->client;
 	struct px_limit *place = &result->limit;
 
-	place->at_ns = at_ns;
+	place->listed = true;
 	place->before = NULL;
 	place->next = client->limited;
 	if (client->limited)
@@ -46,13 +46,23 @@ int px_limits_add(struct px_result *result, uint64_t timeout_ns)
 	rc = px_client_fd(client);
 	if (rc < 0)
 		return rc;
-	result->limit.timeout_ns = timeout_ns;
+	result->limit.at_ns = now + timeout_ns;
 	pthread_mutex_lock(&client->lock);
-	insert(result, now + timeout_ns);
+	insert(result);
 	/* The thread waits for nothing, or for a later one. */
 	px_client_wake(client, NULL);
 	pthread_mutex_unlock(&client->lock);
 	return 0;
+}
+
+uint64_t px_limits_left_ns(const struct px_result *result)
+{
+	uint64_t now;
+
+	if (!result->limit.at_ns)
+		return PX_FOREVER;
+	now = px_os.now_ns();
+	return result->limit.at_ns > now ? result->limit.at_ns - now : 0;
 }
 
 uint64_t px_limits_next_ns(const struct px_client *client)

@@ -11,19 +11,27 @@
 #ifndef PX_LIMITS_H
 #define PX_LIMITS_H
 
+#include <stdbool.h>
+
 #include "client/pxrun.h"
 
 struct px_client;
+struct px_result;
 
-/* A result's place in its client's list; at_ns 0: in none. */
+/* A result's place in its client's list. */
 struct px_limit {
 	struct px_result *before, *next;
-	uint64_t at_ns; /* CLOCK_MONOTONIC */
-	uint64_t timeout_ns;
+	uint64_t at_ns; /* CLOCK_MONOTONIC; 0: there is no limit. Set before anything is sent */
+	bool listed;    /* with the client's lock */
 };
 
 /* From now on it has so much time; 0: any. PX_ESYSTEM, PX_ENOMEM: there is no thread for it. */
 int px_limits_add(struct px_result *result, uint64_t timeout_ns);
+/*
+ * What is left of it, 0: nothing; PX_FOREVER: there is no limit. Who sends looks with the lock: what he finds
+ * in time is stopped when it is late.
+ */
+uint64_t px_limits_left_ns(const struct px_result *result);
 /* Stops those that are late. Without the lock, of a client that was entered. */
 void px_limits_enforce(struct px_client *client);
 

@@ -522,9 +522,9 @@ struct px_how {
 	void *user;       /* what px_result_user() gives */
 	/*
 	 * From the call on; 0: none. Then entries that are not ready are stopped as px_result_cancel()
-	 * does, and are PX_ETIMEDOUT, at most 50 ms late; what runs and does not heed an interrupt is
-	 * so when it ends. Whoever waits or polls sees to it, and so does the thread that px_client_fd()
-	 * starts, which the first request with a limit starts as well.
+	 * does, and are PX_ETIMEDOUT, at most 50 ms late; what runs and does not heed an interrupt, or
+	 * is urgent and waits, is so when it ends, whatever it ends with. The thread that px_client_fd()
+	 * starts sees to it, which the first request with a limit starts as well.
 	 */
 	uint64_t timeout_ns;
 };
@@ -542,7 +542,9 @@ struct px_how {
  *
  * What a request waits for, unless PX_NOWAIT is given: an engine that is being started, for a minute at
  * most; room in the ring to an engine, or one of its leases, as long as it has unanswered requests of
- * this client, however long these run; the supervisor, while it grants memory. No signal ends that.
+ * this client, however long these run; the supervisor, while it grants memory. No signal ends that. A
+ * time limit does, but for the supervisor: what was not sent by then is PX_ETIMEDOUT, the call if no engine
+ * has got the request, else the entry.
  */
 PX_PUBLIC PX_CHECKED int px_view_noop(struct px_view *view, const struct px_how *how,
 				      struct px_result **result);

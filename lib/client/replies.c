@@ -181,9 +181,10 @@ static int reply_take(struct px_request *request, struct px_incoming *in)
 	if (!in->body_loan)
 		request->reply.body = memcpy(body, in->body, in->body_bytes);
 	request->code = in->code;
-	if (request->late && in->code == PX_EREMOTE) {
+	/* The user was told that it would not be ready, also of what did not heed the interrupt. */
+	if (request->late && (in->code == PX_EREMOTE || in->code == 0)) {
 		request->code = PX_ETIMEDOUT;
-		request->words = strdup("it was stopped, as its time limit was over");
+		request->words = strdup("it did not end before its time limit was over");
 	}
 	return 0;
 }

@@ -66,6 +66,8 @@ int px_request_abort(struct px_request *request)
 		return rc;
 	if (request->task) {
 		rc = px_task_abort(request);
+		if (rc)
+			px_client_wake_leader(client);
 		leave_client(client);
 		return rc;
 	}
@@ -77,6 +79,7 @@ int px_request_abort(struct px_request *request)
 		px_request_done(request->result->client, request);
 		request->aborted = true;
 		((struct px_queue *)link->user)->waiting--;
+		px_client_wake_leader(client);
 	}
 	leave(request);
 	return rc;
@@ -85,13 +88,15 @@ int px_request_abort(struct px_request *request)
 int px_request_interrupt(struct px_request *request)
 {
 	struct px_client *client = request->result->client;
-	uint32_t engine = request->engine;
-	uint64_t id = request->id;
 	struct px_link *link;
+	uint32_t engine;
+	uint64_t id;
 	int rc = enter(request, &link);
 
 	if (rc <= 0)
 		return rc;
+	engine = request->engine;
+	id = request->id;
 	if (request->task) {
 		px_task_stop(request);
 		link = px_task_taken(request, &engine, &id);
@@ -106,15 +111,18 @@ int px_request_interrupt(struct px_request *request)
 
 uint32_t px_request_engine(struct px_request *request)
 {
-	uint32_t engine = request->engine;
+	struct px_client *client = request->result->client; /* the request may go with its end */
 	struct px_link *link;
+	uint32_t engine;
 	uint64_t id;
 
-	if (engine != PX_NO_ENGINE || enter(request, &link) <= 0)
+	/* That of a task may change until it is done. */
+	if (!px_task_is_id(request->id) || enter(request, &link) <= 0)
 		return request->engine;
-	if (!px_task_taken(request, &engine, &id))
+	engine = request->engine;
+	if (request->task && !px_task_taken(request, &engine, &id))
 		engine = PX_NO_ENGINE;
-	leave(request);
+	leave_client(client);
 	return engine;
 }
 
@@ -340,11 +348,28 @@ int px_result_interrupt(struct px_result *result, size_t index)
 	return rc < 0 ? rc : px_request_interrupt(&result->requests[index]);
 }
 
+/* A task is not to be run again, whatever becomes of its engine from here on. */
+static int stop_task(struct px_request *request)
+{
+	struct px_client *client = request->result->client;
+	struct px_link *link;
+	int rc = enter(request, &link);
+
+	if (rc <= 0)
+		return rc;
+	if (request->task)
+		px_task_stop(request);
+	leave_client(client);
+	return 0;
+}
+
 /* An engine that dies meanwhile has stopped as well. */
 int px_request_cancel(struct px_request *request)
 {
-	int rc = px_request_abort(request);
+	int rc = stop_task(request);
 
+	if (rc == 0)
+		rc = px_request_abort(request);
 	if (rc == 0)
 		rc = px_request_interrupt(request);
 	return rc > 0 || rc == PX_EENGINE ? 0 : rc;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/internal.h"
+#include "client/tasks.h"
 #include "client/values.h"
 #include "pool/sized.h"
 #include "shm/error.h"
@@ -107,7 +108,7 @@ static void unlist(struct px_result *result, bool held)
 {
 	struct px_client *client = result->client;
 
-	bool limited = !held && result->limit.timeout_ns;
+	bool limited = !held && result->limit.at_ns;
 
 	if ((!result->completion.list && !limited) || px_client_own(client) < 0)
 		return;
@@ -235,6 +236,7 @@ void px_decoded_free(struct px_result *result)
  */
 static int entry(struct px_result *result, size_t index, struct px_request **out)
 {
+	uint32_t engine;
 	int rc = px_result_check_entry(result, index);
 
 	if (rc == 0)
@@ -244,7 +246,10 @@ static int entry(struct px_result *result, size_t index, struct px_request **out
 	*out = &result->requests[index];
 	if (px_request_is_done(*out))
 		return 0;
-	return px_fail(PX_EAGAIN, "engine %u has not answered yet", (*out)->engine);
+	engine = px_request_engine(*out);
+	if (engine == PX_NO_ENGINE)
+		return px_fail(PX_EAGAIN, "no engine has taken the task yet");
+	return px_fail(PX_EAGAIN, "engine %u has not answered yet", engine);
 }
 
 /* The entry's reply as values, which the first call decodes. */
@@ -341,7 +346,7 @@ int px_result_error(struct px_result *result, size_t index, const char **ename, 
 	if (rc < 0)
 		return rc;
 	if (request->code != PX_EREMOTE)
-		return px_fail(PX_EINVAL, "engine %u raised no exception", request->engine);
+		return px_fail(PX_EINVAL, "no exception was raised for entry %zu", index);
 	rc = decoded_entry(request, &decoded);
 	if (rc < 0)
 		return rc;

@@ -215,9 +215,16 @@ static int progressed(void *ctx)
 	       px_link_room_seq(link) != p->room_seq;
 }
 
+static uint64_t in_time(const struct px_result *result, uint64_t timeout_ns)
+{
+	uint64_t left_ns = px_limits_left_ns(result);
+
+	return left_ns < timeout_ns ? left_ns : timeout_ns;
+}
+
 /*
  * Publishes the request; if there is no room, waits until the engine has made progress. With the
- * lock, which waiting releases and takes again.
+ * lock, which waiting releases and takes again. PX_ETIMEDOUT also if its time limit is over.
  *
  * Why this cannot deadlock: it waits only while the engine has a request of ours to answer, and
  * reads the replies meanwhile. So no reply is kept back for lack of room (see send_reply() in
@@ -236,9 +243,13 @@ static int send_request(struct px_request *request, const struct px_outgoing *me
 		rc = px_client_usable(client);
 		if (rc < 0)
 			return rc;
-		rc = engine_queue(request->result, request->engine, timeout_ns, &queue);
+		rc = engine_queue(request->result, request->engine,
+				  in_time(request->result, timeout_ns), &queue);
 		if (rc < 0)
 			return rc;
+		/* Whoever stops what is late may have been here meanwhile. */
+		if (!px_limits_left_ns(request->result))
+			return PX_ETIMEDOUT;
 		assert(queue); /* each link of a client has one */
 		struct progress progress = { client, request->engine, queue, queue->head,
 					     px_link_room_seq(queue->link) };
@@ -251,7 +262,8 @@ static int send_request(struct px_request *request, const struct px_outgoing *me
 		}
 		if ((rc != PX_EAGAIN && rc != PX_ENOMEM) || !queue->head)
 			return rc;
-		rc = px_client_wait_locked(client, progressed, &progress, timeout_ns,
+		rc = px_client_wait_locked(client, progressed, &progress,
+					   in_time(request->result, timeout_ns),
 					   PX_BELL_FRAME | PX_BELL_RELEASE | PX_BELL_ROOM);
 		if (rc < 0)
 			return rc;
@@ -308,6 +320,22 @@ static int send_one(struct px_request *request, struct px_outgoing *message, uin
 	return rc;
 }
 
+/* Whether who has waited for nothing is not to come again; in words. */
+static bool is_the_end(const struct px_request *request, bool nowait, int *rc)
+{
+	if (!px_limits_left_ns(request->result))
+		*rc = px_fail(PX_ETIMEDOUT,
+			      "its time limit was over before it was sent: engine %u had no room "
+			      "for more, or was being started",
+			      request->engine);
+	else if (nowait)
+		*rc = px_fail(PX_EAGAIN, "engine %u has no room for more, or is being started",
+			      request->engine);
+	else
+		return false;
+	return true;
+}
+
 static int send_rest(struct px_result *result, struct px_outgoing *messages, bool each, bool nowait,
 		     uint64_t timeout_ns)
 {
@@ -325,11 +353,7 @@ static int send_rest(struct px_result *result, struct px_outgoing *messages, boo
 
 		message->started_ns = now;
 		rc = send_one(request, message, timeout_ns);
-		if (rc == PX_ETIMEDOUT && nowait)
-			rc = px_fail(PX_EAGAIN,
-				     "engine %u has no room for more, or is being started",
-				     request->engine);
-		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
+		if (rc == PX_EINTR || (rc == PX_ETIMEDOUT && !is_the_end(request, nowait, &rc)))
 			return rc;
 		if (message->sent)
 			message->sent(message->sent_ctx, result->sent,
@@ -379,7 +403,7 @@ static int send_all(struct px_result *result, struct px_outgoing *messages, bool
 
 	if (rc < 0)
 		return rc;
-	/* A signal must not leave a request sent to a part of its engines. */
+	/* A signal must not leave a request sent to a part of its engines, as its time limit may. */
 	do
 		rc = send_step(result, messages, each, nowait, nowait ? 0 : PX_FOREVER);
 	while (rc == PX_EINTR);

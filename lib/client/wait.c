@@ -236,6 +236,12 @@ void px_client_wake(struct px_client *client, const struct px_completions *list)
 		px_doorbell_wake(client->endpoint->bell);
 }
 
+void px_client_wake_leader(struct px_client *client)
+{
+	if (client->pumping)
+		px_doorbell_wake(client->endpoint->bell);
+}
+
 static int late(int rc, uint64_t timeout_ns)
 {
 	return rc == PX_ETIMEDOUT ? px_fail(rc, "not ready in %.3f s", (double)timeout_ns / 1e9) :

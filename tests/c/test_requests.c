@@ -165,6 +165,79 @@ static void limit_that_is_not_reached_changes_nothing(void **state)
 	px_result_free(results[0]);
 }
 
+/* Who waits sleeps, and no engine rings for what is taken back. */
+static void limit_wakes_who_waits(void **state)
+{
+	struct px_result *busy = run(first, "import time; time.sleep(60)", NULL), *waiting;
+	struct px_how how = PX_HOW;
+	uint64_t late_ns = 0;
+
+	(void)state;
+	wait_for_start(busy);
+	for (unsigned i = 0; i < 10; i++) {
+		uint64_t began = now_ns();
+
+		how.timeout_ns = (20 + 5 * i) * MILLISECOND;
+		waiting = run(first, "1", &how);
+		assert_int_equal(end_of(waiting, 0), PX_ETIMEDOUT);
+		late_ns += now_ns() - began - how.timeout_ns;
+		px_result_free(waiting);
+	}
+	/* It was 30 ms on average, a nap of whoever reads the rings being 50. */
+	assert_in_range(late_ns, 0, 150 * MILLISECOND);
+	assert_int_equal(px_result_cancel(busy, 0), 0);
+	assert_int_equal(end_of(busy, 0), PX_EREMOTE);
+	px_result_free(busy);
+}
+
+static void limit_of_what_heeds_no_interrupt_holds_when_it_ends(void **state)
+{
+	struct px_how how = PX_HOW;
+	struct px_result *stubborn;
+
+	(void)state;
+	how.timeout_ns = 100 * MILLISECOND;
+	stubborn = run(first,
+		       "import time\n"
+		       "for i in range(2):\n"
+		       "    try: time.sleep(0.2)\n"
+		       "    except KeyboardInterrupt: pass\n"
+		       "7",
+		       &how);
+	assert_int_equal(end_of(stubborn, 0), PX_ETIMEDOUT);
+	px_result_free(stubborn);
+}
+
+static void limit_ends_the_wait_for_room(void **state)
+{
+	struct px_result *busy = run(first, "import time; time.sleep(60)", NULL), *result;
+	struct px_how how = PX_HOW;
+	struct px_view *both;
+	static char code[1000];
+	uint64_t began;
+
+	(void)state;
+	memset(code, ' ', sizeof(code) - 2);
+	code[0] = '1';
+	how.flags = PX_NOWAIT;
+	while (px_view_execute(first, code, &how, NULL) == 0)
+		;
+	how.flags = 0;
+	how.timeout_ns = 100 * MILLISECOND;
+	began = now_ns();
+	assert_int_equal(px_view_execute(first, code, &how, &result), PX_ETIMEDOUT);
+	assert_non_null(strstr(px_last_error(), "engine 0"));
+	assert_in_range(now_ns() - began, 100 * MILLISECOND, 10 * SECOND);
+	assert_int_equal(px_view_of(client, (uint32_t[]){ 1, 0 }, 2, &both), 0);
+	assert_int_equal(px_view_execute(both, code, &how, &result), 0);
+	assert_int_equal(end_of(result, 1), PX_ETIMEDOUT);
+	px_result_free(result);
+	px_view_free(both);
+	assert_int_equal(px_result_cancel(busy, 0), 0);
+	assert_int_equal(end_of(busy, 0), PX_EREMOTE);
+	px_result_free(busy);
+}
+
 /* --- flags --- */
 
 static void nowait_says_eagain_where_there_is_no_room(void **state)
@@ -363,6 +436,9 @@ int main(void)
 		cmocka_unit_test(limit_holds_when_nobody_waits),
 		cmocka_unit_test(limit_of_tasks_and_of_what_is_freed),
 		cmocka_unit_test(limit_that_is_not_reached_changes_nothing),
+		cmocka_unit_test(limit_wakes_who_waits),
+		cmocka_unit_test(limit_of_what_heeds_no_interrupt_holds_when_it_ends),
+		cmocka_unit_test(limit_ends_the_wait_for_room),
 		cmocka_unit_test(nowait_says_eagain_where_there_is_no_room),
 		cmocka_unit_test(urgent_overtakes_what_waits),
 		cmocka_unit_test(quiet_has_no_value_and_no_output),
