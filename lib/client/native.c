@@ -56,7 +56,7 @@ static int make_prefix(const struct px_library *library, uint16_t what, const ch
 	struct px_native_call *call;
 	char *names;
 
-	out->bytes = sizeof(*call) + px_round_up_8(path_bytes + symbol_bytes);
+	out->bytes = sizeof(*call) + path_bytes + symbol_bytes;
 	call = out->call = calloc(1, out->bytes);
 	if (!call)
 		return no_memory();
@@ -397,6 +397,7 @@ static int send_it(const struct call *call, struct px_encoder *encoder, void *ba
 {
 	struct px_outgoing message = {
 		.kind = PX_REQUEST_NATIVE,
+		.flags = call->how.flags & PX_QUIET ? PX_NATIVE_QUIET : 0,
 		.body = encoder->bytes,
 		.body_bytes = encoder->length,
 		.buffers = encoder->parts,
@@ -421,13 +422,11 @@ static int encode(const struct call *call, struct px_encoder *encoder,
 	head.argc = (uint16_t)call->argc;
 	head.count = call->count > 1 ? call->count : 0;
 	rc = px_encode_raw(encoder, &head, sizeof(head));
-	if (rc == 0)
-		rc = px_encode_raw(encoder, prefix->call + 1, prefix->bytes - sizeof(head));
 	if (rc == 0 && call->count > 1)
 		rc = put_barrier(encoder, call->ids, call->count, barrier);
 	for (size_t i = 0; i < call->argc && rc == 0; i++)
 		rc = px_encode(encoder, &call->argv[i]);
-	return rc;
+	return rc < 0 ? rc : px_encode_raw(encoder, prefix->call + 1, prefix->bytes - sizeof(head));
 }
 
 /* The client was entered. */

@@ -132,13 +132,12 @@ static int get_library(struct px_libraries *libraries, const struct px_native_ca
 
 /* --- functions --- */
 
+/* The key is one of 64 bits of the names, so these, which lie farther away, are not read. */
 static bool is_it(const struct px_function *function, const struct px_native_call *call,
-		  const char *names, uint64_t names_bytes)
+		  uint64_t names_bytes)
 {
-	/* The key is the client's word: names decide. */
 	return function->key == call->key && function->names_bytes == names_bytes &&
-	       is_same(&function->file, &call->file) &&
-	       !memcmp(function->names, names, names_bytes);
+	       is_same(&function->file, &call->file);
 }
 
 static int grow(struct px_libraries *libraries)
@@ -192,6 +191,13 @@ static int add(struct px_libraries *libraries, const struct px_native_call *call
 	return 0;
 }
 
+static bool are_names(const struct px_native_call *call, const char *names)
+{
+	return call->path_bytes && !names[call->path_bytes - 1] &&
+	       (call->symbol_bytes ? !names[call->path_bytes + call->symbol_bytes - 1] :
+				     call->what == PX_NATIVE_LOAD);
+}
+
 int px_libraries_find(struct px_libraries *libraries, const struct px_native_call *call,
 		      const char *names, const struct px_function **out)
 {
@@ -204,10 +210,12 @@ int px_libraries_find(struct px_libraries *libraries, const struct px_native_cal
 	*out = NULL;
 	for (uint32_t at = (uint32_t)call->key & (libraries->size - 1);
 	     libraries->size && libraries->table[at]; at = (at + 1) & (libraries->size - 1))
-		if (is_it(libraries->table[at], call, names, names_bytes)) {
+		if (is_it(libraries->table[at], call, names_bytes)) {
 			*out = libraries->table[at];
 			return 0;
 		}
+	if (!are_names(call, names))
+		return px_fail(PX_ECORRUPT, "a native call has no names");
 	rc = get_library(libraries, call, names, &library);
 	if (rc < 0 || call->what == PX_NATIVE_LOAD)
 		return rc;

@@ -36,7 +36,7 @@ struct px_libraries {
 
 /*
  * The function that a request is about, loading its library if need be; of PX_NATIVE_LOAD no function.
- * names: what follows call in the body, which has been checked to be whole. PX_EINVAL: in words, the file
+ * names: path and name, as they came. PX_ECORRUPT: they are not whole. PX_EINVAL: in words, the file
  * cannot be loaded, is another one by now, or has no such function. PX_ENOMEM.
  */
 int px_libraries_find(struct px_libraries *libraries, const struct px_native_call *call,

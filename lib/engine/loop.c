@@ -123,16 +123,20 @@ static void activity(struct px_loop *loop, const struct px_served *c, uint64_t i
 static void run(struct px_engine_process *engine, struct px_served *c, struct px_incoming *in,
 		struct px_reply *reply)
 {
+	/* To bind what it prints to it takes as long as a short function. */
+	bool quiet = in->kind == PX_REQUEST_NATIVE && in->flags & PX_NATIVE_QUIET;
+
 	/* In this order: a signal handler reads the id only if there is a link. */
 	atomic_store_explicit(&engine->running_id, in->id, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&engine->running, c->link, memory_order_relaxed);
-	px_streams_begin(engine->streams, c->link, in->id);
+	if (!quiet)
+		px_streams_begin(engine->streams, c->link, in->id);
 	if (in->kind == PX_REQUEST_NATIVE)
 		px_native_run(engine->native, c->link, in, reply);
 	else
 		engine->run(engine->ctx, in, reply);
-	if (!px_streams_end(engine->streams, c->unsent))
+	if (!quiet && !px_streams_end(engine->streams, c->unsent))
 		engine->closed = true;
 	atomic_store_explicit(&engine->running, NULL, memory_order_relaxed);
 	if (reply->code < 0 && in->kind == PX_REQUEST_EXECUTE && in->flags & PX_EXECUTE_STOP)

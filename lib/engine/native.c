@@ -71,19 +71,15 @@ static int read_request(const struct px_incoming *in, struct request *out)
 	if (in->body_bytes < sizeof(*call))
 		return px_fail(PX_ECORRUPT, "a native call is too short");
 	memcpy(&out->call, at, sizeof(*call));
-	names = px_round_up_8((uint64_t)call->path_bytes + call->symbol_bytes);
+	names = (uint64_t)call->path_bytes + call->symbol_bytes;
 	engines = px_round_up_8(call->count * sizeof(uint32_t));
 	if (names + engines > in->body_bytes - sizeof(*call) || call->count > PX_ENGINES_MAX ||
 	    call->argc > PX_NATIVE_ARGS_MAX || call->what > PX_NATIVE_FIND)
 		return px_fail(PX_ECORRUPT,
 			       "a native call is too short, or has too many arguments");
-	out->names = (const char *)at + sizeof(*call);
-	out->engines = at + sizeof(*call) + names;
+	out->engines = at + sizeof(*call);
 	out->args = out->engines + engines;
-	if (!call->path_bytes || out->names[call->path_bytes - 1] ||
-	    (call->symbol_bytes && out->names[call->path_bytes + call->symbol_bytes - 1]) ||
-	    (!call->symbol_bytes && call->what != PX_NATIVE_LOAD))
-		return px_fail(PX_ECORRUPT, "a native call has no names");
+	out->names = (const char *)at + in->body_bytes - names;
 	return 0;
 }
 

@@ -39,6 +39,7 @@ enum px_message_kind {
 };
 #define PX_EXECUTE_SILENT 1u /* do not show the value of a last expression */
 #define PX_EXECUTE_STOP 2u   /* if it fails, abort this client's EXECUTE requests that wait */
+#define PX_NATIVE_QUIET 1u   /* what it prints goes to the log alone */
 #define PX_REPLY_UNMET 1u    /* an UnmetDependency: this engine is not for it, another one may be */
 /* Flags of a STREAM: what it carries. */
 enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREAM_DATA };

@@ -8,10 +8,11 @@
  * Death:   as message.h.
  *
  * It says itself which file and which function it is about, so that an engine that has not loaded it, as
- * it was started again for instance, does so by itself. struct px_native_call, then the file's path and
- * the function's name, each with a NUL, and zeros to a multiple of 8; then `count` times the uint32 id of
- * an engine, in the order of ranks, and zeros likewise; then the arguments, as values. Of a request to
- * several engines the first buffer is their barrier (shm/barrier.h).
+ * it was started again for instance, does so by itself. struct px_native_call, then `count` times the
+ * uint32 id of an engine, in the order of ranks, and zeros to a multiple of 8; then the arguments, as
+ * values; and at the end the file's path and the function's name, each with a NUL, at which an engine
+ * that knows the function does not look. Of a request to several engines the first buffer is their
+ * barrier (shm/barrier.h).
  *
  * The reply: code 0 and one value; PX_EREMOTE as an exception; else words.
  */

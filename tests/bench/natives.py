@@ -24,7 +24,7 @@ def native_calls(quick):
         command = [_program("native"), KERNELS, how, str(n // 10 if quick else n), *more]
         return float(subprocess.check_output(command))
 
-    hot = {"pxrun": time_of("hot", 1000000), "a request that does nothing": time_of("noop", 1000000)}
+    hot = {"pxrun": time_of("hot", 1000000), "with PX_QUIET": time_of("quiet", 1000000), "a request that does nothing": time_of("noop", 1000000)}
     asleep = {"pxrun": time_of("asleep", 1000, "5000"), "futex ping-pong": int(subprocess.check_output([_program("pingpong")])) / 1e3}
     return [
         ("native no-op from C, hot", "µs", hot, "< 0.6"),
