@@ -306,7 +306,7 @@ static int send_code(struct px_client *client, struct targets *targets, const ch
 	if (rc < 0)
 		return rc;
 	do
-		rc = px_result_send(*out, &message, false, LOOK_NS);
+		rc = px_result_send(*out, &message, LOOK_NS);
 	while ((rc == PX_ETIMEDOUT || rc == PX_EINTR) && !interrupts && !ended_by);
 	return rc;
 }

@@ -71,10 +71,13 @@ struct px_result {
 	_Atomic uint32_t holds;   /* the user, and each request that was sent and is pending */
 	uint32_t count;
 	uint32_t sent; /* of the requests; the sending thread writes it, with the client's lock */
+	uint64_t submitted_ns; /* CLOCK_REALTIME, of all that were sent at once */
 	uint64_t start_by_ns;  /* until when the next one waits for its engine; 0: it does not */
 	bool tracked;          /* every request has a tracker */
 	_Atomic(void *) user;  /* px_result_set_user() */
 	bool quiet;            /* what it prints is not kept */
+	uint64_t items;        /* of a map, whose entries are chunks; else 0 */
+	uint64_t chunk;        /* items of each; 0: they are dealt evenly */
 	struct px_limit limit; /* with the client's lock */
 	struct px_completion completion; /* with the client's lock */
 	uint32_t entry_waiters; /* with the client's lock: threads that wait for single entries */
@@ -150,13 +153,19 @@ int px_client_endpoint(struct px_client *client, struct px_endpoint **out);
 int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
 		     struct px_outgoing *message, const struct px_how *how,
 		     struct px_result **result);
-/* The same, with a message of its own for each of the engines. */
+/*
+ * Makes the index-th of several messages, which a result is of: kind, flags, body and buffers. They are the
+ * maker's, and stay until it is called again.
+ */
+typedef int px_message_maker(void *ctx, struct px_result *result, uint32_t index,
+			     struct px_outgoing *out);
+/* The same, with a message of its own for each of the engines, which may be there several times. */
 int px_client_submit_each(struct px_client *client, const uint32_t *engines, uint32_t n,
-			  struct px_outgoing *messages, const struct px_how *how,
+			  px_message_maker *make, void *ctx, const struct px_how *how,
 			  struct px_result **result);
 /* Posts n messages as tasks, each an entry of one result. set: who may run them; NULL: anybody. */
-int px_client_post(struct px_client *client, const struct px_engine_set *set,
-		   struct px_outgoing *messages, uint32_t n, const struct px_how *how,
+int px_client_post(struct px_client *client, const struct px_engine_set *set, uint32_t n,
+		   px_message_maker *make, void *ctx, const struct px_how *how,
 		   struct px_result **result);
 /*
  * The same in steps, for who has to look at signals meanwhile. A result of which nothing is sent;
@@ -166,13 +175,11 @@ int px_client_post(struct px_client *client, const struct px_engine_set *set,
 int px_result_new(struct px_client *client, const uint32_t *engines, uint32_t n, bool tracked,
 		  struct px_result **out);
 /*
- * Sends the message to those engines that have not got it; with `each`, of as many messages as there
- * are engines each its own. PX_ETIMEDOUT, PX_EINTR: it waited for
+ * Sends the message to those engines that have not got it. PX_ETIMEDOUT, PX_EINTR: it waited for
  * room, or for an engine; call it again, or give up by px_result_release(). Another error: it is
  * not sent to more engines.
  */
-int px_result_send(struct px_result *result, struct px_outgoing *message, bool each,
-		   uint64_t timeout_ns);
+int px_result_send(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns);
 /* Gives up one hold; the last frees. px_result_free() does, and ends the handle for its user. */
 void px_result_release(struct px_result *result);
 /*

@@ -35,19 +35,20 @@ static int check(const struct px_how *how, bool tasks)
 	return 0;
 }
 
-int px_how_apply(const struct px_how *how, bool tasks, struct px_outgoing *messages, uint32_t count,
-		 struct px_result *result)
+void px_how_mark(const struct px_how *how, struct px_outgoing *message)
+{
+	if (how->flags & PX_URGENT)
+		message->flags |= PX_MESSAGE_URGENT;
+	if (how->flags & PX_QUIET && message->kind == PX_REQUEST_EXECUTE)
+		message->flags |= PX_EXECUTE_SILENT;
+}
+
+int px_how_apply(const struct px_how *how, bool tasks, struct px_result *result)
 {
 	int rc = check(how, tasks);
 
 	if (rc < 0)
 		return rc;
-	for (uint32_t i = 0; i < count; i++) {
-		if (how->flags & PX_URGENT)
-			messages[i].flags |= PX_MESSAGE_URGENT;
-		if (how->flags & PX_QUIET && messages[i].kind == PX_REQUEST_EXECUTE)
-			messages[i].flags |= PX_EXECUTE_SILENT;
-	}
 	result->quiet = how->flags & PX_QUIET;
 	/* Another thread may take it before the call that makes it returns. */
 	atomic_store_explicit(&result->user, how->user, memory_order_relaxed);

@@ -17,11 +17,12 @@
 
 /* Copies what the caller knows of it, NULL: nothing. PX_EINVAL: what cannot be, in words. */
 int px_how_read(const struct px_how *how, struct px_how *out);
+/* Makes a message so. */
+void px_how_mark(const struct px_how *how, struct px_outgoing *message);
 /*
- * Makes messages and their result so: flags, user, time limit. tasks: that is what they are. PX_EINVAL:
- * these cannot be so; PX_ESYSTEM, PX_ENOMEM.
+ * Makes a result so: its user, time limit and output. tasks: whether its requests are. PX_EINVAL: these
+ * cannot be so; PX_ESYSTEM, PX_ENOMEM.
  */
-int px_how_apply(const struct px_how *how, bool tasks, struct px_outgoing *messages, uint32_t count,
-		 struct px_result *result);
+int px_how_apply(const struct px_how *how, bool tasks, struct px_result *result);
 
 #endif

@@ -114,7 +114,7 @@ static int ask(struct px_library *library, const struct prefix *prefix, uint64_t
 	rc = px_result_new(library->client, ids, count, false, out);
 	if (rc < 0)
 		return rc;
-	rc = px_result_send(*out, &message, false, time_left(began_ns, library->timeout_ns));
+	rc = px_result_send(*out, &message, time_left(began_ns, library->timeout_ns));
 	if (rc < 0) {
 		(void)px_result_abort(*out);
 		px_result_release(*out);

@@ -564,6 +564,30 @@ PX_PUBLIC PX_CHECKED int px_view_push(struct px_view *view, const char *name,
 PX_PUBLIC PX_CHECKED int px_view_pull(struct px_view *view, const char *name,
 				      const struct px_how *how, struct px_result **result);
 
+enum px_distribution {
+	PX_BLOCK, /* consecutive items, as evenly as can be, the larger parts first */
+	PX_CYCLIC /* every n-th */
+};
+/*
+ * Cuts an array along an axis (from 0 on, or from -1 down) into one part for each engine, and assigns
+ * them. Sent as arrays are: of one from px_array_alloc() parts are not copied. PX_EINVAL also of a
+ * load-balanced view. To get parts back: px_view_pull() and px_result_gather().
+ */
+PX_PUBLIC PX_CHECKED int px_view_scatter(struct px_view *view, const char *name,
+					 struct px_array *array, int axis,
+					 enum px_distribution distribution,
+					 const struct px_how *how, struct px_result **result);
+/*
+ * Calls a function for each of many items, in chunks, which are the entries of the result; each chunk's
+ * value is a list, and px_result_item() finds that of an item. chunk: items of each; 0: of a direct view
+ * one chunk for each engine, of a load-balanced one some more. Chunks of a direct view are dealt
+ * to its engines in turn, those of a load-balanced one are tasks. A chunk fails with the first of
+ * its items that does; the traceback says which. PX_EINVAL: there are no items.
+ */
+PX_PUBLIC PX_CHECKED int px_view_map(struct px_view *view, const char *function, size_t count,
+				     const struct px_value *items, size_t chunk,
+				     const struct px_how *how, struct px_result **result);
+
 /* --- results --- */
 
 /* A pointer of the caller's, for whoever gets the result from px_client_next(). NULL at first. */
@@ -604,6 +628,16 @@ PX_PUBLIC PX_CHECKED int px_result_value(struct px_result *result, size_t index,
  */
 PX_PUBLIC PX_CHECKED int px_result_array(struct px_result *result, size_t index,
 					 struct px_array **array);
+/* The value of an item of px_view_map(), when its chunk is ready. As px_result_value(). */
+PX_PUBLIC PX_CHECKED int px_result_item(struct px_result *result, size_t index,
+					struct px_value *value);
+/*
+ * Copies the arrays of all entries, joined along an axis, into an array, whatever its strides; not one that
+ * was sent and that engines may look at. PX_EINVAL: an entry is no array, or they do not fit, in words
+ * that say where; PX_EAGAIN: not all are ready; or an entry's failure. Then the array is as it was.
+ */
+PX_PUBLIC PX_CHECKED int px_result_gather(struct px_result *result, int axis,
+					  enum px_distribution distribution, struct px_array *into);
 /*
  * The exception of an entry with PX_EREMOTE, in three strings, whose memory is the result's. Each of
  * the pointers may be NULL.

@@ -336,117 +336,182 @@ static bool is_the_end(const struct px_request *request, bool nowait, int *rc)
 	return true;
 }
 
-static int send_rest(struct px_result *result, struct px_outgoing *messages, bool each, bool nowait,
-		     uint64_t timeout_ns)
+/* The result's next request, with the lock. *again: it was waited for in vain, and may be tried once more. */
+static int send_next(struct px_result *result, struct px_outgoing *message, bool nowait,
+		     uint64_t timeout_ns, bool *again)
 {
-	uint64_t now;
+	struct px_request *request = &result->requests[result->sent];
+	int rc;
+
+	message->started_ns = result->submitted_ns;
+	rc = send_one(request, message, timeout_ns);
+	*again = rc == PX_EINTR || (rc == PX_ETIMEDOUT && !is_the_end(request, nowait, &rc));
+	if (message->sent && !*again)
+		message->sent(message->sent_ctx, result->sent, rc < 0 ? NULL : &request->member);
+	return rc;
+}
+
+/* With the lock. Of the first request it is the call's failure; others have got it then, and it is the entry's. */
+static int fail_next(struct px_result *result, int code)
+{
+	if (!result->sent)
+		return code;
+	atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
+	px_request_fail(result->client, &result->requests[result->sent], code, px_last_error());
+	return 0;
+}
+
+static int send_rest(struct px_result *result, struct px_outgoing *message, uint32_t end,
+		     bool nowait, uint64_t timeout_ns)
+{
 	int rc = 0;
 
 	if (!result->sent) {
-		messages->started_ns = px_wall_ns();
+		result->submitted_ns = px_wall_ns();
 		rc = all_there(result);
 	}
-	now = messages->started_ns;
-	while (rc == 0 && result->sent < result->count) {
-		struct px_request *request = &result->requests[result->sent];
-		struct px_outgoing *message = each ? &messages[result->sent] : messages;
+	while (rc == 0 && result->sent < end) {
+		bool again;
 
-		message->started_ns = now;
-		rc = send_one(request, message, timeout_ns);
-		if (rc == PX_EINTR || (rc == PX_ETIMEDOUT && !is_the_end(request, nowait, &rc)))
+		rc = send_next(result, message, nowait, timeout_ns, &again);
+		if (again)
 			return rc;
-		if (message->sent)
-			message->sent(message->sent_ctx, result->sent,
-				      rc < 0 ? NULL : &request->member);
-		if (rc < 0 && result->sent) {
-			/* Other engines have got it already: the failure goes into this entry. */
-			atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
-			px_request_fail(result->client, request, rc, px_last_error());
-			rc = 0;
-		}
+		if (rc < 0)
+			rc = fail_next(result, rc);
 		result->sent += rc == 0;
 	}
 	return rc;
 }
 
-/* px_result_send() of a client that was entered. */
-static int send_step(struct px_result *result, struct px_outgoing *messages, bool each, bool nowait,
-		     uint64_t timeout_ns)
+/* The message to the engines up to that index; the client was entered. As px_result_send(). */
+static int send_step(struct px_result *result, struct px_outgoing *message, uint32_t end,
+		     bool nowait, uint64_t timeout_ns)
 {
 	int rc;
 
 	pthread_mutex_lock(&result->client->lock);
-	rc = send_rest(result, messages, each, nowait, timeout_ns);
+	rc = send_rest(result, message, end, nowait, timeout_ns);
 	pthread_mutex_unlock(&result->client->lock);
 	return rc;
 }
 
-int px_result_send(struct px_result *result, struct px_outgoing *message, bool each,
-		   uint64_t timeout_ns)
+int px_result_send(struct px_result *result, struct px_outgoing *message, uint64_t timeout_ns)
 {
 	struct px_client *client = result->client;
 	int rc = px_client_enter(client);
 
 	if (rc < 0)
 		return rc;
-	rc = send_step(result, message, each, false, timeout_ns);
+	rc = send_step(result, message, result->count, false, timeout_ns);
 	px_client_leave(client);
 	return rc;
 }
 
-/* Sends to all engines. The client was entered. */
-static int send_all(struct px_result *result, struct px_outgoing *messages, bool each, bool nowait)
+/* A signal must not leave a request sent to a part of its engines, as its time limit may. */
+static int send_surely(struct px_result *result, struct px_outgoing *message, uint32_t end,
+		       bool nowait)
 {
-	struct px_region *shared = NULL;
-	int rc = each ? 0 :
-			px_share_body(result->client->endpoint, messages, result->count, &shared);
+	int rc;
 
+	do
+		rc = send_step(result, message, end, nowait, nowait ? 0 : PX_FOREVER);
+	while (rc == PX_EINTR);
+	return rc;
+}
+
+/* One message to all engines. The client was entered. */
+static int send_all(struct px_result *result, struct px_outgoing *message, const struct px_how *how)
+{
+	struct px_region *shared;
+	int rc;
+
+	px_how_mark(how, message);
+	rc = px_share_body(result->client->endpoint, message, result->count, &shared);
 	if (rc < 0)
 		return rc;
-	/* A signal must not leave a request sent to a part of its engines, as its time limit may. */
-	do
-		rc = send_step(result, messages, each, nowait, nowait ? 0 : PX_FOREVER);
-	while (rc == PX_EINTR);
+	rc = send_surely(result, message, result->count, how->flags & PX_NOWAIT);
 	if (shared) {
 		px_region_release(shared);
-		messages->body_region = NULL;
+		message->body_region = NULL;
 	}
 	return rc;
 }
 
-static int submit(struct px_client *client, const uint32_t *engines, uint32_t n,
-		  struct px_outgoing *messages, bool each, const struct px_how *how,
-		  struct px_result **out)
+/* To each engine its own. The client was entered. */
+static int send_each(struct px_result *result, px_message_maker *make, void *ctx,
+		     const struct px_how *how)
 {
-	struct px_result *result;
-	int rc = px_client_enter(client);
+	int rc = 0;
+
+	for (uint32_t i = 0; i < result->count && rc == 0; i++) {
+		struct px_outgoing message = { 0 };
+
+		rc = make(ctx, result, i, &message);
+		if (rc == 0) {
+			px_how_mark(how, &message);
+			rc = send_surely(result, &message, i + 1, how->flags & PX_NOWAIT);
+			continue;
+		}
+		pthread_mutex_lock(&result->client->lock);
+		rc = fail_next(result, rc);
+		result->sent += rc == 0;
+		pthread_mutex_unlock(&result->client->lock);
+	}
+	return rc;
+}
+
+/* A new result; the client was entered. */
+static int begin(struct px_client *client, const uint32_t *engines, uint32_t n,
+		 const struct px_how *how, bool wanted, struct px_result **result)
+{
+	int rc = px_result_new(client, engines, n, false, result);
 
 	if (rc < 0)
 		return rc;
-	rc = px_result_new(client, engines, n, false, &result);
-	if (rc == 0) {
-		result->completion.list = out ? &client->finished : NULL;
-		rc = px_how_apply(how, false, messages, each ? n : 1, result);
-		if (rc == 0)
-			rc = send_all(result, messages, each, how->flags & PX_NOWAIT);
-		if (rc == 0 && out)
-			*out = result;
-		else
-			px_result_release(result);
-	}
-	px_client_leave(client);
+	(*result)->completion.list = wanted ? &client->finished : NULL;
+	rc = px_how_apply(how, false, *result);
+	if (rc < 0)
+		px_result_release(*result);
+	return rc;
+}
+
+/* It was sent, or could not be. */
+static int end(struct px_result *result, int rc, struct px_result **out)
+{
+	if (rc == 0 && out)
+		*out = result;
+	else
+		px_result_release(result);
 	return rc;
 }
 
 int px_client_submit(struct px_client *client, const uint32_t *engines, uint32_t n,
 		     struct px_outgoing *message, const struct px_how *how, struct px_result **out)
 {
-	return submit(client, engines, n, message, false, how, out);
+	struct px_result *result;
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	rc = begin(client, engines, n, how, out, &result);
+	if (rc == 0)
+		rc = end(result, send_all(result, message, how), out);
+	px_client_leave(client);
+	return rc;
 }
 
 int px_client_submit_each(struct px_client *client, const uint32_t *engines, uint32_t n,
-			  struct px_outgoing *messages, const struct px_how *how,
+			  px_message_maker *make, void *ctx, const struct px_how *how,
 			  struct px_result **out)
 {
-	return submit(client, engines, n, messages, true, how, out);
+	struct px_result *result;
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	rc = begin(client, engines, n, how, out, &result);
+	if (rc == 0)
+		rc = end(result, send_each(result, make, ctx, how), out);
+	px_client_leave(client);
+	return rc;
 }

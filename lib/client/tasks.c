@@ -187,8 +187,8 @@ int px_result_new_tasks(struct px_client *client, uint32_t count, struct px_resu
 	return rc;
 }
 
-int px_client_post(struct px_client *client, const struct px_engine_set *set,
-		   struct px_outgoing *messages, uint32_t n, const struct px_how *how,
+int px_client_post(struct px_client *client, const struct px_engine_set *set, uint32_t n,
+		   px_message_maker *make, void *ctx, const struct px_how *how,
 		   struct px_result **out)
 {
 	struct px_result *result;
@@ -197,9 +197,16 @@ int px_client_post(struct px_client *client, const struct px_engine_set *set,
 	if (rc < 0)
 		return rc;
 	result->completion.list = out ? &client->finished : NULL;
-	rc = px_how_apply(how, true, messages, n, result);
-	for (uint32_t i = 0; i < n && rc == 0; i++)
-		rc = px_tasks_post(result, &messages[i], set, NULL, how->retries);
+	rc = px_how_apply(how, true, result);
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		struct px_outgoing message = { 0 };
+
+		rc = make(ctx, result, i, &message);
+		if (rc < 0)
+			break;
+		px_how_mark(how, &message);
+		rc = px_tasks_post(result, &message, set, NULL, how->retries);
+	}
 	if (rc < 0)
 		px_tasks_give_up(result);
 	if (rc == 0 && out)

@@ -286,6 +286,17 @@ int px_encode_keywords(struct px_encoder *e, const struct px_value *dict)
 	return put_dict(e, 'k', dict, 0);
 }
 
+void px_encoder_message(const struct px_encoder *e, uint16_t kind, struct px_outgoing *out)
+{
+	*out = (struct px_outgoing){
+		.kind = kind,
+		.body = e->bytes,
+		.body_bytes = e->length,
+		.buffers = e->parts,
+		.buffers_count = e->parts_count,
+	};
+}
+
 void px_encoder_free(struct px_encoder *e)
 {
 	px_parts_free(e->parts, e->parts_count);

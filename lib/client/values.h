@@ -36,6 +36,8 @@ int px_encode(struct px_encoder *encoder, const struct px_value *value);
 int px_encode_keywords(struct px_encoder *encoder, const struct px_value *dict);
 /* Appends bytes that are no value. PX_ENOMEM. */
 int px_encode_raw(struct px_encoder *encoder, const void *data, size_t bytes);
+/* A message of that kind whose body is what was encoded; it lends the encoder. */
+void px_encoder_message(const struct px_encoder *encoder, uint16_t kind, struct px_outgoing *out);
 void px_encoder_free(struct px_encoder *encoder);
 
 /* One decoded reply: values and their memory. */

@@ -143,6 +143,14 @@ int px_view_set(const struct px_view *view, struct px_engine_set *set)
 	return rc < 0 ? rc : view->count > 0;
 }
 
+/* A task's only message. */
+static int make_one(void *ctx, struct px_result *result, uint32_t index, struct px_outgoing *out)
+{
+	(void)result, (void)index;
+	*out = *(const struct px_outgoing *)ctx;
+	return 0;
+}
+
 int px_view_send(struct px_view *view, struct px_outgoing *message, const struct px_how *how,
 		 struct px_result **out)
 {
@@ -152,9 +160,9 @@ int px_view_send(struct px_view *view, struct px_outgoing *message, const struct
 
 	if (view->any) {
 		rc = px_view_set(view, &set);
-		return rc < 0 ?
-			       rc :
-			       px_client_post(view->client, rc ? &set : NULL, message, 1, how, out);
+		return rc < 0 ? rc :
+				px_client_post(view->client, rc ? &set : NULL, 1, make_one, message,
+					       how, out);
 	}
 	rc = px_view_targets(view, ids);
 	return rc < 0 ? rc : px_client_submit(view->client, ids, (uint32_t)rc, message, how, out);

@@ -83,13 +83,9 @@ static int request_values(struct px_view *view, const struct named *named, const
 
 	rc = encode(&encoder, named);
 	if (rc == 0) {
-		struct px_outgoing message = {
-			.kind = named->kind,
-			.body = encoder.bytes,
-			.body_bytes = encoder.length,
-			.buffers = encoder.parts,
-			.buffers_count = encoder.parts_count,
-		};
+		struct px_outgoing message;
+
+		px_encoder_message(&encoder, named->kind, &message);
 		rc = send_it(view, &message, how, result);
 	}
 	px_encoder_free(&encoder);

@@ -33,6 +33,7 @@ enum px_message_kind {
 	PX_REQUEST_PUSH, /* body: values: str name, value */
 	PX_REQUEST_PULL, /* body: values: str name. Reply: one value */
 	PX_REQUEST_NATIVE, /* body: a native function and its arguments, see native_call.h. Without Python */
+	PX_REQUEST_MAP,  /* body: values: str as of CALL, int index of the first item, list of items. Reply: list */
 	PX_REPLY =
 		32, /* code 0: the result; PX_EREMOTE: an exception as below; other: words. Flag PX_REPLY_UNMET */
 	PX_STREAM, /* body: output of the request that runs; flags: enum px_stream */

@@ -166,7 +166,8 @@ static const struct px_how *how(void)
 	struct px_how made = PX_HOW;
 
 	made.retries = one_in(4) ? below(3) : 0;
-	made.flags = one_in(10) ? (unsigned)random() : 0;
+	made.flags = one_in(10) ? (unsigned)random() : one_in(3) ? below(8) : 0;
+	made.timeout_ns = one_in(5) ? 1 + below(3) * MILLISECOND : 0;
 	made.size = one_in(20) ? below(100) : sizeof(made);
 	made.user = &wide;
 	wide.how = made;
@@ -255,7 +256,15 @@ static void call_request(void)
 	struct px_value keywords = px_dict(arguments, arguments, below(2));
 	int rc;
 
-	switch (below(5)) {
+	switch (below(7)) {
+	case 5:
+		rc = px_view_scatter(view, text(), any(&arrays), (int)below(4) - 2,
+				     (enum px_distribution)below(3), how(), to);
+		break;
+	case 6:
+		rc = px_view_map(view, text(), below(4), argv, one_in(4) ? SIZE_MAX : below(3),
+				 how(), to);
+		break;
 	case 0:
 		rc = px_view_noop(view, how(), to);
 		break;
@@ -280,10 +289,13 @@ static void call_result(void)
 {
 	struct px_result *result = any(&results);
 	const char *words[3];
+	struct px_result *some[] = { result, any(&results) };
+	struct px_times times = PX_TIMES;
 	struct px_value value;
 	struct px_array *array = NULL;
 	char output[8];
 	size_t got;
+	int number;
 
 	(void)px_result_wait(result, moment());
 	(void)px_result_ready(result);
@@ -293,6 +305,13 @@ static void call_result(void)
 	(void)px_result_error(result, index_of(), &words[0], NULL, &words[2]);
 	tried(px_result_output(result, index_of(), (int)below(4), below(9),
 			       one_in(9) ? NULL : output, below(9), one_in(9) ? NULL : &got));
+	tried(px_result_item(result, index_of(), one_in(9) ? NULL : &value));
+	tried(px_result_gather(result, (int)below(3) - 1, (enum px_distribution)below(3),
+			       any(&arrays)));
+	(void)px_result_death(result, index_of(), &number, one_in(9) ? NULL : &number);
+	(void)px_result_times(result, index_of(), one_in(9) ? NULL : &times);
+	tried(px_result_wait_output(result, index_of(), (int)below(4), below(9), moment()));
+	tried(px_result_wait_any(some, below(3), moment(), one_in(9) ? NULL : &got));
 	(void)px_result_set_user(result, result);
 	(void)px_result_user(result);
 	if (px_result_array(result, index_of(), &array) == 0)

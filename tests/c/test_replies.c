@@ -209,7 +209,7 @@ static void what_is_not_sent_yet_is_not_taken_back(void **state)
 	do {
 		assert_int_equal(px_result_new(client.client, (uint32_t[]){ 0 }, 1, false, &result),
 				 0);
-		rc = px_result_send(result, &message, false, MILLISECOND);
+		rc = px_result_send(result, &message, MILLISECOND);
 	} while (rc == 0);
 	assert_int_equal(rc, PX_ETIMEDOUT);
 	assert_int_equal(px_request_abort(&result->requests[0]), 0);
@@ -259,11 +259,11 @@ static void output_is_kept_while_the_request_is_still_being_sent(void **state)
 	side_show_engine(&engine, 2, PX_ENGINE_STARTING);
 	assert_int_equal(px_result_new(client.client, (uint32_t[]){ 0, 1, 2 }, 3, false, &result),
 			 0);
-	assert_int_equal(px_result_send(result, &message, false, MILLISECOND), PX_ETIMEDOUT);
+	assert_int_equal(px_result_send(result, &message, MILLISECOND), PX_ETIMEDOUT);
 	in = side_await(&engine);
 	print(in.id, "early");
 	reply(in.id);
-	assert_int_equal(px_result_send(result, &message, false, MILLISECOND), PX_ETIMEDOUT);
+	assert_int_equal(px_result_send(result, &message, MILLISECOND), PX_ETIMEDOUT);
 	expect_output(result, "early");
 	px_result_free(result);
 }

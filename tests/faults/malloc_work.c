@@ -58,6 +58,7 @@ static void ask(void)
 	struct px_value keyword = px_string("key");
 	struct px_value keywords = px_dict(&keyword, &keyword, 0);
 	struct px_result *result = NULL;
+	struct px_how how = PX_HOW;
 
 	must(px_view_noop(all, NULL, &result));
 	take(result);
@@ -71,8 +72,18 @@ static void ask(void)
 	take(result);
 	must(px_view_call(any, "builtins:len", 1, &arguments[1], NULL, NULL, &result));
 	take(result);
-	must(px_view_execute(all, "import time; time.sleep(100)", NULL, &result));
-	must(px_result_cancel(result, PX_ALL_ENTRIES));
+	must(px_view_map(any, "builtins:len", 2, arguments, 1, NULL, &result));
+	take(result);
+	must(px_view_scatter(all, "s", array, 0, PX_BLOCK, NULL, &result));
+	take(result);
+	must(px_view_pull(all, "s", NULL, &result));
+	must(px_result_wait(result, LIMIT));
+	must(px_array_wait(array, 0) == PX_ETIMEDOUT ?
+		     0 :
+		     px_result_gather(result, 0, PX_BLOCK, array));
+	px_result_free(result);
+	how.timeout_ns = 100000000;
+	must(px_view_execute(all, "import time; time.sleep(100)", &how, &result));
 	must(px_result_wait(result, LIMIT));
 	px_result_free(result);
 }

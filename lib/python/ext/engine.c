@@ -172,6 +172,7 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "resolve", &py->resolve },
 		{ "push", &py->push },
 		{ "pull", &py->pull },
+		{ "map", &py->map },
 		{ "autoreload", &py->autoreload },
 		{ "tell", &py->tell },
 		{ "failure", &py->failure },

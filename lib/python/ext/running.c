@@ -256,13 +256,25 @@ static PyObject *call(struct px_interpreter *py, PyObject *values, PyObject *key
 	return value;
 }
 
+static PyObject *map(struct px_interpreter *py, PyObject *values)
+{
+	PyObject *function = find_function(py, PyList_GetItem(values, 0)), *result = NULL;
+
+	if (function)
+		result = PyObject_CallFunctionObjArgs(py->map, function, PyList_GetItem(values, 1),
+						      PyList_GetItem(values, 2), NULL);
+	Py_XDECREF(function);
+	return result;
+}
+
 /* Whether the request has the values that its kind needs; if not, with an exception. */
 static bool are_values(int kind, PyObject *values, PyObject *keywords)
 {
 	Py_ssize_t count = PyList_Size(values);
 
 	if (count >= 1 && PyUnicode_Check(PyList_GetItem(values, 0)) &&
-	    (kind != PX_REQUEST_PUSH || count == 2) && (kind == PX_REQUEST_CALL || !keywords))
+	    (kind != PX_REQUEST_PUSH || count == 2) && (kind != PX_REQUEST_MAP || count == 3) &&
+	    (kind == PX_REQUEST_CALL || !keywords))
 		return true;
 	PyErr_SetString(PyExc_ValueError,
 			"a request without a name, or with other values than it needs");
@@ -279,6 +291,8 @@ static PyObject *value_of(struct px_interpreter *py, struct px_incoming *in)
 
 		if (in->kind == PX_REQUEST_CALL)
 			result = call(py, values, keywords);
+		else if (in->kind == PX_REQUEST_MAP)
+			result = map(py, values);
 		else if (in->kind == PX_REQUEST_PUSH)
 			result = PyObject_CallFunctionObjArgs(py->push, name,
 							      PyList_GetItem(values, 1), NULL);
@@ -306,6 +320,8 @@ static const char *method_word(int kind)
 		return "execute";
 	case PX_REQUEST_CALL:
 		return "call";
+	case PX_REQUEST_MAP:
+		return "map";
 	case PX_REQUEST_PUSH:
 		return "push";
 	case PX_REQUEST_PULL:
@@ -323,6 +339,7 @@ static int run_kind(struct px_interpreter *py, struct px_incoming *in, struct px
 	case PX_REQUEST_EXECUTE:
 		return run_execute(py, in, reply);
 	case PX_REQUEST_CALL:
+	case PX_REQUEST_MAP:
 	case PX_REQUEST_PUSH:
 	case PX_REQUEST_PULL:
 		return run_values(py, in, reply);

@@ -27,7 +27,7 @@ struct px_interpreter {
 	PyObject *none;        /* the pickle of None */
 	PyObject *execute;     /* (code, silent) -> body */
 	PyObject *resolve;     /* "module:function" -> callable */
-	PyObject *push, *pull; /* (name, value), (name) */
+	PyObject *push, *pull, *map; /* (name, value), (name) */
 	PyObject *autoreload;  /* (): once a second, before a request: what is to be reloaded */
 	PyObject *tell;        /* (): once a second, after one: modules that were edited */
 	PyObject *failure;     /* (exception, method) -> (body, whether it is an UnmetDependency) */

@@ -22,7 +22,7 @@ static bool send_parcel(struct px_result *result, struct px_parcel *parcel)
 
 	for (;;) {
 		Py_BEGIN_ALLOW_THREADS
-		rc = px_result_send(result, &parcel->message, false, PX_SLICE_NS);
+		rc = px_result_send(result, &parcel->message, PX_SLICE_NS);
 		Py_END_ALLOW_THREADS
 		if (rc == 0)
 			return true;

@@ -150,6 +150,10 @@ class Handlers:
     def push(self, name, value):
         calls.push({name: value})
 
+    def map(self, function, first, items):
+        """A chunk of a C program's map, whose first item is that of the whole map."""
+        return calls.map_chunk(function, items, at=(first, 1))
+
     def failure(self, error, method):
         """The body of a PX_EREMOTE reply: ename, evalue, traceback, pickle, method; and whether it has PX_REPLY_UNMET."""
         return values.encode([*failure.describe(error), method]), failure.is_unmet(error)
