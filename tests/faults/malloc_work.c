@@ -83,7 +83,7 @@ static void ask(void)
 		     px_result_gather(result, 0, PX_BLOCK, array));
 	px_result_free(result);
 	how.timeout_ns = 100000000;
-	must(px_view_execute(all, "import time; time.sleep(100)", &how, &result));
+	must(px_view_execute(all, "import time; time.sleep(3)", &how, &result));
 	must(px_result_wait(result, LIMIT));
 	px_result_free(result);
 }

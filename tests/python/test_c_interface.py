@@ -25,7 +25,7 @@ MAY_BE_NULL = {
 
 
 #: Requests of which nobody wants to hear.
-IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "call_native", "push", "pull")}
+IGNORED = {(f"px_view_{verb}", "struct px_result **") for verb in ("noop", "execute", "call", "call_native", "push", "pull", "scatter", "map")}
 
 HANDLE = "client|view|result|array|library|kernel"
 
@@ -44,6 +44,7 @@ SCALARS = {
     "void": None,
     "unsigned": ctypes.c_uint,
     "enum px_dtype": ctypes.c_int,
+    "enum px_distribution": ctypes.c_int,
     "const char *": ctypes.c_char_p,
     "const int64_t *": ctypes.c_void_p,
     "void *": ctypes.c_void_p,
@@ -143,7 +144,7 @@ class World:
             return None
         if "*" in kind:
             return ctypes.create_string_buffer(b"x", 4096)
-        return {"signal_number": signal.SIGCONT, "index": 0, "dtype": 0x0240, "flags": 0}.get(name, 1)
+        return {"signal_number": signal.SIGCONT, "index": 0, "dtype": 0x0240, "flags": 0, "axis": 0, "distribution": 0}.get(name, 1)
 
     def close(self):
         for free, handle in reversed(self.keep):
