@@ -55,6 +55,7 @@ module pxrun
   public :: px_result_error, px_result_output, px_result_interrupt, px_result_cancel, px_result_abort, px_result_free
   public :: px_result_wait_any, px_result_wait_output, px_result_death, px_result_times, px_times
   public :: px_result_set_user, px_result_user
+  public :: px_view_scatter, px_view_map, px_result_item, px_result_gather
   public :: px_library_load, px_library_free, px_kernel_find, px_view_call_native
 
   integer, parameter, public :: PX_EINVAL = -1, PX_ENOMEM = -2, PX_ETIMEDOUT = -3, PX_ECORRUPT = -4, PX_EENGINE = -5, &
@@ -123,6 +124,8 @@ module pxrun
     type(c_ptr) :: user = c_null_ptr
     integer(c_int64_t) :: timeout_ns = 0
   end type c_how
+  ! Of px_view_scatter() and px_result_gather().
+  integer(c_int), parameter, public :: PX_BLOCK = 0, PX_CYCLIC = 1
   ! Flags of requests.
   integer, parameter, public :: PX_NOWAIT = 1, PX_URGENT = 2, PX_QUIET = 4
 
@@ -669,6 +672,43 @@ module pxrun
       import
       type(c_ptr), value :: result
     end subroutine c_result_free
+    function c_view_scatter(view, name, array, axis, distribution, how, result) bind(c, name='px_view_scatter')
+      import
+      integer(c_int) :: c_view_scatter
+      type(c_ptr), value :: view
+      character(kind=c_char), intent(in) :: name(*)
+      type(c_ptr), value :: array
+      integer(c_int), value :: axis
+      integer(c_int), value :: distribution
+      type(c_how), intent(in) :: how
+      type(c_ptr), intent(out) :: result
+    end function c_view_scatter
+    function c_view_map(view, function, count, items, chunk, how, result) bind(c, name='px_view_map')
+      import
+      integer(c_int) :: c_view_map
+      type(c_ptr), value :: view
+      character(kind=c_char), intent(in) :: function(*)
+      integer(c_size_t), value :: count
+      type(px_arg), intent(in) :: items(*)
+      integer(c_size_t), value :: chunk
+      type(c_how), intent(in) :: how
+      type(c_ptr), intent(out) :: result
+    end function c_view_map
+    function c_result_item(result, index, value) bind(c, name='px_result_item')
+      import
+      integer(c_int) :: c_result_item
+      type(c_ptr), value :: result
+      integer(c_size_t), value :: index
+      type(px_value), intent(inout) :: value
+    end function c_result_item
+    function c_result_gather(result, axis, distribution, into) bind(c, name='px_result_gather')
+      import
+      integer(c_int) :: c_result_gather
+      type(c_ptr), value :: result
+      integer(c_int), value :: axis
+      integer(c_int), value :: distribution
+      type(c_ptr), value :: into
+    end function c_result_gather
     function c_library_load(view, path, timeout_ns, library) bind(c, name='px_library_load')
       import
       integer(c_int) :: c_library_load
@@ -1659,6 +1699,54 @@ contains
     call done(c_view_pull(view%c, z(name), how(flags, retries, timeout_ns), result%c), 'px_view_pull', ierr)
   end subroutine px_view_pull
 
+  ! One part of an array for each engine, along a dimension, which is the last one unless axis says so (from 1).
+  subroutine px_view_scatter(view, name, array, result, axis, distribution, flags, timeout_ns, ierr)
+    type(px_view), intent(in) :: view
+    character(*), intent(in) :: name
+    type(px_array), intent(in) :: array
+    type(px_result), intent(out) :: result
+    integer, intent(in), optional :: axis, flags
+    integer(c_int), intent(in), optional :: distribution
+    integer(int64), intent(in), optional :: timeout_ns
+    integer, intent(out), optional :: ierr
+
+    call done(c_view_scatter(view%c, z(name), array%c, zero_based_axis(axis), distributed(distribution), &
+      how(flags, timeout_ns=timeout_ns), result%c), 'px_view_scatter', ierr)
+  end subroutine px_view_scatter
+
+  pure integer(c_int) function zero_based_axis(axis)
+    integer, intent(in), optional :: axis
+
+    zero_based_axis = -1
+    if (present(axis)) zero_based_axis = axis - 1
+  end function zero_based_axis
+
+  pure integer(c_int) function distributed(distribution)
+    integer(c_int), intent(in), optional :: distribution
+
+    distributed = PX_BLOCK
+    if (present(distribution)) distributed = distribution
+  end function distributed
+
+  ! Calls a function for each of the items; px_result_item() finds what it returned.
+  subroutine px_view_map(view, function, items, result, chunk, flags, retries, timeout_ns, ierr)
+    type(px_view), intent(in) :: view
+    character(*), intent(in) :: function
+    type(px_arg), intent(in) :: items(:)
+    type(px_result), intent(out) :: result
+    integer, intent(in), optional :: chunk, flags, retries
+    integer(int64), intent(in), optional :: timeout_ns
+    integer, intent(out), optional :: ierr
+    integer(c_size_t) :: each
+    integer :: rc
+
+    each = 0
+    if (present(chunk)) each = chunk
+    rc = c_view_map(view%c, z(function), size(items, kind=c_size_t), items, each, how(flags, retries, timeout_ns), result%c)
+    call spent(items)
+    call done(rc, 'px_view_map', ierr)
+  end subroutine px_view_map
+
   ! --- results ---
 
   ! Waits until every entry is ready; failed ones are, too.
@@ -1900,6 +1988,27 @@ contains
 
     call done(c_result_array(result%c, zero_based(index), array%c), 'px_result_array', ierr)
   end subroutine px_result_array
+
+  ! Of px_view_map(): what the function returned for an item.
+  subroutine px_result_item(result, index, value, ierr)
+    type(px_result), intent(in) :: result
+    integer, intent(in) :: index
+    type(px_value), intent(out) :: value
+    integer, intent(out), optional :: ierr
+
+    call done(c_result_item(result%c, zero_based(index), value), 'px_result_item', ierr)
+  end subroutine px_result_item
+
+  ! Joins the arrays of all entries along a dimension, the last one unless axis says so (from 1), into an array.
+  subroutine px_result_gather(result, into, axis, distribution, ierr)
+    type(px_result), intent(in) :: result
+    type(px_array), intent(in) :: into
+    integer, intent(in), optional :: axis
+    integer(c_int), intent(in), optional :: distribution
+    integer, intent(out), optional :: ierr
+
+    call done(c_result_gather(result%c, zero_based_axis(axis), distributed(distribution), into%c), 'px_result_gather', ierr)
+  end subroutine px_result_gather
 
   ! What a request raised.
   subroutine px_result_error(result, index, ename, evalue, traceback, ierr)

@@ -564,6 +564,18 @@ public:
 		return v;
 	}
 	template <class T> T get(std::size_t index) const { return as<T>(value(index)); }
+	// Of view::map(): what the function returned for an item.
+	template <class T> T item(std::size_t index) const
+	{
+		px_value v;
+		check(px_result_item(c(), index, &v));
+		return as<T>(v);
+	}
+	// Joins the arrays of all entries, into an array that is there.
+	void gather(const array &into, int axis = 0, px_distribution distribution = PX_BLOCK) const
+	{
+		check(px_result_gather(c(), axis, distribution, into.c()));
+	}
 	// All of them, in the order of the entries. Waits.
 	template <class T> std::vector<T> all() const
 	{
@@ -861,6 +873,24 @@ public:
 		return result(r);
 	}
 
+	result scatter(const std::string &name, const array &whole, int axis = 0, px_distribution distribution = PX_BLOCK,
+		       const px_how &how = pxrun::how()) const
+	{
+		px_result *r;
+		check(px_view_scatter(c(), name.c_str(), whole.c(), axis, distribution, &how, &r));
+		return result(r);
+	}
+	// The function of each item; result::item() finds what became of it. chunk: 0 is automatic.
+	template <class T>
+	result map(const std::string &function, const std::vector<T> &items, std::size_t chunk = 0,
+		   const px_how &how = pxrun::how()) const
+	{
+		const std::vector<value> values(items.begin(), items.end());
+		std::vector<px_value> argv = raw(values);
+		px_result *r;
+		check(px_view_map(c(), function.c_str(), argv.size(), argv.data(), chunk, &how, &r));
+		return result(r);
+	}
 	library load(const std::string &path, timeout time = timeout()) const
 	{
 		px_library *l;

@@ -144,6 +144,25 @@ void limits(const pxrun::view &view)
 	expect(dying.death(1) == std::make_pair(0, 3), "how an engine ended");
 }
 
+void parts(const pxrun::view &view)
+{
+	std::vector<double> numbers(10), doubled(10);
+	std::iota(numbers.begin(), numbers.end(), 0.0);
+	auto whole = pxrun::array::wrap(numbers.data(), { 10 });
+	auto back = pxrun::array::wrap(doubled.data(), { 10 });
+
+	view.scatter("part", whole, 0, PX_CYCLIC);
+	view.execute("part = 2 * part");
+	auto pulled = view.pull("part");
+	pulled.wait();
+	pulled.gather(back, 0, PX_CYCLIC);
+	expect(doubled[9] == 18 && doubled[4] == 8, "parts go and come back");
+
+	auto lengths = view.map("builtins:len", std::vector<std::string>{ "a", "bb", "ccc" });
+	lengths.wait();
+	expect(lengths.item<int>(0) == 1 && lengths.item<int>(2) == 3, "a map");
+}
+
 void native(const pxrun::view &view)
 {
 	pxrun::library library = view.load("./libscale.so");
@@ -199,6 +218,7 @@ int main()
 		values(all);
 		arrays(client, all);
 		errors(client, all);
+		parts(all);
 		limits(all);
 		native(all);
 		tasks(client);

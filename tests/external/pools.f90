@@ -15,6 +15,7 @@ program pools
   call received()
   call arrays()
   call errors()
+  call parts()
   call limits()
   call native()
   call tasks()
@@ -209,6 +210,36 @@ contains
     call px_client_attach(nobody, 'nobody has this', ierr=ierr)
     call expect(ierr < 0 .and. px_last_code() == ierr .and. px_strerror(ierr) /= '', 'a pool that is not there')
   end subroutine errors
+
+  subroutine parts()
+    real(real64), target :: a(2, 5), doubled(2, 5)
+    type(px_array) :: whole, back
+    type(px_result) :: result
+    type(px_value) :: value
+    integer :: i, length
+
+    a = reshape([(real(i, real64), i=1, 10)], [2, 5])
+    call px_array_wrap(a, whole)
+    call px_array_wrap(doubled, back)
+    call px_view_scatter(all, 'part', whole, result)
+    call px_result_free(result)
+    call px_view_execute(all, 'part = 2 * part', result)
+    call px_result_free(result)
+    call px_view_pull(all, 'part', result)
+    call px_result_wait(result)
+    call px_result_gather(result, back)
+    call px_result_free(result)
+    call expect(all_equal(doubled, 2 * a), 'parts go and come back')
+    call px_array_unref(whole)
+    call px_array_unref(back)
+
+    call px_view_map(all, 'builtins:len', [px_arg('a'), px_arg('bb'), px_arg('ccc')], result)
+    call px_result_wait(result)
+    call px_result_item(result, 3, value)
+    call px_value_as(value, length)
+    call expect(length == 3, 'a map')
+    call px_result_free(result)
+  end subroutine parts
 
   subroutine limits()
     type(px_result) :: both(2), dying
