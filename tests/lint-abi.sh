@@ -28,7 +28,7 @@ abidw --headers-dir "$folder/headers" --drop-private-types --exported-interfaces
 
 if test "$1" = --renew; then
 	# wherever this tree lies
-	sed "s|path='[^']*/lib/|path='lib/|" "$folder/now.abi" >"$baseline"
+	sed "s,path='[^']*/\(lib\|shm\)/,path='\1/," "$folder/now.abi" >"$baseline"
 else
 	abidiff --no-added-syms "$baseline" "$folder/now.abi"
 fi
