@@ -732,8 +732,9 @@ PX_PUBLIC PX_CHECKED int px_kernel_find(struct px_library *library, const char *
  * numbers, texts, bytes and arrays, at most PX_NATIVE_ARGS_MAX (64); its value is a number, a text, bytes
  * or none. The engines of one call can meet at its barrier, so an engine may be in the view once only. What
  * prints, how it is cancelled and what its end means is as for other requests: a crash is PX_EENGINE, a
- * function that fails PX_EREMOTE with a NativeError. With PX_QUIET what it prints goes
- * to the log alone, and a short call is a little shorter. A live array cannot be an argument of a task. PX_EINVAL, and as px_view_noop().
+ * function that fails PX_EREMOTE with a NativeError. With PX_QUIET what it prints goes to the log alone,
+ * and a short call is a little shorter. A live array cannot be an argument of a task. PX_EINVAL, and as
+ * px_view_noop().
  */
 PX_PUBLIC int px_view_call_native(struct px_view *view, struct px_kernel *kernel, size_t argc,
 				  const struct px_value *argv, const struct px_how *how,
