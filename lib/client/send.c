@@ -232,7 +232,7 @@ static uint64_t in_time(const struct px_result *result, uint64_t timeout_ns)
  * brief leases. If all requests are answered and there is still no room, there may never be any:
  * the call fails.
  */
-static int send_request(struct px_request *request, const struct px_outgoing *message,
+static int send_request(struct px_request *request, struct px_outgoing *message,
 			uint64_t timeout_ns)
 {
 	struct px_client *client = request->result->client;
@@ -253,6 +253,12 @@ static int send_request(struct px_request *request, const struct px_outgoing *me
 		assert(queue); /* each link of a client has one */
 		struct progress progress = { client, request->engine, queue, queue->head,
 					     px_link_room_seq(queue->link) };
+		/*
+		 * Only now: an engine takes an urgent request for done that stands behind one of a
+		 * higher id, and while this thread has waited others have sent theirs.
+		 */
+		message->id = request->id =
+			atomic_fetch_add_explicit(&client->next_id, 1, memory_order_relaxed);
 		rc = px_link_send(queue->link, message);
 		if (rc == 0) {
 			request->member = queue->link->peer;
@@ -306,8 +312,6 @@ static int send_one(struct px_request *request, struct px_outgoing *message, uin
 {
 	int rc;
 
-	message->id = request->id = atomic_fetch_add_explicit(&request->result->client->next_id, 1,
-							      memory_order_relaxed);
 	request->urgent = message->flags & PX_MESSAGE_URGENT;
 	message->ticket = &request->ticket;
 	message->tracker = request->tracker;
