@@ -83,8 +83,9 @@ static int read_variables(struct request *request)
 	int rc;
 
 	close(request->env_fd);
-	for (size_t at = 0; text && list && at < bytes; at += strlen(text + at) + 1)
-		list[used++] = text + at;
+	if (text && list)
+		for (size_t at = 0; at < bytes; at += strlen(text + at) + 1)
+			list[used++] = text + at;
 	rc = text && list ? px_settings_add_variables(&request->settings, list) :
 			    px_fail(PX_ENOMEM, "no private memory for the engines' environment");
 	free(list);

@@ -25,7 +25,7 @@ tidy() {
 	files=$1
 	shift
 	clang-tidy --quiet $files -- -std=gnu11 -include "$PXRUN_BUILDDIR/config.h" -I. -Ilib \
-		-Ibin '-DPX_BINDIR="/"' $LINT_CFLAGS "$@" 2>"$errors" || {
+		-Ibin '-DPX_BINDIR="/"' '-DPX_PACKAGE_FOLDER="/"' $LINT_CFLAGS "$@" 2>"$errors" || {
 		grep -v 'warnings\{0,1\} generated\|warnings treated as errors' "$errors"
 		bad=1
 	}
@@ -33,9 +33,8 @@ tidy() {
 
 if have clang-tidy; then
 	errors=$(mktemp) || exit 2
-	tidy "$(find shm lib bin -name '*.c' ! -path shm/error.c ! -path bin/engine.c)" \
+	tidy "$(find shm lib bin -name '*.c' ! -path shm/error.c)" \
 		-include tests/lint-analyzer.h -DPy_LIMITED_API=0x030B0000
-	tidy bin/engine.c -include tests/lint-analyzer.h
 	tidy shm/error.c
 	rm -f "$errors"
 fi

@@ -241,6 +241,7 @@ int px_array_alloc(struct px_client *client, enum px_dtype dtype, int ndim, cons
 int px_array_wrap(void *data, enum px_dtype dtype, int ndim, const int64_t *shape,
 		  const int64_t *strides, struct px_array **out)
 {
+	struct px_array *array = NULL;
 	int rc = px_need(out, "array");
 
 	if (rc == 0 && ndim > 0)
@@ -248,15 +249,16 @@ int px_array_wrap(void *data, enum px_dtype dtype, int ndim, const int64_t *shap
 	if (rc == 0)
 		rc = px_dtype_check(dtype);
 	if (rc == 0)
-		rc = px_array_new(dtype, ndim, shape, strides, false, out);
-	if (rc == 0 && (*out)->bytes && !data) {
-		px_array_unref(*out);
-		*out = NULL;
-		rc = px_need(data, "data");
+		rc = px_array_new(dtype, ndim, shape, strides, false, &array);
+	if (rc < 0 || !array)
+		return rc;
+	if (array->bytes && !data) {
+		px_array_unref(array);
+		return px_need(data, "data");
 	}
-	if (rc == 0)
-		(*out)->data = data;
-	return rc;
+	array->data = data;
+	*out = array;
+	return 0;
 }
 
 static bool lies_in(const struct px_array *array, const struct px_loan *loan, uint64_t first)

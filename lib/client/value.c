@@ -8,6 +8,8 @@
 #include "client/pxrun.h"
 #include "shm/error.h"
 
+#define TWO_TO_THE_63 9223372036854775808.0
+
 static const char *const words[] = {
 	[PX_NONE] = "None",
 	[PX_BOOL] = "a bool",
@@ -151,8 +153,8 @@ int px_value_as_int64(const struct px_value *value, int64_t *out)
 		*out = (int64_t)v.as.natural;
 		return 0;
 	case PX_DOUBLE:
-		/* 2^63 is the first that does not fit; NaN fits nothing. */
-		if (!(v.as.real >= -0x1p63 && v.as.real < 0x1p63) ||
+		/* The first that does not fit; NaN fits nothing. */
+		if (!(v.as.real >= -TWO_TO_THE_63 && v.as.real < TWO_TO_THE_63) ||
 		    v.as.real != (double)(int64_t)v.as.real)
 			return is_no(&v, "a whole number that an int64_t can hold");
 		*out = (int64_t)v.as.real;
