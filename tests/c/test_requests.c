@@ -90,6 +90,7 @@ static void limit_stops_what_runs_and_takes_back_what_waits(void **state)
 	(void)state;
 	how.timeout_ns = 200 * MILLISECOND;
 	running = run(all, "import time; time.sleep(60)", &how);
+	how.timeout_ns = 100 * MILLISECOND; /* before the engine is free */
 	waiting = run(first, "never = 1", &how);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(end_of(running, i), PX_ETIMEDOUT);

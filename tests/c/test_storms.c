@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ static struct px_client *starter, *client;
 static struct px_view *all, *any;
 static _Atomic bool over, joined, closing;
 static _Atomic uint32_t made, given;
+static bool shared; /* who takes a result holds it as well */
 
 static int start(void **state)
 {
@@ -143,6 +145,28 @@ static int send_array(struct px_view *view, unsigned *seed, const struct px_how 
 	return rc;
 }
 
+/* To an engine each, or a few items to each: a message of its own for each entry. */
+static int send_each(struct px_view *view, unsigned *seed, const struct px_how *how,
+		     struct px_result **result)
+{
+	static int64_t numbers[3000];
+	int64_t shape[2] = { 1000, 3 };
+	struct px_value items[40];
+	struct px_array *array = NULL;
+	int rc;
+
+	for (int64_t i = 0; i < 40; i++)
+		items[i] = px_int(-i);
+	if (view == any || one_in(seed, 2))
+		return px_view_map(view, "builtins:abs", 40, items, (size_t)rand_r(seed) % 4, how,
+				   result);
+	rc = px_array_wrap(numbers, PX_DTYPE_INT64, 2, shape, NULL, &array);
+	if (rc == 0)
+		rc = px_view_scatter(view, "part", array, rand_r(seed) % 2, PX_CYCLIC, how, result);
+	px_array_unref(array);
+	return rc;
+}
+
 static struct sent *send_one(unsigned *seed)
 {
 	struct sent *sent = calloc(1, sizeof(*sent));
@@ -152,7 +176,7 @@ static struct sent *send_one(unsigned *seed)
 
 	if (!sent)
 		abort();
-	sent->holds = 2;
+	sent->holds = shared ? 2 : 1;
 	how.user = sent;
 	if (one_in(seed, 2))
 		how.timeout_ns = (uint64_t)(rand_r(seed) % 60 + 1) * MILLISECOND;
@@ -161,7 +185,9 @@ static struct sent *send_one(unsigned *seed)
 	else if (one_in(seed, 4))
 		how.flags = one_in(seed, 2) ? PX_NOWAIT : PX_URGENT;
 	sent->by_ns = how.timeout_ns ? now_ns() + how.timeout_ns : 0;
-	rc = (one_in(seed, 3) ? send_array : send_values)(view, seed, &how, &sent->result);
+	rc = (one_in(seed, 3) ? send_array :
+	      one_in(seed, 3) ? send_each :
+				send_values)(view, seed, &how, &sent->result);
 	if (rc == 0) {
 		atomic_fetch_add(&made, 1);
 		return sent;
@@ -263,7 +289,7 @@ static void *taker(void *ctx)
 	int rc = 0;
 
 	(void)ctx;
-	while (!joined || given < made) {
+	while (!joined || (shared && given < made)) {
 		rc = px_client_next(client, 50 * MILLISECOND, &result);
 		if (rc == PX_ECLOSED && closing)
 			break;
@@ -271,9 +297,11 @@ static void *taker(void *ctx)
 			continue;
 		if (rc < 0)
 			wrong("px_client_next", rc);
+		atomic_fetch_add(&given, 1);
+		if (!shared)
+			continue;
 		if (!px_result_ready(result) || !px_result_user(result))
 			wrong("what px_client_next() has given", 0);
-		atomic_fetch_add(&given, 1);
 		let_go(px_result_user(result));
 	}
 	return NULL;
@@ -314,7 +342,7 @@ static void heard(int number)
 	(void)number;
 }
 
-static void begin_storm(void)
+static void begin_storm(bool share)
 {
 	struct sigaction action = { .sa_handler = heard };
 	static unsigned seeds[SENDERS];
@@ -322,6 +350,7 @@ static void begin_storm(void)
 	sigaction(SIGUSR1, &action, NULL);
 	over = joined = closing = false;
 	made = given = 0;
+	shared = share;
 	assert_int_equal(px_client_attach(profile, 0, &client), 0);
 	assert_int_equal(px_view_all(client, &all), 0);
 	assert_int_equal(px_view_any(client, &any), 0);
@@ -347,7 +376,7 @@ static void storm_loses_no_result(void **state)
 	pthread_t killing, signalling;
 
 	(void)state;
-	begin_storm();
+	begin_storm(true);
 	pthread_create(&killing, NULL, killer, NULL);
 	pthread_create(&signalling, NULL, signaller, NULL);
 	sleep((unsigned)storm_seconds());
@@ -360,10 +389,83 @@ static void storm_loses_no_result(void **state)
 	assert_true(made > 50);
 }
 
+/* Whoever is in whatever call returns soon, and all results are ready. */
+static void close_in_a_storm_ends_every_call(void **state)
+{
+	pthread_t killing;
+	uint64_t began;
+
+	(void)state;
+	for (unsigned i = 0; i < 2u * (unsigned)storm_seconds(); i++) {
+		begin_storm(false);
+		pthread_create(&killing, NULL, killer, NULL);
+		usleep(50000 + i * 30000);
+		closing = true;
+		began = now_ns();
+		px_client_detach(client);
+		assert_in_range(now_ns() - began, 0, 20 * SECOND);
+		over = true;
+		pthread_join(killing, NULL);
+		end_storm();
+	}
+}
+
+static uint64_t free_bytes(void)
+{
+	struct px_status status = { .size = sizeof(status) };
+
+	assert_int_equal(px_client_status(starter, &status), 0);
+	return status.free_bytes;
+}
+
+/* All engines answer. */
+static void assert_served(void)
+{
+	struct px_result *result;
+	struct px_value value;
+	struct px_view *view;
+
+	assert_int_equal(px_view_all(starter, &view), 0);
+	assert_int_equal(px_view_execute(view, "1", NULL, &result), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	for (size_t entry = 0; entry < ENGINES; entry++)
+		assert_int_equal(px_result_value(result, entry, &value), 0);
+	px_result_free(result);
+	px_view_free(view);
+}
+
+/* The engines serve others, and its memory is given back. */
+static void client_killed_in_a_storm_leaves_nothing(void **state)
+{
+	uint64_t before = free_bytes(), until;
+
+	(void)state;
+	for (unsigned i = 0; i < 3u * (unsigned)storm_seconds(); i++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			begin_storm(false);
+			pause();
+		}
+		usleep(100000 + i * 17000);
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		assert_served();
+	}
+	/* But for what engines keep warm. */
+	until = now_ns() + LIMIT;
+	while (free_bytes() + (8 << 20) < before && now_ns() < until)
+		usleep(10000);
+	assert_true(free_bytes() + (8 << 20) >= before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(storm_loses_no_result),
+		cmocka_unit_test(close_in_a_storm_ends_every_call),
+		cmocka_unit_test(client_killed_in_a_storm_leaves_nothing),
 	};
 
 	return run_cases(tests, start, stop);
