@@ -112,7 +112,9 @@ class Bar:
         global _shown
         self.n, self._inner, self._next_look = 0, None, 0.0
         other = None if _shown is None else _shown()
-        if other is None and not is_noninteractive() and not _is_set("TQDM_DISABLE"):
+        # one without an inner bar was interrupted as it was made, and a traceback keeps it
+        shown = other is not None and other._inner is not None
+        if not shown and not is_noninteractive() and not _is_set("TQDM_DISABLE"):
             _shown = weakref.ref(self)
             self._inner = _new(total, name, interval, widget)
 
