@@ -3,6 +3,7 @@
  * map.c - calls a function for each of many items, in chunks.
  */
 #include <stdlib.h>
+#include <sys/types.h>
 
 #include "client/how.h"
 #include "client/internal.h"
@@ -143,8 +144,8 @@ int px_view_map(struct px_view *view, const char *function, size_t count,
 	return rc;
 }
 
-/* The chunk that has an item, and where it begins. */
-static uint32_t chunk_of(const struct px_result *result, uint64_t item, uint64_t *start)
+/* The chunk that has an item, and what it has. */
+static uint32_t chunk_of(const struct px_result *result, uint64_t item, struct px_part_range *range)
 {
 	uint64_t each = result->items / result->count, more = result->items % result->count;
 	uint64_t larger = more * (each + 1); /* items of the chunks that have one more */
@@ -152,15 +153,23 @@ static uint32_t chunk_of(const struct px_result *result, uint64_t item, uint64_t
 			 item < larger ? item / (each + 1) :
 					 more + (item - larger) / each;
 
-	*start = (uint64_t)range_of(result->items, result->chunk, result->count, (uint32_t)index)
-			 .start;
+	*range = range_of(result->items, result->chunk, result->count, (uint32_t)index);
 	return (uint32_t)index;
+}
+
+/* Of an item whose chunk has: another item may be what it has failed with. */
+static int failed(int rc, struct px_part_range chunk)
+{
+	if (rc != PX_EREMOTE || chunk.count == 1)
+		return rc;
+	return px_fail(rc, "one of the items %lld to %lld, a chunk: %s", (long long)chunk.start,
+		       (long long)(chunk.start + chunk.count - 1), px_last_error());
 }
 
 int px_result_item(struct px_result *result, size_t index, struct px_value *value)
 {
 	struct px_value chunk;
-	uint64_t start;
+	struct px_part_range range;
 	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	if (rc == 0)
@@ -170,13 +179,14 @@ int px_result_item(struct px_result *result, size_t index, struct px_value *valu
 	if (!result->items)
 		return px_fail(PX_EINVAL, "the result is none of px_view_map()");
 	if (index >= result->items)
-		return px_fail(PX_EINVAL, "item %zu of a map of %llu", index,
-			       (unsigned long long)result->items);
-	rc = px_result_value(result, chunk_of(result, index, &start), &chunk);
+		return px_fail(PX_EINVAL, "item %zd, counted from 0, of a map of %llu",
+			       (ssize_t)index, (unsigned long long)result->items);
+	rc = px_result_value(result, chunk_of(result, index, &range), &chunk);
 	if (rc < 0)
-		return rc;
-	if (chunk.type != PX_LIST || index - start >= chunk.as.list.count)
+		return failed(rc, range);
+	index -= (size_t)range.start;
+	if (chunk.type != PX_LIST || index >= chunk.as.list.count)
 		return px_fail(PX_ECORRUPT, "an engine's reply has not one value for each item");
-	*value = chunk.as.list.items[index - start];
+	*value = chunk.as.list.items[index];
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "client/internal.h"
 #include "client/tasks.h"
@@ -213,7 +214,8 @@ int px_result_check_entry(const struct px_result *result, size_t index)
 	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	if (rc == 0 && index >= result->count)
-		rc = px_fail(PX_EINVAL, "entry %zu of a result that has %u", index, result->count);
+		rc = px_fail(PX_EINVAL, "entry %zd, counted from 0, of a result that has %u",
+			     (ssize_t)index, result->count);
 	return rc;
 }
 
@@ -248,8 +250,10 @@ static int entry(struct px_result *result, size_t index, struct px_request **out
 		return 0;
 	engine = px_request_engine(*out);
 	if (engine == PX_NO_ENGINE)
-		return px_fail(PX_EAGAIN, "no engine has taken the task yet");
-	return px_fail(PX_EAGAIN, "engine %u has not answered yet", engine);
+		return px_fail(PX_EAGAIN,
+			       "no engine has taken the task yet: px_result_wait() waits for it");
+	return px_fail(PX_EAGAIN, "engine %u has not answered yet: px_result_wait() waits for it",
+		       engine);
 }
 
 /* The entry's reply as values, which the first call decodes. */

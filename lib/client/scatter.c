@@ -20,7 +20,8 @@ int px_distribution_check(enum px_distribution distribution)
 int px_axis(int axis, int ndim, int *out)
 {
 	if (axis < -ndim || axis >= ndim)
-		return px_fail(PX_EINVAL, "axis %d of an array of %d dimensions", axis, ndim);
+		return px_fail(PX_EINVAL, "axis %d, counted from 0, of an array of %d dimensions",
+			       axis, ndim);
 	*out = axis < 0 ? axis + ndim : axis;
 	return 0;
 }

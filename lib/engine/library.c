@@ -223,8 +223,9 @@ int px_libraries_find(struct px_libraries *libraries, const struct px_native_cal
 	run = dlsym(library->handle, symbol);
 	if (!run)
 		return px_fail(PX_EINVAL,
-			       "%s has no function %s: is it extern \"C\", and visible? %s", names,
-			       symbol, dlerror());
+			       "%s has no function %s: is it spelt so, visible, and of C: extern "
+			       "\"C\" or bind(c)?",
+			       names, symbol);
 	/* POSIX: a pointer from dlsym() can be made one to a function. */
 	return add(libraries, call, names, names_bytes, (px_native_fn *)(uintptr_t)run, out);
 }

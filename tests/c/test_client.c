@@ -316,6 +316,26 @@ static void failure_has_three_texts(void **state)
 	px_result_free(result);
 }
 
+static void function_without_a_colon_says_how_it_is_named(void **state)
+{
+	static const char *const calls[][2] = {
+		{ "numpy.linalg.solve", "'numpy.linalg:solve'" },
+		{ "missing", "'module:function'" },
+	};
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(px_view_call(first, calls[i][0], 0, NULL, NULL, NULL, &result), 0);
+		assert_int_equal(px_result_wait(result, LIMIT), 0);
+		assert_int_equal(px_result_value(result, 0, &value), PX_EREMOTE);
+		assert_non_null(strstr(px_last_error(), "NameError"));
+		assert_non_null(strstr(px_last_error(), calls[i][1]));
+		px_result_free(result);
+	}
+}
+
 static void wait_too_short_says_so(void **state)
 {
 	struct px_result *result;
@@ -326,7 +346,10 @@ static void wait_too_short_says_so(void **state)
 	assert_int_equal(px_result_wait(result, 0), PX_ETIMEDOUT);
 	assert_int_equal(px_result_wait(result, SECOND / 100), PX_ETIMEDOUT);
 	assert_int_equal(px_result_value(result, 0, &value), PX_EAGAIN);
+	assert_non_null(strstr(px_last_error(), "px_result_wait()"));
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_value(result, (size_t)-1, &value), PX_EINVAL);
+	assert_non_null(strstr(px_last_error(), "entry -1, counted from 0"));
 	px_result_free(result);
 }
 
@@ -894,6 +917,7 @@ int main(void)
 		cmocka_unit_test(call_each_kind_comes_back),
 		cmocka_unit_test(wrapped_array_there_and_back),
 		cmocka_unit_test(failure_has_three_texts),
+		cmocka_unit_test(function_without_a_colon_says_how_it_is_named),
 		cmocka_unit_test(wait_too_short_says_so),
 		cmocka_unit_test(unknown_engine_names_the_live_ones),
 		cmocka_unit_test(requests_of_one_client_stay_in_order),

@@ -338,6 +338,7 @@ static void map_that_fails_names_the_item(void **state)
 	assert_int_equal(px_result_item(result, 1, &value), 0);
 	assert_int_equal(value.as.integer, -3);
 	assert_int_equal(px_result_item(result, 3, &value), PX_EREMOTE);
+	assert_non_null(strstr(px_last_error(), "one of the items 2 to 3, a chunk: engine"));
 	assert_int_equal(px_result_error(result, 1, NULL, NULL, &traceback), 0);
 	assert_non_null(strstr(traceback, "element 3 of the map"));
 	assert_int_equal(px_result_item(result, 4, &value), 0);
@@ -346,6 +347,14 @@ static void map_that_fails_names_the_item(void **state)
 	assert_int_equal(px_view_noop(all, NULL, &result), 0);
 	assert_int_equal(px_result_wait(result, LIMIT), 0);
 	assert_int_equal(px_result_item(result, 0, &value), PX_EINVAL);
+	px_result_free(result);
+	/* A chunk of one item failed with that. */
+	assert_int_equal(px_view_map(all, "f", 6, items, 1, NULL, &result), 0);
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	assert_int_equal(px_result_item(result, 3, &value), PX_EREMOTE);
+	assert_null(strstr(px_last_error(), "items"));
+	assert_int_equal(px_result_item(result, 6, &value), PX_EINVAL);
+	assert_non_null(strstr(px_last_error(), "item 6, counted from 0"));
 	px_result_free(result);
 }
 

@@ -140,12 +140,23 @@ class Handlers:
         """The callable for a C program's "module:function", or for a name in the namespace."""
         module, colon, path = name.rpartition(":")
         if not colon:
-            return eval(name, self.namespace)
+            return self._named(name)
         found = importlib.import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
         self.functions[name] = found
         return found
+
+    def _named(self, name):
+        """What a name in the namespace, or an expression, stands for."""
+        try:
+            return eval(name, self.namespace)
+        except NameError as error:
+            if error.name != name.partition(".")[0]:
+                raise
+            of_module = "module:function" if error.name == name else ":".join(name.rsplit(".", 1))
+            hint = f"{error} in the engine's namespace; a function of a module is named with a colon: '{of_module}'"
+            raise NameError(hint, name=error.name) from None
 
     def push(self, name, value):
         calls.push({name: value})
