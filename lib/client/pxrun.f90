@@ -204,6 +204,12 @@ module pxrun
     procedure :: arg_bool, arg_logical, arg_characters, arg_array
   end interface px_arg
 
+  ! px_array_alloc(client, dtype, shape, array [, flags] [, ierr]): a new array in memory that engines can see,
+  ! column-major unless flags say otherwise. Its shape is of either kind of integers.
+  interface px_array_alloc
+    procedure :: alloc_int32, alloc_int64
+  end interface px_array_alloc
+
   ! px_array_wrap(x, array [, ierr]): an array of the program, which has to outlive it.
   interface px_array_wrap
     procedure :: wrap_int8, wrap_int16, wrap_int32, wrap_int64, wrap_real32, wrap_real64, wrap_complex64
@@ -1423,11 +1429,21 @@ contains
 
   ! --- arrays ---
 
-  ! A new array in memory that engines can see, column-major unless flags say otherwise.
-  subroutine px_array_alloc(client, dtype, shape, array, flags, ierr)
+  subroutine alloc_int32(client, dtype, shape, array, flags, ierr)
     type(px_client), intent(in) :: client
     integer(c_int), intent(in) :: dtype
-    integer, intent(in) :: shape(:)
+    integer(int32), intent(in) :: shape(:)
+    type(px_array), intent(out) :: array
+    integer, intent(in), optional :: flags
+    integer, intent(out), optional :: ierr
+
+    call alloc_int64(client, dtype, int(shape, int64), array, flags, ierr)
+  end subroutine alloc_int32
+
+  subroutine alloc_int64(client, dtype, shape, array, flags, ierr)
+    type(px_client), intent(in) :: client
+    integer(c_int), intent(in) :: dtype
+    integer(int64), intent(in) :: shape(:)
     type(px_array), intent(out) :: array
     integer, intent(in), optional :: flags
     integer, intent(out), optional :: ierr
@@ -1435,8 +1451,8 @@ contains
 
     bits = PX_ARRAY_FORTRAN
     if (present(flags)) bits = flags
-    call done(c_array_alloc(client%c, dtype, size(shape), int(shape, c_int64_t), bits, array%c), 'px_array_alloc', ierr)
-  end subroutine px_array_alloc
+    call done(c_array_alloc(client%c, dtype, size(shape), shape, bits, array%c), 'px_array_alloc', ierr)
+  end subroutine alloc_int64
 
   ! Strides are the distances to second elements; those of a dimension that has none are not looked at.
   integer function wrap(p, array)
@@ -1478,6 +1494,27 @@ contains
     px_array_bytes = c_array_bytes(array%c)
   end function px_array_bytes
 
+  ! For words.
+  function dtype_name(dtype) result(name)
+    integer(c_int), intent(in) :: dtype
+    character(:), allocatable :: name
+    character(3) :: bits
+
+    write (bits, '(i0)') iand(dtype, 255) / merge(2, 1, dtype / 256 == 5)
+    select case (dtype / 256)
+    case (0)
+      name = 'int'//trim(bits)
+    case (1)
+      name = 'unsigned int'//trim(bits)
+    case (2)
+      name = 'real'//trim(bits)
+    case (5)
+      name = 'complex of real'//trim(bits)
+    case default
+      name = 'logical(c_bool)'
+    end select
+  end function dtype_name
+
   ! The lengths of a pointer of this kind and rank to the array's elements; or says why there is none.
   logical function may_point(array, dtype, ndim, reversed, n, ierr)
     type(px_array), intent(in) :: array
@@ -1489,6 +1526,7 @@ contains
     integer(c_int64_t), pointer :: shape(:), strides(:)
     integer(int64) :: step
     integer :: rank, kind, i, first, last, by
+    character(len(own_words)) :: words
 
     n = 0
     may_point = .false.
@@ -1497,7 +1535,9 @@ contains
     if (rank < 0) return
     kind = c_array_dtype(array%c)
     if (rank /= ndim .or. kind /= dtype) then
-      call refuse('px_array_pointer', 'the array is of another kind or rank than the pointer', ierr)
+      write (words, '(5a, i0, a, i0)') 'the array is ', dtype_name(kind), ', the pointer ', dtype_name(dtype), &
+        '; their ranks are ', rank, ' and ', ndim
+      call refuse('px_array_pointer', words, ierr)
       return
     end if
     call c_f_pointer(c_array_shape(array%c), shape, [ndim])
