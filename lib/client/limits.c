@@ -5,6 +5,7 @@
 #include "client/limits.h"
 
 #include "client/internal.h"
+#include "shm/error.h"
 #include "shm/os.h"
 
 void px_limits_remove(struct px_result *result)
@@ -63,6 +64,13 @@ uint64_t px_limits_left_ns(const struct px_result *result)
 		return PX_FOREVER;
 	now = px_os.now_ns();
 	return result->limit.at_ns > now ? result->limit.at_ns - now : 0;
+}
+
+int px_limits_check(const struct px_result *result)
+{
+	return px_limits_left_ns(result) ?
+		       0 :
+		       px_fail(PX_ETIMEDOUT, "its time limit was over before it was sent");
 }
 
 uint64_t px_limits_next_ns(const struct px_client *client)

@@ -32,6 +32,8 @@ int px_limits_add(struct px_result *result, uint64_t timeout_ns);
  * in time is stopped when it is late.
  */
 uint64_t px_limits_left_ns(const struct px_result *result);
+/* PX_ETIMEDOUT in words: there is nothing left of it, so that what comes next need not be made. */
+int px_limits_check(const struct px_result *result);
 /* Stops those that are late. Without the lock, of a client that was entered. */
 void px_limits_enforce(struct px_client *client);
 

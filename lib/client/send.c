@@ -450,7 +450,9 @@ static int send_each(struct px_result *result, px_message_maker *make, void *ctx
 	for (uint32_t i = 0; i < result->count && rc == 0; i++) {
 		struct px_outgoing message = { 0 };
 
-		rc = make(ctx, result, i, &message);
+		rc = px_limits_check(result);
+		if (rc == 0)
+			rc = make(ctx, result, i, &message);
 		if (rc == 0) {
 			px_how_mark(how, &message);
 			rc = send_surely(result, &message, i + 1, how->flags & PX_NOWAIT);

@@ -264,8 +264,8 @@ static int post_next(struct px_result *result, struct px_task *task,
 	atomic_fetch_add_explicit(&result->holds, 1, memory_order_relaxed);
 	result->sent++;
 	/* Whoever stops what is late may have been here meanwhile. */
-	if (rc == 0 && !px_limits_left_ns(result))
-		rc = px_fail(PX_ETIMEDOUT, "its time limit was over before it was posted");
+	if (rc == 0)
+		rc = px_limits_check(result);
 	if (rc == 0)
 		rc = post(client, task);
 	if (rc < 0 && result->sent > 1) {

@@ -239,6 +239,39 @@ static void limit_ends_the_wait_for_room(void **state)
 	px_result_free(busy);
 }
 
+/* Items that were sent in time have values or were stopped, the others are not sent. */
+static void limit_ends_a_map_that_is_being_sent(void **state)
+{
+	enum { ITEMS = 100000 };
+	struct px_view *const views[] = { all, any };
+	static struct px_value items[ITEMS];
+	struct px_how how = PX_HOW;
+	struct px_result *result;
+	struct px_value value;
+
+	(void)state;
+	for (int i = 0; i < ITEMS; i++)
+		items[i] = px_int(-i);
+	how.timeout_ns = 10 * MILLISECOND;
+	for (size_t v = 0; v < 2; v++) {
+		size_t late = 0;
+
+		assert_int_equal(px_view_map(views[v], "builtins:abs", ITEMS, items, 1, &how,
+					     &result),
+				 0);
+		assert_int_equal(px_result_wait(result, LIMIT), 0);
+		for (size_t i = 0; i < ITEMS; i++) {
+			int rc = px_result_item(result, i, &value);
+
+			late += rc == PX_ETIMEDOUT;
+			assert_true(rc == 0 || rc == PX_ETIMEDOUT);
+			assert_true(rc < 0 || value.as.integer == (int64_t)i);
+		}
+		assert_true(late > 0);
+		px_result_free(result);
+	}
+}
+
 /* --- flags --- */
 
 static void nowait_says_eagain_where_there_is_no_room(void **state)
@@ -440,6 +473,7 @@ int main(void)
 		cmocka_unit_test(limit_wakes_who_waits),
 		cmocka_unit_test(limit_of_what_heeds_no_interrupt_holds_when_it_ends),
 		cmocka_unit_test(limit_ends_the_wait_for_room),
+		cmocka_unit_test(limit_ends_a_map_that_is_being_sent),
 		cmocka_unit_test(nowait_says_eagain_where_there_is_no_room),
 		cmocka_unit_test(urgent_overtakes_what_waits),
 		cmocka_unit_test(quiet_has_no_value_and_no_output),
