@@ -559,16 +559,21 @@ public:
 		px_value v;
 		int rc = px_result_value(c(), index, &v);
 		if (rc == PX_EREMOTE)
-			throw_remote(index);
+			throw_remote(px_last_error(), index);
 		check(rc);
 		return v;
 	}
 	template <class T> T get(std::size_t index) const { return as<T>(value(index)); }
-	// Of view::map(): what the function returned for an item.
+	// Of view::map(): what the function returned for an item. Throws what became of its chunk if that failed.
 	template <class T> T item(std::size_t index) const
 	{
 		px_value v;
-		check(px_result_item(c(), index, &v));
+		int rc = px_result_item(c(), index, &v);
+		if (rc == PX_EREMOTE) {
+			const std::string words = px_last_error();
+			throw_remote(words, entry_that_said(words));
+		}
+		check(rc);
 		return as<T>(v);
 	}
 	// Joins the arrays of all entries, into an array that is there.
@@ -630,9 +635,23 @@ public:
 	std::size_t abort() const noexcept { return px_result_abort(c()); }
 
 private:
-	void throw_remote(std::size_t index) const
+	// The chunk of an item with these words, or another one that raised the same.
+	std::size_t entry_that_said(const std::string &words) const
 	{
-		const std::string words = px_last_error();
+		std::size_t index = 0;
+		px_value v;
+		for (; index + 1 < count(); index++) {
+			if (px_result_value(c(), index, &v) != PX_EREMOTE)
+				continue;
+			const std::string these = px_last_error();
+			if (words.size() >= these.size() &&
+			    words.compare(words.size() - these.size(), these.size(), these) == 0)
+				break;
+		}
+		return index;
+	}
+	void throw_remote(const std::string &words, std::size_t index) const
+	{
 		const char *ename, *evalue, *traceback;
 		check(px_result_error(c(), index, &ename, &evalue, &traceback));
 		throw remote_error(words, ename, evalue, traceback);

@@ -161,6 +161,17 @@ void parts(const pxrun::view &view)
 	auto lengths = view.map("builtins:len", std::vector<std::string>{ "a", "bb", "ccc" });
 	lengths.wait();
 	expect(lengths.item<int>(0) == 1 && lengths.item<int>(2) == 3, "a map");
+
+	auto roots = view.map("math:sqrt", std::vector<double>{ 4, 9, -1, -4 }, 2);
+	roots.wait();
+	expect(roots.item<double>(1) == 3, "a chunk that did not fail");
+	try {
+		roots.item<double>(2);
+		expect(false, "an item that failed");
+	} catch (const pxrun::remote_error &e) {
+		expect(e.ename() == "ValueError" && e.traceback().find("element 2 of the map") != std::string::npos,
+		       "an item that failed says how");
+	}
 }
 
 void native(const pxrun::view &view)
