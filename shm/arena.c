@@ -463,7 +463,7 @@ int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void 
 		return px_fail(
 			bytes ? PX_ENOMEM : PX_EINVAL,
 			"a region of %llu MiB: the arena has %llu MiB in all; raise `arena:` "
-			"in the profile, --arena, or arena_bytes of struct px_pool_options",
+			"in the profile, or --arena (C: arena_bytes)",
 			(unsigned long long)(bytes >> 20),
 			(unsigned long long)(arena->segment->arena_bytes >> 20));
 	pthread_mutex_lock(&arena->lock);

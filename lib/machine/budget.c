@@ -126,6 +126,6 @@ int px_budget_refuse(const struct px_budget *budget, uint64_t need)
 	}
 	return px_fail(PX_ENOMEM,
 		       "needs %s, and the arena has %s free of %s: raise arena: in the profile, or "
-		       "start the pool with --arena",
+		       "start the pool with --arena (C: arena_bytes)",
 		       n.words, have.words, of.words);
 }

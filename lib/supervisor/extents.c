@@ -152,7 +152,7 @@ int px_extents_quota(const struct px_extents *extents, uint32_t owner, uint64_t 
 	return px_fail(
 		PX_ENOMEM,
 		"needs %llu MiB, and this client has %llu of the %llu MiB that one may have: let "
-		"go of arrays, raise quota: in the profile, or start the pool with --quota",
+		"go of arrays, raise quota: in the profile, or start the pool with --quota (C: quota_bytes)",
 		(unsigned long long)((bytes + (1 << 20) - 1) >> 20),
 		(unsigned long long)(by_slot[owner] >> 20), (unsigned long long)(quota >> 20));
 }
