@@ -166,11 +166,12 @@ static int already_runs(const struct px_runtime *runtime, int lock_fd)
 {
 	bool usual = !strcmp(runtime->profile, "default");
 
-	return px_fail(PX_EEXIST,
-		       "a pool runs under the profile '%s' already (process %d): stop it with "
-		       "`pxrun stop%s%s`, or start another with --profile NAME",
-		       runtime->profile, pid_in(lock_fd), usual ? "" : " --profile ",
-		       usual ? "" : runtime->profile);
+	return px_fail(
+		PX_EEXIST,
+		"a pool runs under the profile '%s' already (process %d): attach to it, stop it "
+		"with `pxrun stop%s%s`, or start another with --profile NAME",
+		runtime->profile, pid_in(lock_fd), usual ? "" : " --profile ",
+		usual ? "" : runtime->profile);
 }
 
 /* Whether the locked file still has its name: `pxrun list`, or a stop, may have removed it. */

@@ -90,19 +90,26 @@ static void remove_engine(struct px_connection *c, const struct px_control *head
 	px_engine_stop(e, false);
 }
 
+static int may_add(const struct px_supervisor *s, uint64_t count)
+{
+	if (count == 0)
+		return px_fail(PX_EINVAL, "0 more engines: count is how many to start");
+	if (count <= PX_ENGINES_MAX - s->engines_count)
+		return 0;
+	return px_fail(PX_EINVAL,
+		       "%" PRIu64 " more engines: this pool has given %u of its %d ids, and "
+		       "an id is not used again; `pxrun stop` and `pxrun start` begin anew, or "
+		       "start another pool with --profile NAME",
+		       count, s->engines_count, PX_ENGINES_MAX);
+}
+
 static void add_engines(struct px_connection *c, const struct px_control *head)
 {
 	struct px_supervisor *s = c->supervisor;
 	uint32_t first = s->engines_count;
 	struct px_engine *e;
 
-	if (head->a == 0 || head->a > PX_ENGINES_MAX - s->engines_count) {
-		(void)px_fail(
-			PX_EINVAL,
-			"%" PRIu64 " more engines: this pool has given %u of its %d ids, and "
-			"an id is not used again; `pxrun stop` and `pxrun start` begin anew, or "
-			"start another pool with --profile NAME",
-			head->a, s->engines_count, PX_ENGINES_MAX);
+	if (may_add(s, head->a) < 0) {
 		px_connection_refuse(c, head, PX_EINVAL);
 		return;
 	}

@@ -377,6 +377,18 @@ static void control_calls_of_a_stopped_supervisor_end_in_time(void **state)
 	assert_int_equal(kill(pid, SIGCONT), 0);
 }
 
+static void no_engines_cannot_be_added(void **state)
+{
+	uint32_t first;
+
+	(void)state;
+	assert_int_equal(px_client_add_engines(client, 0, PX_FOREVER, &first), PX_EINVAL);
+	assert_words("count is how many to start");
+	assert_int_equal(px_client_add_engines(client, PX_ENGINES_MAX, PX_FOREVER, &first),
+			 PX_EINVAL);
+	assert_words("an id is not used again");
+}
+
 static void restart_that_takes_longer_than_its_limit_goes_on(void **state)
 {
 	struct px_engine_status status = { .size = sizeof(status) };
@@ -559,6 +571,7 @@ int main(void)
 		IN_POOL(engine_status_says_what_it_does),
 		IN_POOL(memory_says_who_has_it),
 		IN_POOL(control_calls_of_a_stopped_supervisor_end_in_time),
+		IN_POOL(no_engines_cannot_be_added),
 		IN_POOL(restart_that_takes_longer_than_its_limit_goes_on),
 		IN_POOL(limit_holds_while_another_thread_asks),
 		cmocka_unit_test(attach_to_a_stopped_supervisor_ends_in_time),
