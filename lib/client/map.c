@@ -166,14 +166,13 @@ static int failed(int rc, struct px_part_range chunk)
 		       (long long)(chunk.start + chunk.count - 1), px_last_error());
 }
 
-int px_result_item(struct px_result *result, size_t index, struct px_value *value)
+static int check_item(const struct px_result *result, size_t index, const void *to,
+		      const char *name)
 {
-	struct px_value chunk;
-	struct px_part_range range;
 	int rc = px_handle_check(result, PX_HANDLE_RESULT, "result");
 
 	if (rc == 0)
-		rc = px_need(value, "value");
+		rc = px_need(to, name);
 	if (rc < 0)
 		return rc;
 	if (!result->items)
@@ -181,6 +180,27 @@ int px_result_item(struct px_result *result, size_t index, struct px_value *valu
 	if (index >= result->items)
 		return px_fail(PX_EINVAL, "item %zd, counted from 0, of a map of %llu",
 			       (ssize_t)index, (unsigned long long)result->items);
+	return 0;
+}
+
+int px_result_item_entry(struct px_result *result, size_t index, size_t *entry)
+{
+	struct px_part_range range;
+	int rc = check_item(result, index, entry, "entry");
+
+	if (rc == 0)
+		*entry = chunk_of(result, index, &range);
+	return rc;
+}
+
+int px_result_item(struct px_result *result, size_t index, struct px_value *value)
+{
+	struct px_value chunk;
+	struct px_part_range range;
+	int rc = check_item(result, index, value, "value");
+
+	if (rc < 0)
+		return rc;
 	rc = px_result_value(result, chunk_of(result, index, &range), &chunk);
 	if (rc < 0)
 		return failed(rc, range);

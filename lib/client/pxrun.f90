@@ -55,7 +55,7 @@ module pxrun
   public :: px_result_error, px_result_output, px_result_interrupt, px_result_cancel, px_result_abort, px_result_free
   public :: px_result_wait_any, px_result_wait_output, px_result_death, px_result_times, px_times
   public :: px_result_set_user, px_result_user
-  public :: px_view_scatter, px_view_map, px_result_item, px_result_gather
+  public :: px_view_scatter, px_view_map, px_result_item, px_result_item_entry, px_result_gather
   public :: px_library_load, px_library_free, px_kernel_find, px_view_call_native
 
   integer, parameter, public :: PX_EINVAL = -1, PX_ENOMEM = -2, PX_ETIMEDOUT = -3, PX_ECORRUPT = -4, PX_EENGINE = -5, &
@@ -707,6 +707,13 @@ module pxrun
       integer(c_size_t), value :: index
       type(px_value), intent(inout) :: value
     end function c_result_item
+    function c_result_item_entry(result, index, entry) bind(c, name='px_result_item_entry')
+      import
+      integer(c_int) :: c_result_item_entry
+      type(c_ptr), value :: result
+      integer(c_size_t), value :: index
+      integer(c_size_t), intent(inout) :: entry
+    end function c_result_item_entry
     function c_result_gather(result, axis, distribution, into) bind(c, name='px_result_gather')
       import
       integer(c_int) :: c_result_gather
@@ -2038,6 +2045,19 @@ contains
 
     call done(c_result_item(result%c, zero_based(index), value), 'px_result_item', ierr)
   end subroutine px_result_item
+
+  ! The entry (from 1) that is an item's chunk: for its engine, output, times, and why it failed.
+  subroutine px_result_item_entry(result, index, entry, ierr)
+    type(px_result), intent(in) :: result
+    integer, intent(in) :: index
+    integer, intent(out) :: entry
+    integer, intent(out), optional :: ierr
+    integer(c_size_t) :: from_zero
+
+    from_zero = 0
+    call done(c_result_item_entry(result%c, zero_based(index), from_zero), 'px_result_item_entry', ierr)
+    entry = int(from_zero) + 1
+  end subroutine px_result_item_entry
 
   ! Joins the arrays of all entries along a dimension, the last one unless axis says so (from 1), into an array.
   subroutine px_result_gather(result, into, axis, distribution, ierr)

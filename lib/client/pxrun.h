@@ -631,6 +631,9 @@ PX_PUBLIC PX_CHECKED int px_result_array(struct px_result *result, size_t index,
 /* The value of an item of px_view_map(), when its chunk is ready. As px_result_value(). */
 PX_PUBLIC PX_CHECKED int px_result_item(struct px_result *result, size_t index,
 					struct px_value *value);
+/* The entry that is the item's chunk: its engine, output, times, and why it failed. PX_EINVAL. */
+PX_PUBLIC PX_CHECKED int px_result_item_entry(struct px_result *result, size_t index,
+					      size_t *entry);
 /*
  * Copies the arrays of all entries, joined along an axis, into an array, whatever its strides; not one that
  * was sent and that engines may look at. PX_EINVAL: an entry is no array, or they do not fit, in words

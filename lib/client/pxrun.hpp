@@ -571,10 +571,17 @@ public:
 		int rc = px_result_item(c(), index, &v);
 		if (rc == PX_EREMOTE) {
 			const std::string words = px_last_error();
-			throw_remote(words, entry_that_said(words));
+			throw_remote(words, item_entry(index));
 		}
 		check(rc);
 		return as<T>(v);
+	}
+	// The entry that is an item's chunk.
+	std::size_t item_entry(std::size_t index) const
+	{
+		std::size_t entry;
+		check(px_result_item_entry(c(), index, &entry));
+		return entry;
 	}
 	// Joins the arrays of all entries, into an array that is there.
 	void gather(const array &into, int axis = 0, px_distribution distribution = PX_BLOCK) const
@@ -635,21 +642,6 @@ public:
 	std::size_t abort() const noexcept { return px_result_abort(c()); }
 
 private:
-	// The chunk of an item with these words, or another one that raised the same.
-	std::size_t entry_that_said(const std::string &words) const
-	{
-		std::size_t index = 0;
-		px_value v;
-		for (; index + 1 < count(); index++) {
-			if (px_result_value(c(), index, &v) != PX_EREMOTE)
-				continue;
-			const std::string these = px_last_error();
-			if (words.size() >= these.size() &&
-			    words.compare(words.size() - these.size(), these.size(), these) == 0)
-				break;
-		}
-		return index;
-	}
 	void throw_remote(const std::string &words, std::size_t index) const
 	{
 		const char *ename, *evalue, *traceback;

@@ -267,6 +267,7 @@ static void map_by(struct px_view *view, size_t chunk, size_t chunks)
 {
 	struct px_value items[ITEMS], value;
 	struct px_result *result;
+	size_t entry;
 
 	for (int i = 0; i < ITEMS; i++)
 		items[i] = px_int(-i);
@@ -279,6 +280,9 @@ static void map_by(struct px_view *view, size_t chunk, size_t chunks)
 		assert_int_equal(value.as.integer, i);
 	}
 	assert_int_equal(px_result_item(result, ITEMS, &value), PX_EINVAL);
+	assert_int_equal(px_result_item_entry(result, ITEMS - 1, &entry), 0);
+	assert_int_equal(entry, px_result_count(result) - 1);
+	assert_int_equal(px_result_item_entry(result, ITEMS, &entry), PX_EINVAL);
 	px_result_free(result);
 }
 

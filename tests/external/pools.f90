@@ -219,7 +219,7 @@ contains
     type(px_array) :: whole, back
     type(px_result) :: result
     type(px_value) :: value
-    integer :: i, length
+    integer :: i, length, entry
 
     a = reshape([(real(i, real64), i=1, 10)], [2, 5])
     call px_array_wrap(a, whole)
@@ -241,6 +241,8 @@ contains
     call px_result_item(result, 3, value)
     call px_value_as(value, length)
     call expect(length == 3, 'a map')
+    call px_result_item_entry(result, 1, entry)
+    call expect(entry == 1, 'the entry of an item')
     call px_result_free(result)
   end subroutine parts
 
