@@ -218,6 +218,9 @@ static void assert_refused(int fd, const char *words)
 	assert_int_equal(open_files(), files);
 }
 
+#define TEXT(number) #number
+#define TEXT_OF(macro) TEXT(macro)
+
 static void attach_wrong_header_is_refused_in_words(void **state)
 {
 #define WORD(member)                                                                               \
@@ -229,7 +232,7 @@ static void attach_wrong_header_is_refused_in_words(void **state)
 	} wrong[] = {
 		{ WORD(magic), 0, "not a segment of pxrun" },
 		{ WORD(magic), PX_SEGMENT_MAGIC + 1, "not a segment of pxrun" },
-		{ WORD(version), PX_SEGMENT_VERSION + 1, "version 5" },
+		{ WORD(version), PX_SEGMENT_VERSION + 1, "knows " TEXT_OF(PX_SEGMENT_VERSION) },
 		{ WORD(version), 0, "version 0" },
 		{ WORD(tiny), 2, "--enable-tiny" },
 		{ WORD(members_max), PX_MEMBERS_MAX * 2, "other sizes" },

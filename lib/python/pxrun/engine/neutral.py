@@ -52,7 +52,7 @@ def to_array(buffer: Any, code: int, bits: int, shape: tuple, strides: tuple | N
 
 def form(value: Any) -> tuple:
     """``("v", plain value)``, ``("o", words)`` or ``("a", memory, code, bits, shape[, strides, first])``."""
-    numpy = sys.modules.get("numpy")
+    numpy: Any = sys.modules.get("numpy")
     if hasattr(numpy, "ndarray"):
         if isinstance(value, numpy.generic):
             return _of_scalar(numpy, value)
