@@ -303,7 +303,8 @@ int px_array_slice(struct px_array *array, int axis, int64_t start, int64_t step
 	memcpy(shape, array->shape, (size_t)array->ndim * sizeof(int64_t));
 	memcpy(strides, array->strides, (size_t)array->ndim * sizeof(int64_t));
 	shape[axis] = count;
-	strides[axis] *= step;
+	if (count > 1) /* else it is not used, and may be anything */
+		strides[axis] *= step;
 	rc = px_array_new(array->dtype, array->ndim, shape, strides, false, &slice);
 	if (rc < 0)
 		return rc;

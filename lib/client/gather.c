@@ -40,15 +40,15 @@ static int place_of(const struct gather *g, size_t index, int64_t have, int64_t 
 
 	*out = px_part_range(g->distribution, items, (int64_t)px_result_count(g->result),
 			     (int64_t)index);
-	if (g->distribution == PX_BLOCK) {
+	if (g->distribution == PX_BLOCK)
 		*out = (struct px_part_range){ *at, 1, have };
-		*at += have;
-	}
-	if (out->count != have || (g->distribution == PX_BLOCK && *at > items))
+	if (out->count != have || have > items - *at)
 		return px_fail(PX_EINVAL,
 			       "entry %zu has %lld items along axis %d, which do not fit into the "
 			       "array's %lld",
 			       index, (long long)have, g->axis, (long long)items);
+	if (g->distribution == PX_BLOCK)
+		*at += have;
 	return 0;
 }
 

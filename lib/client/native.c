@@ -119,12 +119,16 @@ static int ask(struct px_library *library, const struct prefix *prefix, uint64_t
 		(void)px_result_abort(*out);
 		px_result_release(*out);
 	}
+	if (rc == PX_ETIMEDOUT)
+		rc = px_fail(rc, "an engine had no room, or was being started, for %.3f s",
+			     (double)library->timeout_ns / 1e9);
 	return rc;
 }
 
 /* Waits for the first answer, or with `all` for all of them that are no failure. */
 static int hear(struct px_library *library, struct px_result *result, bool all, uint64_t began_ns)
 {
+	bool heard = false;
 	int rc = 0;
 
 	for (uint32_t known = 0; known < result->count; known++) {
@@ -138,8 +142,9 @@ static int hear(struct px_library *library, struct px_result *result, bool all, 
 		/* One that has died loads it when it is back. */
 		if (rc == 0 ? !all : rc != PX_EENGINE)
 			break;
+		heard = heard || rc == 0;
 	}
-	return rc;
+	return rc == PX_EENGINE && heard ? 0 : rc;
 }
 
 static int ask_and_hear(struct px_library *library, const struct prefix *prefix, bool all)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,7 +193,7 @@ static bool is_fortran(const struct px_array *array)
 {
 	int64_t stride = (int64_t)px_dtype_bytes(array->dtype);
 
-	for (int axis = 0; axis < array->ndim; axis++) {
+	for (int axis = 0; array->bytes && axis < array->ndim; axis++) {
 		if (array->shape[axis] != 1 && array->strides[axis] != stride)
 			return false;
 		stride *= array->shape[axis];
@@ -236,6 +237,7 @@ static int write_file(int fd, const struct px_array *array, const char *path)
 
 int px_array_save(struct px_array *array, const char *path)
 {
+	static _Atomic uint32_t count;
 	char temporary[PATH_MAX];
 	int rc = px_array_check(array), fd;
 
@@ -244,10 +246,11 @@ int px_array_save(struct px_array *array, const char *path)
 	if (rc < 0)
 		return rc;
 	/* No mkstemp(3): its file would be its owner's alone, and umask(2) cannot be asked in threads. */
-	if (snprintf(temporary, sizeof(temporary), "%s.%d-%p", path, (int)getpid(),
-		     (void *)array) >= (int)sizeof(temporary))
+	if (snprintf(temporary, sizeof(temporary), "%s.%d-%u", path, (int)getpid(),
+		     atomic_fetch_add_explicit(&count, 1, memory_order_relaxed)) >=
+	    (int)sizeof(temporary))
 		return px_fail(PX_EINVAL, "the name of the .npy file is too long");
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return px_fail_errno("making a file beside '%s'", path);
 	rc = write_file(fd, array, path);

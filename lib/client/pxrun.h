@@ -506,8 +506,8 @@ PX_PUBLIC void px_view_free(struct px_view *view);
 /* --- requests --- */
 
 /*
- * Flags. PX_NOWAIT: where the call would wait for room, for memory that others have, or for an engine's
- * start, it is PX_EAGAIN, and nothing was sent. If engines before it have got the request already, that
+ * Flags. PX_NOWAIT: where the call would wait for room or for an engine's start it is PX_EAGAIN, and
+ * nothing was sent; it waits all the same while the supervisor grants memory. If engines before it have got the request already, that
  * engine's entry is PX_EAGAIN.
  */
 #define PX_NOWAIT 1u
@@ -540,9 +540,9 @@ struct px_how {
  * PX_ECLOSED. What is passed may be changed as soon as the call returns, except for the elements of
  * arrays from px_array_alloc().
  *
- * What a request waits for, unless PX_NOWAIT is given: an engine that is being started, for a minute at
- * most; room in the ring to an engine, or one of its leases, as long as it has unanswered requests of
- * this client, however long these run; the supervisor, while it grants memory. No signal ends that. A
+ * What a request waits for: the supervisor, while it grants memory; and, unless PX_NOWAIT is given, an
+ * engine that is being started, for a minute at most; room in the ring to an engine, or one of its leases,
+ * as long as it has unanswered requests of this client, however long these run. No signal ends that. A
  * time limit does, but for the supervisor: what was not sent by then is PX_ETIMEDOUT, the call if no engine
  * has got the request, else the entry.
  */

@@ -122,7 +122,8 @@ static int pack(struct px_encoder *e, const struct px_array *array, struct px_pa
 		part->bytes = array->span;
 		return 0;
 	}
-	return px_endpoint_pack(e->endpoint, array->bytes ? array->data - array->before : NULL,
+	/* Also if it wraps memory of a region: of what is wrapped, a copy was promised. */
+	return px_endpoint_copy(e->endpoint, array->bytes ? array->data - array->before : NULL,
 				array->span, part);
 }
 

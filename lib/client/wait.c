@@ -115,7 +115,7 @@ static int follow(struct px_client *client, uint64_t deadline_ns, uint64_t nap_n
 			      deadline_ns - now < nap_ns ? deadline_ns - now : nap_ns);
 	pthread_mutex_lock(&client->lock);
 	client->followers--;
-	return rc == -EINTR ? PX_EINTR : 0;
+	return rc == -EINTR ? px_fail(PX_EINTR, "a signal arrived while waiting") : 0;
 }
 
 /* Sleeps a little, unannounced, and reads what has come meanwhile; as long as that is a lot. */

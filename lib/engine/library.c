@@ -201,7 +201,7 @@ static bool are_names(const struct px_native_call *call, const char *names)
 int px_libraries_find(struct px_libraries *libraries, const struct px_native_call *call,
 		      const char *names, const struct px_function **out)
 {
-	uint64_t names_bytes = call->path_bytes + call->symbol_bytes;
+	uint64_t names_bytes = (uint64_t)call->path_bytes + call->symbol_bytes;
 	struct px_object *library = NULL;
 	const char *symbol = names + call->path_bytes;
 	void *run;

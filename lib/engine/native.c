@@ -116,11 +116,11 @@ static int map_window(struct px_native_engine *n, uint64_t offset, uint64_t byte
 	uint64_t from = offset & ~(WINDOW_BYTES - 1), to;
 	int rc;
 
-	if (from < segment->header->arena_offset)
+	if (from < segment->arena_offset)
 		from = offset & ~(uint64_t)(PX_PAGE_BYTES - 1);
 	to = (offset + bytes + WINDOW_BYTES - 1) & ~(WINDOW_BYTES - 1);
-	if (to > segment->header->total_bytes)
-		to = segment->header->total_bytes;
+	if (to > segment->total_bytes)
+		to = segment->total_bytes;
 	if (w->at)
 		px_segment_unmap(w->at, w->bytes);
 	w->at = NULL;

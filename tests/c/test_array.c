@@ -273,6 +273,22 @@ static void allocated_array_is_not_copied_and_private(void **state)
 	px_array_unref(array);
 }
 
+static void wrapped_part_of_an_allocated_array_is_copied(void **state)
+{
+	struct px_array *array = matrix(PX_ARRAY_LIVE | PX_ARRAY_ZERO), *wrapped;
+
+	(void)state;
+	assert_int_equal(px_array_wrap(at(array, 1, 0), PX_DTYPE_FLOAT64, 1,
+				       (int64_t[]){ 50 * COLUMNS }, NULL, &wrapped),
+			 0);
+	push(first, "w", wrapped);
+	*at(array, 1, 1) = 5;
+	run(first, "assert w[1] == 0; w[2] = 9");
+	assert_true(*at(array, 1, 2) == 0);
+	px_array_unref(wrapped);
+	px_array_unref(array);
+}
+
 static void live_array_is_written_by_all(void **state)
 {
 	struct px_array *array = matrix(PX_ARRAY_LIVE | PX_ARRAY_ZERO);
@@ -573,6 +589,7 @@ int main(void)
 		cmocka_unit_test(fortran_order_stays),
 		cmocka_unit_test(slices_hold_their_array),
 		cmocka_unit_test(allocated_array_is_not_copied_and_private),
+		cmocka_unit_test(wrapped_part_of_an_allocated_array_is_copied),
 		cmocka_unit_test(live_array_is_written_by_all),
 		cmocka_unit_test(array_outlives_result_client_and_pool),
 		cmocka_unit_test(received_array_is_private_and_sent_on),

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/dlpack.h"
 #include "client/pxrun.h"
 
 #define MILLISECOND UINT64_C(1000000)
@@ -31,10 +32,11 @@ struct places {
 	long ended_round[PLACES];
 };
 
-static struct places clients, views, results, arrays;
+static struct places clients, views, results, arrays, libraries, kernels;
 static long round_now;
 static const char *calling = "nothing";
-static char profile[40];
+static char profile[40], file_path[60];
+static char kernels_path[400];
 
 static uint32_t below(uint32_t limit)
 {
@@ -49,8 +51,8 @@ static bool one_in(uint32_t n)
 /* Mostly of that kind; sometimes NULL, or something else. */
 static void *any(struct places *places)
 {
-	struct places *all[] = { &clients, &views, &results, &arrays };
-	struct places *from = one_in(20) ? all[below(4)] : places;
+	struct places *all[] = { &clients, &views, &results, &arrays, &libraries, &kernels };
+	struct places *from = one_in(20) ? all[below(6)] : places;
 	uint32_t place = below(PLACES);
 
 	if (one_in(20) ||
@@ -129,7 +131,10 @@ static struct px_value value_of(unsigned depth)
 	case 5:
 		return px_complex(1, -1);
 	case 6:
-		return px_string(one_in(4) ? NULL : one_in(2) ? "\xff" : "text");
+		return one_in(3) ? px_string_n(one_in(4) ? NULL : "text", below(5)) :
+				   px_string(one_in(4) ? NULL :
+					     one_in(2) ? "\xff" :
+							 "text");
 	case 7:
 		return px_bytes(one_in(4) ? NULL : "bytes", below(6));
 	case 8:
@@ -305,6 +310,7 @@ static void call_result(void)
 	(void)px_result_error(result, index_of(), &words[0], NULL, &words[2]);
 	tried(px_result_output(result, index_of(), (int)below(4), below(9),
 			       one_in(9) ? NULL : output, below(9), one_in(9) ? NULL : &got));
+	tried(px_result_item_entry(result, index_of(), one_in(9) ? NULL : &got));
 	tried(px_result_item(result, index_of(), one_in(9) ? NULL : &value));
 	tried(px_result_gather(result, (int)below(3) - 1, (enum px_distribution)below(3),
 			       any(&arrays)));
@@ -368,6 +374,62 @@ static void call_array(void)
 		end_one(&arrays, end_array);
 }
 
+/* A kernel ends with its library, so that both are let go of at once, in the same place. */
+static void end_native(uint32_t place)
+{
+	if (libraries.handle[place] && !libraries.ended[place])
+		px_library_free(libraries.handle[place]);
+	libraries.ended[place] = kernels.ended[place] = true;
+	libraries.ended_round[place] = kernels.ended_round[place] = round_now;
+}
+
+static void call_native(void)
+{
+	struct px_library *library = NULL;
+	struct px_kernel *kernel = NULL;
+	struct px_result *result = NULL;
+	struct px_value arguments[2] = { value_of(1), value_of(0) };
+	uint32_t place = below(PLACES);
+	int rc;
+
+	if (one_in(6)) {
+		rc = px_library_load(any(&views), one_in(4) ? text() : kernels_path,
+				     one_in(3) ? moment() : 1000 * MILLISECOND, &library);
+		if (rc == 0) {
+			end_native(place);
+			libraries.handle[place] = library;
+			kernels.handle[place] = NULL;
+			libraries.ended[place] = kernels.ended[place] = false;
+		}
+		if (rc == 0 && px_kernel_find(library, "nothing", &kernel) == 0)
+			kernels.handle[place] = kernel;
+	}
+	tried(px_kernel_find(any(&libraries), text(), &kernel));
+	rc = px_view_call_native(any(&views), any(&kernels), one_in(20) ? 999 : below(3),
+				 one_in(9) ? NULL : arguments, how(), one_in(4) ? NULL : &result);
+	keep_result(rc, result);
+	if (one_in(12))
+		end_native(below(PLACES));
+}
+
+/* To other libraries, to files, and back. */
+static void call_door(void)
+{
+	struct DLManagedTensorVersioned *tensor = NULL;
+	struct px_array *array = NULL;
+
+	if (px_array_to_dlpack(any(&arrays), one_in(9) ? NULL : &tensor) == 0) {
+		if (px_array_from_dlpack(tensor, &array) == 0)
+			put(&arrays, array, end_array);
+		else
+			tensor->deleter(tensor);
+	}
+	if (one_in(4))
+		tried(px_array_save(any(&arrays), one_in(9) ? NULL : file_path));
+	if (one_in(4) && px_array_load(any(&clients), one_in(9) ? text() : file_path, &array) == 0)
+		put(&arrays, array, end_array);
+}
+
 static void call_value(void)
 {
 	struct px_value value = value_of(1), got;
@@ -418,6 +480,8 @@ static const struct {
 	{ "array", call_array },
 	{ "value", call_value },
 	{ "engines", call_engines },
+	{ "native", call_native },
+	{ "DLPack and files", call_door },
 };
 
 /* --- the whole --- */
@@ -481,6 +545,11 @@ static void any_calls_in_any_order_return(void **state)
 	options.engines = 2;
 	assert_int_equal(px_pool_start(&options, &client), 0);
 	fill(client);
+	snprintf(file_path, sizeof(file_path), "/tmp/pxrun-random-%d.npy", (int)getpid());
+	snprintf(kernels_path, sizeof(kernels_path), "%s/tests/c/.libs/native_kernels.so",
+		 getenv("PXRUN_BUILDDIR") ? getenv("PXRUN_BUILDDIR") : ".");
+	for (uint32_t i = 0; i < PLACES; i++)
+		libraries.ended[i] = kernels.ended[i] = true;
 	signal(SIGALRM, tell_who_hangs);
 	for (round_now = 0; round_now < rounds; round_now++) {
 		size_t chosen = below(sizeof(calls) / sizeof(calls[0]));
@@ -490,6 +559,9 @@ static void any_calls_in_any_order_return(void **state)
 		calls[chosen].call();
 	}
 	alarm(0);
+	for (uint32_t i = 0; i < PLACES; i++)
+		end_native(i);
+	unlink(file_path);
 	empty();
 	/* And the pool is as it was. */
 	assert_int_equal(px_view_all(client, &view), 0);

@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+from pxrun.engine import neutral
+
 numpy = pytest.importorskip("numpy")
 
 LIBRARY = os.path.join(os.environ["PXRUN_BUILDDIR"], ".libs/libpxrun.so")
@@ -392,3 +394,9 @@ def test_strided_arrays_arrive(program):
         assert program.request("push", b"got", ctypes.byref(sent)) == (NONE, None)
         assert program.request("pull", b"repr(got.tolist())") == (STRING, repr(given.tolist()))
         program.lib.px_array_unref(array)
+
+
+def test_more_dimensions_than_C_has_are_the_repr():
+    value = memoryview(b"x").cast("B", (1,) * 33)
+    assert neutral.form(value)[0] == "o"
+    assert neutral.form(memoryview(b"x").cast("B", (1,) * 32))[0] == "a"

@@ -40,6 +40,10 @@ def words(value: Any) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+#: PX_NDIM_MAX of pxrun.h.
+_NDIM_MAX = 32
+
+
 def to_array(buffer: Any, code: int, bits: int, shape: tuple, strides: tuple | None = None, first: int = 0) -> Any:
     """An array of a C program, over the memory it came in."""
     import numpy
@@ -85,7 +89,7 @@ def _of_array(numpy: Any, array: Any) -> tuple:
         return "o", words(array)
     if array.ndim == 0 and not dtype.hasobject:
         return _of_scalar(numpy, array.view(numpy.ndarray)[()])
-    if not is_known:
+    if not is_known or array.ndim > _NDIM_MAX:
         return "o", words(array)
     array = numpy.asarray(array)  # without the methods of a subclass
     if not dtype.isnative or not array.flags.aligned:
@@ -123,7 +127,7 @@ def _of_buffer(value: Any) -> tuple:
     except Exception:  # whatever the class raises where it has no buffer
         return "o", words(value)
     code, sizes = _DTYPES.get(_FORMATS.get(letter, ""), (0, ()))
-    if memory.itemsize not in sizes:
+    if memory.itemsize not in sizes or memory.ndim > _NDIM_MAX:
         return "o", words(value)
     if memory.ndim == 0:
         return "v", struct.unpack(memory.format, memory.tobytes())[0]
