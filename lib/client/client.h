@@ -76,9 +76,10 @@ struct px_result {
 	bool tracked;          /* every request has a tracker */
 	_Atomic(void *) user;  /* px_result_set_user() */
 	bool quiet;            /* what it prints is not kept */
-	uint64_t items;        /* of a map, whose entries are chunks; else 0 */
-	uint64_t chunk;        /* items of each; 0: they are dealt evenly */
-	struct px_limit limit; /* with the client's lock */
+	struct px_region *barrier;       /* held until all have answered; NULL: they do not meet */
+	uint64_t items;                  /* of a map, whose entries are chunks; else 0 */
+	uint64_t chunk;                  /* items of each; 0: they are dealt evenly */
+	struct px_limit limit;           /* with the client's lock */
 	struct px_completion completion; /* with the client's lock */
 	uint32_t entry_waiters; /* with the client's lock: threads that wait for single entries */
 	pthread_mutex_t lock;   /* decoded */

@@ -334,17 +334,6 @@ int px_kernel_find(struct px_library *library, const char *symbol, struct px_ker
 
 /* --- calls --- */
 
-/* A call to several engines: rank by rank, which it was sent to. */
-static void assign(void *ctx, uint32_t rank, const struct px_member_id *peer)
-{
-	struct px_barrier_shm *barrier = ctx;
-
-	if (peer)
-		px_barrier_assign(barrier, rank, *peer);
-	else
-		px_barrier_leave(barrier, rank);
-}
-
 static int check_once_each(const uint32_t *ids, uint32_t count)
 {
 	uint8_t seen[PX_ENGINES_MAX] = { 0 };
@@ -359,8 +348,7 @@ static int check_once_each(const uint32_t *ids, uint32_t count)
 }
 
 /* The barrier as the encoder's first buffer, and who has which rank. */
-static int put_barrier(struct px_encoder *encoder, const uint32_t *ids, uint32_t count,
-		       struct px_barrier_shm **out)
+static int put_barrier(struct px_encoder *encoder, const uint32_t *ids, uint32_t count)
 {
 	static const uint32_t padding;
 	uint64_t bytes = px_barrier_bytes(count);
@@ -382,8 +370,7 @@ static int put_barrier(struct px_encoder *encoder, const uint32_t *ids, uint32_t
 	region->live = true;
 	*encoder->parts = (struct px_part){ .region = region, .bytes = bytes };
 	encoder->parts_count = 1;
-	*out = region->at;
-	px_barrier_init(*out, count);
+	px_barrier_init(region->at, count);
 	return 0;
 }
 
@@ -397,8 +384,7 @@ struct call {
 	uint32_t ids[PX_ENGINES_MAX];
 };
 
-static int send_it(const struct call *call, struct px_encoder *encoder, void *barrier,
-		   struct px_result **result)
+static int send_it(const struct call *call, struct px_encoder *encoder, struct px_result **result)
 {
 	struct px_outgoing message = {
 		.kind = PX_REQUEST_NATIVE,
@@ -407,8 +393,7 @@ static int send_it(const struct call *call, struct px_encoder *encoder, void *ba
 		.body_bytes = encoder->length,
 		.buffers = encoder->parts,
 		.buffers_count = encoder->parts_count,
-		.sent = barrier ? assign : NULL,
-		.sent_ctx = barrier,
+		.barrier = call->count > 1 ? encoder->parts[0].region : NULL,
 	};
 
 	if (!call->count)
@@ -417,8 +402,7 @@ static int send_it(const struct call *call, struct px_encoder *encoder, void *ba
 				&call->how, result);
 }
 
-static int encode(const struct call *call, struct px_encoder *encoder,
-		  struct px_barrier_shm **barrier)
+static int encode(const struct call *call, struct px_encoder *encoder)
 {
 	const struct prefix *prefix = &call->kernel->prefix;
 	struct px_native_call head = *prefix->call;
@@ -428,7 +412,7 @@ static int encode(const struct call *call, struct px_encoder *encoder,
 	head.count = call->count > 1 ? call->count : 0;
 	rc = px_encode_raw(encoder, &head, sizeof(head));
 	if (rc == 0 && call->count > 1)
-		rc = put_barrier(encoder, call->ids, call->count, barrier);
+		rc = put_barrier(encoder, call->ids, call->count);
 	for (size_t i = 0; i < call->argc && rc == 0; i++)
 		rc = px_encode(encoder, &call->argv[i]);
 	return rc < 0 ? rc : px_encode_raw(encoder, prefix->call + 1, prefix->bytes - sizeof(head));
@@ -438,7 +422,6 @@ static int encode(const struct call *call, struct px_encoder *encoder,
 static int call_it(struct call *call, const struct px_how *how, struct px_result **result)
 {
 	struct px_encoder encoder = PX_ENCODER(px_view_client(call->view)->endpoint);
-	struct px_barrier_shm *barrier = NULL;
 	int rc = px_how_read(how, &call->how), count = 0;
 
 	if (rc == 0 && !px_view_is_any(call->view))
@@ -446,9 +429,9 @@ static int call_it(struct call *call, const struct px_how *how, struct px_result
 	if (rc < 0)
 		return rc;
 	call->count = (uint32_t)count;
-	rc = encode(call, &encoder, &barrier);
+	rc = encode(call, &encoder);
 	if (rc == 0)
-		rc = send_it(call, &encoder, barrier, result);
+		rc = send_it(call, &encoder, result);
 	px_encoder_free(&encoder);
 	return rc;
 }

@@ -11,6 +11,7 @@
 #include "client/internal.h"
 #include "client/tasks.h"
 #include "machine/wall_clock.h"
+#include "shm/barrier.h"
 #include "shm/error.h"
 
 /* --- queues --- */
@@ -56,6 +57,15 @@ static void queue_remove(struct px_queue *queue, struct px_request *request)
 		queue_deactivate(queue);
 }
 
+/* All its requests are answered. */
+static void finish(struct px_result *result)
+{
+	px_limits_remove(result);
+	if (result->barrier)
+		px_region_release(result->barrier);
+	result->barrier = NULL;
+}
+
 /* From here on its user has it. */
 void px_request_done(struct px_client *client, struct px_request *request)
 {
@@ -70,8 +80,11 @@ void px_request_done(struct px_client *client, struct px_request *request)
 	atomic_store_explicit(&request->done, 1, memory_order_release);
 	/* SYNC result.pending: release; partner: px_result_finished(). */
 	atomic_store_explicit(&result->pending, --left, memory_order_release);
+	/* One that could not begin has not left by itself; deaths are seen, and told of, by the others. */
+	if (result->barrier && request->code < 0 && request->code != PX_EENGINE)
+		px_barrier_leave(result->barrier->at, (uint32_t)(request - result->requests));
 	if (!left)
-		px_limits_remove(result);
+		finish(result);
 	woken = (!left || result->completion.each) && px_completions_add(result);
 	if (!woken && client->followers && (!left || result->entry_waiters))
 		px_client_changed(client);

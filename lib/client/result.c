@@ -87,6 +87,9 @@ static void result_free(struct px_result *result)
 	for (uint32_t i = 0; i < result->count; i++)
 		request_clear(&result->requests[i]);
 	px_decoded_free(result);
+	/* It could not be sent to the first, in a call that is still inside. */
+	if (result->barrier)
+		px_region_release(result->barrier);
 	if (result->requests != result->inlined)
 		free(result->requests);
 	pthread_mutex_destroy(&result->lock);

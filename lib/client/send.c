@@ -10,6 +10,7 @@
 #include "client/how.h"
 #include "client/internal.h"
 #include "machine/wall_clock.h"
+#include "shm/barrier.h"
 #include "shm/error.h"
 #include "shm/os.h"
 
@@ -340,6 +341,22 @@ static bool is_the_end(const struct px_request *request, bool nowait, int *rc)
 	return true;
 }
 
+/* In the barrier of a native call: the process that was sent the request, or nobody. */
+static void take_place(struct px_result *result, struct px_region *barrier,
+		       const struct px_request *request, int sent)
+{
+	uint32_t rank = result->sent;
+
+	if (!result->barrier) {
+		px_region_hold(barrier);
+		result->barrier = barrier;
+	}
+	if (sent == 0)
+		px_barrier_assign(barrier->at, rank, request->member);
+	else
+		px_barrier_leave(barrier->at, rank);
+}
+
 /* The result's next request, with the lock. *again: it was waited for in vain, and may be tried once more. */
 static int send_next(struct px_result *result, struct px_outgoing *message, bool nowait,
 		     uint64_t timeout_ns, bool *again)
@@ -350,8 +367,8 @@ static int send_next(struct px_result *result, struct px_outgoing *message, bool
 	message->started_ns = result->submitted_ns;
 	rc = send_one(request, message, timeout_ns);
 	*again = rc == PX_EINTR || (rc == PX_ETIMEDOUT && !is_the_end(request, nowait, &rc));
-	if (message->sent && !*again)
-		message->sent(message->sent_ctx, result->sent, rc < 0 ? NULL : &request->member);
+	if (message->barrier && !*again)
+		take_place(result, message->barrier, request, rc);
 	return rc;
 }
 

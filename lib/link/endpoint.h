@@ -112,12 +112,8 @@ struct px_outgoing {
 	uint32_t buffers_count;
 	struct px_tracker *tracker; /* counts the leases of shown regions; may be NULL */
 	struct px_ticket *ticket;   /* filled when it was sent; may be NULL */
-	/*
-	 * Called by who sends it to several peers, after each of them: the index of that one, and which
-	 * process it was sent to, NULL: it could not be. May be NULL.
-	 */
-	void (*sent)(void *ctx, uint32_t index, const struct px_member_id *peer);
-	void *sent_ctx;
+	/* Of a native call to several engines: where they meet (shm/barrier.h); it is a buffer, too. */
+	struct px_region *barrier;
 };
 
 /* A message received. The body lies in the frame until px_link_next(), or is a loan. */
