@@ -129,6 +129,17 @@ PX_NATIVE_FUNCTION(meet)
 	return px_native_return_int(result, argv[1].integer);
 }
 
+/* late(rank): that one comes when the others sleep. */
+PX_NATIVE_FUNCTION(late)
+{
+	(void)argc;
+	if (px->rank == argv[0].integer)
+		usleep(10000);
+	if (px->barrier(px))
+		return 1;
+	return px_native_return_int(result, 0);
+}
+
 /* meet_or(rank, what): that rank does something else than to meet. */
 PX_NATIVE_FUNCTION(meet_or)
 {

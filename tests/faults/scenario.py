@@ -8,8 +8,11 @@ driver sees) is a failure. Exit code 0: all steps ended as they should.
 from __future__ import annotations
 
 import faulthandler
+import functools
+import os
 import pickle
 import signal
+import subprocess
 import sys
 
 import pxrun
@@ -134,6 +137,16 @@ def signalled(view):
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def native(view, profile):
+    # a program of its own: it is a client as well, and may be the one that is killed
+    build = os.environ["PXRUN_BUILDDIR"]
+    command = [f"{build}/tests/faults/native_work", profile, f"{build}/tests/c/.libs/native_kernels.so"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == -signal.SIGKILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert done.returncode == 0, done.stderr
+
+
 def returned(view):
     # the memory that was kept for the next arrays goes back to the pool
     view.client.gc()
@@ -144,7 +157,8 @@ def main(profile):
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return
-    for step in (calls, queued, tasks, buffers, prints, overtaking, signalled, died, held, filled, returned, dropped, calls):
+    meet = functools.partial(native, profile=profile)
+    for step in (calls, queued, tasks, buffers, meet, prints, overtaking, signalled, died, held, filled, returned, dropped, calls):
         tolerate(lambda step=step: step(client[:]))
     tolerate(client.close)
 
