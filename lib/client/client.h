@@ -287,7 +287,7 @@ int px_client_check(const struct px_client *client);
 int px_client_own(const struct px_client *client);
 void px_client_hold(struct px_client *client);
 void px_client_release(struct px_client *client);
-/* Frees what px_result_value() made (values.c). */
+/* Frees what px_result_value() made (decode.c). */
 void px_decoded_free(struct px_result *result);
 /* The entry's failure as code and words in px_last_error(); 0 if it succeeded. */
 int px_request_failure(struct px_request *request);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "client/how.h"
 #include "client/internal.h"
@@ -164,25 +163,18 @@ static int ask_and_hear(struct px_library *library, const struct prefix *prefix,
 
 /* --- libraries --- */
 
+/* The file's real path, from malloc, and which file that is. */
 static int identify(const char *path, char **real, struct px_file_identity *out)
 {
-	struct stat st;
+	int rc;
 
 	*real = realpath(path, NULL);
-	if (!*real || stat(*real, &st) < 0) {
-		int rc = px_fail_errno("loading %s", path);
-
+	if (!*real)
+		return px_fail_errno("loading %s", path);
+	rc = px_file_identify(*real, out);
+	if (rc < 0)
 		free(*real);
-		return rc;
-	}
-	*out = (struct px_file_identity){
-		.device = st.st_dev,
-		.inode = st.st_ino,
-		.bytes = (uint64_t)st.st_size,
-		.changed_ns = (uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) +
-			      (uint64_t)st.st_mtim.tv_nsec,
-	};
-	return 0;
+	return rc;
 }
 
 static void free_library(struct px_library *library)

@@ -1,12 +1,66 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * value.c - reads values: as a number or a text, and by a dict's key.
+ * value.c - makes values, and reads them: as a number or a text, and by a dict's key.
  */
 #include <string.h>
 
 #include "client/array.h"
 #include "client/pxrun.h"
 #include "shm/error.h"
+
+/* --- making --- */
+
+struct px_value px_string(const char *text)
+{
+	return px_string_n(text, px_need(text, "text") == 0 ? strlen(text) : 0);
+}
+
+struct px_value px_string_n(const char *text, uint64_t bytes)
+{
+	struct px_value v = { .type = PX_STRING };
+
+	v.as.text.data = text;
+	v.as.text.bytes = bytes;
+	return v;
+}
+
+struct px_value px_bytes(const void *data, uint64_t bytes)
+{
+	struct px_value v = { .type = PX_BYTES };
+
+	v.as.text.data = data;
+	v.as.text.bytes = bytes;
+	return v;
+}
+
+struct px_value px_list(const struct px_value *items, uint64_t count)
+{
+	struct px_value v = { .type = PX_LIST };
+
+	v.as.list.items = items;
+	v.as.list.count = count;
+	return v;
+}
+
+struct px_value px_dict(const struct px_value *keys, const struct px_value *values, uint64_t count)
+{
+	struct px_value v = { .type = PX_DICT };
+
+	v.as.dict.keys = keys;
+	v.as.dict.values = values;
+	v.as.dict.count = count;
+	return v;
+}
+
+struct px_value px_of_array(struct px_array *array)
+{
+	struct px_value v = { .type = PX_ARRAY };
+
+	v.as.array = array;
+	return v;
+}
+
+/* --- reading --- */
 
 #define TWO_TO_THE_63 9223372036854775808.0
 

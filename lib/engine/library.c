@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "shm/error.h"
 
@@ -26,22 +25,6 @@ struct px_object {
 	"an engine keeps what it has loaded, so load the new one under another name, or restart the engines"
 
 /* --- files --- */
-
-static int identify(const char *path, struct px_file_identity *out)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return px_fail_errno("%s", path);
-	*out = (struct px_file_identity){
-		.device = st.st_dev,
-		.inode = st.st_ino,
-		.bytes = (uint64_t)st.st_size,
-		.changed_ns = (uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) +
-			      (uint64_t)st.st_mtim.tv_nsec,
-	};
-	return 0;
-}
 
 static bool is_same(const struct px_file_identity *a, const struct px_file_identity *b)
 {
@@ -77,7 +60,7 @@ static int open_library(const struct px_native_call *call, const char *path, voi
 {
 	struct px_file_identity now;
 	void *handle;
-	int rc = identify(path, &now);
+	int rc = px_file_identify(path, &now);
 
 	if (rc < 0)
 		return px_fail(PX_EINVAL, "this engine cannot load %s", px_last_error());
@@ -93,7 +76,7 @@ static int open_library(const struct px_native_call *call, const char *path, voi
 			"this engine had loaded an older %s, which has been replaced: " CHANGED,
 			path);
 	/* It may have been replaced as it was opened. */
-	rc = identify(path, &now);
+	rc = px_file_identify(path, &now);
 	if (rc < 0 || !is_same(&now, &call->file))
 		return px_fail(PX_EINVAL, "%s was changed while it was loaded: " CHANGED, path);
 	*out = handle;
@@ -191,30 +174,22 @@ static int add(struct px_libraries *libraries, const struct px_native_call *call
 	return 0;
 }
 
-static bool are_names(const struct px_native_call *call, const char *names)
+static bool are_names(const struct px_native_call *call, const char *names, uint64_t names_bytes)
 {
 	return call->path_bytes && !names[call->path_bytes - 1] &&
-	       (call->symbol_bytes ? !names[call->path_bytes + call->symbol_bytes - 1] :
-				     call->what == PX_NATIVE_LOAD);
+	       (call->symbol_bytes ? !names[names_bytes - 1] : call->what == PX_NATIVE_LOAD);
 }
 
-int px_libraries_find(struct px_libraries *libraries, const struct px_native_call *call,
-		      const char *names, const struct px_function **out)
+/* Of names that nobody else can write to. */
+static int learn(struct px_libraries *libraries, const struct px_native_call *call,
+		 const char *names, uint64_t names_bytes, const struct px_function **out)
 {
-	uint64_t names_bytes = (uint64_t)call->path_bytes + call->symbol_bytes;
-	struct px_object *library = NULL;
 	const char *symbol = names + call->path_bytes;
+	struct px_object *library = NULL;
 	void *run;
 	int rc;
 
-	*out = NULL;
-	for (uint32_t at = (uint32_t)call->key & (libraries->size - 1);
-	     libraries->size && libraries->table[at]; at = (at + 1) & (libraries->size - 1))
-		if (is_it(libraries->table[at], call, names_bytes)) {
-			*out = libraries->table[at];
-			return 0;
-		}
-	if (!are_names(call, names))
+	if (!are_names(call, names, names_bytes))
 		return px_fail(PX_ECORRUPT, "a native call has no names");
 	rc = get_library(libraries, call, names, &library);
 	if (rc < 0 || call->what == PX_NATIVE_LOAD)
@@ -228,4 +203,28 @@ int px_libraries_find(struct px_libraries *libraries, const struct px_native_cal
 			       names, symbol);
 	/* POSIX: a pointer from dlsym() can be made one to a function. */
 	return add(libraries, call, names, names_bytes, (px_native_fn *)(uintptr_t)run, out);
+}
+
+int px_libraries_find(struct px_libraries *libraries, const struct px_native_call *call,
+		      const char *names, const struct px_function **out)
+{
+	uint64_t names_bytes = (uint64_t)call->path_bytes + call->symbol_bytes;
+	char *copy;
+	int rc;
+
+	*out = NULL;
+	for (uint32_t at = (uint32_t)call->key & (libraries->size - 1);
+	     libraries->size && libraries->table[at]; at = (at + 1) & (libraries->size - 1))
+		if (is_it(libraries->table[at], call, names_bytes)) {
+			*out = libraries->table[at];
+			return 0;
+		}
+	/* They lie where their sender can write. */
+	copy = malloc(names_bytes + 1);
+	if (!copy)
+		return px_fail(PX_ENOMEM, "no private memory for the names of a native call");
+	memcpy(copy, names, names_bytes);
+	rc = learn(libraries, call, copy, names_bytes, out);
+	free(copy);
+	return rc;
 }

@@ -32,6 +32,9 @@ struct px_file_identity {
 	uint64_t device, inode, bytes, changed_ns;
 };
 
+/* That of a file as it is now. PX_ESYSTEM. */
+int px_file_identify(const char *path, struct px_file_identity *out);
+
 struct px_native_call {
 	uint64_t key;  /* of the function: px_native_key() of the identity, path and name */
 	uint16_t what; /* enum px_native_what */
