@@ -44,7 +44,7 @@ static int setup(void **state)
 
 	(void)state;
 	px_os = real;
-	cancel = 0;
+	atomic_store_explicit(&cancel, 0, memory_order_relaxed);
 	if (px_segment_create(UNITS * (uint64_t)PX_UNIT_BYTES, true, &segment) < 0)
 		return -1;
 	shared =
@@ -301,7 +301,7 @@ static void sender_that_died_breaks_it(void **state)
 static void on_signal(int number)
 {
 	(void)number;
-	cancel = 1;
+	atomic_store_explicit(&cancel, 1, memory_order_relaxed);
 }
 
 static int meet_until_cancelled(uint32_t rank)

@@ -107,7 +107,7 @@ static bool is_of_entry(int rc)
 {
 	return rc == 0 || rc == PX_EREMOTE || rc == PX_EENGINE || rc == PX_EABORTED ||
 	       rc == PX_ETIMEDOUT || rc == PX_EAGAIN || rc == PX_ENOMEM ||
-	       (rc == PX_ECLOSED && closing);
+	       (rc == PX_ECLOSED && atomic_load(&closing));
 }
 
 /* --- senders --- */
@@ -138,7 +138,7 @@ static int send_array(struct px_view *view, unsigned *seed, const struct px_how 
 		int waited = px_array_wait(array, 10 * MILLISECOND);
 
 		if (waited < 0 && waited != PX_ETIMEDOUT && waited != PX_EINTR &&
-		    !(waited == PX_ECLOSED && closing))
+		    !(waited == PX_ECLOSED && atomic_load(&closing)))
 			wrong("px_array_wait", waited);
 	}
 	px_array_unref(array);
@@ -176,7 +176,7 @@ static struct sent *send_one(unsigned *seed)
 
 	if (!sent)
 		abort();
-	sent->holds = shared ? 2 : 1;
+	atomic_init(&sent->holds, shared ? 2 : 1);
 	how.user = sent;
 	if (one_in(seed, 2))
 		how.timeout_ns = (uint64_t)(rand_r(seed) % 60 + 1) * MILLISECOND;
@@ -243,7 +243,7 @@ static void wait_for_one(struct sent **flight, unsigned *seed)
 	do
 		rc = px_result_wait_any(results, n, LIMIT, &which);
 	while (rc == PX_EINTR);
-	if (rc == PX_ECLOSED && closing)
+	if (rc == PX_ECLOSED && atomic_load(&closing))
 		return;
 	if (rc < 0)
 		wrong("px_result_wait_any", rc);
@@ -259,8 +259,8 @@ static void *sender(void *ctx)
 	unsigned seed = *(unsigned *)ctx;
 	struct sent *flight[FLIGHT] = { NULL };
 
-	while (!over) {
-		for (size_t i = 0; i < FLIGHT && !over; i++)
+	while (!atomic_load(&over)) {
+		for (size_t i = 0; i < FLIGHT && !atomic_load(&over); i++)
 			if (!flight[i])
 				flight[i] = send_one(&seed);
 		wait_for_one(flight, &seed);
@@ -289,9 +289,9 @@ static void *taker(void *ctx)
 	int rc = 0;
 
 	(void)ctx;
-	while (!joined || (shared && given < made)) {
+	while (!atomic_load(&joined) || (shared && atomic_load(&given) < atomic_load(&made))) {
 		rc = px_client_next(client, 50 * MILLISECOND, &result);
-		if (rc == PX_ECLOSED && closing)
+		if (rc == PX_ECLOSED && atomic_load(&closing))
 			break;
 		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
 			continue;
@@ -312,7 +312,7 @@ static void *killer(void *ctx)
 	unsigned seed = 7;
 
 	(void)ctx;
-	while (!over) {
+	while (!atomic_load(&over)) {
 		struct px_engine_status status = { .size = sizeof(status) };
 
 		usleep(50000 + (unsigned)rand_r(&seed) % 200000);
@@ -329,7 +329,7 @@ static pthread_t threads[SENDERS + 2];
 static void *signaller(void *ctx)
 {
 	(void)ctx;
-	while (!over) {
+	while (!atomic_load(&over)) {
 		for (size_t i = 0; i < SENDERS + 1; i++)
 			pthread_kill(threads[i], SIGUSR1);
 		usleep(2000);
@@ -348,8 +348,11 @@ static void begin_storm(bool share)
 	static unsigned seeds[SENDERS];
 
 	sigaction(SIGUSR1, &action, NULL);
-	over = joined = closing = false;
-	made = given = 0;
+	atomic_store(&over, false);
+	atomic_store(&joined, false);
+	atomic_store(&closing, false);
+	atomic_store(&made, 0);
+	atomic_store(&given, 0);
 	shared = share;
 	assert_int_equal(px_client_attach(profile, 0, &client), 0);
 	assert_int_equal(px_view_all(client, &all), 0);
@@ -365,7 +368,7 @@ static void end_storm(void)
 {
 	for (size_t i = 0; i < SENDERS; i++)
 		pthread_join(threads[i], NULL);
-	joined = true;
+	atomic_store(&joined, true);
 	pthread_join(threads[SENDERS], NULL);
 	px_view_free(any);
 	px_view_free(all);
@@ -380,12 +383,12 @@ static void storm_loses_no_result(void **state)
 	pthread_create(&killing, NULL, killer, NULL);
 	pthread_create(&signalling, NULL, signaller, NULL);
 	sleep((unsigned)storm_seconds());
-	over = true;
+	atomic_store(&over, true);
 	pthread_join(killing, NULL);
 	pthread_join(signalling, NULL);
 	end_storm();
 	px_client_detach(client);
-	assert_int_equal(given, made);
+	assert_int_equal(atomic_load(&given), atomic_load(&made));
 	assert_true(made > 50);
 }
 
@@ -400,11 +403,11 @@ static void close_in_a_storm_ends_every_call(void **state)
 		begin_storm(false);
 		pthread_create(&killing, NULL, killer, NULL);
 		usleep(50000 + i * 30000);
-		closing = true;
+		atomic_store(&closing, true);
 		began = now_ns();
 		px_client_detach(client);
 		assert_in_range(now_ns() - began, 0, 20 * SECOND);
-		over = true;
+		atomic_store(&over, true);
 		pthread_join(killing, NULL);
 		end_storm();
 	}
