@@ -28,7 +28,7 @@
 enum px_message_kind {
 	PX_REQUEST_NOOP = 1, /* answered by the engine's loop without Python; body is echoed */
 	PX_REQUEST_EXECUTE,  /* body: code, UTF-8. Flag PX_EXECUTE_SILENT */
-	PX_REQUEST_APPLY, /* body: a call, see python/ext/calling.h; its buffers behind. Reply: pickle */
+	PX_REQUEST_APPLY, /* body: a call, see python/ext/calling.h; its buffers behind. Reply: a value */
 	PX_REQUEST_CALL, /* body: values: str "module:function", then its arguments. Reply: one value */
 	PX_REQUEST_PUSH, /* body: values: str name, value */
 	PX_REQUEST_PULL, /* body: values: str name. Reply: one value */
@@ -70,7 +70,7 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
  * reply to EXECUTE: values: int execution_count, then str (the repr of a last
  *   expression's value) or none, then, where it has richer forms, bytes: a pickle of
  *   (data, metadata) by MIME type.
- * reply to APPLY: a pickle, its buffers behind.
+ * reply to APPLY: a pickle, its buffers behind; or flat (python/ext/flat.h).
  * PX_EREMOTE: values: str ename, str evalue, str traceback, bytes (pickle of the
  *   exception, empty if it cannot be pickled), str method ("apply", "execute", ...).
  * PX_EABORTED: UTF-8 words.

@@ -10,13 +10,13 @@ from __future__ import annotations
 import faulthandler
 import functools
 import os
-import pickle
 import signal
 import subprocess
 import sys
 
 import pxrun
 from pxrun._pxrun import EABORTED, EENGINE, EPOOL
+from pxrun.wire import pickling
 from pxrun.wire.calls import dumps as calls_dumps
 
 GONE = (EENGINE, EPOOL)
@@ -66,7 +66,7 @@ def tasks(view):
         code, body, _ = result.reply(i)
         aborted = i >= 40 and (i - 40) % 3 == 0 and back[(i - 40) // 3]
         assert code == (EABORTED if aborted else 0) or code in GONE, (i, code, body)
-        assert code or pickle.loads(body) == 7
+        assert code or pickling.loads(body) == 7
 
 
 def prints(view):

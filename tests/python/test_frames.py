@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from pxrun import _pxrun, error
-from pxrun.wire import calls, frames, values
+from pxrun.wire import calls, frames, pickling, values
 
 TOKEN = b"0123456789abcdef"
 
@@ -17,7 +17,7 @@ def ask(rc, body):
     assert result.wait(30, None)
     code, body, _ = result.reply(0)
     if code == 0:
-        return pickle.loads(body)
+        return pickling.loads(body)
     assert code == _pxrun.EREMOTE
     return tuple(values.decode(body)[:2])
 

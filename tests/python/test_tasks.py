@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -15,14 +14,14 @@ import pytest
 
 import pxrun
 from pxrun._pxrun import EABORTED, EENGINE, EREMOTE
-from pxrun.wire import calls
+from pxrun.wire import calls, pickling
 from test_deaths import wait_for
 
 #: What a client that is a process of its own begins with: post(f, *args, count=1) posts calls.
 CLIENT = """
 import os, signal, sys, time
 import pxrun
-from pxrun.wire import calls
+from pxrun.wire import calls, pickling
 
 rc = pxrun.Client()
 
@@ -39,7 +38,7 @@ def value(result, i=0):
     assert result.wait_entry(i, 30.0)
     code, body, buffers = result.reply(i)
     assert code == 0, (code, body)
-    return pickle.loads(body, buffers=buffers)
+    return pickling.loads(body, buffers)
 
 
 def failure(result, i=0):
@@ -161,8 +160,8 @@ def test_two_clients_get_as_many_turns(rc, tmp_path):
         sys.stdin.readline()
         result = post(note, count=2000)
         assert result.wait(60.0)
-        import pickle
-        print(*sorted(pickle.loads(result.reply(i)[1]) for i in range(2000)), flush=True)
+        from pxrun.wire import pickling
+        print(*sorted(pickling.loads(result.reply(i)[1]) for i in range(2000)), flush=True)
     """))
     environment = dict(os.environ, PXRUN_PROFILE=rc._core.profile)
     clients = [

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "python/ext/buffer.h"
+#include "python/ext/flat.h"
 
 enum { TOKEN_BYTES = 16, LENGTH_BYTES = 4, NAMES_MOST = 1000 };
 
@@ -59,6 +60,24 @@ static int malformed(void)
 {
 	PyErr_SetString(PyExc_TypeError, "the request is not a (function, args, kwargs) tuple");
 	return -1;
+}
+
+/* The arguments, flat, and after them the keywords if there are some. */
+static int read_flat(struct px_incoming *in, size_t skip, struct px_call *call)
+{
+	const uint8_t *body = in->body;
+	struct px_flat_source source = { body + skip, body + in->body_bytes, 0 };
+
+	call->args = px_flat_read(&source);
+	if (call->args && source.at < source.end)
+		call->kwargs = px_flat_read(&source);
+	px_loan_release(in->body_loan);
+	in->body_loan = NULL;
+	if (PyErr_Occurred())
+		return -1;
+	if (!PyTuple_Check(call->args) || (call->kwargs && !PyDict_Check(call->kwargs)))
+		return malformed();
+	return 0;
 }
 
 /* --- functions --- */
@@ -156,6 +175,8 @@ static int read_framed(struct px_interpreter *py, struct px_incoming *in, PyObje
 		named ? find_named(py, at + head, bytes) : find_kept(py, at + 1, at + head, bytes);
 	if (!call->function)
 		return -1;
+	if (length > head + bytes && at[head + bytes] != PX_PICKLE_BEGINS)
+		return read_flat(in, head + bytes, call);
 	call->args = unpickle(py, in, head + bytes, buffers);
 	if (call->args && !PyTuple_Check(call->args))
 		return malformed();

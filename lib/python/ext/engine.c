@@ -165,9 +165,6 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "loads", &py->loads },
 		{ "unreadable", &py->unreadable },
 		{ "dumps", &py->dumps },
-		{ "plain_dumps", &py->plain_dumps },
-		{ "protocol", &py->protocol },
-		{ "none", &py->none },
 		{ "execute", &py->execute },
 		{ "resolve", &py->resolve },
 		{ "push", &py->push },
@@ -190,6 +187,7 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		if (!*wanted[i].to)
 			return -1;
 	}
+	px_flat_begin(&py->flat);
 	py->flush = PyUnicode_InternFromString("flush");
 	py->buffers = PyUnicode_InternFromString("buffers");
 	py->names = PyDict_New();

@@ -16,5 +16,6 @@ int px_add_engine(PyObject *module);
 int px_add_file(PyObject *module);
 int px_add_numpy_memory(PyObject *module);
 int px_add_same(PyObject *module);
+int px_add_flat(PyObject *module);
 
 #endif

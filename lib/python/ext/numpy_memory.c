@@ -5,16 +5,13 @@
  * A data handler for numpy (NEP 49). What a function computes can then be sent without a copy, if
  * the engine does not keep it. Small arrays, and those for which the arena has no room, stay with
  * numpy's own allocator; so does np.zeros, for which fresh pages of the kernel are zero already.
- *
- * Without numpy's headers: one build serves all versions from 1.22 on, which number their functions
- * alike and have the same structs. A module that is compiled with the headers of numpy 1 is refused by
- * numpy 2.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "python/ext/module.h"
+#include "python/ext/numpy_api.h"
 #include "python/ext/numpy_memory.h"
 #include "python/ext/object.h"
 #include "shm/sizes.h"
@@ -32,13 +29,7 @@ struct handler {
 	} allocator;
 };
 
-/* What numpy's table of functions has at these places (numpy/__multiarray_api.h). */
-enum { ABI_VERSION = 0, API_VERSION = 211, SET_HANDLER = 304, GET_HANDLER = 305 };
-#define NUMPY_1_ABI 0x01000009u
-#define NUMPY_2_ABI 0x02000000u
-#define NUMPY_1_22_API 0x0fu
-
-static void **numpy_api;             /* NULL: no numpy that can be used */
+static void **found;                 /* numpy's table; NULL: find_numpy() was not called */
 static const struct handler *numpys; /* the handler that was there before */
 
 static void *get(void *ctx, size_t size)
@@ -82,46 +73,12 @@ static void *resize(void *ctx, void *at, size_t size)
 
 static struct handler ours = { "pxrun", 1, { NULL, get, get_zeros, resize, put } };
 
-/* A new reference to the capsule of the table. Numpy has been imported already. */
-static PyObject *api_capsule(void)
-{
-	PyObject *module = PyImport_ImportModule("numpy._core._multiarray_umath");
-	PyObject *capsule;
-
-	if (!module && PyErr_ExceptionMatches(PyExc_ImportError)) {
-		PyErr_Clear();
-		module = PyImport_ImportModule("numpy.core._multiarray_umath"); /* numpy 1 */
-	}
-	capsule = module ? PyObject_GetAttrString(module, "_ARRAY_API") : NULL;
-	Py_XDECREF(module);
-	return capsule;
-}
-
-/* ISO C has no way from void * to a function. */
-static unsigned number_of(void *const *api, int place)
-{
-	unsigned (*function)(void);
-
-	memcpy(&function, &api[place], sizeof(function));
-	return function();
-}
-
 static PyObject *find_numpy(PyObject *self, PyObject *unused)
 {
-	PyObject *capsule = api_capsule();
-	void **api = capsule ? PyCapsule_GetPointer(capsule, NULL) : NULL;
-	unsigned abi;
-
 	(void)self, (void)unused;
-	Py_XDECREF(capsule); /* the table is static */
-	if (!api)
+	found = px_numpy_find();
+	if (!found)
 		return NULL;
-	abi = number_of(api, ABI_VERSION);
-	if (abi != NUMPY_1_ABI && abi != NUMPY_2_ABI)
-		return PyErr_Format(PyExc_ImportError, "its ABI version 0x%x is not known", abi);
-	if (number_of(api, API_VERSION) < NUMPY_1_22_API)
-		return PyErr_Format(PyExc_ImportError, "it is older than 1.22");
-	numpy_api = api;
 	PX_RETURN_NONE;
 }
 
@@ -132,10 +89,10 @@ static PyObject *share_arrays(PyObject *self, PyObject *unused)
 	PyObject *before, *mine;
 
 	(void)self, (void)unused;
-	if (!numpy_api || numpys)
+	if (!found || numpys)
 		PX_RETURN_NONE;
-	memcpy(&get_handler, &numpy_api[GET_HANDLER], sizeof(get_handler));
-	memcpy(&set_handler, &numpy_api[SET_HANDLER], sizeof(set_handler));
+	memcpy(&get_handler, &found[PX_NUMPY_GET_HANDLER], sizeof(get_handler));
+	memcpy(&set_handler, &found[PX_NUMPY_SET_HANDLER], sizeof(set_handler));
 	mine = PyCapsule_New(&ours, "mem_handler", NULL);
 	before = get_handler();
 	numpys = before ? PyCapsule_GetPointer(before, "mem_handler") : NULL;

@@ -4,6 +4,7 @@
  */
 #include "python/ext/result.h"
 
+#include "python/ext/flat.h"
 #include "python/ext/object.h"
 
 /* Steals the value. */
@@ -18,13 +19,24 @@ static PyObject *in_a_list(PyObject *value)
 	return list;
 }
 
+PyObject *px_reply_value(const struct px_incoming *reply, PyObject *loads)
+{
+	const uint8_t *at = reply->body;
+	PyObject *body, *value;
+
+	if (reply->body_bytes && *at != PX_PICKLE_BEGINS)
+		return px_flat_value(at, reply->body_bytes);
+	body = PyBytes_FromStringAndSize(reply->body, (Py_ssize_t)reply->body_bytes);
+	value = body ? PyObject_CallFunctionObjArgs(loads, body, NULL) : NULL;
+	Py_XDECREF(body);
+	return value;
+}
+
 /* The outcome of a reply; NULL with an exception. */
 static PyObject *outcome_of(const struct px_incoming *reply, PyObject *loads, bool in_list)
 {
-	PyObject *body = PyBytes_FromStringAndSize(reply->body, (Py_ssize_t)reply->body_bytes);
-	PyObject *value = body ? PyObject_CallFunctionObjArgs(loads, body, NULL) : NULL;
+	PyObject *value = px_reply_value(reply, loads);
 
-	Py_XDECREF(body);
 	if (in_list)
 		value = in_a_list(value);
 	return value ? Py_BuildValue("(NO)", value, Py_None) : NULL;

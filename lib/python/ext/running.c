@@ -165,40 +165,30 @@ static void flush_streams(const struct px_interpreter *py)
 
 /* --- requests --- */
 
-/* Whether a plain pickle is all that it takes, as for most results of quick functions. */
-static bool is_plain(PyObject *value)
-{
-	const PyTypeObject *type = Py_TYPE(value);
-
-	return type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type ||
-	       type == &PyUnicode_Type;
-}
-
 /* Steals the value. */
-static int reply_value(struct px_interpreter *py, struct px_reply *reply, PyObject *value)
+static int reply_pickled(struct px_interpreter *py, struct px_reply *reply, PyObject *value)
 {
-	PyObject *parts, *body, *buffers;
+	PyObject *parts = PyObject_CallFunctionObjArgs(py->dumps, value, NULL), *body, *buffers;
 	int rc = -1;
 
-	if (value == Py_None) {
-		Py_DECREF(value);
-		return reply_bytes(reply, py->none);
-	}
-	if (is_plain(value)) {
-		body = PyObject_CallFunctionObjArgs(py->plain_dumps, value, py->protocol, NULL);
-		Py_DECREF(value);
-		if (body)
-			rc = reply_bytes(reply, body);
-		Py_XDECREF(body);
-		return rc;
-	}
-	parts = PyObject_CallFunctionObjArgs(py->dumps, value, NULL);
 	Py_DECREF(value);
 	if (parts && PyArg_ParseTuple(parts, "OO", &body, &buffers) &&
 	    reply_bytes(reply, body) == 0 && reply_buffers(py, reply, buffers) == 0)
 		rc = 0;
 	Py_XDECREF(parts);
 	return rc < 0 ? rc : copy_shown(py, reply);
+}
+
+/* Steals the value. */
+static int reply_value(struct px_interpreter *py, struct px_reply *reply, PyObject *value)
+{
+	px_flat_again(&py->flat);
+	if (!px_flat_write(&py->flat, value))
+		return reply_pickled(py, reply, value);
+	Py_DECREF(value);
+	reply->body = py->flat.at;
+	reply->body_bytes = py->flat.used;
+	return 0;
 }
 
 static int run_apply(struct px_interpreter *py, struct px_incoming *in, struct px_reply *reply)

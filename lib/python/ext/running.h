@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "engine/loop.h"
+#include "python/ext/flat.h"
 #include "python/ext/pyvalues.h"
 
 struct px_interpreter {
@@ -22,9 +23,6 @@ struct px_interpreter {
 	PyObject *buffers;     /* "buffers", its keyword */
 	PyObject *unreadable;  /* (exception): raises the error that the client gets */
 	PyObject *dumps;       /* result -> (body, buffers) */
-	PyObject *plain_dumps; /* pickle.dumps */
-	PyObject *protocol;    /* its second argument */
-	PyObject *none;        /* the pickle of None */
 	PyObject *execute;     /* (code, silent) -> body */
 	PyObject *resolve;     /* "module:function" -> callable */
 	PyObject *push, *pull, *map; /* (name, value), (name) */
@@ -41,6 +39,7 @@ struct px_interpreter {
 	struct px_value_hooks hooks;
 	struct px_engine_process *engine;
 	PyThreadState *thread;
+	struct px_flat flat; /* the last reply, until it is sent; then its memory is there for the next */
 	time_t looked; /* when these two were called last */
 };
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from typing import TYPE_CHECKING, Any, Callable
 
 from .. import _pxrun, error
@@ -23,7 +22,7 @@ from .viewbase import View
 if TYPE_CHECKING:
     from .imap import LazyMapIterator
 
-_NONE, _loads = pickling.NONE, pickle.loads
+_loads = pickling.loads
 #: The largest number of retries: in a task it is a uint32_t.
 _RETRIES = 2**32 - 1
 
@@ -175,7 +174,7 @@ class LoadBalancedView(View):
         reply = code, body, buffers = result.reply(0)
         if not code:
             try:
-                return None if body == _NONE else _loads(body, buffers=buffers or ())
+                return _loads(body, buffers or ())
             except BaseException as e:
                 if failure.may_be_ctrl_c(e):
                     raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import pickle
 import signal
 import types
 from typing import TYPE_CHECKING, Any, Callable, Iterator
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .asyncresult import AsyncResult
 
 # short names: looking up attributes takes a good part of the time of a call
-_APPLY, _NONE, _loads = _pxrun.APPLY, pickling.NONE, pickle.loads
+_APPLY, _loads = _pxrun.APPLY, pickling.loads
 
 
 class DirectView(View, Parts):
@@ -119,7 +118,7 @@ class DirectView(View, Parts):
             for code, body, buffers in replies:
                 if code:
                     break
-                values.append(None if body == _NONE else _loads(body, buffers=buffers or ()))
+                values.append(_loads(body, buffers or ()))
             else:
                 return values[0] if single else values
         except BaseException as e:

@@ -55,8 +55,6 @@ class Handlers:
         self.functions: dict = {}
         self.kept, self.keep_pickled = tasks.kept, tasks.keep_pickled
         self.loads = pickle.loads
-        self.plain_dumps, self.protocol = pickle.dumps, 5
-        self.none = pickling.NONE
         self.pull = calls.pull
         self.to_array, self.form, self.words = neutral.to_array, neutral.form, neutral.words
         self.autoreload, self.tell = changes.autoreload, changes.tell

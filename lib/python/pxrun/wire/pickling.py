@@ -18,13 +18,14 @@ import sys
 import types
 from typing import Any, Callable, Sequence
 
-from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region
+from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region, flat_call, unflat
 from . import frames, names
 from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_descriptor, reduce_dispatcher, sent_class
 from .functions import Along, NeedsCloudpickle, code_bytes, code_of, importable, plain_function, reduce_function
 from .modules import attribute_of, can_be_imported, of_hidden_object
 
-NONE = pickle.dumps(None, 5)
+#: Of any pickle; a flat value has another first byte, see lib/python/ext/flat.h.
+_PICKLE_BEGINS = b"\x80"
 
 
 # --- calls with plain arguments ---------------------------------------------
@@ -137,8 +138,10 @@ def _plain(value: Any, made: dict[int, Any]) -> Any:
 
 def dumps_plainly(f: Any, args: tuple, kwargs: dict, bring: bool = False) -> tuple[bytes, list | None] | None:
     """A call and its buffers if plain pickle is enough, as for most calls; else None. See `frames` for the body."""
+    named = by_name(f)
+    if named is not None and (body := flat_call(frames.named(*named), args, kwargs)) is not None:
+        return body, None
     if not kwargs and PLAIN.issuperset(map(type, args)):
-        named = by_name(f)
         if named is not None:
             return frames.named(*named) + pickle.dumps(args, 5), None
         sent = _sendable(f, bring)
@@ -469,5 +472,7 @@ def dumps_result(obj: Any) -> tuple[bytes, list | None]:
 
 
 def loads(body: bytes, buffers: Sequence = ()) -> Any:
-    """The object that dumps() was given; arrays lie in the buffers."""
+    """The object that dumps() was given, or that a reply has flat; arrays lie in the buffers."""
+    if body[:1] != _PICKLE_BEGINS:
+        return unflat(body)
     return pickle.loads(body, buffers=buffers)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Values that travel without pickle: what arrives is what pickle would have made of them."""
+import math
+import operator
+import pickle
+import random
+import struct
+
+import pytest
+
+from pxrun import _pxrun
+
+FLAT = [
+    None, True, False, 0, -1, 2**63 - 1, -(2**63), 1.5, -0.0, math.inf, 3 + 4j, "", "aé𝄞", "\0", b"", b"\x00\xff",
+    (), (1,), [], [1, [2, (3,)]], {}, {1: 2, "a": None, (1, 2): [3]}, "x" * 300, b"y" * 3000, [None] * 2000,
+]  # fmt: skip
+
+
+def flat(*args, **kwargs):
+    return _pxrun.flat_call(b"", args, kwargs)
+
+
+@pytest.mark.parametrize("value", FLAT, ids=lambda value: repr(value)[:20])
+def test_value_arrives_as_it_is(value):
+    (arrived,) = _pxrun.unflat(flat(value))
+    assert (type(arrived), repr(arrived)) == (type(value), repr(value))
+
+
+class Number(int):
+    pass
+
+
+SELF: list = []
+SELF.append(SELF)
+DEEP: list = []
+for _ in range(30):
+    DEEP = [DEEP]
+LIST = [1]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [(2**63,), ("\ud800",), (object(),), ({1, 2},), (bytearray(b"x"),), (Number(1),), (LIST, LIST), (SELF,), (DEEP,), ("x" * 100_000,)],
+    ids=["large int", "surrogate", "object", "set", "bytearray", "subclass", "one list twice", "cycle", "deep", "long"],
+)
+def test_other_value_is_left_to_pickle(args):
+    assert flat(*args) is None
+
+
+def test_list_in_two_places_stays_one(pool):
+    assert pool[0].apply_sync(operator.is_, LIST, LIST)
+    assert not pool[0].apply_sync(operator.is_, LIST, list(LIST))
+
+
+def test_keywords_follow_the_arguments(pool):
+    assert pool[0].apply_sync(dict, [("a", 1)], b=[2.5]) == {"a": 1, "b": [2.5]}
+
+
+@pytest.mark.parametrize("code", "?bBhHiIlLqQefdgFDG")
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (1, 2, 3)], ids=str)
+def test_array_is_the_same_array(code, shape):
+    numpy = pytest.importorskip("numpy")
+    array = numpy.ones(shape, code)
+    (arrived,) = _pxrun.unflat(flat(array))
+    assert type(arrived) is numpy.ndarray and arrived.dtype == array.dtype and arrived.shape == shape
+    assert (arrived == array).all() and arrived.flags.writeable and arrived.flags.owndata
+
+
+def test_view_of_an_array_is_an_array():
+    numpy = pytest.importorskip("numpy")
+    (arrived,) = _pxrun.unflat(flat(numpy.arange(10)[4:]))
+    assert arrived.tolist() == [4, 5, 6, 7, 8, 9]
+
+
+def test_other_arrays_are_left_to_pickle():
+    numpy = pytest.importorskip("numpy")
+    array = numpy.zeros((4, 4))
+    fixed = numpy.zeros(3)
+    fixed.flags.writeable = False
+    others = [array.T[:, :2], numpy.zeros(3, ">f8"), numpy.array(["a"]), numpy.array([None]), fixed, numpy.ma.zeros(3)]
+    assert [flat(other) for other in others] == [None] * len(others)
+    assert flat(array, array) is None and flat(numpy.zeros(16 << 10)) is None
+
+
+def test_live_array_stays_live(pool):
+    numpy = pytest.importorskip("numpy")
+    import pxrun
+
+    live = pxrun.shared(numpy.zeros(4))
+    pool[0].apply_sync(operator.setitem, live, 0, 7.0)
+    assert live[0] == 7.0
+    assert flat(live) is None and flat(live[1:]) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"z", b"i\0", b"s\xff\xff\xff\xffab", b"l\x05\0\0\0N", b"l" * 40, b"a\x0c\x01" + struct.pack("<q", -1), b"s\x01\0\0\0\xff",
+     b"a\x63\0", b"a\x0c\x09", b"a\x0c\x02" + struct.pack("<qq", 2**40, 2**40), b"NN", b"m\x01\0\0\0l\0\0\0\0N", b"t\x01\0\0\0" * 40 + b"N"],
+)  # fmt: skip
+def test_garbage_is_an_error(body):
+    with pytest.raises((ValueError, TypeError)):
+        _pxrun.unflat(body)
+
+
+def test_any_bytes_are_a_value_or_an_error():
+    chosen = random.Random(15)
+    whole = flat([1, "text", {"k": (2.5, b"b")}], None, x=True)
+    for _ in range(20_000):
+        body = bytearray(whole[: chosen.randrange(len(whole) + 1)])
+        for _ in range(chosen.randrange(4)):
+            if body:
+                body[chosen.randrange(len(body))] = chosen.choice(b"NTFidcsbtlma\0\1\2\xff")
+        try:
+            _pxrun.unflat(bytes(body))
+        except (ValueError, TypeError, MemoryError):
+            pass
+
+
+def test_results_need_no_pickle(pool):
+    value = {"a": [1, 2.5, None], "b": ("x", b"y")}
+    ar = pool[0].apply_async(dict, value)
+    ar.wait()
+    code, body, buffers = ar._result.reply(0)
+    assert (code, buffers) == (0, None) and not body.startswith(pickle.PROTO) and _pxrun.unflat(body) == value
