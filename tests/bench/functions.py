@@ -6,6 +6,11 @@ def noop():
     """Nothing: what a call costs by itself."""
 
 
+def add(x, y):
+    """A call with two plain arguments."""
+    return x + y
+
+
 def busy(seconds):
     """Computes for so long."""
     import time
@@ -63,6 +68,13 @@ def sum_of_a():
 
 def same(x):
     return x
+
+
+def pushed(size):
+    """What is sent where the size matters: an array of so many bytes, or an int."""
+    import numpy
+
+    return numpy.ones(size // 8) if size else 1
 
 
 _kept = {}

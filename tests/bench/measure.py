@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
+
+import rows
 
 
 def median_us(f, seconds=1.0, at_least=20, at_most=20000, pause=0.0, warm=10):
@@ -19,12 +20,12 @@ def median_us(f, seconds=1.0, at_least=20, at_most=20000, pause=0.0, warm=10):
         start = time.perf_counter_ns()
         f()
         times.append(time.perf_counter_ns() - start)
-    return statistics.median(times) / 1e3
+    return rows.Figure.of(times).scaled(1e-3)
 
 
 def median_s(f, repeats=7):
     """Median of what f() returns."""
-    return statistics.median(f() for _ in range(repeats))
+    return rows.Figure.of([f() for _ in range(repeats)])
 
 
 def descendants(pid):

@@ -14,6 +14,7 @@ import sys
 import time
 
 import measure
+from rows import Row, at_most
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LINES = 1_000_000
@@ -83,19 +84,16 @@ def _long_output(lines):
 def prompt(quick):
     """Cells of IPython and of notebooks."""
     cells = {name: _px_pass(name) for name in ("pxrun", "ipyparallel")}
-    rows = [("%px pass on 4, beyond a cell with pass", "µs", {n: v for n, v in cells.items() if v is not None}, "≤ 5,000")]
+    yield Row("%px pass on 4, beyond a cell with pass", "µs", {n: v for n, v in cells.items() if v is not None}, (at_most(5000),))
     lines = LINES // 10 if quick else LINES
     try:
         seconds, kept, slowest = _long_output(lines)
     except ImportError as missing:
         print(f"left out: long output in a notebook: {missing}", file=sys.stderr)
-        return rows
-    return [
-        *rows,
-        (f"%px prints {lines:,} lines on each of 4", "s", {"pxrun": seconds}, None),
-        ("… the notebook keeps", "KiB", {"pxrun": kept}, "some hundreds"),
-        ("… its kernel's slowest answer meanwhile", "ms", {"pxrun": slowest}, None),
-    ]
+        return
+    yield Row(f"%px prints {lines:,} lines on each of 4", "s", {"pxrun": seconds})
+    yield Row("… the notebook keeps", "KiB", {"pxrun": kept}, (at_most(1000),))
+    yield Row("… its kernel's slowest answer meanwhile", "ms", {"pxrun": slowest})
 
 
 ALL = {"prompt": prompt}

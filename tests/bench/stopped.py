@@ -18,6 +18,7 @@ import time
 import functions
 import peers
 import tasks
+from rows import Row, at_most
 
 #: Seconds without another task after which the rest will not run.
 PATIENCE = 2
@@ -108,8 +109,8 @@ def stopped_client(quick):
         if ran == count:
             each[kind.name] = took / ran * 1e6
     return [
-        (f"{count} tasks of a stopped client: not run", "", left, "0"),
-        ("… time of each, of those that ran all", "µs", each, None),
+        Row(f"{count} tasks of a stopped client: not run", "", left, (at_most(0),)),
+        Row("… time of each, of those that ran all", "µs", each),
     ]
 
 

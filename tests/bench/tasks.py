@@ -9,6 +9,7 @@ import time
 import functions
 import measure
 import peers
+from rows import Figure, Row, at_most
 
 TRIVIAL = 20_000
 #: On as many workers as processors, so that the ideal can be told.
@@ -139,12 +140,12 @@ def map_trivial(quick):
         count = TRIVIAL // 20 if isinstance(pool, SLOW) else TRIVIAL
         pool.map_one_by_one(functions.same, range(100))
         times = [_seconds(pool.map_one_by_one, functions.same, range(count)) for _ in range(3 if quick else 7)]
-        return sorted(times)[len(times) // 2] / count * 1e6
+        return Figure.of(times).scaled(1e6 / count)
 
     found = peers.with_each(ALL_PEERS, one_by_one)
     if (median := peers.mpi("-m", "mpi4py.futures", "mpi_map.py", TRIVIAL, 3 if quick else 7)) is not None:
         found["mpi4py.futures"] = float(median)
-    return [("map of a trivial function, item by item", "µs", found, "≤ 2; Pool ≥ 5x")]
+    return [Row("map of a trivial function, item by item", "µs", found, (at_most(1 / 5, "multiprocessing.Pool"),))]
 
 
 def map_chunks(quick):
@@ -159,7 +160,8 @@ def map_chunks(quick):
             found.append(sorted(times)[1])
         return min(found) / count * 1e6
 
-    return [("map of a trivial function, in chunks", "µs", peers.with_each([Pxrun, Pool], at_its_best), "Pool's best ≥ 0.9x")]
+    found = peers.with_each([Pxrun, Pool], at_its_best)
+    return [Row("map of a trivial function, in chunks", "µs", found, (at_most(1.1, "multiprocessing.Pool"),))]
 
 
 def _greedy(times, workers):
@@ -178,12 +180,11 @@ def uneven(quick):
     mean = sum(few) / len(few)
     times = [t * 0.02 / mean for t in few]
     equal = [0.001] * (2000 if quick else 10_000)
-    rows = []
     workers, peers.WORKERS = peers.WORKERS, FEW
     try:
         for what, tasks, goal in (
-            ("tasks of 1 ms, over the ideal", equal, "≤ 1.03"),
-            ("log-normal tasks, over the greedy order", times, "≤ 1.05"),
+            ("tasks of 1 ms, over the ideal", equal, at_most(1.03)),
+            ("log-normal tasks, over the greedy order", times, at_most(1.05)),
         ):
             ideal = _greedy(tasks, FEW)
 
@@ -192,10 +193,9 @@ def uneven(quick):
                 return _seconds(pool.map_one_by_one, functions.busy, tasks) / ideal
 
             kinds = [Pxrun, Direct, Pool, Unordered, ProcessPoolExecutor, Loky]
-            rows.append((what, "x", peers.with_each(kinds, over_the_ideal), goal))
+            yield Row(what, "x", peers.with_each(kinds, over_the_ideal), (goal,))
     finally:
         peers.WORKERS = workers
-    return rows
 
 
 def submit(quick):
@@ -210,7 +210,7 @@ def submit(quick):
         found["pxrun, to one engine"] = measure.median_us(pool.call, seconds)
         executor = pool.client.executor()
         found["pxrun, submit().result()"] = measure.median_us(lambda: executor.submit(functions.noop).result(), seconds)
-    return [("a task and its result, hot", "µs", found, "≤ 1.5 x to one engine")]
+    return [Row("a task and its result, hot", "µs", found, (at_most(1.5, "pxrun, to one engine"),))]
 
 
 ALL = {f.__name__: f for f in (map_trivial, map_chunks, uneven, submit)}

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is measured. Each function returns rows (what, unit, {who: value}, goal or None).
-
-A goal is a text for people; nothing here fails a build.
-"""
+"""What is measured. Each function gives rows (see rows.py), a generator each as soon as it has it."""
 from __future__ import annotations
 
 import os
@@ -20,8 +17,10 @@ import natives
 import peers
 import prompts
 import searches
+import small_calls
 import stopped
 import tasks
+from rows import Figure, Row, at_most
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("PXRUN_BUILDDIR", ".")
@@ -47,13 +46,14 @@ def calls(quick):
 
     found = peers.with_each([peers.Pxrun, *peers.PEERS], one)
     floor = int(subprocess.check_output([program("pingpong")])) / 1e3
+    hot = {name: row["hot"] for name, row in found.items()}
     asleep = {name: row["asleep"] for name, row in found.items()}
     asleep["futex ping-pong"] = floor
     return [
-        ("no-op to 1, hot", "µs", {n: r["hot"] for n, r in found.items()}, "≤ 8; Pool ≥ 10x, ipyparallel ≥ 200x"),
-        ("no-op to 1, asleep", "µs", asleep, f"≤ 1.5 x ping-pong + 15 = {1.5 * floor + 15:.0f}"),
-        ("no-op to all of 4", "µs", {n: r["all"] for n, r in found.items()}, "≤ 25"),
-        ("lambda to 1, hot", "µs", {"pxrun": found["pxrun"]["lambda"]}, "≤ importable + 12"),
+        Row("no-op to 1, hot", "µs", hot, (at_most(1 / 10, "multiprocessing.Pool"), at_most(1 / 200, "ipyparallel"))),
+        Row("no-op to 1, asleep", "µs", asleep, (at_most(0.6, "futex ping-pong"),)),
+        Row("no-op to all of 4", "µs", {n: r["all"] for n, r in found.items()}, (at_most(1 / 10, "multiprocessing.Pool"),)),
+        Row("lambda to 1, hot", "µs", {"pxrun": found["pxrun"]["lambda"], "importable": hot["pxrun"]}, (at_most(2, "importable"),)),
     ]
 
 
@@ -61,10 +61,10 @@ def from_c(quick):
     lines = subprocess.check_output([program("calls")], text=True, env=_with_path()).splitlines()
     values = dict(line.split(" ", 1) for line in lines)
     return [
-        ("no-op from C, hot", "µs", {"pxrun": int(values["noop_hot_ns"]) / 1e3}, "< 1"),
-        ("Python no-op from C, hot", "µs", {"pxrun": int(values["call_hot_ns"]) / 1e3}, None),
-        ("1,000,000 no-ops queued", "s", {"pxrun": float(values["queue_s"])}, None),
-        ("… and all replies read", "s", {"pxrun": float(values["drain_s"])}, "all, after a sleep of 2 s"),
+        Row("no-op from C, hot", "µs", {"pxrun": int(values["noop_hot_ns"]) / 1e3}, (at_most(1),)),
+        Row("Python no-op from C, hot", "µs", {"pxrun": int(values["call_hot_ns"]) / 1e3}),
+        Row("1,000,000 no-ops queued", "s", {"pxrun": float(values["queue_s"])}),
+        Row("… and all replies read, after a sleep of 2 s", "s", {"pxrun": float(values["drain_s"])}),
     ]
 
 
@@ -83,8 +83,8 @@ def idle(quick):
         time.sleep(1 if quick else 5)
         cpu = measure.cpu_seconds(pids) - before
         return [
-            ("idle pool of 4 with numpy, PSS", "MiB", {"pxrun": measure.pss_mib(pids)}, "≤ 60"),
-            ("… its processor time in 5 s", "s", {"pxrun": cpu}, "0"),
+            Row("idle pool of 4 with numpy, PSS", "MiB", {"pxrun": measure.pss_mib(pids)}, (at_most(60),)),
+            Row("… its processor time in 5 s", "s", {"pxrun": cpu}, (at_most(0),)),
         ]
 
 
@@ -134,9 +134,9 @@ def start(quick):
         more = measure.median_s(add, 3 if quick else 9)
     times = {name: script(code) for name, code in START.items()}
     return [
-        ("script: exec to 4 engines with numpy", "s", {n: t[0] for n, t in times.items()}, "≤ 0.8 x Pool"),
-        ("… and out", "s", {n: t[1] for n, t in times.items()}, ""),
-        ("four more engines", "ms", {"pxrun": more * 1e3}, "≤ 15"),
+        Row("script: exec to 4 engines with numpy", "s", {n: t[0] for n, t in times.items()}, (at_most(0.8, "multiprocessing.Pool"),)),
+        Row("… and out", "s", {n: t[1] for n, t in times.items()}),
+        Row("four more engines", "ms", {"pxrun": more.scaled(1e3)}, (at_most(15),)),
     ]
 
 
@@ -158,10 +158,9 @@ def death(quick):
                 told.append(time.perf_counter() - begin)
             pool.one.apply_sync(functions.noop)
             back.append(time.perf_counter() - begin)
-    median = sorted(told)[len(told) // 2], sorted(back)[len(back) // 2]
     return [
-        ("engine killed: client told", "ms", {"pxrun": median[0] * 1e3}, "≤ 5"),
-        ("engine killed: back and answering", "ms", {"pxrun": median[1] * 1e3}, "≤ 20"),
+        Row("engine killed: client told", "ms", {"pxrun": Figure.of(told).scaled(1e3)}, (at_most(5),)),
+        Row("engine killed: back and answering", "ms", {"pxrun": Figure.of(back).scaled(1e3)}, (at_most(20),)),
     ]
 
 
@@ -180,9 +179,9 @@ def crowd(quick):
             ends = [float(c.communicate()[0]) for c in clients]
             took = time.perf_counter() - begin
     return [
-        ("pool of 64 engines up", "s", {"pxrun": up}, "< 1"),
-        ("16 clients x 64 engines x 100 calls", "s", {"pxrun": took}, None),
-        ("… slowest client against the median one", "x", {"pxrun": max(ends) / sorted(ends)[8]}, "fair: near 1"),
+        Row("pool of 64 engines up", "s", {"pxrun": up}, (at_most(1),)),
+        Row("16 clients x 64 engines x 100 calls", "s", {"pxrun": took}),
+        Row("… slowest client against the median one", "x", {"pxrun": max(ends) / sorted(ends)[8]}, (at_most(1.2),)),
     ]
 
 
@@ -199,4 +198,6 @@ for i, ar in enumerate(pending):
 print(time.perf_counter() - begin)
 """
 
-ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | arrays.ALL | tasks.ALL | stopped.ALL | searches.ALL | prompts.ALL | natives.ALL
+ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)} | small_calls.ALL
+for module in (arrays, tasks, stopped, searches, prompts, natives):
+    ALL |= module.ALL
