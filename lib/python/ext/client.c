@@ -32,6 +32,14 @@ struct px_client *px_ext_client(PyObject *self)
 	return rc < 0 ? NULL : client;
 }
 
+struct px_client *px_ext_client_of(PyObject *object)
+{
+	if ((PyObject *)Py_TYPE(object) == client_type)
+		return px_ext_client(object);
+	PyErr_Format(PyExc_TypeError, "a connection to a pool is wanted, not %R", object);
+	return NULL;
+}
+
 /* --- the pool --- */
 
 static void client_dealloc(PyObject *self)

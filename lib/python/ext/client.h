@@ -17,8 +17,10 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct px_client;
+struct px_result;
 
 struct px_client_object {
 	PyObject_HEAD
@@ -32,6 +34,13 @@ PyObject *px_client_object(struct px_client *client);
 
 /* The client of such an object. NULL with an exception: it is closed, or another process's. */
 struct px_client *px_ext_client(PyObject *self);
+
+/* The same of what may be no such object. */
+struct px_client *px_ext_client_of(PyObject *object);
+
+/* A call's body, sent to the engines; nobody is told when it has finished. NULL with an exception. */
+struct px_result *px_ext_send_call(struct px_client *client, const uint32_t *engines,
+				   uint32_t count, const void *body, size_t bytes);
 
 /* Methods, described where client.c lists them. sending.c: */
 PyObject *px_ext_submit(PyObject *self, PyObject *args);

@@ -91,8 +91,7 @@ static bool put_letter(struct px_flat *flat, char letter)
 	return at;
 }
 
-/* A letter, and how many bytes or values follow. */
-static bool put_count(struct px_flat *flat, char letter, Py_ssize_t count)
+bool px_flat_count(struct px_flat *flat, char letter, Py_ssize_t count)
 {
 	uint32_t number = (uint32_t)count;
 
@@ -103,7 +102,7 @@ static bool put_bytes(struct px_flat *flat, char letter, const char *bytes, Py_s
 {
 	uint8_t *at;
 
-	if (!put_count(flat, letter, length))
+	if (!px_flat_count(flat, letter, length))
 		return false;
 	at = px_flat_room(flat, (size_t)length);
 	if (at)
@@ -152,7 +151,7 @@ static bool write_bytes(struct px_flat *flat, PyObject *value)
 static bool write_tuple(struct px_flat *flat, PyObject *value)
 {
 	Py_ssize_t count = PyTuple_Size(value);
-	bool written = put_count(flat, 't', count);
+	bool written = px_flat_count(flat, 't', count);
 
 	for (Py_ssize_t i = 0; written && i < count; i++)
 		written = px_flat_write(flat, PyTuple_GetItem(value, i));
@@ -162,7 +161,7 @@ static bool write_tuple(struct px_flat *flat, PyObject *value)
 static bool write_list(struct px_flat *flat, PyObject *value)
 {
 	Py_ssize_t count = PyList_Size(value);
-	bool written = px_flat_keep(flat, value) && put_count(flat, 'l', count);
+	bool written = px_flat_keep(flat, value) && px_flat_count(flat, 'l', count);
 
 	for (Py_ssize_t i = 0; written && i < count; i++)
 		written = px_flat_write(flat, PyList_GetItem(value, i));
@@ -171,7 +170,7 @@ static bool write_list(struct px_flat *flat, PyObject *value)
 
 static bool write_dict(struct px_flat *flat, PyObject *value)
 {
-	bool written = px_flat_keep(flat, value) && put_count(flat, 'm', PyDict_Size(value));
+	bool written = px_flat_keep(flat, value) && px_flat_count(flat, 'm', PyDict_Size(value));
 	PyObject *key, *item;
 	Py_ssize_t at = 0;
 

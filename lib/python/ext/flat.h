@@ -54,6 +54,8 @@ void px_flat_end(struct px_flat *flat);
 uint8_t *px_flat_room(struct px_flat *flat, size_t bytes);
 /* Whether it could be written: false, and no exception, if it is to be pickled. */
 bool px_flat_write(struct px_flat *flat, PyObject *value);
+/* A letter, and how many bytes or values follow. Likewise. */
+bool px_flat_count(struct px_flat *flat, char letter, Py_ssize_t count);
 /* Whether nothing like that stands in the value already; then it does. */
 bool px_flat_keep(struct px_flat *flat, const PyObject *object);
 

@@ -17,5 +17,6 @@ int px_add_file(PyObject *module);
 int px_add_numpy_memory(PyObject *module);
 int px_add_same(PyObject *module);
 int px_add_flat(PyObject *module);
+int px_add_direct(PyObject *module);
 
 #endif

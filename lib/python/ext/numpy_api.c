@@ -11,21 +11,6 @@
 
 static void **table; /* NULL: no numpy that can be used, so far */
 
-/* A new reference to the capsule of the table. */
-static PyObject *api_capsule(void)
-{
-	PyObject *module = PyImport_ImportModule("numpy._core._multiarray_umath");
-	PyObject *capsule;
-
-	if (!module && PyErr_ExceptionMatches(PyExc_ImportError)) {
-		PyErr_Clear();
-		module = PyImport_ImportModule("numpy.core._multiarray_umath"); /* numpy 1 */
-	}
-	capsule = module ? PyObject_GetAttrString(module, "_ARRAY_API") : NULL;
-	Py_XDECREF(module);
-	return capsule;
-}
-
 /* ISO C has no way from void * to a function. */
 static unsigned number_of(void *const *api, int place)
 {
@@ -35,41 +20,54 @@ static unsigned number_of(void *const *api, int place)
 	return function();
 }
 
-void **px_numpy_find(void)
+/* The table of numpy's own extension module, whose reference it takes, and which may be NULL. */
+static void **table_of(PyObject *module)
 {
-	PyObject *capsule = table ? NULL : api_capsule();
+	PyObject *capsule = module ? PyObject_GetAttrString(module, "_ARRAY_API") : NULL;
 	void **api = capsule ? PyCapsule_GetPointer(capsule, NULL) : NULL;
 	unsigned abi;
 
 	Py_XDECREF(capsule); /* the table is static */
-	if (table || !api)
-		return table;
+	Py_XDECREF(module);
+	if (!api)
+		return NULL;
 	abi = number_of(api, PX_NUMPY_ABI_VERSION);
 	if (abi != NUMPY_1_ABI && abi != NUMPY_2_ABI)
 		PyErr_Format(PyExc_ImportError, "its ABI version 0x%x is not known", abi);
 	else if (number_of(api, PX_NUMPY_API_VERSION) < NUMPY_1_22_API)
 		PyErr_Format(PyExc_ImportError, "it is older than 1.22");
 	else
-		table = api;
-	return table;
+		return api;
+	return NULL;
 }
 
-void **px_numpy_if_imported(void)
+/* Where it is in numpy 2 and in numpy 1. */
+static const char *const homes[] = { "numpy._core._multiarray_umath",
+				     "numpy.core._multiarray_umath" };
+
+void **px_numpy_find(void)
 {
-	static PyObject *name, *refused;
 	PyObject *module;
 
 	if (table)
 		return table;
-	if (!name)
-		name = PyUnicode_InternFromString("numpy");
-	module = name ? PyImport_GetModule(name) : NULL;
-	/* One that cannot be used is not tried again, as long as it is the one that is imported. */
-	if (module && module != refused && !px_numpy_find()) {
-		Py_XDECREF(refused);
-		refused = Py_NewRef(module);
+	module = PyImport_ImportModule(homes[0]);
+	if (!module && PyErr_ExceptionMatches(PyExc_ImportError)) {
+		PyErr_Clear();
+		module = PyImport_ImportModule(homes[1]);
 	}
-	PyErr_Clear();
-	Py_XDECREF(module);
+	return table = table_of(module);
+}
+
+/* Runs no code of Python's, so what is cleared is no exception of a signal handler's. */
+void **px_numpy_if_imported(void)
+{
+	for (int i = 0; !table && i < 2; i++) {
+		PyObject *name = PyUnicode_FromString(homes[i]);
+
+		table = table_of(name ? PyImport_GetModule(name) : NULL);
+		Py_XDECREF(name);
+		PyErr_Clear();
+	}
 	return table;
 }

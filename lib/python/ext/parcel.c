@@ -76,6 +76,18 @@ static int pack_buffers(struct px_parcel *parcel, PyObject *buffers)
 	return rc;
 }
 
+int px_parcel_share(struct px_client *client, struct px_parcel *parcel, uint32_t engines)
+{
+	int rc = 0;
+
+	if (engines < 2 || parcel->message.body_bytes < PX_SHARED_BODY_BYTES)
+		return 0; /* as most calls: there is no memory to hold */
+	if (!parcel->endpoint)
+		rc = px_client_endpoint(client, &parcel->endpoint);
+	return rc < 0 ? rc :
+			px_share_body(parcel->endpoint, &parcel->message, engines, &parcel->shared);
+}
+
 int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t engines,
 		   PyObject *body, PyObject *buffers)
 {
@@ -85,10 +97,9 @@ int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t 
 		return PX_RAISED;
 	parcel->message.body = parcel->body.buf;
 	parcel->message.body_bytes = (uint64_t)parcel->body.len;
-	if (buffers == Py_None && (engines < 2 || parcel->body.len < PX_SHARED_BODY_BYTES))
-		return 0; /* as most calls: there is no memory to hold */
-	rc = px_client_endpoint(client, &parcel->endpoint);
+	if (buffers != Py_None)
+		rc = px_client_endpoint(client, &parcel->endpoint);
 	if (rc == 0)
-		rc = px_share_body(parcel->endpoint, &parcel->message, engines, &parcel->shared);
+		rc = px_parcel_share(client, parcel, engines);
 	return rc < 0 ? rc : pack_buffers(parcel, buffers);
 }

@@ -31,6 +31,11 @@ PyObject *px_result_object(struct px_result *result)
 	return (PyObject *)self;
 }
 
+struct px_result *px_ext_result(PyObject *object)
+{
+	return ((struct result *)object)->result;
+}
+
 /* As take_back() in client/cancel.py. */
 static void take_back(struct px_result *result)
 {

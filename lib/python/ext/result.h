@@ -19,6 +19,8 @@
 
 /* A new object, which takes the result. NULL with an exception. */
 PyObject *px_result_object(struct px_result *result);
+/* The result of such an object. */
+struct px_result *px_ext_result(PyObject *object);
 /*
  * The same of one that was just sent. If a signal came meanwhile whose handler raises, as that of Ctrl-C
  * does, nobody would have the result: its requests are stopped.

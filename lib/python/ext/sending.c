@@ -88,6 +88,23 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 	return result;
 }
 
+struct px_result *px_ext_send_call(struct px_client *client, const uint32_t *engines,
+				   uint32_t count, const void *body, size_t bytes)
+{
+	struct px_parcel parcel = {
+		.message = { .kind = PX_REQUEST_APPLY, .body = body, .body_bytes = bytes }
+	};
+	struct px_result *result = NULL;
+	int rc = px_parcel_share(client, &parcel, count);
+
+	if (rc == 0)
+		result = submit(client, engines, count, false, NULL, &parcel);
+	else
+		px_raise(rc);
+	px_parcel_free(&parcel);
+	return result;
+}
+
 PyObject *px_ext_submit(PyObject *self, PyObject *args)
 {
 	struct px_client *client = px_ext_client(self);

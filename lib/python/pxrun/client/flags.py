@@ -93,6 +93,10 @@ class Flags:
         attributes = [hold.get(name, "_" + name) for name in self._names]
         return {name: getattr(self, name) for name in attributes}
 
+    def _restore(self, before: dict[str, Any]) -> None:
+        for name, value in before.items():
+            setattr(self, name, value)
+
     def set_flags(self, **flags: Any) -> Any:
         """Sets attributes, and none of them if one cannot be set; KeyError for one that is no flag. Returns the view."""
         before = self._kept()
@@ -102,7 +106,7 @@ class Flags:
                     raise KeyError(f"Invalid name: {name!r}; flags are {', '.join(self._names)}")
                 setattr(self, name, value)
         except BaseException:
-            self.__dict__.update(before)
+            self._restore(before)
             raise
         return self
 
@@ -114,4 +118,4 @@ class Flags:
             self.set_flags(**flags)
             yield
         finally:
-            self.__dict__.update(before)
+            self._restore(before)

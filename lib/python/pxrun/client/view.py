@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _APPLY, _loads = _pxrun.APPLY, pickling.loads
 
 
-class DirectView(View, Parts):
+class DirectView(_pxrun.Direct, View, Parts):
     """Some engines of a pool, addressed directly.
 
     Made by indexing a client. Requests to one engine run in the order in which they
@@ -109,10 +109,21 @@ class DirectView(View, Parts):
         """A blocking call, in which an AsyncResult is made only after a failure."""
         replies, result = self.client._core.call(_APPLY, 0, ids, body, buffers, self._shower)
         if replies is None:
-            ar = self._result_of(result, f, single)
-            if self._goes_on(ar):
-                return ar
-            raise KeyboardInterrupt
+            return self._interrupted(f, result, single)
+        return self._values_of(f, replies, result, single)
+
+    def _interrupted(self, f: Any, result: Any, single: bool) -> AsyncResult:
+        """Ctrl-C came while a call waited: its AsyncResult, or KeyboardInterrupt."""
+        ar = self._result_of(result, f, single)
+        if self._goes_on(ar):
+            return ar
+        raise KeyboardInterrupt
+
+    def _read_replies(self, f: Any, result: Any, single: bool) -> Any:
+        """What a call gives whose replies the extension does not read by itself: pickled ones, and failures."""
+        return self._values_of(f, [result.reply(i) for i in range(result.count)], result, single)
+
+    def _values_of(self, f: Any, replies: list, result: Any, single: bool) -> Any:
         values = []
         try:
             for code, body, buffers in replies:
@@ -207,13 +218,8 @@ class DirectView(View, Parts):
 
     # --- objects
 
-    def push(self, ns: dict, targets: Any = None, block: bool | None = None, track: bool | None = None) -> Any:
-        """Assigns each value of a dict to its name on the engines.
-
-        Names may be any assignment target, ``"a.b"`` or ``"d['k']"``. Arrays are copied into
-        shared memory once, however many engines there are; the caller may change
-        them as soon as the call returns.
-        """
+    def _push(self, ns: dict, targets: Any = None, block: bool | None = None, track: bool | None = None) -> Any:
+        """push(), whatever it is given."""
         if not isinstance(ns, dict):
             raise TypeError(f"push takes a dict of names and values, not {type(ns).__name__}")
         for name in ns:
@@ -221,8 +227,8 @@ class DirectView(View, Parts):
                 raise TypeError(f"a name is a str, not {name!r}")
         return self._call(engine_calls.push, (ns,), {}, self._blocks(block), targets, track=track)
 
-    def pull(self, names: Any, targets: Any = None, block: bool | None = None) -> Any:
-        """The values of a name or an expression, or with a list of them, lists of values."""
+    def _pull(self, names: Any, targets: Any = None, block: bool | None = None) -> Any:
+        """pull(), whatever it is given."""
         if not isinstance(names, str):
             if not isinstance(names, (list, tuple, set)) or not all(isinstance(n, str) for n in names):
                 raise TypeError(f"pull takes a name or a list of names, not {names!r}")
@@ -233,19 +239,9 @@ class DirectView(View, Parts):
         """As push()."""
         return self.push(ns)
 
-    def get(self, key: str) -> Any:
-        """As pull(), waiting."""
-        return self.pull(key, block=True)
-
-    def __getitem__(self, key: str) -> Any:
-        return self.get(key)
-
     # else Python would call __getitem__ with 0, 1, ...
     __iter__: Any = None
     __contains__: Any = None
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.push({key: value})
 
     # --- modules
 

@@ -43,6 +43,8 @@ class View(Flags, Pictured, Incomplete, Staying):
     def __copy__(self) -> Any:
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
+        for name in ("client", "_library", *self._kept()):  # which a DirectView does not have in its __dict__
+            setattr(new, name, getattr(self, name))
         return new
 
     def _blocks(self, block: bool | None) -> bool:

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Calls that go through without Python in between behave as those that do not."""
+import copy
+import gc
+import inspect
+import operator
+import os
+import sys
+import types
+import weakref
+
+import pytest
+
+import pxrun
+from pxrun import error
+
+
+def test_signatures_are_those_of_the_manual():
+    wanted = {
+        "apply": "(self, f, /, *args, **kwargs)",
+        "apply_sync": "(self, f, /, *args, **kwargs)",
+        "push": "(self, /, ns, targets=None, block=None, track=None)",
+        "pull": "(self, /, names, targets=None, block=None)",
+        "get": "(self, /, key)",
+    }
+    assert {name: str(inspect.signature(getattr(pxrun.DirectView, name))) for name in wanted} == wanted
+    assert all(getattr(pxrun.DirectView, name).__doc__ for name in wanted)
+
+
+def test_function_is_needed(view):
+    for method in (view.apply, view.apply_sync):
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'f'"):
+            method()
+        with pytest.raises(TypeError, match="f must be callable"):
+            method(None)
+
+
+@pytest.mark.parametrize("targets, wanted", [(0, 3), ([2, 0], [3, 3]), ("all", [3] * 4)], ids=str)
+def test_shape_of_the_result_follows_the_targets(pool, targets, wanted):
+    view = pool.direct_view(targets)
+    assert view.apply_sync(operator.add, 1, 2) == wanted
+    view.block = True
+    assert view.apply(operator.add, 1, 2) == wanted
+
+
+def test_targets_that_are_not_there_are_named(pool):
+    view = pool[0]
+    view.targets = [0, 77]
+    with pytest.raises(error.EngineError, match="no engine 77"):
+        view.apply_sync(os.getpid)
+    with pytest.raises(error.EngineError, match="no engine"):
+        view.push({"a": 1}, block=True)
+
+
+def test_keywords_that_a_function_takes(pool):
+    view = pool[:]
+    assert view.apply_sync(dict, f=1, block=2, targets=3) == [{"f": 1, "block": 2, "targets": 3}] * len(view)
+    assert view.apply_sync(sorted, [3, 1], reverse=True) == [[3, 1]] * len(view)
+
+
+def test_error_is_that_of_any_call(pool):
+    with pytest.raises(error.RemoteError, match="ZeroDivisionError") as one:
+        pool[0].apply_sync(operator.truediv, 1, 0)
+    assert one.value.engine_info["engine_id"] == 0 and isinstance(one.value, ZeroDivisionError)
+    with pytest.raises(error.CompositeError):
+        pool[:].apply_sync(operator.truediv, 1, 0)
+    with pytest.raises(NameError):
+        pool[0]["never_assigned"]
+
+
+def test_value_that_is_pickled_and_one_that_is_not(pool):
+    assert pool[:2].apply_sync(eval, "{1, 2}") == [{1, 2}] * 2
+    assert pool[:2].apply_sync(eval, "2**70") == [2**70] * 2
+
+
+def test_other_flags_go_the_other_way(pool):
+    view = pool[0]
+    with view.temp_flags(track=True, timeout=30):
+        assert view.apply_sync(operator.add, 1, 2) == 3
+    assert (view.track, view.timeout) == (False, None)
+    with pytest.raises(TypeError, match="track"):
+        view.set_flags(timeout=1, track="yes")
+    assert (view.track, view.timeout) == (False, None)
+
+
+def test_one_call_has_its_own_block_and_targets(pool):
+    view = pool[0]
+    assert view.push({"where": 5}, block=True) is None
+    view.push({"where": 7}, targets=1, block=True)
+    assert view.pull("where", block=True) == 5
+    assert view.pull("where", targets=[0, 1], block=True) == [5, 7]
+    assert isinstance(view.pull("where"), pxrun.AsyncResult)
+    assert view.get("where") == view.get(key="where") == view["where"] == 5
+    with pytest.raises(TypeError):
+        view.get()
+    with pytest.raises(TypeError, match="execute"):
+        del view["where"]
+
+
+def test_any_assignment_target(pool):
+    view = pool[0]
+    view.block = True
+    view["d"] = {}
+    view["d['k']"] = [1]
+    view.push({"a": (1, b"x"), "d[2]": None})
+    assert view["d"] == {"k": [1], 2: None} and view["a"] == (1, b"x") and view["a[0] + 1"] == 2
+    for wrong in ([("a", 1)], {1: 2}):
+        with pytest.raises(TypeError):
+            view.push(wrong)
+    with pytest.raises(TypeError):
+        view.pull(1)
+    assert view.pull(["a", "d[2]"]) == [(1, b"x"), None]
+
+
+def test_methods_of_a_subclass_are_called(pool):
+    class Mine(pxrun.DirectView):
+        def push(self, ns, **options):
+            return super().push({name: value * 2 for name, value in ns.items()}, **options)
+
+        def pull(self, names, **options):
+            return -super().pull(names, **options)
+
+    view = Mine(pool, 0)
+    view.block = True
+    view["x"] = 4
+    assert view["x"] == -8
+
+
+def test_methods_that_were_replaced_are_called(pool, monkeypatch):
+    monkeypatch.setattr(pxrun.DirectView, "apply_sync", lambda self, *args: args)
+    view = pool[0]
+    assert view.apply_sync(1, 2) == (1, 2)
+    view.apply = lambda *args: "mine"
+    assert view.apply(1) == "mine"
+
+
+def test_name_that_stands_for_something_else_now_is_not_used(pool, monkeypatch):
+    module = types.ModuleType("textwrap_of_mine")
+    exec("def f():\n    return 'sent by value'", module.__dict__)
+    f = module.f
+    f.__module__, f.__qualname__ = "operator", "add"
+    monkeypatch.setattr(operator, "add", f)
+    assert pool[0].apply_sync(f, 1, 2) == 3  # by name, as engines have another one
+    monkeypatch.undo()
+    assert pool[0].apply_sync(f) == "sent by value"
+
+
+def test_module_that_cloudpickle_was_told_to_send(pool, tmp_path, monkeypatch):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    (tmp_path / "only_here.py").write_text("def f():\n    return 5\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import only_here
+
+    try:
+        with pytest.raises(ModuleNotFoundError):
+            pool[0].apply_sync(only_here.f)
+        cloudpickle.register_pickle_by_value(only_here)
+        assert pool[0].apply_sync(only_here.f) == 5
+        cloudpickle.unregister_pickle_by_value(only_here)
+        with pytest.raises(ModuleNotFoundError):
+            pool[0].apply_sync(only_here.f)
+    finally:
+        sys.modules.pop("only_here", None)
+
+
+def test_copy_has_the_same_flags(pool):
+    view = pool[:2]
+    view.set_flags(block=True, label="mine")
+    twin = copy.copy(view)
+    assert (twin.targets, twin.block, twin.label, twin.client) == ([0, 1], True, "mine", pool)
+    assert twin.apply(operator.add, 1, 2) == [3, 3]
+
+
+def test_view_in_a_cycle_is_collected(pool):
+    view = pool[0]
+    view.targets = [view.targets]
+    view._shower = view
+    gone = weakref.ref(view)
+    del view
+    gc.collect()
+    assert gone() is None
+
+
+def test_closed_client_is_said(pool):
+    client = pxrun.Client(profile=pool.profile)
+    view = client[0]
+    client.close()
+    with pytest.raises(error.ClosedError):
+        view.apply_sync(os.getpid)
+    with pytest.raises(error.ClosedError):
+        view["x"]
