@@ -7,6 +7,9 @@ import time
 
 import rows
 
+#: Seconds that both sides rest before a call of a sleeping engine; pingpong.c has the same.
+REST = 0.005
+
 
 def median_us(f, seconds=1.0, at_least=20, at_most=20000, pause=0.0, warm=10):
     """Median time of f() in microseconds; pause seconds of sleep before each call."""
@@ -63,6 +66,39 @@ def memory_mib(pids):
     with open("/proc/meminfo") as meminfo:
         shared = next(int(line.split()[1]) for line in meminfo if line.startswith("Shmem:"))
     return pss_mib(pids, ("Pss_Anon:", "Pss_File:")) + shared / 1024
+
+
+def busy(seconds=0.3):
+    """What part of the processors' time the whole machine uses meanwhile, while this process sleeps."""
+
+    def of_all():
+        with open("/proc/stat") as stat:
+            user, nice, system, idle, waiting, *_ = map(int, stat.readline().split()[1:])
+        return user + nice + system, idle + waiting
+
+    before = of_all()
+    time.sleep(seconds)
+    used, unused = (now - old for now, old in zip(of_all(), before))
+    return used / max(used + unused, 1)
+
+
+def _of_threads(pids, file):
+    """The text of one file of /proc for each thread of some processes."""
+    for pid in pids:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/{file}") as text:
+                yield text.read()
+
+
+def wakeups(pids):
+    """How often they have slept until now, and so been woken."""
+    key = "voluntary_ctxt_switches:"
+    return sum(int(line.split()[1]) for text in _of_threads(pids, "status") for line in text.splitlines() if line.startswith(key))
+
+
+def scheduled_s(pids):
+    """As cpu_seconds(), but not in ticks: of the scheduler's clock."""
+    return sum(int(text.split()[0]) for text in _of_threads(pids, "schedstat")) / 1e9
 
 
 def cpu_seconds(pids):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What mpi4py does with arrays on five ranks, rank 0 the client: medians in µs, as JSON, by size.
 
-    mpirun -n 5 python mpi.py push|sum|pull|scatter SIZE…
+    mpirun -n 5 python mpi.py push|sum|pull SIZE…
 """
 from __future__ import annotations
 
@@ -33,15 +33,6 @@ def pull(source, size):
         world.Recv(numpy.empty(size, "u1"), 1)
 
 
-def scatter(source, size):
-    """Over ranks 1 to 4, and back into a fresh array."""
-    part = size // 4
-    counts = [0] + [part] * 4
-    mine = numpy.empty(counts[rank], "u1")
-    world.Scatterv([source, counts, None, MPI.BYTE] if rank == 0 else None, mine, 0)
-    world.Gatherv(mine, [numpy.empty(size, "u1"), counts, None, MPI.BYTE] if rank == 0 else None, 0)
-
-
 def median_us(f, size):
     source = numpy.ones(size, "u1") if rank < 2 else None
     times = []
@@ -54,7 +45,7 @@ def median_us(f, size):
     return sorted(times[2:])[len(times[2:]) // 2]
 
 
-chosen = {"push": push, "sum": summed, "pull": pull, "scatter": scatter}[sys.argv[1]]
+chosen = {"push": push, "sum": summed, "pull": pull}[sys.argv[1]]
 found = {size: median_us(chosen, int(size)) for size in sys.argv[2:]}
 if rank == 0:
     print(json.dumps(found))

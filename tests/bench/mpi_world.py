@@ -69,6 +69,11 @@ class World:
         self._folder.cleanup()
 
 
+def names(name):
+    """How rows call them."""
+    return [name + way for way in WAYS]
+
+
 @contextlib.contextmanager
 def worlds(workers):
     """{how its ranks wait: world}; of none, after a line in words, where mpi4py is not installed."""

@@ -3,7 +3,7 @@
  * pingpong.c - the least time that waking a sleeping engine can take: two processes, pinned to
  * two processors, wake each other by a bare futex, after the same pause as in the benches of
  * pools, since a processor that has slept longer takes longer to wake. Prints the median round
- * trip in ns.
+ * trip in ns, of 401 or as many as the argument says.
  */
 #include <linux/futex.h>
 #include <sched.h>
@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS 401
-#define REST_NS 5000000 /* workloads.py: pause=0.005 */
+#define MOST_ROUNDS 401
+#define REST_NS 5000000 /* measure.REST */
 
 static _Atomic uint32_t *words; /* [0]: ping, [16]: pong */
 
@@ -58,24 +58,27 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	static int64_t times[ROUNDS];
+	static int64_t times[MOST_ROUNDS];
+	uint32_t rounds = argc > 1 ? (uint32_t)atoi(argv[1]) : MOST_ROUNDS;
 	struct timespec rest = { .tv_nsec = REST_NS };
 	pid_t child;
 
+	if (rounds < 1 || rounds > MOST_ROUNDS)
+		return 2;
 	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	child = fork();
 	if (child == 0) {
 		pin(1);
-		for (uint32_t i = 1; i <= ROUNDS; i++) {
+		for (uint32_t i = 1; i <= rounds; i++) {
 			await(&words[0], i);
 			say(&words[16], i);
 		}
 		_exit(0);
 	}
 	pin(0);
-	for (uint32_t i = 1; i <= ROUNDS; i++) {
+	for (uint32_t i = 1; i <= rounds; i++) {
 		/* Both sides are asleep, and so are both processors, when the ping comes. */
 		nanosleep(&rest, NULL);
 		int64_t start = now();
@@ -84,7 +87,7 @@ int main(void)
 		times[i - 1] = now() - start;
 	}
 	waitpid(child, NULL, 0);
-	qsort(times, ROUNDS, sizeof(times[0]), by_size);
-	printf("%lld\n", (long long)times[ROUNDS / 2]);
+	qsort(times, rounds, sizeof(times[0]), by_size);
+	printf("%lld\n", (long long)times[rounds / 2]);
 	return 0;
 }

@@ -6,6 +6,7 @@ keeps its luck. A figure is the median of the rounds' medians, and its quartiles
 """
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 
@@ -27,6 +28,10 @@ class At:
         """Of one hot call."""
         return measure.median_us(functools.partial(f, *args, **kwargs), self.seconds)
 
+    def few(self, count, f, *args, pause=0.0, **kwargs):
+        """Of so many calls, of what takes long or rests between them."""
+        return measure.median_us(functools.partial(f, *args, **kwargs), 0, at_least=count, pause=pause, warm=2)
+
 
 @dataclasses.dataclass
 class Entry:
@@ -38,22 +43,21 @@ class Entry:
     mpi: str = "mpi4py"
     order: dict | None = None
 
-    def mpi_names(self):
-        return [self.mpi + way for way in mpi_world.WAYS]
 
-
-def measured(entries, seconds, workers=None):
-    """The rows of the entries; ``workers`` of mpi4py take part."""
+def measured(entries, seconds=0, workers=None, rounds=ROUNDS):
+    """The rows of the entries; ``workers`` of mpi4py, if any, take part."""
     found = [{} for _ in entries]
-    with mpi_world.worlds(workers) as worlds:
-        for _ in range(ROUNDS):
+    with mpi_world.worlds(workers) if workers else contextlib.nullcontext({}) as worlds:
+        for _ in range(rounds):
             with peers.Pool() as pool, peers.Pxrun() as pxrun:
                 at = At(pxrun, pool, seconds)
                 for entry, medians in zip(entries, found):
                     for who, measure_it in entry.by.items():
                         medians.setdefault(who, []).append(measure_it(at))
                     for way, world in worlds.items() if entry.order else ():
-                        medians.setdefault(entry.mpi + way, []).append(world.median(seconds=seconds, at_least=5, warm=2, **entry.order))
+                        # the least number of times: who spins on as many processors as there are ranks takes milliseconds
+                        median = world.median(seconds=seconds, at_least=5, warm=2, **entry.order)
+                        medians.setdefault(entry.mpi + way, []).append(median)
     for entry, medians in zip(entries, found):
         values = {who: rows.Figure.of(each) for who, each in medians.items()}
         yield rows.Row(entry.what, "µs", values, entry.goals)

@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 
+import measure
 import picture
 import table
 import workloads
@@ -51,7 +52,9 @@ def main():
     rows = []
     for name, workload in workloads.ALL.items():
         if not options.workload or name in options.workload:
-            print(f"measuring {name} …", file=sys.stderr)
+            busy = measure.busy()
+            others = f" (not alone: the machine is {busy:.0%} busy)" if busy > 0.05 else ""
+            print(f"measuring {name} …{others}", file=sys.stderr)
             for row in workload(options.quick):
                 table.show(row, options.compare)
                 rows.append(row)

@@ -24,7 +24,7 @@ NOOP = "a no-op"
 
 def _mpi(limit, name):
     """A goal in times the faster of mpi4py's ways."""
-    return rows.at_most(limit, *(name + way for way in mpi_world.WAYS))
+    return rows.at_most(limit, *mpi_world.names(name))
 
 
 def _seconds(quick):

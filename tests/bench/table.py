@@ -16,8 +16,9 @@ def earlier_values(path):
 
 def _figure(value, unit):
     quartiles = getattr(value, "quartiles", None)
-    spread = f"[{quartiles[0]:,.2f} {quartiles[1]:,.2f}]" if quartiles else ""
-    return f"{value:>11,.2f} {unit:3} {spread:22}"
+    digits = 2 if abs(value) >= 1 else 3
+    spread = f"[{quartiles[0]:,.{digits}f} {quartiles[1]:,.{digits}f}]" if quartiles else ""
+    return f"{value:>11,.{digits}f} {unit:3} {spread:22}"
 
 
 def lines(row, earlier):
