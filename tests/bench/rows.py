@@ -32,6 +32,11 @@ class Figure(float):
         return other
 
 
+def _words(number):
+    """Three digits, or all before the point."""
+    return f"{number:.3g}" if abs(number) < 1000 else f"{number:,.0f}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """A bound of pxrun's figure: in times the least of some peers in the same row, or, without peers, in the row's unit."""
@@ -42,13 +47,14 @@ class Goal:
 
     def verdict(self, row):
         """The goal in words, what was reached, and whether that is enough."""
-        text = f"goal {self.sign} {self.limit:.3g} " + (f"x {self.peers[0]}" if self.peers else row.unit)
+        text = f"goal {self.sign} {_words(self.limit)} " + (f"x {self.peers[0]}" if self.peers else row.unit)
+        text = text.rstrip()
         there = [row.values[peer] for peer in self.peers if peer in row.values]
         if self.peers and not there:
             return text + ": not measured"
         reached = row.values["pxrun"] / min(there) if there else row.values["pxrun"]
         met = reached <= self.limit if self.sign == "≤" else reached >= self.limit
-        return f"{text}: {reached:.3g} {'met' if met else 'missed'}"
+        return f"{text}: {_words(reached)} {'met' if met else 'missed'}"
 
 
 def at_most(limit, *peers):
