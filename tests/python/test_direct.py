@@ -189,3 +189,85 @@ def test_closed_client_is_said(pool):
         view.apply_sync(os.getpid)
     with pytest.raises(error.ClosedError):
         view["x"]
+
+
+# --- without waiting
+
+
+def test_result_is_one_as_any_other(pool):
+    view = pool[:2]
+    view.label = "mine"
+    ar = view.apply_async(operator.add, 1, 2)
+    assert type(ar) is pxrun.AsyncResult and ar.get() == [3, 3] and ar.done() and ar.result_dict == {0: 3, 1: 3}
+    assert (ar.metadata[0]["label"], ar.targets, len(ar.msg_ids)) == ("mine", [0, 1], 2)
+    assert repr(ar) == "<AsyncResult(add): finished>"
+    assert view.history[-2:] == pool.history[-2:] == ar.msg_ids and view.results[ar.msg_ids[0]] is ar
+    assert pool[0].apply_async(os.getpid).get() == pool[0].apply_sync(os.getpid)
+
+
+def test_apply_does_not_wait_unless_told(pool):
+    assert pool[0].apply(operator.add, 1, 2).get() == 3
+
+
+def test_failure_is_in_the_result(pool):
+    ar = pool[0].apply_async(operator.truediv, 1, 0)
+    assert isinstance(ar.exception(10), ZeroDivisionError) and not ar.successful()
+    with pytest.raises(TypeError, match="f must be callable"):
+        pool[0].apply_async("no function")
+    with pytest.raises(error.EngineError, match="no engine 77"):
+        view = pool[0]
+        view.targets = 77
+        view.apply_async(os.getpid)
+
+
+def test_numbers_are_never_given_twice(pool):
+    view = pool[0]
+    results = [f() for _ in range(50) for f in (lambda: view.apply_async(os.getpid), lambda: view.apply_async(lambda: 0))]
+    assert len({msg_id for ar in results for msg_id in ar.msg_ids}) == 100
+    assert view.history[-100:] == [msg_id for ar in results for msg_id in ar.msg_ids]
+
+
+def test_outstanding_result_that_nobody_holds_is_found_again(pool, hold):
+    gate = hold(0)
+    view = pool[0]
+    msg_id = view.apply_async(operator.add, 1, 2).msg_ids[0]
+    gc.collect()
+    assert msg_id in view.outstanding
+    again = pool.get_result(msg_id)
+    gate.open()
+    assert again.get(10) == 3 and repr(again).startswith("<AsyncResult(add)")
+
+
+def test_many_requests_are_tidied(pool):
+    view = pool[0]
+    for _ in range(5000):
+        view.apply_async(os.getpid)
+    view.apply_sync(os.getpid)
+    assert len(view.history) >= 5000 and len(pool._sent._results) < 3000 and len(pool._sent._notes) < 3000
+
+
+def test_next_result_gives_it(pool):
+    client = pxrun.Client(profile=pool.profile)
+    assert client.next_result(0) is None
+    ar = client[0].apply_async(operator.add, 1, 2)
+    assert client.next_result(10) is ar
+    client.close()
+
+
+def test_result_that_is_cancelled(pool, hold):
+    gate = hold(0)
+    ar = pool[0].apply_async(operator.add, 1, 2)
+    assert ar.cancel() and ar.cancelled()
+    gate.open()
+    with pytest.raises(Exception, match="cancel|abort"):
+        ar.get(10)
+
+
+def test_result_in_a_cycle_is_collected(pool):
+    ar = pool[0].apply_async(operator.add, 1, 2)
+    ar.get()
+    ar._shows = ar
+    gone = weakref.ref(ar)
+    del ar
+    gc.collect()
+    assert gone() is None

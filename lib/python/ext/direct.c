@@ -14,11 +14,12 @@
 #include "python/ext/naming.h"
 #include "python/ext/object.h"
 #include "python/ext/result.h"
+#include "python/ext/sent.h"
 #include "python/ext/waiting.h"
 
 /* Names of attributes of DirectView and Client, made once. */
 static struct {
-	PyObject *core, *call, *read_replies, *interrupted;
+	PyObject *core, *call, *read_replies, *interrupted, *name;
 } names;
 
 /* --- the way of a plain call --- */
@@ -134,26 +135,79 @@ static PyObject *wait_for(struct px_direct *view, PyObject *function, PyObject *
 					  single ? Py_True : Py_False, NULL);
 }
 
+/* The connection of the view's client, which a client has for life. Borrowed; NULL with an exception. */
+static PyObject *core_of(struct px_direct *view)
+{
+	if (view->core && view->core_of == view->client)
+		return view->core;
+	Py_CLEAR(view->core);
+	view->core = PyObject_GetAttr(view->client, names.core);
+	view->core_of = view->client;
+	return view->core;
+}
+
 bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_flat *flat,
 		   PyObject **value)
 {
-	PyObject *core = PyObject_GetAttr(view->client, names.core), *object = NULL;
+	PyObject *core = core_of(view), *object = NULL;
+	struct px_client *client = core ? px_ext_client_of(core) : NULL;
+	uint32_t engines[PX_ENGINES_MAX];
+	uint32_t count = client ? targets_of(view, client, engines) : 0;
+	bool single = PyLong_CheckExact(view->targets);
+	struct px_result *result;
+
+	*value = NULL;
+	if (client && !count)
+		return false;
+	/* Whoever runs meanwhile may give the view another client. */
+	Py_XINCREF(core);
+	result = count ? px_ext_send_call(client, engines, count, flat->at, flat->used) : NULL;
+	object = result ? px_result_object(result) : NULL;
+	if (object)
+		*value = wait_for(view, function, object, single);
+	Py_XDECREF(object);
+	Py_XDECREF(core);
+	return true;
+}
+
+static PyObject *async_result(struct px_direct *view, PyObject *function, struct px_result *result)
+{
+	struct px_described what = { .client = view->client,
+				     .label = view->label,
+				     .history = view->sent,
+				     .count = result->count,
+				     .single = PyLong_CheckExact(view->targets),
+				     .shows = view->shower != Py_None };
+	PyObject *ar = NULL;
+
+	what.result = px_sent_result_object(result);
+	what.fname = what.result ? PyObject_GetAttr(function, names.name) : NULL;
+	if (what.fname)
+		ar = px_sent_async_result(&what);
+	/* Nobody else has it. */
+	if (!ar && what.result)
+		px_result_take_back(what.result);
+	Py_XDECREF(what.fname);
+	Py_XDECREF(what.result);
+	return ar;
+}
+
+bool px_direct_start(struct px_direct *view, PyObject *function, const struct px_flat *flat,
+		     PyObject **value)
+{
+	PyObject *core = core_of(view);
 	struct px_client *client = core ? px_ext_client_of(core) : NULL;
 	uint32_t engines[PX_ENGINES_MAX];
 	uint32_t count = client ? targets_of(view, client, engines) : 0;
 	struct px_result *result;
 
 	*value = NULL;
-	if (client && !count) {
-		Py_DECREF(core);
+	if (client && (!count || ((struct px_client_object *)core)->tells))
 		return false;
-	}
+	Py_XINCREF(core);
 	result = count ? px_ext_send_call(client, engines, count, flat->at, flat->used) : NULL;
-	object = result ? px_result_object(result) : NULL;
-	if (object)
-		*value = wait_for(view, function, object, PyLong_CheckExact(view->targets));
-	Py_XDECREF(object);
 	Py_XDECREF(core);
+	*value = result ? async_result(view, function, result) : NULL;
 	return true;
 }
 
@@ -210,8 +264,10 @@ static PyObject *call_in_python(PyObject *self, PyObject *const *args, Py_ssize_
 	return value;
 }
 
-/* f(*args, **keywords), waiting. */
-static PyObject *run(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+/* f(*args, **keywords); go: px_direct_run() or px_direct_start(). */
+static PyObject *call(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords,
+		      bool (*go)(struct px_direct *, PyObject *, const struct px_flat *,
+				 PyObject **))
 {
 	struct px_direct *view = (struct px_direct *)self;
 	PyObject *value = NULL;
@@ -221,11 +277,12 @@ static PyObject *run(PyObject *self, PyObject *const *args, Py_ssize_t count, Py
 	px_flat_begin(&flat);
 	done = px_direct_is_plain(view) && px_direct_begin(&flat, args[0]) &&
 	       write_arguments(&flat, args + 1, count - 1, keywords) &&
-	       px_direct_run(view, args[0], &flat, &value);
+	       go(view, args[0], &flat, &value);
 	px_flat_end(&flat);
 	if (done || PyErr_Occurred())
 		return value;
-	return call_in_python(self, args, count, keywords, Py_True);
+	return call_in_python(self, args, count, keywords,
+			      go == px_direct_run ? Py_True : Py_False);
 }
 
 static bool has_function(const char *method, Py_ssize_t count)
@@ -239,30 +296,42 @@ static bool has_function(const char *method, Py_ssize_t count)
 static PyObject *apply_sync(PyObject *self, PyObject *const *args, Py_ssize_t count,
 			    PyObject *keywords)
 {
-	return has_function("apply_sync", count) ? run(self, args, count, keywords) : NULL;
+	return has_function("apply_sync", count) ?
+		       call(self, args, count, keywords, px_direct_run) :
+		       NULL;
+}
+
+static PyObject *apply_async(PyObject *self, PyObject *const *args, Py_ssize_t count,
+			     PyObject *keywords)
+{
+	return has_function("apply_async", count) ?
+		       call(self, args, count, keywords, px_direct_start) :
+		       NULL;
 }
 
 static PyObject *apply(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-	PyObject *block = ((struct px_direct *)self)->block;
+	const struct px_direct *view = (struct px_direct *)self;
 
 	if (!has_function("apply", count))
 		return NULL;
-	if (block == Py_True)
-		return run(self, args, count, keywords);
-	return call_in_python(self, args, count, keywords, block ? block : Py_False);
+	return call(self, args, count, keywords,
+		    view->block == Py_True ? px_direct_run : px_direct_start);
 }
 
 /* --- the type --- */
 
-#define EACH_FLAG(what)                                                                            \
+#define EACH_OBJECT(what)                                                                          \
 	what(client);                                                                              \
 	what(targets);                                                                             \
 	what(block);                                                                               \
 	what(track);                                                                               \
 	what(timeout);                                                                             \
 	what(shower);                                                                              \
-	what(library)
+	what(library);                                                                             \
+	what(label);                                                                               \
+	what(sent);                                                                                \
+	what(core)
 
 static int direct_traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -270,7 +339,7 @@ static int direct_traverse(PyObject *self, visitproc visit, void *arg)
 
 	Py_VISIT(Py_TYPE(self));
 #define VISIT(flag) Py_VISIT(view->flag)
-	EACH_FLAG(VISIT);
+	EACH_OBJECT(VISIT);
 	return 0;
 }
 
@@ -279,7 +348,7 @@ static int direct_clear(PyObject *self)
 	struct px_direct *view = (struct px_direct *)self;
 
 #define CLEAR(flag) Py_CLEAR(view->flag)
-	EACH_FLAG(CLEAR);
+	EACH_OBJECT(CLEAR);
 	return 0;
 }
 
@@ -298,7 +367,8 @@ static void direct_dealloc(PyObject *self)
 static PyMemberDef members[] = {
 	MEMBER("client", client),    MEMBER("_targets_set", targets), MEMBER("_block", block),
 	MEMBER("_track", track),     MEMBER("_timeout", timeout),     MEMBER("_shower", shower),
-	MEMBER("_library", library), { NULL, 0, 0, 0, NULL },
+	MEMBER("_library", library), MEMBER("_label", label),         MEMBER("_sent", sent),
+	{ NULL, 0, 0, 0, NULL },
 };
 
 /* ISO C has no way from one kind of function to another but by a cast through a third. */
@@ -313,6 +383,8 @@ static PyMethodDef methods[] = {
 	  "pickled.\nEngineError\n    A target is not there." },
 	{ "apply_sync", FAST(apply_sync), METH_FASTCALL | METH_KEYWORDS,
 	  "apply_sync($self, f, /, *args, **kwargs)\n--\n\nAs apply(), waiting." },
+	{ "apply_async", FAST(apply_async), METH_FASTCALL | METH_KEYWORDS,
+	  "apply_async($self, f, /, *args, **kwargs)\n--\n\nAs apply(), without waiting." },
 	{ "push", FAST(px_direct_push), METH_FASTCALL | METH_KEYWORDS,
 	  "push($self, ns, targets=None, block=None, track=None)\n--\n\nAssigns each value of a dict to its name on "
 	  "the engines.\n\nNames may be any assignment target, ``\"a.b\"`` or ``\"d['k']\"``. Arrays are copied "
@@ -352,8 +424,10 @@ int px_add_direct(PyObject *module)
 	names.core = PyUnicode_InternFromString("_core");
 	names.call = PyUnicode_InternFromString("_call");
 	names.read_replies = PyUnicode_InternFromString("_read_replies");
+	names.name = PyUnicode_InternFromString("__name__");
 	names.interrupted = PyUnicode_InternFromString("_interrupted");
-	if (!type || !names.core || !names.call || !names.read_replies || !names.interrupted)
+	if (!type || !names.core || !names.call || !names.read_replies || !names.name ||
+	    !names.interrupted)
 		return -1;
 	return PyModule_AddObjectRef(module, "Direct", type);
 }

@@ -24,7 +24,9 @@
 /* A DirectView. Its flags, which Python sees as attributes; NULL: not set yet. */
 struct px_direct {
 	PyObject_HEAD
-	PyObject *client, *targets, *block, *track, *timeout, *shower, *library;
+	PyObject *client, *targets, *block, *track, *timeout, *shower, *library, *label;
+	PyObject *sent;           /* its history */
+	PyObject *core, *core_of; /* client._core, held, and whose it is: for the next call */
 };
 
 /*
@@ -33,6 +35,9 @@ struct px_direct {
  */
 bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_flat *flat,
 		   PyObject **value);
+/* The same without waiting: *value is its AsyncResult. */
+bool px_direct_start(struct px_direct *view, PyObject *function, const struct px_flat *flat,
+		     PyObject **value);
 /* Whether the view's calls can be plain. */
 bool px_direct_is_plain(const struct px_direct *view);
 /* Begins a body with the head of a function. false: it does not go by name; or there is an exception. */

@@ -18,5 +18,6 @@ int px_add_numpy_memory(PyObject *module);
 int px_add_same(PyObject *module);
 int px_add_flat(PyObject *module);
 int px_add_direct(PyObject *module);
+int px_add_sent(PyObject *module);
 
 #endif

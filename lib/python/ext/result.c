@@ -44,6 +44,17 @@ static void take_back(struct px_result *result)
 			(void)px_request_interrupt(&result->requests[i]);
 }
 
+void px_result_take_back(PyObject *object)
+{
+	PyObject *type, *value, *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	Py_BEGIN_ALLOW_THREADS
+	take_back(px_ext_result(object));
+	Py_END_ALLOW_THREADS
+	PyErr_Restore(type, value, traceback);
+}
+
 PyObject *px_sent_result_object(struct px_result *result)
 {
 	if (PyErr_CheckSignals() == 0)

@@ -26,6 +26,8 @@ struct px_result *px_ext_result(PyObject *object);
  * does, nobody would have the result: its requests are stopped.
  */
 PyObject *px_sent_result_object(struct px_result *result);
+/* Stops what was sent, since there is an exception, which stays, and nobody will have the Result. */
+void px_result_take_back(PyObject *object);
 /* (code, body, buffers) of a request that is done; words as str where there is no reply. Once. */
 PyObject *px_reply_object(struct px_request *request);
 /* The value of a reply without buffers; loads: pickle.loads. NULL with an exception. */

@@ -77,8 +77,37 @@ class Result:
     def running(self, i: int, /) -> bool: ...
     def progress(self, i: int, /) -> int: ...
 
+class Pending:
+    _client: Any
+    _result: Any
+    _fname: str
+    _single: bool
+    _label: str | None
+    _count: int
+    _first_number: int
+    # what entries fail with that were cancelled or timed out
+    _stopped: dict[int, Callable[[str], Exception]]
+    _shows: Any
+    # made when they are first used
+    _outcomes: list[Any]
+    @property
+    def _lock(self) -> Any: ...
+
+class Sent:
+    _of_client: Any
+    _numbers: Any
+    _results: dict[int, Any]
+    _notes: dict[int, Any]
+    named: Any
+    _numbers_most: int
+    _results_most: int
+    _notes_most: int
+    def _record(self, ar: Any, number: int, count: int, note: Any = ..., words: Any = ..., /) -> None: ...
+
 class Direct:
     client: Any
+    _sent: Any
+    _label: str | None
     _targets_set: Any
     _block: bool
     _track: bool
@@ -86,6 +115,7 @@ class Direct:
     _shower: Any
     _library: str | None
     def apply(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
+    def apply_async(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
     def apply_sync(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
     def push(self, ns: dict[str, Any], targets: Any = None, block: bool | None = None, track: bool | None = None) -> Any: ...
     def pull(self, names: Any, targets: Any = None, block: bool | None = None) -> Any: ...
@@ -172,3 +202,4 @@ def publish(which: int, data: Any, /) -> None: ...
 def call_after(function: Callable[[], object], /) -> None: ...
 def flat_call(head: bytes, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> bytes | None: ...
 def unflat(body: bytes, /) -> Any: ...
+def next_number() -> int: ...

@@ -7,10 +7,8 @@ completion.py serves callbacks, outcome.py turns replies into values and excepti
 from __future__ import annotations
 
 import functools
-import itertools
 import operator
 import pickle
-import threading
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import Any, Callable, Iterator, Sequence
 
@@ -28,10 +26,8 @@ from .pictured import Pictured
 from .progress import Progress
 from .staying import Staying
 
-_numbers = itertools.count()
 
-
-class AsyncResult(Described, Outputs, Progress, Pictured, Cancellable, Staying, AsFuture):
+class AsyncResult(_pxrun.Pending, Described, Outputs, Progress, Pictured, Cancellable, Staying, AsFuture):
     """The answer to one request, from one engine or from several.
 
     With an engine's id as the view's target, results are bare values; with a list of
@@ -48,7 +44,6 @@ class AsyncResult(Described, Outputs, Progress, Pictured, Cancellable, Staying, 
     _noted: tuple[str, ...] = ("_fname", "_single", "_label", "_code", "_known", "_first_number", "_places", "_stopped", "_depends")
     _note_of: Callable[[Any], tuple] = operator.attrgetter(*_noted)
     # what most have in common is not written into each
-    _label: str | None = None
     _code: str | None = None
     _known: dict | None = None
     _lenders: Sequence[tuple["AsyncResult", int]] = ()
@@ -80,17 +75,14 @@ class AsyncResult(Described, Outputs, Progress, Pictured, Cancellable, Staying, 
         self._result = result
         self._fname = fname
         self._single = single
-        if label is not None:
-            self._label = label
+        self._label = label
         if code is not None:
             self._code = code
         if function is not None:
             self._known = advice.names_seen_by(function)
         self._count = result.count
-        self._first_number = next(_numbers)
-        self._outcomes: list[outcome.Outcome | None] = [None] * self._count
-        self._stopped: dict[int, Callable[[str], Exception]] = {}  # what entries fail with that were cancelled or timed out
-        self._lock = threading.RLock()
+        self._first_number = _pxrun.next_number()
+        self._stopped = {}
         if lenders:
             self._lenders = lenders
         else:

@@ -8,7 +8,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator
 
-from .. import error
+from .. import _pxrun, error
 from . import unheld
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def message_id(number: int, i: int) -> str:
     return f"{_session}_{os.getpid()}_{number}_{i}"
 
 
-class History:
+class History(_pxrun.Sent):
     """The requests of a client, or of one of its views: their ids, not their results.
 
     A result is kept by its AsyncResult only. An outstanding request is known by its ids even if
@@ -43,40 +43,43 @@ class History:
 
     def __init__(self, client: Any, of_client: "History | None" = None) -> None:
         self._client = weakref.ref(client)  # which holds this
+        self._of_client = of_client
         # (number, engines) each; the ids are made of them on demand
-        self._numbers: collections.deque[tuple[int, int]] = collections.deque()
+        self._numbers = collections.deque()
+        self._numbers_most = HISTORY
         self._older: dict[int, int] = {}  # the same for outstanding requests that are older than the history
         self._older_most = _MANY
-        self._of_client = of_client
         if of_client is None:
             # not a WeakValueDictionary, which takes longer than all the rest of add()
-            self._results: dict[int, weakref.ref[AsyncResult]] = {}
+            self._results = {}
             self._results_most = _MANY
             # of requests that may be outstanding; those that were answered are taken out now and then
-            self._notes: dict[int, unheld.Note] = {}
+            self._notes = {}
             self._notes_most = _MANY
             # what the last requests were, for a time line: number, ids and counts as in notes, name, label, code
-            self.named: collections.deque[tuple] = collections.deque(maxlen=_NAMED)
+            self.named = collections.deque(maxlen=_NAMED)
 
     def add(self, ar: AsyncResult) -> None:
-        """Remembers a request."""
-        self._numbers.append((ar._first_number, ar._count))
+        """Remembers a request. Those of plain calls are remembered by lib/python/ext/sent.c."""
         if self._of_client is None:
-            number = ar._first_number
-            self._results[number] = weakref.ref(ar)
-            self._notes[number] = note = unheld.note(ar)
-            self.named.append((number, note[1], note[2], ar._fname, ar._label, ar._code and ar._code[:_CODE]))
-            if len(self._notes) >= self._notes_most:
-                self._forget_answered()
-            if len(self._results) >= self._results_most:
-                self._forget_gone()
-        if len(self._numbers) > HISTORY:
+            words = ar._fname, ar._label, ar._code and ar._code[:_CODE]
+            self._record(ar, ar._first_number, ar._count, unheld.note(ar), words)
+        else:
+            self._record(ar, ar._first_number, ar._count)
+
+    def _tidy(self) -> None:
+        """There are many by now: what need not be remembered is forgotten."""
+        if self._of_client is None and len(self._notes) >= self._notes_most:
+            self._forget_answered()
+        if self._of_client is None and len(self._results) >= self._results_most:
+            self._forget_gone()
+        while len(self._numbers) > HISTORY:
             number, count = self._numbers.popleft()
             self._older[number] = count
-            if len(self._older) >= self._older_most:
-                home = self._home()
-                self._older = {n: c for n, c in self._older.items() if n in home._notes or home._is_held(n)}
-                self._older_most = max(_MANY, 2 * len(self._older))
+        if len(self._older) >= self._older_most:
+            home = self._home()
+            self._older = {n: c for n, c in self._older.items() if n in home._notes or home._is_held(n)}
+            self._older_most = max(_MANY, 2 * len(self._older))
 
     def _is_held(self, number: int) -> bool:
         ref = self._results.get(number)

@@ -33,7 +33,6 @@ LOOK = 0.1
 class Outputs:
     """The part of AsyncResult that shows output."""
 
-    _shows = False  # whether to wait for it shows what the engines print
     _shown = False  # whether that, or stream_output(), has shown something
 
     def _shower(self) -> Callable[[Any], None] | None:

@@ -2,7 +2,6 @@
 """Outstanding requests whose AsyncResults are gone: notes of what these were."""
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Callable
 
 from .joined import Joined
@@ -52,14 +51,15 @@ def again(known: Note, client: Any, out: Callable[..., Any]) -> AsyncResult | No
     parts = [part for part in found if part is not None]
     if not parts:
         return None
-    ar: Any = object.__new__(kind)
-    ar.__dict__.update(zip(kind._noted, kept), _client=client, _lock=threading.RLock())  # type: ignore[attr-defined]
+    ar: Any = kind.__new__(kind)  # type: ignore[call-overload]
+    ar._client = client
+    for name, value in zip(kind._noted, kept):  # type: ignore[attr-defined]
+        setattr(ar, name, value)
     ar._result = parts[0] if len(found) == 1 else Joined(parts)
     ar._shows = client.output == "show"
     if len(parts) < len(found):
         _shorten(ar, [part is not None for part, count in zip(found, counts) for _ in range(count)])
     ar._count = ar._result.count
-    ar._outcomes = [None] * ar._count
     return ar
 
 

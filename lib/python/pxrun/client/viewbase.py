@@ -43,7 +43,7 @@ class View(Flags, Pictured, Incomplete, Staying):
     def __copy__(self) -> Any:
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
-        for name in ("client", "_library", *self._kept()):  # which a DirectView does not have in its __dict__
+        for name in ("client", "_library", "_sent", *self._kept()):  # which a DirectView does not have in its __dict__
             setattr(new, name, getattr(self, name))
         return new
 

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sent.c - see sent.h. */
+#include "python/ext/sent.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <structmember.h>
+
+#include "client/client.h"
+#include "python/ext/module.h"
+#include "python/ext/object.h"
+#include "python/ext/result.h"
+
+static struct {
+	PyObject *async_result; /* the class */
+	PyObject *append, *tidy;
+	PyObject *new_lock;   /* threading.RLock */
+	PyObject *no_depends; /* AsyncResult._depends */
+} known;
+
+/* --- Pending --- */
+
+/* The number of the next request of this process. */
+static PyObject *next_number(void)
+{
+	static uint64_t next;
+
+	return PyLong_FromUnsignedLongLong(next++);
+}
+
+static PyObject *get_outcomes(PyObject *self, void *unused)
+{
+	struct px_pending *pending = (struct px_pending *)self;
+	Py_ssize_t count = pending->count ? PyLong_AsSsize_t(pending->count) : 0;
+
+	(void)unused;
+	if (!pending->outcomes && count >= 0) {
+		pending->outcomes = PyList_New(count);
+		for (Py_ssize_t i = 0; pending->outcomes && i < count; i++)
+			PyList_SetItem(pending->outcomes, i, Py_NewRef(Py_None));
+	}
+	return Py_XNewRef(pending->outcomes);
+}
+
+static int set_outcomes(PyObject *self, PyObject *value, void *unused)
+{
+	struct px_pending *pending = (struct px_pending *)self;
+	PyObject *before = pending->outcomes;
+
+	(void)unused;
+	pending->outcomes = Py_XNewRef(value);
+	Py_XDECREF(before);
+	return 0;
+}
+
+static PyObject *get_lock(PyObject *self, void *unused)
+{
+	struct px_pending *pending = (struct px_pending *)self;
+	PyObject *made = pending->lock ? NULL : PyObject_CallNoArgs(known.new_lock);
+
+	(void)unused;
+	if (made && !pending->lock)
+		pending->lock = made;
+	else
+		Py_XDECREF(made); /* another thread was first */
+	return Py_XNewRef(pending->lock);
+}
+
+#define EACH_PENDING(what)                                                                         \
+	what(client);                                                                              \
+	what(result);                                                                              \
+	what(fname);                                                                               \
+	what(single);                                                                              \
+	what(label);                                                                               \
+	what(count);                                                                               \
+	what(first_number);                                                                        \
+	what(stopped);                                                                             \
+	what(shows);                                                                               \
+	what(outcomes);                                                                            \
+	what(lock)
+
+static int pending_traverse(PyObject *self, visitproc visit, void *arg)
+{
+	const struct px_pending *pending = (struct px_pending *)self;
+
+	Py_VISIT(Py_TYPE(self));
+#define VISIT_PENDING(field) Py_VISIT(pending->field)
+	EACH_PENDING(VISIT_PENDING);
+	return 0;
+}
+
+static int pending_clear(PyObject *self)
+{
+	struct px_pending *pending = (struct px_pending *)self;
+
+#define CLEAR_PENDING(field) Py_CLEAR(pending->field)
+	EACH_PENDING(CLEAR_PENDING);
+	return 0;
+}
+
+static void pending_dealloc(PyObject *self)
+{
+	PyObject_GC_UnTrack(self);
+	pending_clear(self);
+	px_unmake(self);
+}
+
+#define FIELD(name, type)                                                                          \
+	{                                                                                          \
+		"_" #name, type, offsetof(struct px_pending, name), 0, NULL                        \
+	}
+
+static PyMemberDef pending_members[] = {
+	FIELD(client, T_OBJECT_EX),       FIELD(result, T_OBJECT_EX),  FIELD(fname, T_OBJECT_EX),
+	FIELD(single, T_OBJECT_EX),       FIELD(label, T_OBJECT),      FIELD(count, T_OBJECT_EX),
+	FIELD(first_number, T_OBJECT_EX), FIELD(stopped, T_OBJECT_EX), FIELD(shows, T_OBJECT),
+	{ NULL, 0, 0, 0, NULL },
+};
+
+static PyGetSetDef pending_getset[] = {
+	{ "_outcomes", get_outcomes, set_outcomes, NULL, NULL },
+	{ "_lock", get_lock, NULL, NULL, NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot pending_slots[] = {
+	{ Py_tp_dealloc, pending_dealloc },
+	{ Py_tp_traverse, pending_traverse },
+	{ Py_tp_clear, pending_clear },
+	{ Py_tp_members, pending_members },
+	{ Py_tp_getset, pending_getset },
+	{ Py_tp_doc, "What most results have." },
+	{ 0, NULL },
+};
+
+static PyType_Spec pending_spec = {
+	.name = "pxrun._pxrun.Pending",
+	.basicsize = sizeof(struct px_pending),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+	.slots = pending_slots,
+};
+
+/* --- Sent --- */
+
+struct sent {
+	PyObject_HEAD
+	PyObject *of_client; /* a view's: its client's; None: it is a client's */
+	PyObject *numbers;   /* deque of (number, count) */
+	PyObject *results;   /* a client's: {number: weak reference to the AsyncResult} */
+	PyObject *notes;     /* {number: note} */
+	PyObject *named;     /* deque of (number, ids, counts, fname, label, code) */
+	Py_ssize_t numbers_most, results_most, notes_most; /* at which it is tidied */
+};
+
+static int append(PyObject *deque, PyObject *item)
+{
+	PyObject *done = item ? PyObject_CallMethodObjArgs(deque, known.append, item, NULL) : NULL;
+
+	Py_XDECREF(item);
+	Py_XDECREF(done);
+	return done ? 0 : -1;
+}
+
+/* Steals the value. */
+static int put(PyObject *dict, PyObject *key, PyObject *value)
+{
+	int rc = value ? PyDict_SetItem(dict, key, value) : -1;
+
+	Py_XDECREF(value);
+	return rc;
+}
+
+/* note: see unheld.py; what it was is named by the tuple behind it. */
+static int keep(struct sent *sent, PyObject *ar, PyObject *number, PyObject *note, PyObject *words)
+{
+	PyObject *ids = PyTuple_GetItem(note, 1), *counts = PyTuple_GetItem(note, 2);
+
+	if (put(sent->results, number, PyWeakref_NewRef(ar, NULL)) < 0 ||
+	    PyDict_SetItem(sent->notes, number, note) < 0)
+		return -1;
+	return append(sent->named,
+		      PyTuple_Pack(6, number, ids, counts, PyTuple_GetItem(words, 0),
+				   PyTuple_GetItem(words, 1), PyTuple_GetItem(words, 2)));
+}
+
+static bool is_untidy(const struct sent *sent)
+{
+	return PyObject_Size(sent->numbers) > sent->numbers_most ||
+	       (sent->of_client == Py_None && (PyDict_Size(sent->notes) >= sent->notes_most ||
+					       PyDict_Size(sent->results) >= sent->results_most));
+}
+
+/* note, words: NULL for a view. */
+static int record(struct sent *sent, PyObject *ar, PyObject *number, PyObject *count,
+		  PyObject *note, PyObject *words)
+{
+	PyObject *done;
+
+	if (append(sent->numbers, PyTuple_Pack(2, number, count)) < 0 ||
+	    (sent->of_client == Py_None && keep(sent, ar, number, note, words) < 0))
+		return -1;
+	if (!is_untidy(sent))
+		return 0;
+	done = PyObject_CallMethodObjArgs((PyObject *)sent, known.tidy, NULL);
+	Py_XDECREF(done);
+	return done ? 0 : -1;
+}
+
+static PyObject *sent_record(PyObject *self, PyObject *args)
+{
+	PyObject *ar, *number, *count, *note = NULL, *words = NULL;
+
+	if (!PyArg_ParseTuple(args, "OOO|O!O!", &ar, &number, &count, &PyTuple_Type, &note,
+			      &PyTuple_Type, &words) ||
+	    record((struct sent *)self, ar, number, count, note, words) < 0)
+		return NULL;
+	PX_RETURN_NONE;
+}
+
+#define EACH_SENT(what)                                                                            \
+	what(of_client);                                                                           \
+	what(numbers);                                                                             \
+	what(results);                                                                             \
+	what(notes);                                                                               \
+	what(named)
+
+static int sent_traverse(PyObject *self, visitproc visit, void *arg)
+{
+	const struct sent *sent = (struct sent *)self;
+
+	Py_VISIT(Py_TYPE(self));
+#define VISIT_SENT(field) Py_VISIT(sent->field)
+	EACH_SENT(VISIT_SENT);
+	return 0;
+}
+
+static int sent_clear(PyObject *self)
+{
+	struct sent *sent = (struct sent *)self;
+
+#define CLEAR_SENT(field) Py_CLEAR(sent->field)
+	EACH_SENT(CLEAR_SENT);
+	return 0;
+}
+
+static void sent_dealloc(PyObject *self)
+{
+	PyObject_GC_UnTrack(self);
+	sent_clear(self);
+	px_unmake(self);
+}
+
+static PyMemberDef sent_members[] = {
+	{ "_of_client", T_OBJECT_EX, offsetof(struct sent, of_client), 0, NULL },
+	{ "_numbers", T_OBJECT_EX, offsetof(struct sent, numbers), 0, NULL },
+	{ "_results", T_OBJECT_EX, offsetof(struct sent, results), 0, NULL },
+	{ "_notes", T_OBJECT_EX, offsetof(struct sent, notes), 0, NULL },
+	{ "named", T_OBJECT_EX, offsetof(struct sent, named), 0, NULL },
+	{ "_numbers_most", T_PYSSIZET, offsetof(struct sent, numbers_most), 0, NULL },
+	{ "_results_most", T_PYSSIZET, offsetof(struct sent, results_most), 0, NULL },
+	{ "_notes_most", T_PYSSIZET, offsetof(struct sent, notes_most), 0, NULL },
+	{ NULL, 0, 0, 0, NULL },
+};
+
+static PyMethodDef sent_methods[] = {
+	{ "_record", sent_record, METH_VARARGS,
+	  "_record(ar, number, count, note=None, words=None)\n\nRemembers a request; words: (fname, label, code). Calls "
+	  "_tidy() when there are many." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyType_Slot sent_slots[] = {
+	{ Py_tp_dealloc, sent_dealloc },
+	{ Py_tp_traverse, sent_traverse },
+	{ Py_tp_clear, sent_clear },
+	{ Py_tp_members, sent_members },
+	{ Py_tp_methods, sent_methods },
+	{ Py_tp_doc, "The part of a History that each request goes into." },
+	{ 0, NULL },
+};
+
+static PyType_Spec sent_spec = {
+	.name = "pxrun._pxrun.Sent",
+	.basicsize = sizeof(struct sent),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+	.slots = sent_slots,
+};
+
+/* --- a request by name --- */
+
+static bool is_set_up(void)
+{
+	PyObject *module;
+
+	if (known.no_depends)
+		return true;
+	module = PyImport_ImportModule("pxrun.client.mapresult");
+	if (module && !known.async_result)
+		known.async_result = PyObject_GetAttrString(module, "AsyncResult");
+	if (known.async_result)
+		known.no_depends = PyObject_GetAttrString(known.async_result, "_depends");
+	Py_XDECREF(module);
+	return known.no_depends;
+}
+
+/* [number] */
+static PyObject *list_of_one(uint64_t number)
+{
+	PyObject *list = PyList_New(1), *item = PyLong_FromUnsignedLongLong(number);
+
+	if (list && item) {
+		PyList_SetItem(list, 0, item);
+		return list;
+	}
+	Py_XDECREF(list);
+	Py_XDECREF(item);
+	return NULL;
+}
+
+/* As unheld.note(); the attributes are those of AsyncResult._noted. */
+static PyObject *note_of(const struct px_pending *ar, const struct px_result *result)
+{
+	PyObject *kept = PyTuple_Pack(9, ar->fname, ar->single, ar->label, Py_None, Py_None,
+				      ar->first_number, Py_None, ar->stopped, known.no_depends);
+	PyObject *ids = list_of_one(px_result_id(result)), *counts = list_of_one(result->count);
+	PyObject *note = kept && ids && counts ?
+				 PyTuple_Pack(4, known.async_result, ids, counts, kept) :
+				 NULL;
+
+	Py_XDECREF(kept);
+	Py_XDECREF(ids);
+	Py_XDECREF(counts);
+	return note;
+}
+
+static int remember(struct px_pending *ar, PyObject *history)
+{
+	struct sent *view = (struct sent *)history;
+	PyObject *note = note_of(ar, px_ext_result(ar->result));
+	PyObject *words = note ? PyTuple_Pack(3, ar->fname, ar->label, Py_None) : NULL;
+	int rc = -1;
+
+	if (words)
+		rc = record((struct sent *)view->of_client, (PyObject *)ar, ar->first_number,
+			    ar->count, note, words);
+	if (rc == 0)
+		rc = record(view, (PyObject *)ar, ar->first_number, ar->count, NULL, NULL);
+	Py_XDECREF(words);
+	Py_XDECREF(note);
+	return rc;
+}
+
+PyObject *px_sent_async_result(const struct px_described *what)
+{
+	struct px_pending *ar =
+		is_set_up() ? (struct px_pending *)px_make(known.async_result) : NULL;
+
+	if (!ar)
+		return NULL;
+	ar->client = Py_NewRef(what->client);
+	ar->result = Py_NewRef(what->result);
+	ar->fname = Py_NewRef(what->fname);
+	ar->label = Py_NewRef(what->label);
+	ar->single = PyBool_FromLong(what->single);
+	ar->shows = PyBool_FromLong(what->shows);
+	ar->count = PyLong_FromUnsignedLong(what->count);
+	ar->first_number = next_number();
+	ar->stopped = PyDict_New();
+	if (ar->count && ar->first_number && ar->stopped && remember(ar, what->history) == 0)
+		return (PyObject *)ar;
+	Py_DECREF((PyObject *)ar);
+	return NULL;
+}
+
+/* --- the module --- */
+
+static PyObject *module_next_number(PyObject *self, PyObject *unused)
+{
+	(void)self, (void)unused;
+	return next_number();
+}
+
+static PyMethodDef functions[] = {
+	{ "next_number", module_next_number, METH_NOARGS,
+	  "next_number() -> int\n\nThe number of the next request of this process." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static int add_type(PyObject *module, PyType_Spec *spec, const char *name)
+{
+	PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+
+	return type ? PyModule_AddObjectRef(module, name, type) : -1;
+}
+
+int px_add_sent(PyObject *module)
+{
+	PyObject *threading = PyImport_ImportModule("threading");
+
+	known.append = PyUnicode_InternFromString("append");
+	known.tidy = PyUnicode_InternFromString("_tidy");
+	known.new_lock = threading ? PyObject_GetAttrString(threading, "RLock") : NULL;
+	Py_XDECREF(threading);
+	if (!known.append || !known.tidy || !known.new_lock ||
+	    add_type(module, &pending_spec, "Pending") < 0 ||
+	    add_type(module, &sent_spec, "Sent") < 0)
+		return -1;
+	return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sent.h - what is kept of a request that was sent, for each: the type pxrun._pxrun.Pending, which AsyncResult is
+ * made of, and pxrun._pxrun.Sent, a History's (client/history.py).
+ *
+ * In Python the two took 5 us for each request that nobody waits for at once.
+ *
+ * Who:     any thread with the interpreter's lock.
+ * Death:   nothing here is shared.
+ */
+#ifndef PX_EXT_SENT_H
+#define PX_EXT_SENT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+
+/* An AsyncResult. Python sees the fields as attributes, with an underscore; NULL: None, or not made yet. */
+struct px_pending {
+	PyObject_HEAD
+	PyObject *client, *result, *fname, *single, *label, *count, *first_number, *stopped, *shows;
+	PyObject *outcomes, *lock; /* made when they are first used */
+};
+
+/* What a request is, for its AsyncResult. */
+struct px_described {
+	PyObject *client, *result, *fname, *label, *history;
+	uint32_t count;
+	bool single, shows;
+};
+
+/*
+ * The AsyncResult of a call of a function by name, as View._new() makes it: without a time limit, and with
+ * `history`, that of a view. NULL with an exception: it is not in the histories, or in one of the two.
+ */
+PyObject *px_sent_async_result(const struct px_described *what);
+
+#endif
