@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * copy.c - the faster of two ways to copy.
+ * copy.c - the faster of two ways to copy, by one thread or several.
  */
 #include "shm/copy.h"
 
+#include <stdint.h>
 #include <string.h>
+
+#include "shm/crew.h"
+#include "shm/sizes.h"
 
 #if defined(__x86_64__)
 
 #include <cpuid.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-
-#include "shm/sizes.h"
 
 /* "Enhanced REP MOVSB/STOSB": leaf 7, EBX. */
 #define ERMS (1u << 9)
@@ -31,9 +33,10 @@ static bool moves_well(void)
 	return atomic_load_explicit(&known, memory_order_relaxed) == 2;
 }
 
-void px_copy(void *to, const void *from, size_t bytes)
+/* A part of a copy of at least PX_MOVED_BYTES. */
+static void move(void *to, const void *from, size_t bytes)
 {
-	if (bytes < PX_MOVED_BYTES || !moves_well()) {
+	if (!moves_well()) {
 		memcpy(to, from, bytes);
 		return;
 	}
@@ -42,9 +45,36 @@ void px_copy(void *to, const void *from, size_t bytes)
 
 #else
 
-void px_copy(void *to, const void *from, size_t bytes)
+static void move(void *to, const void *from, size_t bytes)
 {
 	memcpy(to, from, bytes);
 }
 
 #endif
+
+struct copy {
+	uint8_t *to;
+	const uint8_t *from;
+	uint64_t bytes;
+};
+
+static int copy_part(void *ctx, uint64_t from, uint64_t bytes)
+{
+	const struct copy *copy = ctx;
+
+	if (copy->bytes < PX_MOVED_BYTES)
+		memcpy(copy->to + from, copy->from + from, bytes);
+	else
+		move(copy->to + from, copy->from + from, bytes);
+	return 0;
+}
+
+void px_copy(void *to, const void *from, size_t bytes)
+{
+	struct copy copy = { .to = to, .from = from, .bytes = bytes };
+
+	if (bytes < PX_CREW_BYTES)
+		memcpy(to, from, bytes);
+	else
+		(void)px_crew_run(copy_part, &copy, bytes);
+}

@@ -2,9 +2,9 @@
 /*
  * copy.h - memcpy(3) for what is larger than the caches.
  *
- * Who:     any thread, to memory that only it uses so far.
+ * Who:     any thread, to memory that only it uses so far; of what is long, idle processors do parts (crew.h).
  * Where:   any memory.
- * Blocks:  never.
+ * Blocks:  for the copy.
  * Death:   leaves half a copy, in memory that was not published.
  *
  * Measured in a virtual machine with an AMD Zen 5, 64 and 512 MiB into huge pages that are warm, GB/s:

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -56,6 +57,32 @@ static void *os_mremap(void *from, size_t bytes, int flags, void *at)
 	return mremap(from, 0, bytes, flags, at);
 }
 
-struct px_os px_os = {
-	now_ns, futex_wait, futex_wake, os_fallocate, os_madvise, os_yield, os_mremap
-};
+/* The threads that run on the whole machine, this one too; 0: not known. */
+static unsigned running(void)
+{
+	unsigned count = 0;
+	char text[128];
+	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	return sscanf(text, "%*s %*s %*s %u/", &count) == 1 ? count : 0;
+}
+
+static unsigned processors_idle(void)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned busy = running(), others;
+	cpu_set_t ours;
+
+	/* On a machine with more than the set can say, nobody helps. */
+	if (busy == 0 || online <= (long)busy || sched_getaffinity(0, sizeof(ours), &ours) < 0)
+		return 0;
+	others = (unsigned)CPU_COUNT(&ours) - 1;
+	return (unsigned)online - busy < others ? (unsigned)online - busy : others;
+}
+
+struct px_os px_os = { now_ns,     futex_wait, futex_wake, os_fallocate,
+		       os_madvise, os_yield,   os_mremap,  processors_idle };

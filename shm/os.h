@@ -29,6 +29,8 @@ struct px_os {
 	void (*yield)(void);
 	/* Another map of what is mapped: mremap(2) from the size 0. */
 	void *(*mremap)(void *from, size_t bytes, int flags, void *at);
+	/* Those that this thread may use and nobody does at this moment; some 20 us. */
+	unsigned (*processors_idle)(void);
 };
 
 extern struct px_os px_os;

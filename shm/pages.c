@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 
+#include "shm/crew.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
 #include "shm/os.h"
@@ -81,13 +82,18 @@ static int madvise_uninterrupted(void *at, uint64_t bytes, int advice)
 	return rc;
 }
 
+static int populate(void *at, uint64_t from, uint64_t bytes)
+{
+	return madvise_uninterrupted((uint8_t *)at + from, bytes, MADV_POPULATE_WRITE);
+}
+
 int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint64_t bytes, void *at)
 {
 	int rc;
 
 	if (segment->huge != PX_HUGE_NONE)
 		(void)madvise(at, bytes, MADV_HUGEPAGE);
-	rc = madvise_uninterrupted(at, bytes, MADV_POPULATE_WRITE);
+	rc = px_crew_run(populate, at, bytes);
 	PX_KILLPOINT("segment.populate.done"); /* dead here: the sweep punches what was ours */
 	if (rc == 0)
 		return 0;
@@ -101,6 +107,13 @@ int px_segment_reserve_mapped(struct px_segment *segment, uint64_t offset, uint6
 	errno = -rc;
 	return px_fail_errno("reserving %llu KiB of the segment",
 			     (unsigned long long)(bytes >> 10));
+}
+
+void px_segment_touch(void *at, uint64_t bytes)
+{
+	uint64_t skip = (uintptr_t)at % PX_PAGE_BYTES;
+
+	(void)madvise_uninterrupted((uint8_t *)at - skip, skip + bytes, MADV_POPULATE_WRITE);
 }
 
 int px_segment_punch(struct px_segment *segment, uint64_t offset, uint64_t bytes)

@@ -546,9 +546,10 @@ def test_dlpack(pool):
 
 
 def test_copy_of_bytes(pool):
-    to, source = bytearray(N), os.urandom(N)
-    pxrun._pxrun.copy(to, source)
-    assert to == source
+    for fresh in (False, True):
+        to, source = bytearray(N), os.urandom(N)
+        pxrun._pxrun.copy(to, source, fresh)
+        assert to == source
     with pytest.raises(ValueError, match="different sizes"):
         pxrun._pxrun.copy(bytearray(3), b"ab")
     with pytest.raises((BufferError, TypeError)):

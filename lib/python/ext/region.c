@@ -134,19 +134,22 @@ PyObject *px_region_has(struct px_endpoint *endpoint, PyObject *object)
 	return PyBool_FromLong(lendable);
 }
 
-/* copy(to, from): the bytes of one buffer into another of the same size. */
+/* copy(to, from, fresh=False): the bytes of one buffer into another of the same size. */
 static PyObject *copy(PyObject *self, PyObject *args)
 {
 	PyObject *to, *from, *done = NULL;
 	Py_buffer into, source;
+	int fresh = 0;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "OO", &to, &from) ||
+	if (!PyArg_ParseTuple(args, "OO|p", &to, &from, &fresh) ||
 	    PyObject_GetBuffer(to, &into, PyBUF_ANY_CONTIGUOUS | PyBUF_WRITABLE) < 0)
 		return NULL;
 	if (PyObject_GetBuffer(from, &source, PyBUF_ANY_CONTIGUOUS) == 0) {
 		if (into.len == source.len) {
 			Py_BEGIN_ALLOW_THREADS
+			if (fresh)
+				px_segment_touch(into.buf, (uint64_t)into.len);
 			px_copy(into.buf, source.buf, (size_t)into.len);
 			Py_END_ALLOW_THREADS
 			done = Py_None;
@@ -162,7 +165,8 @@ static PyObject *copy(PyObject *self, PyObject *args)
 
 static PyMethodDef functions[] = {
 	{ "copy", copy, METH_VARARGS,
-	  "copy(to, from)\n\nThe bytes of one contiguous buffer into another; they must not overlap." },
+	  "copy(to, from, fresh=False)\n\nThe bytes of one contiguous buffer into another; they must not overlap.\n"
+	  "fresh: this process has not used the first one before." },
 	{ NULL, NULL, 0, NULL },
 };
 

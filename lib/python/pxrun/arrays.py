@@ -58,12 +58,18 @@ def _new(memory: Any, shape: Any, dtype: Any, order: Any) -> tuple[Any, Any]:
     return numpy.ndarray(shape, dtype, region, order=order), region
 
 
-def fill(to: Any, source: Any) -> None:
-    """Copies an array into another of its shape and dtype, which does not overlap with it."""
+def fill(to: Any, source: Any, fresh: bool = False) -> None:
+    """Copies an array into another of its shape and dtype, which does not overlap with it.
+
+    Parameters
+    ----------
+    fresh : bool
+        Whether this process has not used the memory of the first one yet.
+    """
     ours, theirs = to.flags, source.flags
     alike = ours.c_contiguous and theirs.c_contiguous or ours.f_contiguous and theirs.f_contiguous
     if alike and to.nbytes >= _pxrun.REGION_LARGE_BYTES:
-        _pxrun.copy(to.reshape(-1, order="A").view("u1"), source.reshape(-1, order="A").view("u1"))
+        _pxrun.copy(to.reshape(-1, order="A").view("u1"), source.reshape(-1, order="A").view("u1"), fresh)
     else:
         to[...] = source
 

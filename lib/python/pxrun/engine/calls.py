@@ -162,7 +162,7 @@ def fill(name: str, place: Any) -> bool:
         return False
     from .. import arrays
 
-    arrays.fill(place, value)
+    arrays.fill(place, value, fresh=True)
     return True
 
 
