@@ -122,3 +122,48 @@ def test_results_need_no_pickle(pool):
     ar.wait()
     code, body, buffers = ar._result.reply(0)
     assert (code, buffers) == (0, None) and not body.startswith(pickle.PROTO) and _pxrun.unflat(body) == value
+
+
+@pytest.mark.parametrize("kind", ["zeros", "shared", "plain", "sliced"])
+@pytest.mark.parametrize("elements", [4, 2048, 100_000])
+def test_arrays_that_are_lent(pool, kind, elements):
+    numpy = pytest.importorskip("numpy")
+    import pxrun
+
+    array = {"zeros": pxrun.zeros, "shared": lambda n: pxrun.shared(numpy.zeros(n)), "plain": numpy.zeros, "sliced": pxrun.zeros}[kind](elements + 3)
+    array[:] = numpy.arange(elements + 3)
+    if kind == "sliced":
+        array = array[3:]
+    pool[:].push({"a": array, "b": [array.copy()]}, block=True)
+    pool[0].execute("a[0] = -1; same = (a[1:] == b[0][1:]).all(); w = a.flags.writeable and a.flags.aligned", block=True)
+    assert pool[0]["same"] and pool[0]["w"] and pool[0]["a"].dtype == array.dtype
+    live = kind == "shared"
+    assert pool[1]["a"][0] == (-1 if live else array[0]) and (array[0] == -1) == live
+
+
+def test_lent_arrays_are_released(pool):
+    pytest.importorskip("numpy")
+    import pxrun
+
+    array = pxrun.zeros(1 << 20)
+    view = pool[:]
+    view.push({"a": array}, block=True)
+    ar = view.apply_async(len, array)
+    assert ar.get() == [1 << 20] * len(view)
+    view.execute("del a", block=True)
+    tracked = view.push({"a": array}, block=False, track=True)
+    view.execute("del a", block=True)
+    tracked.wait_for_send(10)
+    assert tracked.sent
+
+
+@pytest.mark.parametrize("index, size", [(1, 8), (0, 9), (7, 1)])
+def test_claim_to_a_buffer_that_is_not_there_is_an_error(pool, index, size):
+    numpy = pytest.importorskip("numpy")
+    from pxrun.wire import frames, values
+
+    call = frames.named("builtins", "len") + b"t\x01\0\0\0A\x0c\x01" + struct.pack("<qI", size, index)
+    result = pool._core.submit(_pxrun.APPLY, 0, [0], call, [numpy.zeros(8)])
+    assert result.wait(30, None)
+    code, body, _ = result.reply(0)
+    assert code == _pxrun.EREMOTE and values.decode(body)[0] == "TypeError"

@@ -97,6 +97,16 @@ PyObject *px_buffer_from_loan(struct px_loan *loan)
 	return (PyObject *)buffer;
 }
 
+void *px_buffer_memory(PyObject *object, size_t *bytes)
+{
+	const struct buffer *buffer = (struct buffer *)object;
+
+	if ((PyObject *)Py_TYPE(object) != buffer_type)
+		return NULL;
+	*bytes = (size_t)buffer->bytes;
+	return buffer->at;
+}
+
 PyObject *px_buffers_from_incoming(struct px_incoming *in)
 {
 	/* Making an object may run Python code that calls this again, so each loan is taken once. */

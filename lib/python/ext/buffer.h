@@ -28,6 +28,8 @@ PyObject *px_buffer_from_loan(struct px_loan *loan);
  * A list of Buffers from an incoming message's loans, which it takes: once. None if there are none.
  */
 PyObject *px_buffers_from_incoming(struct px_incoming *in);
+/* The memory of an object that is a Buffer, and its size; NULL: it is none. */
+void *px_buffer_memory(PyObject *object, size_t *bytes);
 int px_add_buffer(PyObject *module);
 
 #endif

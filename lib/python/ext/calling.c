@@ -63,10 +63,10 @@ static int malformed(void)
 }
 
 /* The arguments, flat, and after them the keywords if there are some. */
-static int read_flat(struct px_incoming *in, size_t skip, struct px_call *call)
+static int read_flat(struct px_incoming *in, size_t skip, PyObject *buffers, struct px_call *call)
 {
 	const uint8_t *body = in->body;
-	struct px_flat_source source = { body + skip, body + in->body_bytes, 0 };
+	struct px_flat_source source = { body + skip, body + in->body_bytes, 0, buffers };
 
 	call->args = px_flat_read(&source);
 	if (call->args && source.at < source.end)
@@ -176,7 +176,7 @@ static int read_framed(struct px_interpreter *py, struct px_incoming *in, PyObje
 	if (!call->function)
 		return -1;
 	if (length > head + bytes && at[head + bytes] != PX_PICKLE_BEGINS)
-		return read_flat(in, head + bytes, call);
+		return read_flat(in, head + bytes, buffers, call);
 	call->args = unpickle(py, in, head + bytes, buffers);
 	if (call->args && !PyTuple_Check(call->args))
 		return malformed();

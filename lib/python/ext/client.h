@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct px_client;
+struct px_flat;
 struct px_result;
 
 struct px_client_object {
@@ -40,7 +41,7 @@ struct px_client *px_ext_client_of(PyObject *object);
 
 /* A call's body, sent to the engines; nobody is told when it has finished. NULL with an exception. */
 struct px_result *px_ext_send_call(struct px_client *client, const uint32_t *engines,
-				   uint32_t count, const void *body, size_t bytes);
+				   uint32_t count, const struct px_flat *flat);
 
 /* Methods, described where client.c lists them. sending.c: */
 PyObject *px_ext_submit(PyObject *self, PyObject *args);

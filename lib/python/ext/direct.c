@@ -36,6 +36,7 @@ bool px_direct_begin(struct px_flat *flat, PyObject *function)
 	size_t bytes = head ? (size_t)PyBytes_Size(head) : 0;
 	uint8_t *at = head ? px_flat_room(flat, bytes) : NULL;
 
+	flat->lends = true;
 	if (at)
 		memcpy(at, PyBytes_AsString(head), bytes);
 	return at;
@@ -161,7 +162,7 @@ bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_f
 		return false;
 	/* Whoever runs meanwhile may give the view another client. */
 	Py_XINCREF(core);
-	result = count ? px_ext_send_call(client, engines, count, flat->at, flat->used) : NULL;
+	result = count ? px_ext_send_call(client, engines, count, flat) : NULL;
 	object = result ? px_result_object(result) : NULL;
 	if (object)
 		*value = wait_for(view, function, object, single);
@@ -205,7 +206,7 @@ bool px_direct_start(struct px_direct *view, PyObject *function, const struct px
 	if (client && (!count || ((struct px_client_object *)core)->tells))
 		return false;
 	Py_XINCREF(core);
-	result = count ? px_ext_send_call(client, engines, count, flat->at, flat->used) : NULL;
+	result = count ? px_ext_send_call(client, engines, count, flat) : NULL;
 	Py_XDECREF(core);
 	*value = result ? async_result(view, function, result) : NULL;
 	return true;

@@ -14,6 +14,8 @@ void px_flat_begin(struct px_flat *flat)
 {
 	flat->at = flat->small;
 	flat->room = sizeof(flat->small);
+	flat->lends = false;
+	flat->lent = NULL;
 	px_flat_again(flat);
 }
 
@@ -27,6 +29,7 @@ void px_flat_end(struct px_flat *flat)
 {
 	if (flat->at != flat->small)
 		free(flat->at);
+	Py_XDECREF(flat->lent);
 }
 
 /* --- writing --- */
@@ -377,7 +380,8 @@ static PyObject *read_letter(struct px_flat_source *source, char letter)
 	case 'm':
 		return read_dict(source);
 	case 'a':
-		return px_flat_read_array(source);
+	case 'A':
+		return px_flat_read_array(source, letter == 'A');
 	default:
 		return px_flat_malformed();
 	}
@@ -428,7 +432,7 @@ static PyObject *flat_call(PyObject *self, PyObject *arguments)
 
 PyObject *px_flat_value(const void *body, size_t bytes)
 {
-	struct px_flat_source source = { body, (const uint8_t *)body + bytes, 0 };
+	struct px_flat_source source = { body, (const uint8_t *)body + bytes, 0, NULL };
 	PyObject *value = px_flat_read(&source);
 
 	if (value && source.at != source.end) {

@@ -2,7 +2,7 @@
 /*
  * flat.h - plain values written as they are, without pickle: arguments and results of most calls.
  *
- * None, bool, int of 64 bits, float, complex, str, bytes, small arrays of numbers, and tuples, lists and
+ * None, bool, int of 64 bits, float, complex, str, bytes, arrays of numbers, and tuples, lists and
  * dicts of these, each of exactly that type. Reading gives what pickle would have given. What is not of
  * these, or where one list, dict or array stands in two places and has to stay one object, is pickled: a pickle
  * begins with PX_PICKLE_BEGINS, which no flat value does.
@@ -13,6 +13,7 @@
  *   's' u32 bytes…                 text, UTF-8       'b' u32 bytes…      bytes
  *   't' 'l' u32 values…            tuple, list       'm' u32 (key value)…  dict
  *   'a' u8 number of numpy's type, u8 dimensions, u64 each, bytes…         C-contiguous array
+ *   'A' the same, but u32 in place of the bytes: the message's buffer of that index has them
  *
  * Who:     any thread with the interpreter's lock. Runs no Python code, but to import numpy when an
  *          array is read where there is none.
@@ -42,6 +43,8 @@ struct px_flat {
 	uint8_t *at;
 	size_t used, room;
 	unsigned depth, kept_count;
+	bool lends;     /* large arrays, and live ones, become buffers of the message */
+	PyObject *lent; /* these, a list; NULL: none */
 	const PyObject *kept[PX_FLAT_KEPT_MAX];
 	uint8_t small[512]; /* where it is, until it is longer */
 };
@@ -63,6 +66,7 @@ bool px_flat_keep(struct px_flat *flat, const PyObject *object);
 struct px_flat_source {
 	const uint8_t *at, *end;
 	unsigned depth;
+	PyObject *buffers; /* list of Buffers that came with it; NULL or None: none */
 };
 
 /* The next value. NULL with an exception: ValueError if it is none. */
@@ -73,8 +77,8 @@ PyObject *px_flat_value(const void *body, size_t bytes);
 const uint8_t *px_flat_take(struct px_flat_source *source, size_t bytes);
 PyObject *px_flat_malformed(void);
 
-/* flat_array.c: px_flat_write() of what may be an array, and px_flat_read() of what follows 'a'. */
+/* flat_array.c: px_flat_write() of what may be an array, and px_flat_read() of what follows 'a', or 'A' if lent. */
 bool px_flat_write_array(struct px_flat *flat, PyObject *value);
-PyObject *px_flat_read_array(struct px_flat_source *source);
+PyObject *px_flat_read_array(struct px_flat_source *source, bool lent);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "link/endpoint.h"
+#include "python/ext/buffer.h"
 #include "python/ext/numpy_api.h"
 #include "python/ext/region.h"
 #include "shm/sizes.h"
@@ -39,95 +41,212 @@ static size_t bytes_of(int number)
 	return number >= 0 && (size_t)number < sizeof(item_bytes) ? item_bytes[number] : 0;
 }
 
-/*
- * Whether what an array's memory is taken from may be live: such arrays are sent as they are. An array with
- * a base may be a view of another array, and at the end of that chain there is nothing, or what has the memory.
- */
-static bool may_be_live(PyObject *base, const PyTypeObject *array)
-{
-	while (base && Py_TYPE(base) == array)
-		base = ((struct px_numpy_array *)base)->base;
-	return base && Py_TYPE(base) != &PyBytes_Type;
-}
-
-static bool can_be_copied(const struct px_numpy_array *array, const PyTypeObject *type)
-{
-	const int needed = PX_NUMPY_C_CONTIGUOUS | PX_NUMPY_WRITEABLE;
-
-	return (array->flags & needed) == needed && array->dimensions <= DIMENSIONS_MAX &&
-	       !may_be_live(array->base, type);
-}
-
 static bool is_native(const struct px_numpy_dtype *dtype)
 {
 	return dtype->byteorder == '=' || dtype->byteorder == '|';
+}
+
+/* How an array's memory is sent; NOT: it is pickled. */
+enum way { NOT, COPIED, LENT };
+
+/*
+ * An array with a base may be a view of another array, and at the end of that chain there is nothing, or what has
+ * the memory.
+ */
+static enum way way_of(const struct px_numpy_array *array, const PyTypeObject *type, size_t bytes)
+{
+	PyObject *base = array->base;
+	bool live = false;
+
+	while (base && Py_TYPE(base) == type)
+		base = ((struct px_numpy_array *)base)->base;
+	if (base && Py_TYPE(base) != &PyBytes_Type && !px_region_is(base, &live))
+		return NOT;
+	return (live && bytes) || bytes >= PX_LENT_BYTES ? LENT : COPIED;
+}
+
+/* The bytes of an array's elements; false: it is of another kind than those that are sent so. */
+static bool is_plain(const struct px_numpy_array *array, size_t *bytes)
+{
+	const int needed = PX_NUMPY_C_CONTIGUOUS | PX_NUMPY_ALIGNED | PX_NUMPY_WRITEABLE;
+	const struct px_numpy_dtype *dtype = (const struct px_numpy_dtype *)array->dtype;
+
+	*bytes = bytes_of(dtype->number);
+	if (!*bytes || !is_native(dtype) || (array->flags & needed) != needed ||
+	    array->dimensions > DIMENSIONS_MAX)
+		return false;
+	for (int i = 0; i < array->dimensions; i++)
+		if (__builtin_mul_overflow(*bytes, (size_t)array->shape[i], bytes))
+			return false;
+	return true;
+}
+
+/* Letter, type and shape, and room for what follows. */
+static uint8_t *put_head(struct px_flat *flat, char letter, const struct px_numpy_array *array,
+			 size_t more)
+{
+	size_t shape = (size_t)array->dimensions * sizeof(array->shape[0]);
+	uint8_t *at = px_flat_room(flat, 3 + shape + more);
+
+	if (!at)
+		return NULL;
+	at[0] = (uint8_t)letter;
+	at[1] = (uint8_t)((const struct px_numpy_dtype *)array->dtype)->number;
+	at[2] = (uint8_t)array->dimensions;
+	memcpy(at + 3, array->shape, shape);
+	return at + 3 + shape;
+}
+
+static bool lend(struct px_flat *flat, PyObject *value)
+{
+	uint32_t index = flat->lent ? (uint32_t)PyList_Size(flat->lent) : 0;
+	uint8_t *at;
+
+	if (!flat->lends || index == PX_BUFFERS_MAX)
+		return false;
+	if (!flat->lent)
+		flat->lent = PyList_New(0);
+	if (!flat->lent || PyList_Append(flat->lent, value) < 0) {
+		PyErr_Clear(); /* memory: pickle says so */
+		return false;
+	}
+	at = put_head(flat, 'A', (const struct px_numpy_array *)value, sizeof(index));
+	if (at)
+		memcpy(at, &index, sizeof(index));
+	return at;
+}
+
+static bool copy(struct px_flat *flat, const struct px_numpy_array *array, size_t bytes)
+{
+	uint8_t *at = put_head(flat, 'a', array, bytes);
+
+	if (at)
+		memcpy(at, array->data, bytes);
+	return at;
 }
 
 bool px_flat_write_array(struct px_flat *flat, PyObject *value)
 {
 	void **numpy = px_numpy_if_imported();
 	const struct px_numpy_array *array = (const struct px_numpy_array *)value;
-	const struct px_numpy_dtype *dtype;
-	size_t bytes, head;
-	uint8_t *at;
+	size_t bytes;
 
-	if (!numpy || Py_TYPE(value) != numpy[PX_NUMPY_ARRAY_TYPE] ||
-	    !can_be_copied(array, Py_TYPE(value)))
+	if (!numpy || Py_TYPE(value) != numpy[PX_NUMPY_ARRAY_TYPE] || !is_plain(array, &bytes) ||
+	    !px_flat_keep(flat, value))
 		return false;
-	dtype = (const struct px_numpy_dtype *)array->dtype;
-	bytes = bytes_of(dtype->number);
-	if (!bytes || !is_native(dtype) || !px_flat_keep(flat, value))
+	switch (way_of(array, Py_TYPE(value), bytes)) {
+	case COPIED:
+		return copy(flat, array, bytes);
+	case LENT:
+		return lend(flat, value);
+	default:
 		return false;
-	for (int i = 0; i < array->dimensions; i++)
-		if (__builtin_mul_overflow(bytes, (size_t)array->shape[i], &bytes))
-			return false;
-	if (bytes >= PX_LENT_BYTES)
-		return false;
-	head = 3 + (size_t)array->dimensions * sizeof(array->shape[0]);
-	at = px_flat_room(flat, head + bytes);
-	if (!at)
-		return false;
-	at[0] = 'a';
-	at[1] = (uint8_t)dtype->number;
-	at[2] = (uint8_t)array->dimensions;
-	memcpy(at + 3, array->shape, head - 3);
-	memcpy(at + head, array->data, bytes);
-	return true;
+	}
 }
 
-/* PyArray_New(), of memory of its own. */
-static PyObject *new_array(void **numpy, int dimensions, const intptr_t *shape, int number)
+/* --- reading --- */
+
+/* PyArray_New(); data NULL: of memory of its own. */
+static PyObject *new_array(void **numpy, int dimensions, const intptr_t *shape, int number,
+			   void *data)
 {
 	PyObject *(*make)(void *, int, const intptr_t *, int, const intptr_t *, void *, int, int,
 			  PyObject *);
+	int flags = PX_NUMPY_C_CONTIGUOUS | PX_NUMPY_ALIGNED | PX_NUMPY_WRITEABLE;
 
 	memcpy(&make, &numpy[PX_NUMPY_NEW_ARRAY], sizeof(make));
-	return make(numpy[PX_NUMPY_ARRAY_TYPE], dimensions, shape, number, NULL, NULL, 0, 0, NULL);
+	return make(numpy[PX_NUMPY_ARRAY_TYPE], dimensions, shape, number, NULL, data, 0,
+		    data ? flags : 0, NULL);
 }
 
-PyObject *px_flat_read_array(struct px_flat_source *source)
+/* PyArray_SetBaseObject(). Takes the array, also on failure. */
+static PyObject *with_base(void **numpy, PyObject *array, PyObject *base)
 {
-	const uint8_t *head = px_flat_take(source, 2), *at;
-	intptr_t shape[DIMENSIONS_MAX];
-	size_t bytes = head ? bytes_of(head[0]) : 0;
-	PyObject *array;
-	void **numpy;
+	int (*set_base)(PyObject *, PyObject *);
 
-	if (!head)
+	if (!array)
 		return NULL;
-	if (!bytes || head[1] > DIMENSIONS_MAX)
+	memcpy(&set_base, &numpy[PX_NUMPY_SET_BASE], sizeof(set_base));
+	if (set_base(array, Py_NewRef(base)) == 0)
+		return array;
+	Py_DECREF(array);
+	return NULL;
+}
+
+/* Type and shape of an array that is read. */
+struct head {
+	int number, dimensions;
+	intptr_t shape[DIMENSIONS_MAX];
+	size_t bytes;
+};
+
+static bool read_head(struct px_flat_source *source, struct head *head)
+{
+	const uint8_t *at = px_flat_take(source, 2);
+	size_t shape;
+
+	if (!at)
+		return false;
+	head->number = at[0];
+	head->dimensions = at[1];
+	head->bytes = bytes_of(head->number);
+	if (!head->bytes || head->dimensions > DIMENSIONS_MAX)
 		return px_flat_malformed();
-	at = px_flat_take(source, head[1] * sizeof(shape[0]));
+	shape = (size_t)head->dimensions * sizeof(head->shape[0]);
+	at = px_flat_take(source, shape);
+	if (!at)
+		return false;
+	memcpy(head->shape, at, shape);
+	for (int i = 0; i < head->dimensions; i++)
+		if (head->shape[i] < 0 ||
+		    __builtin_mul_overflow(head->bytes, (size_t)head->shape[i], &head->bytes))
+			return px_flat_malformed();
+	return true;
+}
+
+static PyObject *read_copy(struct px_flat_source *source, const struct head *head)
+{
+	const uint8_t *at = px_flat_take(source, head->bytes);
+	void **numpy = at ? px_numpy_find() : NULL;
+	PyObject *array =
+		numpy ? new_array(numpy, head->dimensions, head->shape, head->number, NULL) : NULL;
+
+	if (array)
+		memcpy(((struct px_numpy_array *)array)->data, at, head->bytes);
+	return array;
+}
+
+static PyObject *read_lent(struct px_flat_source *source, const struct head *head)
+{
+	const uint8_t *at = px_flat_take(source, sizeof(uint32_t));
+	bool some = source->buffers && PyList_Check(source->buffers);
+	PyObject *buffer;
+	uint32_t index;
+	size_t bytes;
+	void **numpy, *data;
+
 	if (!at)
 		return NULL;
-	memcpy(shape, at, head[1] * sizeof(shape[0]));
-	for (int i = 0; i < head[1]; i++)
-		if (shape[i] < 0 || __builtin_mul_overflow(bytes, (size_t)shape[i], &bytes))
-			return px_flat_malformed();
-	at = px_flat_take(source, bytes);
-	numpy = at ? px_numpy_find() : NULL;
-	array = numpy ? new_array(numpy, head[1], shape, head[0]) : NULL;
-	if (array)
-		memcpy(((struct px_numpy_array *)array)->data, at, bytes);
-	return array;
+	memcpy(&index, at, sizeof(index));
+	if (!some || index >= (size_t)PyList_Size(source->buffers))
+		return px_flat_malformed();
+	buffer = PyList_GetItem(source->buffers, index);
+	data = px_buffer_memory(buffer, &bytes);
+	if (!data || bytes < head->bytes)
+		return px_flat_malformed();
+	numpy = px_numpy_find();
+	return numpy ? with_base(numpy,
+				 new_array(numpy, head->dimensions, head->shape, head->number,
+					   data),
+				 buffer) :
+		       NULL;
+}
+
+PyObject *px_flat_read_array(struct px_flat_source *source, bool lent)
+{
+	struct head head;
+
+	if (!read_head(source, &head))
+		return NULL;
+	return lent ? read_lent(source, &head) : read_copy(source, &head);
 }

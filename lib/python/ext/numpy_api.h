@@ -22,6 +22,7 @@ enum px_numpy_place {
 	PX_NUMPY_ARRAY_TYPE = 2,
 	PX_NUMPY_NEW_ARRAY = 93,
 	PX_NUMPY_API_VERSION = 211,
+	PX_NUMPY_SET_BASE = 282,
 	PX_NUMPY_SET_HANDLER = 304,
 	PX_NUMPY_GET_HANDLER = 305,
 };
@@ -37,6 +38,7 @@ struct px_numpy_array {
 	int flags;
 };
 #define PX_NUMPY_C_CONTIGUOUS 0x0001
+#define PX_NUMPY_ALIGNED 0x0100
 #define PX_NUMPY_WRITEABLE 0x0400
 
 /* The beginning of PyArray_Descr, likewise. */

@@ -60,7 +60,7 @@ static int pack_buffer(struct px_parcel *parcel, PyObject *object)
 
 static int pack_buffers(struct px_parcel *parcel, PyObject *buffers)
 {
-	Py_ssize_t count = buffers == Py_None ? 0 : PyList_Size(buffers);
+	Py_ssize_t count = PyList_Size(buffers);
 	int rc = 0;
 
 	if (count <= 0)
@@ -76,30 +76,26 @@ static int pack_buffers(struct px_parcel *parcel, PyObject *buffers)
 	return rc;
 }
 
-int px_parcel_share(struct px_client *client, struct px_parcel *parcel, uint32_t engines)
+int px_parcel_complete(struct px_client *client, struct px_parcel *parcel, uint32_t engines,
+		       PyObject *buffers)
 {
-	int rc = 0;
+	bool is_shared = engines > 1 && parcel->message.body_bytes >= PX_SHARED_BODY_BYTES;
+	int rc;
 
-	if (engines < 2 || parcel->message.body_bytes < PX_SHARED_BODY_BYTES)
+	if (!is_shared && !buffers)
 		return 0; /* as most calls: there is no memory to hold */
-	if (!parcel->endpoint)
-		rc = px_client_endpoint(client, &parcel->endpoint);
-	return rc < 0 ? rc :
-			px_share_body(parcel->endpoint, &parcel->message, engines, &parcel->shared);
+	rc = px_client_endpoint(client, &parcel->endpoint);
+	if (rc == 0)
+		rc = px_share_body(parcel->endpoint, &parcel->message, engines, &parcel->shared);
+	return rc < 0 || !buffers ? rc : pack_buffers(parcel, buffers);
 }
 
 int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t engines,
 		   PyObject *body, PyObject *buffers)
 {
-	int rc = 0;
-
 	if (PyObject_GetBuffer(body, &parcel->body, PyBUF_SIMPLE) < 0)
 		return PX_RAISED;
 	parcel->message.body = parcel->body.buf;
 	parcel->message.body_bytes = (uint64_t)parcel->body.len;
-	if (buffers != Py_None)
-		rc = px_client_endpoint(client, &parcel->endpoint);
-	if (rc == 0)
-		rc = px_parcel_share(client, parcel, engines);
-	return rc < 0 ? rc : pack_buffers(parcel, buffers);
+	return px_parcel_complete(client, parcel, engines, buffers == Py_None ? NULL : buffers);
 }

@@ -35,8 +35,9 @@ struct px_parcel {
  */
 int px_parcel_pack(struct px_client *client, struct px_parcel *parcel, uint32_t engines,
 		   PyObject *body, PyObject *buffers);
-/* Of a message that has its body: whether it is short or long, it is ready for so many engines. An error. */
-int px_parcel_share(struct px_client *client, struct px_parcel *parcel, uint32_t engines);
+/* The same of a message that has its body; buffers may be NULL. */
+int px_parcel_complete(struct px_client *client, struct px_parcel *parcel, uint32_t engines,
+		       PyObject *buffers);
 /* Also one whose packing has failed. */
 void px_parcel_free(struct px_parcel *parcel);
 

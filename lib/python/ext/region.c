@@ -21,6 +21,14 @@ static struct px_region *of(PyObject *self)
 	return ((struct region *)self)->region;
 }
 
+bool px_region_is(PyObject *object, bool *live)
+{
+	if ((PyObject *)Py_TYPE(object) != region_type)
+		return false;
+	*live = of(object)->live;
+	return true;
+}
+
 static void region_dealloc(PyObject *self)
 {
 	if (of(self))

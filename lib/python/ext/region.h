@@ -18,6 +18,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdbool.h>
+
 #include "link/endpoint.h"
 
 /*
@@ -27,6 +29,8 @@
 PyObject *px_region_object(struct px_endpoint *endpoint, PyObject *bytes);
 /* Whether an object with the buffer protocol lies in one that can be lent. Likewise. */
 PyObject *px_region_has(struct px_endpoint *endpoint, PyObject *object);
+/* Whether an object is a Region, and then whether receivers work in its very memory. */
+bool px_region_is(PyObject *object, bool *live);
 int px_add_region(PyObject *module);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 #include "python/ext/client.h"
+#include "python/ext/flat.h"
 #include "python/ext/object.h"
 #include "python/ext/parcel.h"
 #include "python/ext/region.h"
@@ -98,17 +99,17 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 }
 
 struct px_result *px_ext_send_call(struct px_client *client, const uint32_t *engines,
-				   uint32_t count, const void *body, size_t bytes)
+				   uint32_t count, const struct px_flat *flat)
 {
 	struct px_parcel parcel = {
-		.message = { .kind = PX_REQUEST_APPLY, .body = body, .body_bytes = bytes }
+		.message = { .kind = PX_REQUEST_APPLY, .body = flat->at, .body_bytes = flat->used }
 	};
 	struct px_result *result = NULL;
-	int rc = px_parcel_share(client, &parcel, count);
+	int rc = px_parcel_complete(client, &parcel, count, flat->lent);
 
 	if (rc == 0)
 		result = submit(client, engines, count, false, NULL, &parcel);
-	else
+	else if (rc != PX_RAISED)
 		px_raise(rc);
 	px_parcel_free(&parcel);
 	return result;
