@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define PX_SEGMENT_MAGIC UINT64_C(0x31304e5552585001) /* "\1PXRUN01" */
-#define PX_SEGMENT_VERSION 6
+#define PX_SEGMENT_VERSION 7
 #define PX_LINE_BYTES 64
 #define PX_PAGE_BYTES 4096
 
@@ -131,7 +131,8 @@ _Static_assert(sizeof(struct px_header_shm) <= PX_PAGE_BYTES, "one page");
 struct px_doorbell_shm {
 	_Atomic uint32_t seq;    /* the futex */
 	_Atomic uint32_t asleep; /* what the sleeper wants to be woken for: PX_BELL_… */
-	uint8_t reserved[56];
+	_Atomic uint32_t place;  /* 1 + the processor that its owner waits on; 0: not known */
+	uint8_t reserved[52];
 };
 _Static_assert(sizeof(struct px_doorbell_shm) == PX_LINE_BYTES, "one line");
 

@@ -206,6 +206,7 @@ static void serve_one(struct px_loop *loop, struct px_served *c, struct px_incom
 	out.body_bytes = reply.body_bytes;
 	out.buffers = reply.parts;
 	out.buffers_count = reply.parts_count;
+	loop->engine->endpoint->place.caller = c->link->bell;
 	px_answer(loop, c, &out, &reply);
 	activity(loop, NULL, 0, 0);
 	look_at_descriptors(loop, out.completed_ns);

@@ -276,12 +276,16 @@ int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeou
 	uint64_t base = endpoint->segment->header->spin_ns, began = px_os.now_ns();
 	/* Only an estimate, and either thread's will do: relaxed. */
 	uint64_t spin = atomic_load_explicit(&endpoint->spin_ns, memory_order_relaxed);
+	uint64_t ended;
 	int rc;
 
 	if (spin < base)
 		spin = base;
+	px_place_begin(&endpoint->place, endpoint->segment, endpoint->bell, began, base);
 	rc = px_doorbell_wait(endpoint->bell, why, spin, timeout_ns, ready, on_nap, ctx);
-	spin = px_doorbell_spin_next(spin, base, px_os.now_ns() - began);
+	ended = px_os.now_ns();
+	px_place_end(&endpoint->place, began, ended, base);
+	spin = px_doorbell_spin_next(spin, base, ended - began);
 	atomic_store_explicit(&endpoint->spin_ns, spin, memory_order_relaxed);
 	return rc;
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "link/message.h"
+#include "link/place.h"
 #include "shm/doorbell.h"
 #include "shm/lease.h"
 #include "shm/member.h"
@@ -53,6 +54,7 @@ struct px_endpoint {
 	struct px_endpoint *next; /* of this process's endpoints */
 	struct px_maps maps;
 	_Atomic uint64_t spin_ns; /* how long to look for news before sleeping, lately */
+	struct px_place place;    /* of the thread that waits */
 	uint32_t generation;      /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
 	bool closed;            /* with the lock: it is freed with the last hold */
