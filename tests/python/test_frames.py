@@ -109,3 +109,42 @@ def test_a_map_after_an_error_goes_on(pool):
     with pytest.raises(error.RemoteError, match="unsupported operand|bad operand"):
         view.map_sync(abs, ["x"], chunksize=1)
     assert view.map_sync(abs, [-1, -2], chunksize=1) == [1, 2]
+
+
+def length(*parts):
+    return b"".join(len(part).to_bytes(4, "little") for part in parts)
+
+
+def test_by_value(pool):
+    head = pickling.value_head(lambda x: x + 1, True)
+    assert head.startswith(b"V") and ask(pool, head + b"t\1\0\0\0i" + (6).to_bytes(8, "little")) == 7
+    assert ask(pool, head + pickle.dumps((6.5,))) == 7.5
+    # with more than code
+    assert [pickling.value_head(f, True) for f in (lambda x=1: x, lambda: head, os.getpid)] == [None] * 3
+
+
+def test_a_function_is_made_anew_for_each_call(pool):
+    view = pool[0]
+    assert view.apply_sync(lambda: __import__("sys")._getframe().f_code.co_name) == "<lambda>"
+
+    def keeps():
+        keeps_nothing = globals().setdefault("there", 0)
+        globals()["there"] += 1
+        return keeps_nothing
+
+    assert [view.apply_sync(keeps) for _ in range(3)] == [0, 1, 2]
+    view.clear(block=True)
+    assert view.apply_sync(keeps) == 0
+
+
+def test_code_of_another_python_is_refused(pool):
+    head = pickling.value_head(lambda: 0, False)
+    code = bytes([3, 2]) + head[1 + 12 + 2 :].removesuffix(b"<lambda>")
+    ename, evalue = ask(pool, b"V" + length(code, b"f", b"") + code + b"f" + b"t\0\0\0\0")
+    assert ename == "TypeError" and "Python 3.2" in evalue
+
+
+@pytest.mark.parametrize("body", [b"V", b"V" + b"\xff" * 12, b"V" + length(b"abc", b"", b"") + b"ab", b"V" + length(b"", b"", b"")])
+def test_garbage_by_value_is_an_error(pool, body):
+    assert ask(pool, body)[0] in ("TypeError", "EOFError", "ValueError")
+    assert pool[0].apply_sync(os.getpid)

@@ -159,6 +159,98 @@ static uint32_t read_length(const uint8_t *at)
 	return at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
+/* The code that functions.code_bytes() has written; made once, then from the cache. Borrowed. */
+static PyObject *find_code(struct px_interpreter *py, const uint8_t *at, size_t length)
+{
+	PyObject *key = PyBytes_FromStringAndSize((const char *)at, (Py_ssize_t)length);
+	PyObject *code = key ? PyDict_GetItemWithError(py->codes, key) : NULL;
+
+	if (key && !code && !PyErr_Occurred()) {
+		if (PyDict_Size(py->codes) >= NAMES_MOST)
+			PyDict_Clear(py->codes);
+		code = PyObject_CallFunctionObjArgs(py->code_of, key, NULL);
+		if (code && PyDict_SetItem(py->codes, key, code) < 0)
+			Py_CLEAR(code);
+		Py_XDECREF(code); /* the cache has it */
+	}
+	Py_XDECREF(key);
+	return code;
+}
+
+static int take_along(const struct px_interpreter *py, const uint8_t *at, size_t length)
+{
+	PyObject *bundle, *done = NULL;
+
+	if (!length)
+		return 0;
+	bundle = PyBytes_FromStringAndSize((const char *)at, (Py_ssize_t)length);
+	if (bundle)
+		done = PyObject_CallFunctionObjArgs(py->take_along, bundle, NULL);
+	Py_XDECREF(bundle);
+	Py_XDECREF(done);
+	return done ? 0 : -1;
+}
+
+/* The engine's namespace, borrowed. */
+static PyObject *namespace_of(const struct px_interpreter *py)
+{
+	PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), py->main);
+
+	if (module && PyModule_Check(module))
+		return PyModule_GetDict(module);
+	if (!PyErr_Occurred())
+		PyErr_SetString(PyExc_ImportError, "there is no module __main__ any more");
+	return NULL;
+}
+
+static PyObject *make_function(struct px_interpreter *py, const uint8_t *const parts[3],
+			       const size_t lengths[3])
+{
+	PyObject *code = find_code(py, parts[0], lengths[0]), *globals, *name, *made = NULL;
+
+	if (!code || take_along(py, parts[2], lengths[2]) < 0)
+		return NULL;
+	globals = namespace_of(py);
+	name = globals ?
+		       PyUnicode_FromStringAndSize((const char *)parts[1], (Py_ssize_t)lengths[1]) :
+		       NULL;
+	if (name)
+		made = PyObject_CallFunctionObjArgs(py->function, code, globals, name, NULL);
+	Py_XDECREF(name);
+	return made;
+}
+
+static int read_arguments(struct px_interpreter *py, struct px_incoming *in, size_t skip,
+			  PyObject *buffers, struct px_call *call)
+{
+	if (in->body_bytes > skip && ((const uint8_t *)in->body)[skip] != PX_PICKLE_BEGINS)
+		return read_flat(in, skip, buffers, call);
+	call->args = unpickle(py, in, skip, buffers);
+	if (call->args && !PyTuple_Check(call->args))
+		return malformed();
+	return call->args ? 0 : -1;
+}
+
+static int read_by_value(struct px_interpreter *py, struct px_incoming *in, PyObject *buffers,
+			 struct px_call *call)
+{
+	const uint8_t *at = in->body, *parts[3];
+	size_t skip = 1 + 3 * LENGTH_BYTES, lengths[3];
+
+	if (in->body_bytes < skip)
+		return malformed();
+	for (int i = 0; i < 3; i++)
+		lengths[i] = read_length(at + 1 + i * LENGTH_BYTES);
+	for (int i = 0; i < 3; i++) {
+		if (lengths[i] > in->body_bytes - skip)
+			return malformed();
+		parts[i] = at + skip;
+		skip += lengths[i];
+	}
+	call->function = make_function(py, parts, lengths);
+	return call->function ? read_arguments(py, in, skip, buffers, call) : -1;
+}
+
 static int read_framed(struct px_interpreter *py, struct px_incoming *in, PyObject *buffers,
 		       struct px_call *call)
 {
@@ -175,12 +267,7 @@ static int read_framed(struct px_interpreter *py, struct px_incoming *in, PyObje
 		named ? find_named(py, at + head, bytes) : find_kept(py, at + 1, at + head, bytes);
 	if (!call->function)
 		return -1;
-	if (length > head + bytes && at[head + bytes] != PX_PICKLE_BEGINS)
-		return read_flat(in, head + bytes, buffers, call);
-	call->args = unpickle(py, in, head + bytes, buffers);
-	if (call->args && !PyTuple_Check(call->args))
-		return malformed();
-	return call->args ? 0 : -1;
+	return read_arguments(py, in, head + bytes, buffers, call);
 }
 
 static int read_pickled(struct px_interpreter *py, struct px_incoming *in, PyObject *buffers,
@@ -209,6 +296,8 @@ static int read_body(struct px_interpreter *py, struct px_incoming *in, PyObject
 
 	if (in->body_bytes && (*at == 'N' || *at == 'K'))
 		return read_framed(py, in, buffers, call);
+	if (in->body_bytes && *at == PX_CALL_BY_VALUE)
+		return read_by_value(py, in, buffers, call);
 	return read_pickled(py, in, buffers, call);
 }
 

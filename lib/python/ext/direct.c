@@ -9,6 +9,7 @@
 #include <structmember.h>
 
 #include "client/client.h"
+#include "python/ext/calling.h"
 #include "python/ext/client.h"
 #include "python/ext/module.h"
 #include "python/ext/naming.h"
@@ -19,27 +20,39 @@
 
 /* Names of attributes of DirectView and Client, made once. */
 static struct {
-	PyObject *core, *call, *read_replies, *interrupted, *name;
+	PyObject *core, *call, *read_replies, *interrupted, *name, *globals;
 } names;
 
 /* --- the way of a plain call --- */
 
 bool px_direct_is_plain(const struct px_direct *view)
 {
-	return view->client && view->targets && view->track == Py_False &&
+	return view->client && view->targets && view->send_globals && view->track == Py_False &&
 	       view->timeout == Py_None && view->library == Py_None;
 }
 
-bool px_direct_begin(struct px_flat *flat, PyObject *function)
+static bool put_head(struct px_flat *flat, PyObject *head)
 {
-	PyObject *head = px_name_head(function);
-	size_t bytes = head ? (size_t)PyBytes_Size(head) : 0;
-	uint8_t *at = head ? px_flat_room(flat, bytes) : NULL;
+	size_t bytes = (size_t)PyBytes_Size(head);
+	uint8_t *at = px_flat_room(flat, bytes);
 
 	flat->lends = true;
 	if (at)
 		memcpy(at, PyBytes_AsString(head), bytes);
 	return at;
+}
+
+bool px_direct_begin(const struct px_direct *view, struct px_flat *flat, PyObject *function)
+{
+	PyObject *head = px_name_head(function);
+	bool put;
+
+	if (head)
+		return put_head(flat, head);
+	head = PyErr_Occurred() ? NULL : px_value_head(function, view->send_globals);
+	put = head && put_head(flat, head);
+	Py_XDECREF(head);
+	return put;
 }
 
 /* Ids in a list, to room for PX_ENGINES_MAX; 0: there are none, or they are no ids. */
@@ -171,7 +184,8 @@ bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_f
 	return true;
 }
 
-static PyObject *async_result(struct px_direct *view, PyObject *function, struct px_result *result)
+static PyObject *async_result(struct px_direct *view, PyObject *function, bool by_value,
+			      struct px_result *result)
 {
 	struct px_described what = { .client = view->client,
 				     .label = view->label,
@@ -183,11 +197,14 @@ static PyObject *async_result(struct px_direct *view, PyObject *function, struct
 
 	what.result = px_sent_result_object(result);
 	what.fname = what.result ? PyObject_GetAttr(function, names.name) : NULL;
-	if (what.fname)
+	if (what.fname && by_value)
+		what.known = PyObject_GetAttr(function, names.globals);
+	if (what.fname && (what.known || !by_value))
 		ar = px_sent_async_result(&what);
 	/* Nobody else has it. */
 	if (!ar && what.result)
 		px_result_take_back(what.result);
+	Py_XDECREF(what.known);
 	Py_XDECREF(what.fname);
 	Py_XDECREF(what.result);
 	return ar;
@@ -208,7 +225,8 @@ bool px_direct_start(struct px_direct *view, PyObject *function, const struct px
 	Py_XINCREF(core);
 	result = count ? px_ext_send_call(client, engines, count, flat) : NULL;
 	Py_XDECREF(core);
-	*value = result ? async_result(view, function, result) : NULL;
+	*value =
+		result ? async_result(view, function, *flat->at == PX_CALL_BY_VALUE, result) : NULL;
 	return true;
 }
 
@@ -276,7 +294,7 @@ static PyObject *call(PyObject *self, PyObject *const *args, Py_ssize_t count, P
 	bool done;
 
 	px_flat_begin(&flat);
-	done = px_direct_is_plain(view) && px_direct_begin(&flat, args[0]) &&
+	done = px_direct_is_plain(view) && px_direct_begin(view, &flat, args[0]) &&
 	       write_arguments(&flat, args + 1, count - 1, keywords) &&
 	       go(view, args[0], &flat, &value);
 	px_flat_end(&flat);
@@ -330,6 +348,7 @@ static PyObject *apply(PyObject *self, PyObject *const *args, Py_ssize_t count, 
 	what(timeout);                                                                             \
 	what(shower);                                                                              \
 	what(library);                                                                             \
+	what(send_globals);                                                                        \
 	what(label);                                                                               \
 	what(sent);                                                                                \
 	what(core)
@@ -366,9 +385,16 @@ static void direct_dealloc(PyObject *self)
 	}
 
 static PyMemberDef members[] = {
-	MEMBER("client", client),    MEMBER("_targets_set", targets), MEMBER("_block", block),
-	MEMBER("_track", track),     MEMBER("_timeout", timeout),     MEMBER("_shower", shower),
-	MEMBER("_library", library), MEMBER("_label", label),         MEMBER("_sent", sent),
+	MEMBER("client", client),
+	MEMBER("_targets_set", targets),
+	MEMBER("_block", block),
+	MEMBER("_track", track),
+	MEMBER("_timeout", timeout),
+	MEMBER("_shower", shower),
+	MEMBER("_library", library),
+	MEMBER("_label", label),
+	MEMBER("_send_globals", send_globals),
+	MEMBER("_sent", sent),
 	{ NULL, 0, 0, 0, NULL },
 };
 
@@ -425,10 +451,11 @@ int px_add_direct(PyObject *module)
 	names.core = PyUnicode_InternFromString("_core");
 	names.call = PyUnicode_InternFromString("_call");
 	names.read_replies = PyUnicode_InternFromString("_read_replies");
+	names.globals = PyUnicode_InternFromString("__globals__");
 	names.name = PyUnicode_InternFromString("__name__");
 	names.interrupted = PyUnicode_InternFromString("_interrupted");
 	if (!type || !names.core || !names.call || !names.read_replies || !names.name ||
-	    !names.interrupted)
+	    !names.globals || !names.interrupted)
 		return -1;
 	return PyModule_AddObjectRef(module, "Direct", type);
 }

@@ -3,8 +3,8 @@
  * direct.h - the type pxrun._pxrun.Direct: the half of a DirectView that plain calls go through, without
  * Python in between.
  *
- * A call is plain if its function goes by name (naming.h), its arguments are flat (flat.h), and the view
- * has no flag that wants more. For all else the methods call those of DirectView (client/view.py) whose names
+ * A call is plain if its function goes by name, or by value and has only code (naming.h), its arguments are flat
+ * (flat.h), and the view has no flag that wants more. For all else the methods call those of DirectView (client/view.py) whose names
  * begin with an underscore, which can do everything.
  *
  * Who:     any thread with the interpreter's lock.
@@ -24,7 +24,8 @@
 /* A DirectView. Its flags, which Python sees as attributes; NULL: not set yet. */
 struct px_direct {
 	PyObject_HEAD
-	PyObject *client, *targets, *block, *track, *timeout, *shower, *library, *label;
+	PyObject *client, *targets, *block, *track, *timeout, *shower, *library, *label,
+		*send_globals;
 	PyObject *sent;           /* its history */
 	PyObject *core, *core_of; /* client._core, held, and whose it is: for the next call */
 };
@@ -40,9 +41,8 @@ bool px_direct_start(struct px_direct *view, PyObject *function, const struct px
 		     PyObject **value);
 /* Whether the view's calls can be plain. */
 bool px_direct_is_plain(const struct px_direct *view);
-/* Begins a body with the head of a function. false: it does not go by name; or there is an exception. */
-bool px_direct_begin(struct px_flat *flat, PyObject *function);
-
+/* Begins a body with a function. false: it has to be pickled; or there is an exception. */
+bool px_direct_begin(const struct px_direct *view, struct px_flat *flat, PyObject *function);
 /* Arguments as a method got them. NULL with an exception. */
 PyObject *px_tuple_of(PyObject *const *args, Py_ssize_t count);
 PyObject *px_dict_of(PyObject *keywords, PyObject *const *values);

@@ -36,33 +36,38 @@ static bool is_set_up(void)
 	return known.waiting;
 }
 
-/* function(argument), waiting. false: in the other way; or there is an exception. */
-static bool run(struct px_direct *view, PyObject *function, PyObject *argument, PyObject **value)
+/* How a call goes: px_direct_run(), px_direct_start(), or NULL: neither. */
+typedef bool way(struct px_direct *view, PyObject *function, const struct px_flat *flat,
+		 PyObject **value);
+
+/* Of one with one argument, and perhaps block. */
+static way *way_of(const struct px_direct *view, PyObject *const *args, Py_ssize_t count,
+		   PyObject *keywords)
+{
+	Py_ssize_t named = keywords ? PyTuple_Size(keywords) : 0;
+	PyObject *block = view->block;
+
+	if (count != 1 || named > 1 ||
+	    (named && PyUnicode_CompareWithASCIIString(PyTuple_GetItem(keywords, 0), "block") != 0))
+		return NULL;
+	if (named && args[1] != Py_None)
+		block = args[1];
+	return block == Py_True ? px_direct_run : block == Py_False ? px_direct_start : NULL;
+}
+
+/* function(argument). false: in the other way; or there is an exception. */
+static bool call(struct px_direct *view, PyObject *function, PyObject *argument, way *go,
+		 PyObject **value)
 {
 	struct px_flat flat;
 	bool done;
 
-	*value = NULL;
 	px_flat_begin(&flat);
-	done = px_direct_is_plain(view) && px_direct_begin(&flat, function) &&
+	done = go && px_direct_is_plain(view) && px_direct_begin(view, &flat, function) &&
 	       px_flat_count(&flat, 't', 1) && px_flat_write(&flat, argument) &&
-	       px_direct_run(view, function, &flat, value);
+	       go(view, function, &flat, value);
 	px_flat_end(&flat);
 	return done;
-}
-
-/* Whether there is one argument, and perhaps block, and the call is to wait. */
-static bool waits(const struct px_direct *view, PyObject *const *args, Py_ssize_t count,
-		  PyObject *keywords)
-{
-	Py_ssize_t named = keywords ? PyTuple_Size(keywords) : 0;
-
-	if (count != 1 || named > 1)
-		return false;
-	if (!named || args[1] == Py_None)
-		return view->block == Py_True;
-	return args[1] == Py_True &&
-	       PyUnicode_CompareWithASCIIString(PyTuple_GetItem(keywords, 0), "block") == 0;
 }
 
 /* All arguments, to a method that takes them as the one that was called does. */
@@ -102,8 +107,8 @@ PyObject *px_direct_push(PyObject *self, PyObject *const *args, Py_ssize_t count
 
 	if (!is_set_up())
 		return NULL;
-	if (waits(view, args, count, keywords) && is_namespace(args[0]) &&
-	    run(view, known.push, args[0], &value))
+	if (count == 1 && is_namespace(args[0]) &&
+	    call(view, known.push, args[0], way_of(view, args, count, keywords), &value))
 		return value;
 	if (PyErr_Occurred())
 		return NULL;
@@ -118,8 +123,8 @@ PyObject *px_direct_pull(PyObject *self, PyObject *const *args, Py_ssize_t count
 
 	if (!is_set_up())
 		return NULL;
-	if (waits(view, args, count, keywords) && PyUnicode_CheckExact(args[0]) &&
-	    run(view, known.pull, args[0], &value))
+	if (count == 1 && PyUnicode_CheckExact(args[0]) &&
+	    call(view, known.pull, args[0], way_of(view, args, count, keywords), &value))
 		return value;
 	if (PyErr_Occurred())
 		return NULL;

@@ -175,6 +175,9 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "failure", &py->failure },
 		{ "forked", &py->forked },
 		{ "functions", &py->functions },
+		{ "code_of", &py->code_of },
+		{ "take_along", &py->take_along },
+		{ "function", &py->function },
 		{ "kept", &py->kept },
 		{ "keep_pickled", &py->keep_pickled },
 		{ "to_array", &py->hooks.to_array },
@@ -190,8 +193,10 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 	px_flat_begin(&py->flat);
 	py->flush = PyUnicode_InternFromString("flush");
 	py->buffers = PyUnicode_InternFromString("buffers");
+	py->main = PyUnicode_InternFromString("__main__");
 	py->names = PyDict_New();
-	return py->flush && py->buffers && py->names ? 0 : -1;
+	py->codes = PyDict_New();
+	return py->flush && py->buffers && py->main && py->names && py->codes ? 0 : -1;
 }
 
 static int say_ready(int control)

@@ -20,8 +20,8 @@ static struct named {
 } places[PLACES];
 
 static struct {
-	PyObject *by_name, *named; /* of wire/pickling.py and wire/frames.py */
-	PyObject *cloudpickle;     /* its name, as a str */
+	PyObject *by_name, *named, *value_head; /* of wire/pickling.py and wire/frames.py */
+	PyObject *cloudpickle;                  /* its name, as a str */
 } known;
 
 static PyObject *attribute_of_module(const char *module, const char *name)
@@ -40,7 +40,8 @@ static bool is_set_up(void)
 		return true;
 	known.by_name = attribute_of_module("pxrun.wire.pickling", "by_name");
 	known.named = attribute_of_module("pxrun.wire.frames", "named");
-	if (known.by_name && known.named)
+	known.value_head = attribute_of_module("pxrun.wire.pickling", "value_head");
+	if (known.by_name && known.named && known.value_head)
 		known.cloudpickle = PyUnicode_InternFromString("cloudpickle");
 	return known.cloudpickle;
 }
@@ -127,5 +128,16 @@ PyObject *px_name_head(PyObject *function)
 		else if (!PyErr_Occurred())
 			head = find_out(function, place);
 	}
+	return head;
+}
+
+PyObject *px_value_head(PyObject *function, PyObject *bring)
+{
+	PyObject *head = NULL;
+
+	if (PyCallable_Check(function) && is_set_up())
+		head = PyObject_CallFunctionObjArgs(known.value_head, function, bring, NULL);
+	if (head == Py_None)
+		Py_CLEAR(head);
 	return head;
 }

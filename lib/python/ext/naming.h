@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * naming.h - the head of calls of functions that engines find by their name (calling.h).
+ * naming.h - the head of a call (calling.h), which has the function.
  *
  * Who:     any thread with the interpreter's lock.
  * Death:   nothing here is shared.
@@ -16,5 +16,10 @@
  * another way, or is none; or there is an exception, a signal handler's.
  */
 PyObject *px_name_head(PyObject *function);
+/*
+ * The head of one that goes by value; bring: a bool, whether with names that it refers to. New. NULL: it has to be
+ * pickled; or there is an exception.
+ */
+PyObject *px_value_head(PyObject *function, PyObject *bring);
 
 #endif

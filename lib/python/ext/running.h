@@ -19,27 +19,33 @@
 #include "python/ext/pyvalues.h"
 
 struct px_interpreter {
-	PyObject *loads;       /* pickle.loads */
-	PyObject *buffers;     /* "buffers", its keyword */
-	PyObject *unreadable;  /* (exception): raises the error that the client gets */
-	PyObject *dumps;       /* result -> (body, buffers) */
-	PyObject *execute;     /* (code, silent) -> body */
-	PyObject *resolve;     /* "module:function" -> callable */
+	PyObject *loads;             /* pickle.loads */
+	PyObject *buffers;           /* "buffers", its keyword */
+	PyObject *unreadable;        /* (exception): raises the error that the client gets */
+	PyObject *dumps;             /* result -> (body, buffers) */
+	PyObject *execute;           /* (code, silent) -> body */
+	PyObject *resolve;           /* "module:function" -> callable */
 	PyObject *push, *pull, *map; /* (name, value), (name) */
-	PyObject *autoreload;  /* (): once a second, before a request: what is to be reloaded */
-	PyObject *tell;        /* (): once a second, after one: modules that were edited */
-	PyObject *failure;     /* (exception, method) -> (body, whether it is an UnmetDependency) */
-	PyObject *forked;    /* (exception or None): ends a child that returned from the request */
-	PyObject *flush;     /* "flush" */
-	PyObject *functions; /* resolved before: str -> callable */
-	PyObject *names;     /* split before: b"module\nname" -> (module, name) */
-	PyObject *kept;      /* token -> what clients had this engine keep */
+	PyObject *autoreload; /* (): once a second, before a request: what is to be reloaded */
+	PyObject *tell;       /* (): once a second, after one: modules that were edited */
+	PyObject *failure;    /* (exception, method) -> (body, whether it is an UnmetDependency) */
+	PyObject *forked;     /* (exception or None): ends a child that returned from the request */
+	PyObject *flush;      /* "flush" */
+	PyObject *functions;  /* resolved before: str -> callable */
+	PyObject *names;      /* split before: b"module\nname" -> (module, name) */
+	PyObject *codes;      /* made before: bytes -> code */
+	PyObject *code_of;    /* bytes -> code */
+	PyObject *take_along; /* (bundle): puts names into the namespace */
+	PyObject *function;   /* types.FunctionType */
+	PyObject *main;       /* "__main__" */
+	PyObject *kept;       /* token -> what clients had this engine keep */
 	PyObject *keep_pickled; /* (token, pickle): reads and keeps it */
 	PyObject *after;        /* (): called at the end of a request; NULL: nothing is */
 	struct px_value_hooks hooks;
 	struct px_engine_process *engine;
 	PyThreadState *thread;
-	struct px_flat flat; /* the last reply, until it is sent; then its memory is there for the next */
+	struct px_flat
+		flat;  /* the last reply, until it is sent; then its memory is there for the next */
 	time_t looked; /* when these two were called last */
 };
 

@@ -72,6 +72,7 @@ static PyObject *get_lock(PyObject *self, void *unused)
 	what(fname);                                                                               \
 	what(single);                                                                              \
 	what(label);                                                                               \
+	what(known);                                                                               \
 	what(count);                                                                               \
 	what(first_number);                                                                        \
 	what(stopped);                                                                             \
@@ -111,10 +112,10 @@ static void pending_dealloc(PyObject *self)
 	}
 
 static PyMemberDef pending_members[] = {
-	FIELD(client, T_OBJECT_EX),       FIELD(result, T_OBJECT_EX),  FIELD(fname, T_OBJECT_EX),
-	FIELD(single, T_OBJECT_EX),       FIELD(label, T_OBJECT),      FIELD(count, T_OBJECT_EX),
-	FIELD(first_number, T_OBJECT_EX), FIELD(stopped, T_OBJECT_EX), FIELD(shows, T_OBJECT),
-	{ NULL, 0, 0, 0, NULL },
+	FIELD(client, T_OBJECT_EX), FIELD(result, T_OBJECT_EX),       FIELD(fname, T_OBJECT_EX),
+	FIELD(single, T_OBJECT_EX), FIELD(label, T_OBJECT),           FIELD(known, T_OBJECT),
+	FIELD(count, T_OBJECT_EX),  FIELD(first_number, T_OBJECT_EX), FIELD(stopped, T_OBJECT_EX),
+	FIELD(shows, T_OBJECT),     { NULL, 0, 0, 0, NULL },
 };
 
 static PyGetSetDef pending_getset[] = {
@@ -320,8 +321,9 @@ static PyObject *list_of_one(uint64_t number)
 /* As unheld.note(); the attributes are those of AsyncResult._noted. */
 static PyObject *note_of(const struct px_pending *ar, const struct px_result *result)
 {
-	PyObject *kept = PyTuple_Pack(9, ar->fname, ar->single, ar->label, Py_None, Py_None,
-				      ar->first_number, Py_None, ar->stopped, known.no_depends);
+	PyObject *kept = PyTuple_Pack(9, ar->fname, ar->single, ar->label, Py_None,
+				      ar->known ? ar->known : Py_None, ar->first_number, Py_None,
+				      ar->stopped, known.no_depends);
 	PyObject *ids = list_of_one(px_result_id(result)), *counts = list_of_one(result->count);
 	PyObject *note = kept && ids && counts ?
 				 PyTuple_Pack(4, known.async_result, ids, counts, kept) :
@@ -361,6 +363,7 @@ PyObject *px_sent_async_result(const struct px_described *what)
 	ar->result = Py_NewRef(what->result);
 	ar->fname = Py_NewRef(what->fname);
 	ar->label = Py_NewRef(what->label);
+	ar->known = Py_XNewRef(what->known);
 	ar->single = PyBool_FromLong(what->single);
 	ar->shows = PyBool_FromLong(what->shows);
 	ar->count = PyLong_FromUnsignedLong(what->count);

@@ -19,19 +19,21 @@
 /* An AsyncResult. Python sees the fields as attributes, with an underscore; NULL: None, or not made yet. */
 struct px_pending {
 	PyObject_HEAD
-	PyObject *client, *result, *fname, *single, *label, *count, *first_number, *stopped, *shows;
+	PyObject *client, *result, *fname, *single, *label, *known, *count, *first_number, *stopped,
+		*shows;
 	PyObject *outcomes, *lock; /* made when they are first used */
 };
 
 /* What a request is, for its AsyncResult. */
 struct px_described {
 	PyObject *client, *result, *fname, *label, *history;
+	PyObject *known; /* the globals of a function that went by value, else NULL */
 	uint32_t count;
 	bool single, shows;
 };
 
 /*
- * The AsyncResult of a call of a function by name, as View._new() makes it: without a time limit, and with
+ * The AsyncResult of a plain call, as View._new() makes it: without a time limit, and with
  * `history`, that of a view. NULL with an exception: it is not in the histories, or in one of the two.
  */
 PyObject *px_sent_async_result(const struct px_described *what);

@@ -83,6 +83,7 @@ class Pending:
     _fname: str
     _single: bool
     _label: str | None
+    _known: dict[str, Any] | None
     _count: int
     _first_number: int
     # what entries fail with that were cancelled or timed out
@@ -108,6 +109,7 @@ class Direct:
     client: Any
     _sent: Any
     _label: str | None
+    _send_globals: bool
     _targets_set: Any
     _block: bool
     _track: bool

@@ -45,7 +45,6 @@ class AsyncResult(_pxrun.Pending, Described, Outputs, Progress, Pictured, Cancel
     _note_of: Callable[[Any], tuple] = operator.attrgetter(*_noted)
     # what most have in common is not written into each
     _code: str | None = None
-    _known: dict | None = None
     _lenders: Sequence[tuple["AsyncResult", int]] = ()
     _places: Sequence[int] | None = None  # None: all of them
     _parts: tuple["AsyncResult", ...] | None = None

@@ -11,9 +11,10 @@ import importlib
 import linecache
 import pickle
 import traceback
+import types
 
 from .. import _pxrun
-from ..wire import failure, foreign, pickling, values
+from ..wire import brought, failure, foreign, functions, pickling, values
 from . import calls, changes, ending, neutral, residents, shell, tasks
 
 #: Types of frequent results that plain pickle can do.
@@ -53,6 +54,7 @@ class Handlers:
         self.namespace = namespace
         self.count = 0
         self.functions: dict = {}
+        self.code_of, self.take_along, self.function = functions.code_of, brought.take, types.FunctionType
         self.kept, self.keep_pickled = tasks.kept, tasks.keep_pickled
         self.loads = pickle.loads
         self.pull = calls.pull

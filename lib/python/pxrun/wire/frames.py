@@ -16,6 +16,12 @@ def named(module: str, name: str) -> bytes:
     return b"N" + len(joined).to_bytes(4, "little") + joined
 
 
+def by_value(code: bytes, name: str, along: bytes | None) -> bytes:
+    """Of calls of a function that goes by value: what code_bytes() and along() have made of it, and its name."""
+    parts = code, name.encode(), along or b""
+    return b"".join([b"V", *(len(part).to_bytes(4, "little") for part in parts), *parts])
+
+
 def is_named(body: bytes) -> bool:
     """Whether a call is one of what a module has under a name."""
     return body[:1] == b"N"

@@ -55,19 +55,33 @@ class _Made:
         return self.reduced
 
 
+def _only_code(f: Any, bring: bool) -> tuple | None:
+    """The arguments of plain_function() for a function that goes by value and has only code and a name; None: it is none."""
+    if type(f) is not types.FunctionType or f.__code__ is DISPATCHER or importable(f):
+        return None
+    try:
+        made, parts = reduce_function(f, names.along if bring else None)[:2]
+    except NeedsCloudpickle:
+        return None
+    return parts if made is plain_function else None
+
+
 def _sendable(f: Any, bring: bool) -> Any:
     """A function as plain pickle can take it: itself or a `_Made`; None if neither is possible."""
     named = by_name(f)
     if named is not None:
         return f if named != of_hidden_object(f) else _Made(attribute_of, named)
-    if type(f) is types.FunctionType and f.__code__ is not DISPATCHER and not importable(f):
-        try:
-            reduced = reduce_function(f, names.along if bring else None)
-        except NeedsCloudpickle:
-            return None
-        if reduced[0] is plain_function:
-            return _Made(*reduced)
-    return None
+    parts = _only_code(f, bring)
+    return None if parts is None else _Made(plain_function, parts)
+
+
+def value_head(f: Any, bring: bool) -> bytes | None:
+    """The head of a call of a function that goes by value, see `frames`; None: it is to be pickled."""
+    parts = _only_code(f, bring)
+    if parts is None or parts[2] is not None:  # with the globals of a module
+        return None
+    code, name, _, *along = parts
+    return frames.by_value(code, name, along[0] if along else None)
 
 
 class Live:
