@@ -144,6 +144,15 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.preset = "false",
 		.help = "whether each engine runs on a processor of its own",
 	},
+	[PX_SETTING_PREFAULT] = {
+		.name = "prefault",
+		.type = PX_TYPE_SIZE,
+		.who = PX_OF_PROFILE,
+		.max = UINT64_C(1) << 44,
+		/* Arrays of some MiB find it; of a pool that sends none it is the memory of one more engine. */
+		.preset = "32M",
+		.help = "memory that is got ready for arrays while the pool is idle",
+	},
 };
 
 static int no_memory(void)

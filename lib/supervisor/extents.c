@@ -52,6 +52,11 @@ uint64_t px_extents_default_bytes(const char *root)
 	return budget.have / 2 > UNIT ? budget.have / 2 : UNIT;
 }
 
+static uint64_t ahead_bytes(const struct px_extents *extents)
+{
+	return (extents->ahead_end - extents->ahead) * UNIT;
+}
+
 /*
  * Bytes that were granted but not reserved yet, by comparison with what the file occupies. That
  * includes the head and the blocks, so this is wrong by their few MiB.
@@ -64,6 +69,7 @@ static uint64_t promised(const struct px_extents *extents, uint64_t used)
 	if (fstat(extents->segment->fd, &st) < 0)
 		return 0;
 	reserved = (uint64_t)st.st_blocks * 512;
+	used += ahead_bytes(extents);
 	return used > reserved ? used - reserved : 0;
 }
 
@@ -111,20 +117,80 @@ static void set_owner(struct px_extents *extents, uint64_t first, uint64_t count
 				      memory_order_release);
 }
 
+/* --- what is touched ahead */
+
+/* A unit of it, as its owner will do; it stays unmapped here. */
+static int make_pages(struct px_extents *extents, uint64_t unit)
+{
+	uint64_t offset = extents->segment->arena_offset + unit * UNIT;
+	void *at;
+	int rc = px_segment_map(extents->segment, offset, UNIT, &at);
+
+	if (rc < 0)
+		return rc;
+	rc = px_segment_reserve_mapped(extents->segment, offset, UNIT, at);
+	px_segment_unmap(at, UNIT);
+	return rc;
+}
+
+bool px_extents_touch(struct px_extents *extents, uint64_t most)
+{
+	uint64_t have = ahead_bytes(extents), longest;
+	struct px_budget budget;
+
+	px_extents_budget(extents, &budget);
+	if (have + UNIT > most || have + UNIT > (budget.have + have) / 16)
+		return false;
+	if (have == 0) {
+		if (!find_run(extents, most / UNIT, &extents->ahead, &longest))
+			return false;
+		extents->ahead_end = extents->ahead;
+	}
+	if (extents->ahead_end == units_count(extents) || owner_of(extents, extents->ahead_end) ||
+	    make_pages(extents, extents->ahead_end) < 0)
+		return false;
+	extents->ahead_end++;
+	return true;
+}
+
+static void give_back_ahead(struct px_extents *extents)
+{
+	(void)px_segment_punch(extents->segment,
+			       extents->segment->arena_offset + extents->ahead * UNIT,
+			       ahead_bytes(extents));
+	extents->ahead = extents->ahead_end = 0;
+}
+
+/* Of the units that are given now. They begin at or below those ahead, or end before, or are above. */
+static void take_from_ahead(struct px_extents *extents, uint64_t first, uint64_t count)
+{
+	uint64_t end = first + count;
+
+	if (first > extents->ahead || end <= extents->ahead)
+		return;
+	extents->ahead = end < extents->ahead_end ? end : extents->ahead_end;
+}
+
+/* --- giving and taking back */
+
 int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, uint64_t *offset,
 		   uint64_t *got)
 {
-	uint64_t first, longest, want, need;
+	uint64_t first = extents->ahead, longest, want, need;
 	struct px_budget budget;
 
 	if (bytes == 0)
 		return px_fail(PX_EINVAL, "an extent of 0 bytes");
 	px_extents_budget(extents, &budget);
 	want = bytes / UNIT + (bytes % UNIT > 0);
+	if (want > budget.have / UNIT && ahead_bytes(extents)) {
+		give_back_ahead(extents);
+		px_extents_budget(extents, &budget);
+	}
 	if (want > budget.have / UNIT)
 		return px_budget_refuse(&budget, bytes);
 	need = want * UNIT;
-	if (!find_run(extents, want, &first, &longest))
+	if (need > ahead_bytes(extents) && !find_run(extents, want, &first, &longest))
 		return px_fail(
 			PX_ENOMEM,
 			"needs %llu MiB in one piece, and of the %llu MiB that the arena has "
@@ -132,6 +198,7 @@ int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, u
 			"go of arrays",
 			(unsigned long long)(need >> 20), (unsigned long long)(budget.have >> 20),
 			(unsigned long long)(longest * UNIT >> 20));
+	take_from_ahead(extents, first, want);
 	set_owner(extents, first, want, owner + 1);
 	PX_KILLPOINT("supervisor.extent.granted"); /* dead here: the pool ends */
 	*offset = extents->segment->arena_offset + first * UNIT;

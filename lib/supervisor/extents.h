@@ -16,6 +16,8 @@
 struct px_extents {
 	struct px_segment *segment;
 	const char *root; /* of the kernel's files, as in cgroup.h */
+	/* Units that are nobody's, and whose pages are there already, [ahead, ahead_end): see px_extents_touch(). */
+	uint64_t ahead, ahead_end;
 };
 
 /*
@@ -23,8 +25,8 @@ struct px_extents {
  */
 uint64_t px_extents_default_bytes(const char *root);
 /*
- * Gives whole units, at least bytes, to owner: the lowest that fit. The pages are not
- * reserved yet: that is the owner's part. PX_EINVAL; PX_ENOMEM with need, have, where the limit
+ * Gives whole units, at least bytes, to owner: those that were touched ahead if they suffice, else the lowest
+ * that fit. The pages are not reserved yet: that is the owner's part. PX_EINVAL; PX_ENOMEM with need, have, where the limit
  * comes from and which setting changes it.
  */
 int px_extents_get(struct px_extents *extents, uint32_t owner, uint64_t bytes, uint64_t *offset,
@@ -34,6 +36,11 @@ int px_extents_quota(const struct px_extents *extents, uint32_t owner, uint64_t 
 		     uint64_t quota);
 /* Takes them back, punched by the owner. PX_EINVAL: not whole units of its own; nothing is taken. */
 int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, uint64_t bytes);
+/*
+ * Has the pages of one more unit made, of those that are given next, unless `most` bytes are ahead, or a
+ * sixteenth of what all limits leave. Returns whether it did. They go back when memory is refused for them.
+ */
+bool px_extents_touch(struct px_extents *extents, uint64_t most);
 /* Bytes that belong to each slot, added to by_slot[PX_MEMBERS_MAX] unless NULL; returns the sum. */
 uint64_t px_extents_used(const struct px_extents *extents, uint64_t *by_slot);
 /* What an extent could have at most right now, with all limits looked at. */

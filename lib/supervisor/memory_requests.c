@@ -75,8 +75,10 @@ static int extent_get(struct px_supervisor *s, int socket, struct px_member_id m
 		rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
 		help = rc == PX_ENOMEM && head->b == 1 && engines_can_help(s, member, head->a);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		px_ahead_mark(s);
 		return px_memory_request_reply(socket, head, 0, NULL, offset, got);
+	}
 	if (head->b == 1 || rc != PX_ENOMEM)
 		px_log(&s->log, "%s: %s", what, px_last_error());
 	if (help)

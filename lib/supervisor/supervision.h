@@ -3,7 +3,7 @@
  * supervision.h - the supervisor's state, for the files of this folder.
  *
  * Files call downwards only, in this order: supervisor; connections; client_requests; pending,
- * status, orphans; engines; engine_end; engine; template, connection; memory_requests; sweep, signals, owner; and
+ * status, orphans; engines; engine_end; engine; template, connection; memory_requests; ahead, sweep, signals, owner; and
  * below them those that do not use this struct. What a file further up is to do is marked in the
  * turn.
  */
@@ -12,6 +12,7 @@
 
 #include "machine/oom.h"
 #include "pool/control.h"
+#include "supervisor/ahead.h"
 #include "supervisor/connections.h"
 #include "supervisor/extents.h"
 #include "supervisor/log.h"
@@ -49,6 +50,7 @@ struct px_supervisor {
 	struct px_connections connections;
 	struct px_pending *pending;
 	struct px_sweep sweep;
+	struct px_ahead ahead;
 	struct px_orphans orphans;
 	struct px_signals signals;
 	struct px_owner owner;

@@ -86,6 +86,7 @@ static void publish(struct px_supervisor *s)
 	px_log(&s->log, "%u engines serve, %.0f ms after the start", s->engines_count,
 	       (double)(px_os.now_ns() - s->began_ns) / 1e6);
 	report(s);
+	px_ahead_mark(s);
 }
 
 /* --- the phases of a turn --- */
@@ -299,6 +300,7 @@ static void end(struct px_supervisor *s)
 	if (s->loop) {
 		px_loop_timer_stop(s->loop, &s->limit);
 		px_loop_timer_stop(s->loop, &s->sweep.timer);
+		px_loop_timer_stop(s->loop, &s->ahead.timer);
 		px_loop_timer_stop(s->loop, &s->orphans.timer);
 		px_signals_close(s);
 		px_loop_free(s->loop);

@@ -30,16 +30,21 @@ struct arena {
 	uint64_t base;
 };
 
-static struct arena make_arena(void)
+static struct arena make_arena_of(uint64_t units)
 {
 	struct arena a = { .extents.root = machine_root() };
 
 	machine_put_memory(10000 * MIB);
-	assert_int_equal(px_segment_create(UNITS * (uint64_t)PX_UNIT_BYTES, false,
+	assert_int_equal(px_segment_create(units * PX_UNIT_BYTES, PX_SEGMENT_SHM,
 					   &a.extents.segment),
 			 0);
 	a.base = a.extents.segment->arena_offset;
 	return a;
+}
+
+static struct arena make_arena(void)
+{
+	return make_arena_of(UNITS);
 }
 
 static uint64_t get(struct arena *a, uint32_t owner, uint64_t units)
@@ -179,6 +184,111 @@ static void granted_and_not_reserved_counts_as_used(void **state)
 	px_segment_detach(a.extents.segment);
 }
 
+/* --- what is touched ahead */
+
+#define MOST (4 * (uint64_t)PX_UNIT_BYTES)
+
+static uint64_t made_units(const struct arena *a)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(a->extents.segment->fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512 / PX_UNIT_BYTES;
+}
+
+/* As often as it does something. */
+static unsigned touch(struct arena *a, uint64_t most)
+{
+	unsigned times = 0;
+
+	while (px_extents_touch(&a->extents, most))
+		times++;
+	return times;
+}
+
+static void touch_makes_so_many_units(void **state)
+{
+	struct arena a = make_arena_of(20 * UNITS);
+	uint64_t before = made_units(&a);
+
+	(void)state;
+	assert_int_equal(touch(&a, MOST), 4);
+	assert_int_equal(made_units(&a), before + 4);
+	assert_int_equal(px_extents_used(&a.extents, NULL), 0);
+	assert_int_equal(touch(&a, 0), 0);
+	assert_int_equal(touch(&a, PX_UNIT_BYTES - 1), 0);
+	px_segment_detach(a.extents.segment);
+}
+
+static void touch_leaves_the_rest_of_little_memory(void **state)
+{
+	struct arena a = make_arena_of(20 * UNITS), small = make_arena_of(16);
+	uint64_t head = made_units(&a) * PX_UNIT_BYTES;
+
+	(void)state;
+	machine_put_memory(2 * 16 * (uint64_t)PX_UNIT_BYTES);
+	/* What it has made is no longer available. */
+	for (unsigned i = 0; px_extents_touch(&a.extents, MOST); i++)
+		machine_put_memory((31 - i) * (uint64_t)PX_UNIT_BYTES);
+	assert_int_equal((made_units(&a) * PX_UNIT_BYTES - head) / PX_UNIT_BYTES, 2);
+	machine_put_container(64 * MIB, 64 * MIB);
+	assert_false(px_extents_touch(&small.extents, MOST));
+	machine_put_container(10000 * MIB, 0);
+	machine_put_memory(10000 * MIB);
+	/* Of an arena, too, a sixteenth. */
+	assert_int_equal(touch(&small, MOST), 1);
+	px_segment_detach(a.extents.segment);
+	px_segment_detach(small.extents.segment);
+}
+
+static void get_takes_what_was_touched(void **state)
+{
+	struct arena a = make_arena_of(20 * UNITS);
+
+	(void)state;
+	assert_int_equal(get(&a, 1, 2), 0);
+	assert_int_equal(touch(&a, MOST), 4); /* 2 to 5 */
+	assert_int_equal(give(&a, 1, 0, 2), 0);
+	assert_int_equal(get(&a, 2, 1), 2);
+	assert_int_equal(touch(&a, MOST), 1); /* 3 to 6 */
+	assert_int_equal(get(&a, 2, 5), 3);   /* more than that */
+	assert_int_equal(get(&a, 2, 1), 0);
+	assert_int_equal(touch(&a, MOST), 4); /* 8 to 11 */
+	assert_int_equal(get(&a, 2, 4), 8);
+	assert_int_equal(get(&a, 2, 1), 1);
+	px_segment_detach(a.extents.segment);
+}
+
+static void get_that_is_refused_takes_back_what_was_touched(void **state)
+{
+	struct arena a = make_arena_of(20 * UNITS);
+	uint64_t before = made_units(&a), offset, got;
+
+	(void)state;
+	assert_int_equal(touch(&a, MOST), 4);
+	machine_put_memory(0);
+	assert_int_equal(px_extents_get(&a.extents, 1, MOST, &offset, &got), PX_ENOMEM);
+	assert_int_equal(made_units(&a), before);
+	assert_int_equal(px_extents_touch(&a.extents, MOST), false);
+	machine_put_memory(10000 * MIB);
+	assert_int_equal(touch(&a, MOST), 4);
+	px_segment_detach(a.extents.segment);
+}
+
+static void touched_is_not_taken_for_what_was_promised(void **state)
+{
+	struct arena a = make_arena_of(20 * UNITS);
+	struct px_budget before, after;
+
+	(void)state;
+	get(&a, 1, 8);
+	px_extents_budget(&a.extents, &before);
+	assert_int_equal(touch(&a, MOST), 4);
+	px_extents_budget(&a.extents, &after);
+	assert_int_equal(before.have, after.have);
+	px_segment_detach(a.extents.segment);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +300,11 @@ int main(void)
 		cmocka_unit_test(put_of_what_is_not_ones_own_takes_nothing),
 		cmocka_unit_test(used_is_counted_by_member),
 		cmocka_unit_test(granted_and_not_reserved_counts_as_used),
+		cmocka_unit_test(touch_makes_so_many_units),
+		cmocka_unit_test(touch_leaves_the_rest_of_little_memory),
+		cmocka_unit_test(get_takes_what_was_touched),
+		cmocka_unit_test(get_that_is_refused_takes_back_what_was_touched),
+		cmocka_unit_test(touched_is_not_taken_for_what_was_promised),
 	};
 
 	return run_cases(tests, NULL, NULL);

@@ -62,6 +62,7 @@ static void parse_all_keys(void **state)
 	       "python: /opt/venv/bin/python\n"
 	       "preload: [numpy, scipy.linalg]\n"
 	       "pin: true\n"
+	       "prefault: 256M\n"
 	       "env:\n"
 	       "  OMP_NUM_THREADS: 2\n"
 	       "  GREETING: \"a: b\"\n"
@@ -75,6 +76,7 @@ static void parse_all_keys(void **state)
 	assert_string_equal(TEXT(PYTHON), "/opt/venv/bin/python");
 	assert_string_equal(TEXT(PRELOAD), "numpy,scipy.linalg");
 	assert_int_equal(NUMBER(PIN), 1);
+	assert_int_equal(NUMBER(PREFAULT), 256 << 20);
 	env = settings.values[PX_SETTING_ENV].list;
 	assert_string_equal(env[0], "OMP_NUM_THREADS=2");
 	assert_string_equal(env[1], "GREETING=a: b");

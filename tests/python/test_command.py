@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command `pxrun`: each verb, its exit codes, bad input, and failures."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -626,3 +628,28 @@ def test_run_ends_with_signal(pxrun, script, number):
 def test_run_missing_script(pxrun):
     done = pxrun("run", "/nonexistent.py", code=FAILED)
     assert "/nonexistent.py: No such file" in done.stderr
+
+
+# --- memory ahead
+
+def segment_bytes(pid):
+    """What the pool's shared memory occupies."""
+    found = [0]
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # some come and go
+            each = os.stat(f"/proc/{pid}/fd/{fd}")
+            if stat.S_ISREG(each.st_mode) and each.st_nlink == 0:
+                found.append(512 * each.st_blocks)
+    return max(found)
+
+
+@pytest.mark.parametrize("loop", ["io_uring", "epoll"])
+def test_idle_pool_gets_memory_ready(pxrun, loop):
+    pxrun.profile("engines: 1\nprefault: 8M\narena: 256M\n")
+    pxrun("start", "--daemonize", "--event-loop", loop)
+    pid = pxrun.status()["pid"]
+    wait_until(lambda: segment_bytes(pid) >= 8 << 20)
+    # what was used of it is got ready again
+    pxrun("exec", "import numpy; a = numpy.ones(6 << 20, 'u1')")
+    wait_until(lambda: segment_bytes(pid) >= 14 << 20)
+    pxrun("stop")
