@@ -8,6 +8,7 @@
 
 #include "python/ext/buffer.h"
 #include "python/ext/flat.h"
+#include "python/ext/namespace.h"
 
 enum { TOKEN_BYTES = 16, LENGTH_BYTES = 4, NAMES_MOST = 1000 };
 
@@ -191,18 +192,6 @@ static int take_along(const struct px_interpreter *py, const uint8_t *at, size_t
 	return done ? 0 : -1;
 }
 
-/* The engine's namespace, borrowed. */
-static PyObject *namespace_of(const struct px_interpreter *py)
-{
-	PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), py->main);
-
-	if (module && PyModule_Check(module))
-		return PyModule_GetDict(module);
-	if (!PyErr_Occurred())
-		PyErr_SetString(PyExc_ImportError, "there is no module __main__ any more");
-	return NULL;
-}
-
 static PyObject *make_function(struct px_interpreter *py, const uint8_t *const parts[3],
 			       const size_t lengths[3])
 {
@@ -210,7 +199,7 @@ static PyObject *make_function(struct px_interpreter *py, const uint8_t *const p
 
 	if (!code || take_along(py, parts[2], lengths[2]) < 0)
 		return NULL;
-	globals = namespace_of(py);
+	globals = px_namespace();
 	name = globals ?
 		       PyUnicode_FromStringAndSize((const char *)parts[1], (Py_ssize_t)lengths[1]) :
 		       NULL;

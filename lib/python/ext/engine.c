@@ -193,10 +193,9 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 	px_flat_begin(&py->flat);
 	py->flush = PyUnicode_InternFromString("flush");
 	py->buffers = PyUnicode_InternFromString("buffers");
-	py->main = PyUnicode_InternFromString("__main__");
 	py->names = PyDict_New();
 	py->codes = PyDict_New();
-	return py->flush && py->buffers && py->main && py->names && py->codes ? 0 : -1;
+	return py->flush && py->buffers && py->names && py->codes ? 0 : -1;
 }
 
 static int say_ready(int control)

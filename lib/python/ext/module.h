@@ -19,5 +19,7 @@ int px_add_same(PyObject *module);
 int px_add_flat(PyObject *module);
 int px_add_direct(PyObject *module);
 int px_add_sent(PyObject *module);
+int px_add_stream(PyObject *module);
+int px_add_namespace(PyObject *module);
 
 #endif

@@ -14,6 +14,7 @@
 #include "python/ext/interrupt.h"
 #include "python/ext/object.h"
 #include "python/ext/running.h"
+#include "python/ext/stream.h"
 #include "shm/error.h"
 
 /* --- replies --- */
@@ -155,12 +156,14 @@ static void flush_streams(const struct px_interpreter *py)
 			PySys_GetObject(names[i]); /* borrowed; a request may have set it */
 		PyObject *done = NULL;
 
-		if (stream && stream != Py_None)
-			done = PyObject_CallMethodObjArgs(stream, py->flush, NULL);
+		if (!stream || stream == Py_None || !px_stream_may_have_text(stream))
+			continue;
+		done = PyObject_CallMethodObjArgs(stream, py->flush, NULL);
 		if (!done)
 			PyErr_Clear();
 		Py_XDECREF(done);
 	}
+	px_streams_written = false;
 }
 
 /* --- requests --- */

@@ -37,7 +37,6 @@ struct px_interpreter {
 	PyObject *code_of;    /* bytes -> code */
 	PyObject *take_along; /* (bundle): puts names into the namespace */
 	PyObject *function;   /* types.FunctionType */
-	PyObject *main;       /* "__main__" */
 	PyObject *kept;       /* token -> what clients had this engine keep */
 	PyObject *keep_pickled; /* (token, pickle): reads and keeps it */
 	PyObject *after;        /* (): called at the end of a request; NULL: nothing is */

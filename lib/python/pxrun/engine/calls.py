@@ -28,23 +28,20 @@ class _Behind(dict):
         return sys.modules["__main__"].__dict__[name]
 
 
-def push(namespace: dict) -> None:
-    """Assigns each value; a key may be any assignment target, ``a.b`` or ``d['k']``."""
-    user = sys.modules["__main__"].__dict__
-    for name, value in namespace.items():
-        if name.isidentifier():
-            user[name] = value
-        else:
-            code = compile(f"{name} = _px_value", "<push>", "exec")
-            exec(code, user, _Behind(_px_value=value))
+#: Assign names, and give the values of names. What is no plain name is for assign() and evaluate().
+push, pull = _pxrun.push, _pxrun.pull
 
 
-def pull(names: Any) -> Any:
-    """Evaluates a name, or a list of them."""
+def assign(name: str, value: Any) -> None:
+    """Assigns to any assignment target, ``a.b`` or ``d['k']``."""
+    code = compile(f"{name} = _px_value", "<push>", "exec")
+    exec(code, sys.modules["__main__"].__dict__, _Behind(_px_value=value))
+
+
+def evaluate(names: Any) -> Any:
+    """The value of an expression, or those of a list of them."""
     user = sys.modules["__main__"].__dict__
-    if isinstance(names, str):
-        return user[names] if names in user else eval(names, user)  # compiling would take longer than all the rest
-    return [eval(name, user) for name in names]
+    return eval(names, user) if isinstance(names, str) else [eval(name, user) for name in names]
 
 
 def _applied(f: Any, iterators: list) -> Any:

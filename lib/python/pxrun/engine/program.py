@@ -71,7 +71,8 @@ def _be_engine(birth, log, pool):
 
 def _stream(fd):
     """A text stream on a descriptor, flushed by lines: output is seen while the request runs."""
-    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    raw = open(fd, "wb", closefd=False)
+    return _pxrun.Stream(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def _forget_engine(control, was):
