@@ -47,7 +47,7 @@ static bool take_announcement(struct px_doorbell_shm *bell, uint32_t why)
 	return false;
 }
 
-void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
+bool px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 {
 	/*
 	 * SYNC bell.look: seq_cst, orders what was published before the look at
@@ -55,10 +55,11 @@ void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why)
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!take_announcement(bell, why))
-		return;
+		return false;
 	PX_KILLPOINT(
 		"doorbell.ring.taken"); /* dead here: as below, and other ringers wake nobody until then */
 	px_doorbell_wake(bell);
+	return true;
 }
 
 uint32_t px_doorbell_announce(struct px_doorbell_shm *bell, uint32_t why)
@@ -187,6 +188,15 @@ uint64_t px_doorbell_spin_next(uint64_t spin_ns, uint64_t base_ns, uint64_t wait
 	if (waited_ns > most)
 		return base_ns;
 	return 2 * spin_ns < most ? 2 * spin_ns : most;
+}
+
+uint64_t px_doorbell_spin_woken(uint64_t lately_ns, uint64_t base_ns)
+{
+	uint64_t most = SPIN_GROWTH * base_ns, spin = (lately_ns ? lately_ns : base_ns) + base_ns;
+
+	if (lately_ns > most)
+		return base_ns;
+	return spin < most ? spin : most;
 }
 
 /* --- what a wake-up costs here --- */

@@ -20,6 +20,8 @@
 #ifndef PX_DOORBELL_H
 #define PX_DOORBELL_H
 
+#include <stdbool.h>
+
 #include "shm/layout.h"
 
 #define PX_BELL_FRAME 1u   /* a ring has a new frame, or a member came or went */
@@ -27,8 +29,8 @@
 #define PX_BELL_ROOM 4u    /* a chunk of a ring is read to its end */
 #define PX_BELL_TASK 8u    /* a board has tasks (board.h) */
 
-/* Wakes the sleeper if it waits for any of `why`. Call after publishing. */
-void px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why);
+/* Wakes the sleeper if it waits for any of `why`; whether it had to. Call after publishing. */
+bool px_doorbell_ring(struct px_doorbell_shm *bell, uint32_t why);
 /* Wakes all threads that sleep there, announced or not: for who shares the bell with them. */
 void px_doorbell_wake(struct px_doorbell_shm *bell);
 /*
@@ -57,6 +59,12 @@ int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_n
  * pause.
  */
 uint64_t px_doorbell_spin_next(uint64_t spin_ns, uint64_t base_ns, uint64_t waited_ns);
+/*
+ * The same for who has just woken whoever is to answer: the answer cannot come before a wake-up and
+ * the work, so it spins for as long as such waits took lately (lately_ns, 0: not known), and a little
+ * more. If that would be too long, it sleeps soon.
+ */
+uint64_t px_doorbell_spin_woken(uint64_t lately_ns, uint64_t base_ns);
 /* Times a wake-up of a thread on another processor: the budget for spinning. Some ms. */
 uint64_t px_doorbell_measure_ns(void);
 

@@ -71,6 +71,7 @@ struct px_result {
 	_Atomic uint32_t holds;   /* the user, and each request that was sent and is pending */
 	uint32_t count;
 	uint32_t sent; /* of the requests; the sending thread writes it, with the client's lock */
+	uint32_t rung; /* of those that were sent: their engines know of it; as sent */
 	uint64_t submitted_ns; /* CLOCK_REALTIME, of all that were sent at once */
 	uint64_t start_by_ns;  /* until when the next one waits for its engine; 0: it does not */
 	bool tracked;          /* every request has a tracker */

@@ -61,6 +61,31 @@ int px_client_no_engines(struct px_client *client)
 	return rc < 0 ? rc : px_fail(PX_EENGINE, "the pool has no engines");
 }
 
+/*
+ * Rings the engines that have been sent their part; all parts are visible by then, for a bell may start a
+ * sleeper on this very processor, and at once. To ring those last that sleep on this processor does not
+ * pay: twenty calls of four engines, the first of sleepers, took 390 us instead of 295.
+ */
+static void ring_sent(struct px_result *result)
+{
+	for (; result->rung < result->sent; result->rung++) {
+		const struct px_request *request = &result->requests[result->rung];
+		struct px_link *link = result->client->engine_links[request->engine];
+
+		if (link && link->peer.slot == request->member.slot &&
+		    link->peer.epoch == request->member.epoch)
+			px_link_ring(link);
+	}
+}
+
+/* px_client_wait_locked(), by who has sent a part: nobody is left asleep over what was sent. */
+static int wait_to_send(struct px_result *result, int (*done)(void *ctx), void *ctx,
+			uint64_t timeout_ns, uint32_t why)
+{
+	ring_sent(result);
+	return px_client_wait_locked(result->client, done, ctx, timeout_ns, why);
+}
+
 struct starting {
 	struct px_client *client;
 	uint32_t engine;
@@ -98,8 +123,8 @@ static int wait_for_start(struct px_result *result, uint32_t engine, uint64_t ti
 	if (!result->start_by_ns)
 		result->start_by_ns = now + ENGINE_START_NS;
 	left = result->start_by_ns > now ? result->start_by_ns - now : 0;
-	rc = px_client_wait_locked(result->client, not_starting, &starting,
-				   left < timeout_ns ? left : timeout_ns, PX_BELL_FRAME);
+	rc = wait_to_send(result, not_starting, &starting, left < timeout_ns ? left : timeout_ns,
+			  PX_BELL_FRAME);
 	if (rc == PX_ETIMEDOUT && left <= timeout_ns)
 		return px_fail(PX_EENGINE, "engine %u is still being started", engine);
 	return rc < 0 ? rc : px_client_usable(result->client);
@@ -191,8 +216,7 @@ static int engine_queue(struct px_result *result, uint32_t engine, uint64_t time
 		if (rc != PX_EENGINE)
 			return rc;
 		/* The supervisor has marked it dead, and is about to say what takes its place. */
-		rc = px_client_wait_locked(client, is_replaced, &process, timeout_ns,
-					   PX_BELL_FRAME);
+		rc = wait_to_send(result, is_replaced, &process, timeout_ns, PX_BELL_FRAME);
 		if (rc < 0)
 			return rc;
 	}
@@ -269,9 +293,9 @@ static int send_request(struct px_request *request, struct px_outgoing *message,
 		}
 		if ((rc != PX_EAGAIN && rc != PX_ENOMEM) || !queue->head)
 			return rc;
-		rc = px_client_wait_locked(client, progressed, &progress,
-					   in_time(request->result, timeout_ns),
-					   PX_BELL_FRAME | PX_BELL_RELEASE | PX_BELL_ROOM);
+		rc = wait_to_send(request->result, progressed, &progress,
+				  in_time(request->result, timeout_ns),
+				  PX_BELL_FRAME | PX_BELL_RELEASE | PX_BELL_ROOM);
 		if (rc < 0)
 			return rc;
 	}
@@ -315,6 +339,7 @@ static int send_one(struct px_request *request, struct px_outgoing *message, uin
 
 	request->urgent = message->flags & PX_MESSAGE_URGENT;
 	message->ticket = &request->ticket;
+	message->unrung = true;
 	message->tracker = request->tracker;
 	request->submitted_ns = message->started_ns;
 	/* Before it is sent: its answer may come while this thread waits to send the next one. */
@@ -382,8 +407,9 @@ static int fail_next(struct px_result *result, int code)
 	return 0;
 }
 
-static int send_rest(struct px_result *result, struct px_outgoing *message, uint32_t end,
-		     bool nowait, uint64_t timeout_ns)
+/* The requests up to that index, their bells not rung; with the lock. */
+static int publish_rest(struct px_result *result, struct px_outgoing *message, uint32_t end,
+			bool nowait, uint64_t timeout_ns)
 {
 	int rc = 0;
 
@@ -411,7 +437,8 @@ static int send_step(struct px_result *result, struct px_outgoing *message, uint
 	int rc;
 
 	pthread_mutex_lock(&result->client->lock);
-	rc = send_rest(result, message, end, nowait, timeout_ns);
+	rc = publish_rest(result, message, end, nowait, timeout_ns);
+	ring_sent(result);
 	pthread_mutex_unlock(&result->client->lock);
 	return rc;
 }

@@ -274,19 +274,29 @@ int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeou
 		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx)
 {
 	uint64_t base = endpoint->segment->header->spin_ns, began = px_os.now_ns();
-	/* Only an estimate, and either thread's will do: relaxed. */
-	uint64_t spin = atomic_load_explicit(&endpoint->spin_ns, memory_order_relaxed);
-	uint64_t ended;
+	/* Only estimates, and either thread's will do: relaxed. */
+	uint64_t spin = atomic_load_explicit(&endpoint->spin_ns, memory_order_relaxed), waited;
+	bool woke = atomic_load_explicit(&endpoint->woke, memory_order_relaxed);
 	int rc;
 
 	if (spin < base)
 		spin = base;
+	if (woke) {
+		uint64_t lately = atomic_load_explicit(&endpoint->woken_ns, memory_order_relaxed);
+		uint64_t enough = px_doorbell_spin_woken(lately, base);
+
+		atomic_store_explicit(&endpoint->woke, false, memory_order_relaxed);
+		spin = spin > enough ? spin : enough;
+	}
 	px_place_begin(&endpoint->place, endpoint->segment, endpoint->bell, began, base);
 	rc = px_doorbell_wait(endpoint->bell, why, spin, timeout_ns, ready, on_nap, ctx);
-	ended = px_os.now_ns();
-	px_place_end(&endpoint->place, began, ended, base);
-	spin = px_doorbell_spin_next(spin, base, ended - began);
-	atomic_store_explicit(&endpoint->spin_ns, spin, memory_order_relaxed);
+	waited = px_os.now_ns() - began;
+	px_place_end(&endpoint->place, began, began + waited, base);
+	if (woke)
+		atomic_store_explicit(&endpoint->woken_ns, waited, memory_order_relaxed);
+	else
+		atomic_store_explicit(&endpoint->spin_ns, px_doorbell_spin_next(spin, base, waited),
+				      memory_order_relaxed);
 	return rc;
 }
 

@@ -53,8 +53,10 @@ struct px_endpoint {
 	struct px_link *links[PX_MEMBERS_MAX];
 	struct px_endpoint *next; /* of this process's endpoints */
 	struct px_maps maps;
-	_Atomic uint64_t spin_ns; /* how long to look for news before sleeping, lately */
-	struct px_place place;    /* of the thread that waits */
+	_Atomic uint64_t spin_ns;  /* how long to look for news before sleeping, lately */
+	_Atomic uint64_t woken_ns; /* how long that took, lately, after a px_link_ring() that woke */
+	_Atomic bool woke;         /* there was one since the last wait */
+	struct px_place place;     /* of the thread that waits */
 	uint32_t generation;      /* px_forked_generation(): a forked child may not use it */
 	int owner_pid;
 	bool closed;            /* with the lock: it is freed with the last hold */
@@ -114,6 +116,7 @@ struct px_outgoing {
 	uint32_t buffers_count;
 	struct px_tracker *tracker; /* counts the leases of shown regions; may be NULL */
 	struct px_ticket *ticket;   /* filled when it was sent; may be NULL */
+	bool unrung;                /* px_link_ring() follows, when others have been sent as well */
 	/* Of a native call to several engines: where they meet (shm/barrier.h); it is a buffer, too. */
 	struct px_region *barrier;
 };
@@ -166,6 +169,8 @@ void px_link_finish(struct px_link *link);
  * In both cases nothing was sent and nothing is held.
  */
 int px_link_send(struct px_link *link, const struct px_outgoing *message);
+/* Rings the peer for messages that were sent `unrung`, by who will wait for their answers. */
+void px_link_ring(struct px_link *link);
 /* Bytes of the arena that what was sent and the peer has not read takes. */
 uint64_t px_link_backlog(struct px_link *link);
 /* Whether the peer has read all that was sent. */
@@ -251,7 +256,10 @@ int px_endpoint_copy(struct px_endpoint *endpoint, const void *data, uint64_t by
 /* Lets go of the regions; frees the array, which came from malloc. */
 void px_parts_free(struct px_part *parts, uint32_t count);
 
-/* px_doorbell_wait() on our bell. */
+/*
+ * px_doorbell_wait() on our bell. It spins for as long as waits took lately, or, if px_link_ring() had
+ * to wake a peer since the last one, as those did that began with that.
+ */
 int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
 		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx);
 

@@ -104,7 +104,8 @@ static int send_locked(struct px_link *link, const struct px_outgoing *message,
 			    message->flags | (body ? PX_MESSAGE_BODY_REGION : 0), message->id,
 			    (uint32_t)payload_bytes);
 	PX_KILLPOINT("endpoint.send.published"); /* dead here: sent, bell not rung */
-	px_doorbell_ring(link->bell, PX_BELL_FRAME);
+	if (!message->unrung)
+		px_doorbell_ring(link->bell, PX_BELL_FRAME);
 	return 0;
 
 take_back:
@@ -112,6 +113,13 @@ take_back:
 		if (lent[done].bytes)
 			px_lease_revoke(&link->leases, lent[done].lease);
 	return rc;
+}
+
+void px_link_ring(struct px_link *link)
+{
+	/* Relaxed: a hint for the next wait of any thread. */
+	if (px_doorbell_ring(link->bell, PX_BELL_FRAME))
+		atomic_store_explicit(&link->endpoint->woke, true, memory_order_relaxed);
 }
 
 int px_link_send(struct px_link *link, const struct px_outgoing *message)

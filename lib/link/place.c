@@ -147,6 +147,8 @@ void px_place_begin(struct px_place *place, const struct px_segment *segment,
 
 void px_place_end(struct px_place *place, uint64_t began_ns, uint64_t now_ns, uint64_t short_ns)
 {
+	if (!place->caller)
+		return; /* a client's, in which several threads may wait */
 	place->ended_ns = now_ns;
 	place->hot = now_ns - began_ns <= HOT * short_ns;
 }

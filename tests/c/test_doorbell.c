@@ -125,7 +125,7 @@ static int start_play(void **state)
 static void ring_nobody_asleep_wakes_nobody(void **state)
 {
 	(void)state;
-	px_doorbell_ring(&bell, PX_BELL_FRAME | PX_BELL_RELEASE);
+	assert_false(px_doorbell_ring(&bell, PX_BELL_FRAME | PX_BELL_RELEASE));
 	assert_int_equal(play.wakes, 0);
 	assert_int_equal(atomic_load(&bell.seq), UINT32_MAX);
 }
@@ -134,9 +134,9 @@ static void ring_other_reason_wakes_nobody(void **state)
 {
 	(void)state;
 	px_doorbell_announce(&bell, PX_BELL_RELEASE);
-	px_doorbell_ring(&bell, PX_BELL_FRAME);
+	assert_false(px_doorbell_ring(&bell, PX_BELL_FRAME));
 	assert_int_equal(play.wakes, 0);
-	px_doorbell_ring(&bell, PX_BELL_RELEASE);
+	assert_true(px_doorbell_ring(&bell, PX_BELL_RELEASE));
 	assert_int_equal(play.wakes, 1);
 }
 
@@ -144,9 +144,9 @@ static void ring_again_wakes_once(void **state)
 {
 	(void)state;
 	px_doorbell_announce(&bell, PX_BELL_FRAME | PX_BELL_RELEASE);
-	px_doorbell_ring(&bell, PX_BELL_FRAME);
-	px_doorbell_ring(&bell, PX_BELL_FRAME);
-	px_doorbell_ring(&bell, PX_BELL_RELEASE);
+	assert_true(px_doorbell_ring(&bell, PX_BELL_FRAME));
+	assert_false(px_doorbell_ring(&bell, PX_BELL_FRAME));
+	assert_false(px_doorbell_ring(&bell, PX_BELL_RELEASE));
 	assert_int_equal(play.wakes, 1);
 	assert_int_equal(atomic_load(&bell.asleep), 0);
 	px_doorbell_announce(&bell, PX_BELL_FRAME);
@@ -570,6 +570,16 @@ static void spin_grows_only_where_it_saves_a_sleep(void **state)
 	assert_int_equal(px_doorbell_spin_next(50, 50, UINT64_MAX), 50);
 }
 
+static void spin_after_waking_covers_what_that_took_lately(void **state)
+{
+	(void)state;
+	assert_int_equal(px_doorbell_spin_woken(0, 50), 100); /* a wake-up, and short work */
+	assert_int_equal(px_doorbell_spin_woken(80, 50), 130);
+	assert_int_equal(px_doorbell_spin_woken(190, 50), 200); /* and no further */
+	assert_int_equal(px_doorbell_spin_woken(201, 50), 50);  /* long work: it does not pay */
+	assert_int_equal(px_doorbell_spin_woken(UINT64_MAX, 50), 50);
+}
+
 static void measure_gives_a_sane_time(void **state)
 {
 	(void)state;
@@ -627,6 +637,7 @@ int main(void)
 		REAL(wait_many_ringing_processes_loses_none),
 		REAL(wait_ringer_killed_finds_news_after_a_nap),
 		cmocka_unit_test(spin_grows_only_where_it_saves_a_sleep),
+		cmocka_unit_test(spin_after_waking_covers_what_that_took_lately),
 		cmocka_unit_test(measure_gives_a_sane_time),
 		cmocka_unit_test(measure_one_processor_gives_the_least),
 	};
