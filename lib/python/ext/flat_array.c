@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* flat_array.c - small numpy arrays in flat values: a header and one copy of their memory. */
+/*
+ * flat_array.c - numpy arrays in flat values: a header and one copy of their memory, or a buffer of the message.
+ *
+ * A push of 8 KiB takes 3.5 us longer than a call without arguments. That is what it takes the memory from one
+ * processor's caches to the other's: two processes that do nothing but copy 8 KiB into shared memory and out of it
+ * in turns need 5 us for a turn where an empty one takes 0.7.
+ */
 #include "python/ext/flat.h"
 
 #include <string.h>

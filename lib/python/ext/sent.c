@@ -171,17 +171,19 @@ static int put(PyObject *dict, PyObject *key, PyObject *value)
 	return rc;
 }
 
-/* note: see unheld.py; what it was is named by the tuple behind it. */
-static int keep(struct sent *sent, PyObject *ar, PyObject *number, PyObject *note, PyObject *words)
-{
-	PyObject *ids = PyTuple_GetItem(note, 1), *counts = PyTuple_GetItem(note, 2);
+/* A request, as it is remembered; note: see unheld.py. Of a view's history, `ar` and number are enough. */
+struct request {
+	PyObject *ar, *number, *count, *note, *fname, *label, *code;
+};
 
-	if (put(sent->results, number, PyWeakref_NewRef(ar, NULL)) < 0 ||
-	    PyDict_SetItem(sent->notes, number, note) < 0)
+static int keep(const struct sent *sent, const struct request *what)
+{
+	if (put(sent->results, what->number, PyWeakref_NewRef(what->ar, NULL)) < 0 ||
+	    PyDict_SetItem(sent->notes, what->number, what->note) < 0)
 		return -1;
-	return append(sent->named,
-		      PyTuple_Pack(6, number, ids, counts, PyTuple_GetItem(words, 0),
-				   PyTuple_GetItem(words, 1), PyTuple_GetItem(words, 2)));
+	return append(sent->named, PyTuple_Pack(6, what->number, PyTuple_GetItem(what->note, 1),
+						PyTuple_GetItem(what->note, 2), what->fname,
+						what->label, what->code));
 }
 
 static bool is_untidy(const struct sent *sent)
@@ -191,14 +193,13 @@ static bool is_untidy(const struct sent *sent)
 					       PyDict_Size(sent->results) >= sent->results_most));
 }
 
-/* note, words: NULL for a view. */
-static int record(struct sent *sent, PyObject *ar, PyObject *number, PyObject *count,
-		  PyObject *note, PyObject *words)
+/* pair: (number, count). */
+static int record(struct sent *sent, const struct request *what, PyObject *pair)
 {
 	PyObject *done;
 
-	if (append(sent->numbers, PyTuple_Pack(2, number, count)) < 0 ||
-	    (sent->of_client == Py_None && keep(sent, ar, number, note, words) < 0))
+	if (append(sent->numbers, Py_XNewRef(pair)) < 0 ||
+	    (sent->of_client == Py_None && keep(sent, what) < 0))
 		return -1;
 	if (!is_untidy(sent))
 		return 0;
@@ -209,11 +210,17 @@ static int record(struct sent *sent, PyObject *ar, PyObject *number, PyObject *c
 
 static PyObject *sent_record(PyObject *self, PyObject *args)
 {
-	PyObject *ar, *number, *count, *note = NULL, *words = NULL;
+	struct request what = { 0 };
+	PyObject *pair;
+	int rc;
 
-	if (!PyArg_ParseTuple(args, "OOO|O!O!", &ar, &number, &count, &PyTuple_Type, &note,
-			      &PyTuple_Type, &words) ||
-	    record((struct sent *)self, ar, number, count, note, words) < 0)
+	if (!PyArg_ParseTuple(args, "OOO|O!OOO", &what.ar, &what.number, &what.count, &PyTuple_Type,
+			      &what.note, &what.fname, &what.label, &what.code))
+		return NULL;
+	pair = PyTuple_Pack(2, what.number, what.count);
+	rc = pair ? record((struct sent *)self, &what, pair) : -1;
+	Py_XDECREF(pair);
+	if (rc < 0)
 		return NULL;
 	PX_RETURN_NONE;
 }
@@ -265,7 +272,7 @@ static PyMemberDef sent_members[] = {
 
 static PyMethodDef sent_methods[] = {
 	{ "_record", sent_record, METH_VARARGS,
-	  "_record(ar, number, count, note=None, words=None)\n\nRemembers a request; words: (fname, label, code). Calls "
+	  "_record(ar, number, count, note=None, fname=None, label=None, code=None)\n\nRemembers a request. Calls "
 	  "_tidy() when there are many." },
 	{ NULL, NULL, 0, NULL },
 };
@@ -304,18 +311,14 @@ static bool is_set_up(void)
 	return known.no_depends;
 }
 
-/* [number] */
-static PyObject *list_of_one(uint64_t number)
+/* (number,) */
+static PyObject *tuple_of_one(uint64_t number)
 {
-	PyObject *list = PyList_New(1), *item = PyLong_FromUnsignedLongLong(number);
+	PyObject *item = PyLong_FromUnsignedLongLong(number);
+	PyObject *tuple = item ? PyTuple_Pack(1, item) : NULL;
 
-	if (list && item) {
-		PyList_SetItem(list, 0, item);
-		return list;
-	}
-	Py_XDECREF(list);
 	Py_XDECREF(item);
-	return NULL;
+	return tuple;
 }
 
 /* As unheld.note(); the attributes are those of AsyncResult._noted. */
@@ -324,7 +327,7 @@ static PyObject *note_of(const struct px_pending *ar, const struct px_result *re
 	PyObject *kept = PyTuple_Pack(9, ar->fname, ar->single, ar->label, Py_None,
 				      ar->known ? ar->known : Py_None, ar->first_number, Py_None,
 				      ar->stopped, known.no_depends);
-	PyObject *ids = list_of_one(px_result_id(result)), *counts = list_of_one(result->count);
+	PyObject *ids = tuple_of_one(px_result_id(result)), *counts = tuple_of_one(result->count);
 	PyObject *note = kept && ids && counts ?
 				 PyTuple_Pack(4, known.async_result, ids, counts, kept) :
 				 NULL;
@@ -338,17 +341,22 @@ static PyObject *note_of(const struct px_pending *ar, const struct px_result *re
 static int remember(struct px_pending *ar, PyObject *history)
 {
 	struct sent *view = (struct sent *)history;
-	PyObject *note = note_of(ar, px_ext_result(ar->result));
-	PyObject *words = note ? PyTuple_Pack(3, ar->fname, ar->label, Py_None) : NULL;
+	struct request what = { .ar = (PyObject *)ar,
+				.number = ar->first_number,
+				.count = ar->count,
+				.fname = ar->fname,
+				.label = ar->label,
+				.code = Py_None };
+	PyObject *pair = PyTuple_Pack(2, what.number, what.count);
 	int rc = -1;
 
-	if (words)
-		rc = record((struct sent *)view->of_client, (PyObject *)ar, ar->first_number,
-			    ar->count, note, words);
+	what.note = pair ? note_of(ar, px_ext_result(ar->result)) : NULL;
+	if (what.note)
+		rc = record((struct sent *)view->of_client, &what, pair);
 	if (rc == 0)
-		rc = record(view, (PyObject *)ar, ar->first_number, ar->count, NULL, NULL);
-	Py_XDECREF(words);
-	Py_XDECREF(note);
+		rc = record(view, &what, pair);
+	Py_XDECREF(what.note);
+	Py_XDECREF(pair);
 	return rc;
 }
 

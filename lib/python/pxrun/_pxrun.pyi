@@ -104,7 +104,9 @@ class Sent:
     _numbers_most: int
     _results_most: int
     _notes_most: int
-    def _record(self, ar: Any, number: int, count: int, note: Any = ..., words: Any = ..., /) -> None: ...
+    def _record(
+        self, ar: Any, number: int, count: int, note: Any = ..., fname: str = ..., label: str | None = ..., code: str | None = ..., /
+    ) -> None: ...
 
 class Direct:
     client: Any

@@ -62,8 +62,8 @@ class History(_pxrun.Sent):
     def add(self, ar: AsyncResult) -> None:
         """Remembers a request. Those of plain calls are remembered by lib/python/ext/sent.c."""
         if self._of_client is None:
-            words = ar._fname, ar._label, ar._code and ar._code[:_CODE]
-            self._record(ar, ar._first_number, ar._count, unheld.note(ar), words)
+            code = ar._code and ar._code[:_CODE]
+            self._record(ar, ar._first_number, ar._count, unheld.note(ar), ar._fname, ar._label, code)
         else:
             self._record(ar, ar._first_number, ar._count)
 

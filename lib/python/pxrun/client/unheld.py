@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: A class, the ids of the extension's results and how many entries each has, and attributes, by the class's `_noted`:
 #: neither the client nor replies.
-Note = tuple[type, "list[int]", "list[int]", tuple]
+Note = tuple[type, "tuple[int, ...]", "tuple[int, ...]", tuple]
 
 
 def note(ar: Any) -> Note:
@@ -19,8 +19,8 @@ def note(ar: Any) -> Note:
     # made with each AsyncResult and not when one is deleted: what signal handlers raise in __del__ is lost
     result, kind = ar._result, type(ar)
     if type(result) is not Joined:
-        return kind, [result.id], [result.count], kind._note_of(ar)
-    return kind, [part.id for part in result.parts], [part.count for part in result.parts], kind._note_of(ar)
+        return kind, (result.id,), (result.count,), kind._note_of(ar)
+    return kind, tuple(part.id for part in result.parts), tuple(part.count for part in result.parts), kind._note_of(ar)
 
 
 def with_later(find: Callable[..., Any]) -> Callable[..., Any]:
