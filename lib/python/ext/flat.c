@@ -292,7 +292,7 @@ static PyObject *read_complex(struct px_flat_source *source)
 }
 
 /* Its sender may still write there, and what decodes looks twice: so it decodes a copy. */
-static PyObject *decode_copy(const uint8_t *at, size_t length)
+PyObject *px_flat_text(const uint8_t *at, size_t length, const char *errors)
 {
 	char small[256], *copy = length <= sizeof(small) ? small : malloc(length);
 	PyObject *text;
@@ -300,7 +300,7 @@ static PyObject *decode_copy(const uint8_t *at, size_t length)
 	if (!copy)
 		return PyErr_NoMemory();
 	memcpy(copy, at, length);
-	text = PyUnicode_DecodeUTF8(copy, (Py_ssize_t)length, NULL);
+	text = PyUnicode_DecodeUTF8(copy, (Py_ssize_t)length, errors);
 	if (copy != small)
 		free(copy);
 	return text;
@@ -311,7 +311,7 @@ static PyObject *read_text(struct px_flat_source *source)
 	Py_ssize_t length = read_count(source);
 	const uint8_t *at = length < 0 ? NULL : px_flat_take(source, (size_t)length);
 
-	return at ? decode_copy(at, (size_t)length) : NULL;
+	return at ? px_flat_text(at, (size_t)length, NULL) : NULL;
 }
 
 static PyObject *read_bytes(struct px_flat_source *source)

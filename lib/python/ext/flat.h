@@ -76,6 +76,8 @@ PyObject *px_flat_value(const void *body, size_t bytes);
 /* So many bytes of it; NULL with an exception if there are not so many. */
 const uint8_t *px_flat_take(struct px_flat_source *source, size_t bytes);
 PyObject *px_flat_malformed(void);
+/* UTF-8 in shared memory as a str; errors as for PyUnicode_DecodeUTF8(). */
+PyObject *px_flat_text(const uint8_t *at, size_t length, const char *errors);
 
 /* flat_array.c: px_flat_write() of what may be an array, and px_flat_read() of what follows 'a', or 'A' if lent. */
 bool px_flat_write_array(struct px_flat *flat, PyObject *value);
