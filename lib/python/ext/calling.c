@@ -200,9 +200,7 @@ static PyObject *make_function(struct px_interpreter *py, const uint8_t *const p
 	if (!code || take_along(py, parts[2], lengths[2]) < 0)
 		return NULL;
 	globals = px_namespace();
-	name = globals ?
-		       PyUnicode_FromStringAndSize((const char *)parts[1], (Py_ssize_t)lengths[1]) :
-		       NULL;
+	name = globals ? px_flat_text(parts[1], lengths[1], "surrogatepass") : NULL;
 	if (name)
 		made = PyObject_CallFunctionObjArgs(py->function, code, globals, name, NULL);
 	Py_XDECREF(name);

@@ -18,7 +18,7 @@ def named(module: str, name: str) -> bytes:
 
 def by_value(code: bytes, name: str, along: bytes | None) -> bytes:
     """Of calls of a function that goes by value: what code_bytes() and along() have made of it, and its name."""
-    parts = code, name.encode(), along or b""
+    parts = code, name.encode("utf-8", "surrogatepass"), along or b""
     return b"".join([b"V", *(len(part).to_bytes(4, "little") for part in parts), *parts])
 
 
