@@ -16,6 +16,7 @@ int px_add_engine(PyObject *module);
 int px_add_file(PyObject *module);
 int px_add_numpy_memory(PyObject *module);
 int px_add_same(PyObject *module);
+int px_add_columns(PyObject *module);
 int px_add_flat(PyObject *module);
 int px_add_direct(PyObject *module);
 int px_add_sent(PyObject *module);

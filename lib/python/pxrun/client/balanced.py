@@ -15,7 +15,7 @@ from .dependency import Conditions
 from .joined import Joined, sources
 from .later import Later
 from .remotefunction import BalancedFunction
-from .sequences import for_map
+from .sequences import for_map, have_references
 from .taskmap import TaskMap
 from .viewbase import View
 
@@ -255,8 +255,7 @@ class LoadBalancedView(View):
         return self._finish(ar, self._blocks(block))
 
     def _mapped(self, f: Any, listed: list, seed: Any) -> mapped.Mapped:
-        refers = any(type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s)
-        return mapped.Mapped(f, refers, self._send_globals, self._library, seeds.described(seed), self._retries)
+        return mapped.Mapped(f, have_references(listed), self._send_globals, self._library, seeds.described(seed), self._retries)
 
     def _of_tasks(self, results: list, sizes: list[int], f: Any, label: str | None = None, **options: Any) -> Any:
         result = results[0] if len(results) == 1 else Joined(results)

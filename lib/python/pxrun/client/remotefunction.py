@@ -10,10 +10,11 @@ from ..engine.calls import map_chunk, map_guarded, map_resolved
 from ..error import CannotSend
 from ..serialize import Reference
 from ..wire.calls import find_culprit, name_of
+from ..wire.columns import packed
 from . import map as maps
 from .cancel import take_back
 from .joined import Joined
-from .sequences import for_map, for_parts
+from .sequences import for_map, for_parts, have_references
 
 
 def remote(view: Any, block: bool | None = None, **flags: Any) -> Callable[[Callable], "RemoteFunction"]:
@@ -120,9 +121,7 @@ class ParallelFunction(RemoteFunction):
     def map(self, *sequences: Any) -> Any:
         """The function of each element, as a list."""
         listed = for_map(sequences)
-        references = type(self.func) is Reference or any(
-            type(item) is Reference for s in listed if isinstance(s, (list, tuple)) for item in s
-        )
+        references = type(self.func) is Reference or have_references(listed)
         guard = self.return_exceptions
         if references:
             return self._distribute(functools.partial(map_resolved, self.func, guard=guard), listed, True)
@@ -165,7 +164,8 @@ class ParallelFunction(RemoteFunction):
         try:
             for i, engine in enumerate(targets[:parts]):
                 arguments = [self.mapping.partition(s, i, parts) for s in sequences]
-                results.append(view._submit_call(f, tuple(arguments), self._at(length, i, parts) if mapped else {}, [engine], view._track_flag()))
+                sent = map(packed, arguments) if mapped else arguments
+                results.append(view._submit_call(f, tuple(sent), self._at(length, i, parts) if mapped else {}, [engine], view._track_flag()))
         except CannotSend as unsent:
             take_back(results)
             raise self._element_of(unsent, arguments, length, i, parts) from unsent.__cause__

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Iterator, Sequence
 
+from ..serialize import Reference
+
 # Slices of these are of the same kind, and iterating over slices is iterating over the whole.
 _SLICED = (list, tuple, range, str, bytes, bytearray, memoryview, array.array)
 
@@ -36,6 +38,11 @@ def for_imap(iterables: Sequence[Any]) -> Iterator[tuple]:
     if not iterables:
         raise TypeError("a map needs at least one iterable")
     return zip(*[_iterator(each, i) for i, each in enumerate(iterables)])
+
+
+def have_references(sequences: Sequence[Any]) -> bool:
+    """Whether there is a `Reference` among the elements of lists and tuples."""
+    return any(Reference in set(map(type, each)) for each in sequences if isinstance(each, (list, tuple)))
 
 
 def is_there(iterable: Any) -> bool:

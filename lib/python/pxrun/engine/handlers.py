@@ -14,7 +14,7 @@ import traceback
 import types
 
 from .. import _pxrun
-from ..wire import brought, failure, foreign, functions, pickling, values
+from ..wire import brought, columns, failure, foreign, functions, pickling, values
 from . import calls, changes, ending, neutral, residents, shell, tasks
 
 #: Types of frequent results that plain pickle can do.
@@ -69,12 +69,12 @@ class Handlers:
 
     def dumps(self, result):
         """The pickle of a result, and its out-of-band buffers."""
-        if type(result) in _PLAIN:
+        if type(result) in _PLAIN or columns.is_scalar(type(result)):
             return pickle.dumps(result, 5), None
         if type(result) is tasks.Items:
             return self.dumps_items(result)
         try:
-            return pickling.dumps_result(result)
+            return pickling.dumps_result(columns.packed(result))
         except Exception as error:
             kind = type(result.value if type(result) is foreign.By else result).__name__
             raise TypeError(f"the result, of type {kind}, cannot be sent: {failure.words(error)}") from error
@@ -82,7 +82,7 @@ class Handlers:
     def dumps_items(self, items):
         """As dumps(), of the results of a chunk: one that cannot be pickled does not take the others with it."""
         try:
-            return pickling.dumps_result(list(items))
+            return pickling.dumps_result(columns.packed(list(items)))
         except Exception:
             return pickling.dumps_result(tasks.sendable(items, self.dumps))
 

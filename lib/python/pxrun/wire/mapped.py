@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterable, Sequence
 from ..engine import tasks
 from ..error import CannotSend
 from ..serialize import PrePickled, Reference
-from . import calls, foreign, frames, pickling
+from . import calls, columns, foreign, frames, pickling
 
 #: A body and its buffers.
 Body = tuple[bytes, "list | None"]
@@ -62,7 +62,7 @@ class Frozen:
 
 def _changes(arg: Any) -> bool:
     """Whether what is read later may differ from what is read now."""
-    return type(arg) not in pickling.PLAIN and type(arg) not in (Reference, Frozen)
+    return type(arg) not in pickling.PLAIN and type(arg) not in (Reference, Frozen) and not columns.is_scalar(type(arg))
 
 
 def frozen(args: tuple, bring: bool, library: str | None) -> tuple:
@@ -86,9 +86,19 @@ def _refuse_live(buffers: list | None) -> None:
         raise ValueError("a shared array is no element of a map: bind it to the function, as functools.partial(f, array)")
 
 
+def _are_plain(elements: Iterable) -> bool:
+    """Whether all are numbers, of numpy's or not, and strings: plain pickle is enough for them."""
+    return all(map(columns.is_scalar, set(map(type, elements)) - pickling.PLAIN))
+
+
 def _is_plain(column: Any) -> bool:
-    """Whether all elements are numbers and strings."""
-    return type(column) in _FLAT or type(column) in (list, tuple) and pickling.PLAIN.issuperset(map(type, column))
+    """The same of all elements of a sequence."""
+    if type(column) in _FLAT:
+        return True
+    if type(column) in (list, tuple):
+        return _are_plain(column)
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(column) is numpy.ndarray and column.ndim == 1 and columns.is_scalar(column.dtype.type)
 
 
 class LiveCall:
@@ -172,7 +182,7 @@ class Mapped:
         if self._seed is not None:
             body, buffers = _dumps((args, self._seed_at(i)), self._bring)
             return b"".join((self._seeded, body[:-1], _END)), buffers
-        if pickling.PLAIN.issuperset(map(type, args)):
+        if _are_plain(args):
             return self._one + pickle.dumps(args, 5), None
         body, buffers = _dumps(args, self._bring)
         return self._one + body, buffers
@@ -210,6 +220,9 @@ class Mapped:
         return entropy, key, pool_size, first + i
 
     def _column(self, column: Any) -> Any:
+        packed = columns.packed(column)
+        if packed is not column:
+            return packed
         numpy = sys.modules.get("numpy")
         if _is_plain(column) or numpy is not None and type(column) is numpy.ndarray and not column.dtype.hasobject:
             return column
