@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Values that travel without pickle: what arrives is what pickle would have made of them."""
+import copy
 import math
 import operator
 import pickle
@@ -45,6 +46,18 @@ LIST = [1]
 )
 def test_other_value_is_left_to_pickle(args):
     assert flat(*args) is None
+
+
+@pytest.mark.parametrize("depth", range(12, 20))
+def test_values_in_values_arrive_however_deep(pool, depth):
+    value: object = "innermost"
+    for _ in range(depth):
+        value = [value]
+    view = pool[0]
+    assert view.apply_sync(copy.copy, value) == value
+    assert view.apply_sync(dict, deep=value) == {"deep": value}
+    view.push({"deep": value}, block=True)
+    assert view["deep"] == value
 
 
 def test_list_in_two_places_stays_one(pool):

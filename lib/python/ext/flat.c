@@ -394,7 +394,7 @@ PyObject *px_flat_read(struct px_flat_source *source)
 
 	if (!at)
 		return NULL;
-	if (source->depth > PX_FLAT_DEPTH_MAX)
+	if (source->depth > PX_FLAT_DEPTH_MAX + 1)
 		return px_flat_malformed();
 	source->depth++;
 	value = read_letter(source, (char)*at);

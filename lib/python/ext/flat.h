@@ -36,6 +36,7 @@
 #define PX_FLAT_MAX_BYTES (48 * 1024)
 /* So many lists, dicts and arrays in one value: each is compared with those before it. */
 #define PX_FLAT_KEPT_MAX 32
+/* Containers in one another; around them may be one that px_flat_count() has begun, of arguments. */
 #define PX_FLAT_DEPTH_MAX 16
 
 /* What is being written. Begin with px_flat_begin(). */
