@@ -12,7 +12,7 @@ import time
 import pytest
 
 import pxrun
-from pxrun import Client, Reference
+from pxrun import Client, Reference, error
 
 
 def say(*words):
@@ -395,3 +395,16 @@ def test_output_that_comes_while_the_request_is_still_being_sent_is_kept(tmp_pat
         helper.join()
         ar.wait(30)
         assert ar.stdout[0] == "hello\n"
+
+
+def test_engines_streams_are_as_any_other(pool):
+    assert pool[0].apply_sync(eval, "__import__('sys').stdout.mode") == "w"
+    assert pool[0].apply_sync(eval, "[__import__('sys').stdout, __import__('sys').stderr]") == [sys.stdout, sys.stderr]
+    with pytest.raises(error.RemoteError, match="an open BufferedWriter belongs to the process that opened it"):
+        pool[0].apply_sync(eval, "open('/dev/null', 'wb')")
+
+
+def test_what_lies_in_a_stream_is_shown_when_it_is_back(pool):
+    pool[0].execute("import io, sys; aside, sys.stdout = sys.stdout, io.StringIO(); aside.write('kept')", block=True)
+    ar = pool[0].execute("sys.stdout = aside", block=True)
+    assert ar.stdout == "kept"

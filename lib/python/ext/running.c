@@ -146,24 +146,38 @@ static void reply_nothing(struct px_reply *reply)
 	reply->code = PX_EINTR;
 }
 
+static void flush(const struct px_interpreter *py, PyObject *stream)
+{
+	PyObject *done;
+
+	Py_INCREF(stream);
+	done = PyObject_CallMethodObjArgs(stream, py->flush, NULL);
+	if (!done)
+		PyErr_Clear();
+	Py_XDECREF(done);
+	Py_DECREF(stream);
+}
+
 /* Flushes what the request printed into the pipes. */
 static void flush_streams(const struct px_interpreter *py)
 {
 	static const char *const names[] = { "stdout", "stderr" };
+	bool written = px_streams_written;
+	unsigned telling = 0;
 
+	px_streams_written = false; /* first: what a thread writes meanwhile is flushed next time */
 	for (unsigned i = 0; i < 2; i++) {
 		PyObject *stream =
 			PySys_GetObject(names[i]); /* borrowed; a request may have set it */
-		PyObject *done = NULL;
+		bool tells = stream && px_stream_tells(stream);
 
-		if (!stream || stream == Py_None || !px_stream_may_have_text(stream))
-			continue;
-		done = PyObject_CallMethodObjArgs(stream, py->flush, NULL);
-		if (!done)
-			PyErr_Clear();
-		Py_XDECREF(done);
+		telling += tells;
+		if (stream && stream != Py_None && (written || !tells))
+			flush(py, stream);
 	}
-	px_streams_written = false;
+	/* A Stream that something else stands in for has to be flushed when it is back. */
+	if (written && telling < 2)
+		px_streams_written = true;
 }
 
 /* --- requests --- */

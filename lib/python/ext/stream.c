@@ -29,9 +29,9 @@ static PyObject *stream_buffer(PyObject *self, void *unused)
 	return buffer;
 }
 
-bool px_stream_may_have_text(PyObject *stream)
+bool px_stream_tells(PyObject *stream)
 {
-	return (PyObject *)Py_TYPE(stream) != stream_type || px_streams_written || buffer_taken;
+	return (PyObject *)Py_TYPE(stream) == stream_type && !buffer_taken;
 }
 
 static PyMethodDef methods[] = {

@@ -16,7 +16,7 @@
 
 /* Whether something was written to a Stream since this was set to false. */
 extern bool px_streams_written;
-/* Whether a stream has to be flushed: any object but a Stream has. */
-bool px_stream_may_have_text(PyObject *stream);
+/* Whether that says it of this one, too: it is a Stream, whose buffer nobody else has. */
+bool px_stream_tells(PyObject *stream);
 
 #endif

@@ -72,7 +72,9 @@ def _be_engine(birth, log, pool):
 def _stream(fd):
     """A text stream on a descriptor, flushed by lines: output is seen while the request runs."""
     raw = open(fd, "wb", closefd=False)
-    return _pxrun.Stream(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    stream = _pxrun.Stream(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    stream.mode = "w"  # as open() says
+    return stream
 
 
 def _forget_engine(control, was):

@@ -18,7 +18,7 @@ import sys
 import types
 from typing import Any, Callable, Sequence
 
-from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region, flat_call, unflat
+from .._pxrun import BUFFERS_MAX, LENT_BYTES, LENT_STRING_BYTES, Buffer, Region, Stream, flat_call, unflat
 from . import frames, names
 from .classes import CACHED, DISPATCHER, by_value, cached, dataclass_words, reduce_descriptor, reduce_dispatcher, sent_class
 from .functions import Along, NeedsCloudpickle, code_bytes, code_of, importable, plain_function, reduce_function
@@ -203,7 +203,7 @@ class Buffers:
 
 
 #: cloudpickle would send the text of one that is open for reading.
-_FILES = {io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO}
+_FILES = {io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO, Stream}
 
 
 def _reduce(obj: Any, along: Along | None) -> Any:
@@ -221,8 +221,8 @@ def _reduce(obj: Any, along: Along | None) -> Any:
         return reduce_descriptor(obj)
     if kind.__module__ == "dataclasses":
         return dataclass_words().get(id(obj), NotImplemented)
-    if kind in _FILES and obj is not sys.stdout and obj is not sys.stderr:
-        raise TypeError(f"an open {kind.__name__} belongs to the process that opened it: send the path, and open it there")
+    if kind in _FILES:
+        return _reduce_file(obj)
     if kind.__module__ == "tqdm.std" and kind.__name__ == "TqdmDefaultWriteLock":
         return kind, ()  # its executors get it as an initarg; it orders the lines of one process
     if kind.__module__ == "torch" and kind.__name__ == "Tensor":
@@ -236,6 +236,14 @@ def _reduce_function(function: types.FunctionType, along: Along | None) -> Any:
     if importable(function):
         return NotImplemented
     return reduce_dispatcher(function) if function.__code__ is DISPATCHER else reduce_function(function, along)
+
+
+def _reduce_file(file: Any) -> tuple:
+    """stdout and stderr are those of whoever reads the pickle."""
+    for name in ("stdout", "stderr"):
+        if file is getattr(sys, name):
+            return attribute_of, ("sys", name)
+    raise TypeError(f"an open {type(file).__name__} belongs to the process that opened it: send the path, and open it there")
 
 
 def _reduce_array(array: Any) -> Any:
