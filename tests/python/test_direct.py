@@ -194,6 +194,37 @@ def test_closed_client_is_said(pool):
 # --- without waiting
 
 
+def test_flags_that_change_while_a_result_is_made(pool, monkeypatch):
+    class Renaming:
+        __module__, __qualname__ = "operator", "add"
+
+        def __call__(self):
+            raise AssertionError("engines have another one")
+
+        @property
+        def __name__(self):
+            view.label = "later"
+            gc.collect()
+            others[:] = [f"{i:04}" for i in range(1000)]
+            return "add"
+
+    others: list = []
+    view = pool[0]
+    f = Renaming()
+    f.__qualname__ = "add"
+    monkeypatch.setattr(operator, "add", f)
+    view.label = "".join(["befo", "re"])[:4]
+    ar = view.apply_async(f, 1, 2)
+    assert (ar.get(), ar.label, view.label) == (3, "befo", "later")
+
+
+def test_history_that_is_none(pool):
+    view = pool[0]
+    view._sent = "nothing"
+    with pytest.raises(TypeError, match="a view's history is wanted, not 'nothing'"):
+        view.apply_async(os.getpid)
+
+
 def test_result_is_one_as_any_other(pool):
     view = pool[:2]
     view.label = "mine"

@@ -27,8 +27,8 @@ static struct {
 
 bool px_direct_is_plain(const struct px_direct *view)
 {
-	return view->client && view->targets && view->send_globals && view->track == Py_False &&
-	       view->timeout == Py_None && view->library == Py_None;
+	return view->client && view->targets && view->send_globals && view->label && view->sent &&
+	       view->track == Py_False && view->timeout == Py_None && view->library == Py_None;
 }
 
 static bool put_head(struct px_flat *flat, PyObject *head)
@@ -135,8 +135,10 @@ static PyObject *read_replies(struct px_direct *view, PyObject *function, PyObje
 
 static PyObject *wait_for(struct px_direct *view, PyObject *function, PyObject *object, bool single)
 {
-	int rc = px_wait(object, view->shower, PX_FOREVER);
+	PyObject *shower = Py_XNewRef(view->shower);
+	int rc = px_wait(object, shower, PX_FOREVER);
 
+	Py_XDECREF(shower);
 	if (rc == 0)
 		return read_replies(view, function, object, single);
 	if (rc != PX_RAISED)
@@ -152,12 +154,17 @@ static PyObject *wait_for(struct px_direct *view, PyObject *function, PyObject *
 /* The connection of the view's client, which a client has for life. Borrowed; NULL with an exception. */
 static PyObject *core_of(struct px_direct *view)
 {
+	PyObject *client, *core;
+
 	if (view->core && view->core_of == view->client)
 		return view->core;
+	client = Py_NewRef(view->client);
+	core = PyObject_GetAttr(client, names.core);
 	Py_CLEAR(view->core);
-	view->core = PyObject_GetAttr(view->client, names.core);
-	view->core_of = view->client;
-	return view->core;
+	Py_CLEAR(view->core_of);
+	view->core = core;
+	view->core_of = client;
+	return core;
 }
 
 bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_flat *flat,
@@ -187,9 +194,10 @@ bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_f
 static PyObject *async_result(struct px_direct *view, PyObject *function, bool by_value,
 			      struct px_result *result)
 {
-	struct px_described what = { .client = view->client,
-				     .label = view->label,
-				     .history = view->sent,
+	/* Held: handlers of signals, a function's __name__ and other threads may set the view's flags. */
+	struct px_described what = { .client = Py_NewRef(view->client),
+				     .label = Py_NewRef(view->label),
+				     .history = Py_NewRef(view->sent),
 				     .count = result->count,
 				     .single = PyLong_CheckExact(view->targets),
 				     .shows = view->shower != Py_None };
@@ -207,6 +215,9 @@ static PyObject *async_result(struct px_direct *view, PyObject *function, bool b
 	Py_XDECREF(what.known);
 	Py_XDECREF(what.fname);
 	Py_XDECREF(what.result);
+	Py_DECREF(what.history);
+	Py_DECREF(what.label);
+	Py_DECREF(what.client);
 	return ar;
 }
 
@@ -351,7 +362,8 @@ static PyObject *apply(PyObject *self, PyObject *const *args, Py_ssize_t count, 
 	what(send_globals);                                                                        \
 	what(label);                                                                               \
 	what(sent);                                                                                \
-	what(core)
+	what(core);                                                                                \
+	what(core_of)
 
 static int direct_traverse(PyObject *self, visitproc visit, void *arg)
 {

@@ -27,7 +27,7 @@ struct px_direct {
 	PyObject *client, *targets, *block, *track, *timeout, *shower, *library, *label,
 		*send_globals;
 	PyObject *sent;           /* its history */
-	PyObject *core, *core_of; /* client._core, held, and whose it is: for the next call */
+	PyObject *core, *core_of; /* client._core, and whose it is: for the next call */
 };
 
 /*

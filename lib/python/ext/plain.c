@@ -19,7 +19,8 @@ static PyObject *in_a_list(PyObject *value)
 	return list;
 }
 
-PyObject *px_reply_value(const struct px_incoming *reply, PyObject *loads)
+/* The value of a reply without buffers; NULL with an exception. */
+static PyObject *value_of(const struct px_incoming *reply, PyObject *loads)
 {
 	const uint8_t *at = reply->body;
 	PyObject *body, *value;
@@ -35,7 +36,7 @@ PyObject *px_reply_value(const struct px_incoming *reply, PyObject *loads)
 /* The outcome of a reply; NULL with an exception. */
 static PyObject *outcome_of(const struct px_incoming *reply, PyObject *loads, bool in_list)
 {
-	PyObject *value = px_reply_value(reply, loads);
+	PyObject *value = value_of(reply, loads);
 
 	if (in_list)
 		value = in_a_list(value);

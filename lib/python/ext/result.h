@@ -30,8 +30,6 @@ PyObject *px_sent_result_object(struct px_result *result);
 void px_result_take_back(PyObject *object);
 /* (code, body, buffers) of a request that is done; words as str where there is no reply. Once. */
 PyObject *px_reply_object(struct px_request *request);
-/* The value of a reply without buffers; loads: pickle.loads. NULL with an exception. */
-PyObject *px_reply_value(const struct px_incoming *reply, PyObject *loads);
 /*
  * For each reply that is a value without buffers, and for which the list has None, puts (value, None)
  * there, or with in_lists ([value], None); all else is left. -1 with an exception, which may be what

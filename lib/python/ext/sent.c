@@ -13,12 +13,21 @@
 
 static struct {
 	PyObject *async_result; /* the class */
+	PyObject *sent_type;
 	PyObject *append, *tidy;
 	PyObject *new_lock;   /* threading.RLock */
 	PyObject *no_depends; /* AsyncResult._depends */
 } known;
 
 /* --- Pending --- */
+
+/* An AsyncResult. Python sees the fields as attributes, with an underscore; NULL: None, or not made yet. */
+struct pending {
+	PyObject_HEAD
+	PyObject *client, *result, *fname, *single, *label, *known, *count, *first_number, *stopped,
+		*shows;
+	PyObject *outcomes, *lock; /* made when they are first used */
+};
 
 /* The number of the next request of this process. */
 static PyObject *next_number(void)
@@ -30,7 +39,7 @@ static PyObject *next_number(void)
 
 static PyObject *get_outcomes(PyObject *self, void *unused)
 {
-	struct px_pending *pending = (struct px_pending *)self;
+	struct pending *pending = (struct pending *)self;
 	Py_ssize_t count = pending->count ? PyLong_AsSsize_t(pending->count) : 0;
 
 	(void)unused;
@@ -44,7 +53,7 @@ static PyObject *get_outcomes(PyObject *self, void *unused)
 
 static int set_outcomes(PyObject *self, PyObject *value, void *unused)
 {
-	struct px_pending *pending = (struct px_pending *)self;
+	struct pending *pending = (struct pending *)self;
 	PyObject *before = pending->outcomes;
 
 	(void)unused;
@@ -55,7 +64,7 @@ static int set_outcomes(PyObject *self, PyObject *value, void *unused)
 
 static PyObject *get_lock(PyObject *self, void *unused)
 {
-	struct px_pending *pending = (struct px_pending *)self;
+	struct pending *pending = (struct pending *)self;
 	PyObject *made = pending->lock ? NULL : PyObject_CallNoArgs(known.new_lock);
 
 	(void)unused;
@@ -82,7 +91,7 @@ static PyObject *get_lock(PyObject *self, void *unused)
 
 static int pending_traverse(PyObject *self, visitproc visit, void *arg)
 {
-	const struct px_pending *pending = (struct px_pending *)self;
+	const struct pending *pending = (struct pending *)self;
 
 	Py_VISIT(Py_TYPE(self));
 #define VISIT_PENDING(field) Py_VISIT(pending->field)
@@ -92,7 +101,7 @@ static int pending_traverse(PyObject *self, visitproc visit, void *arg)
 
 static int pending_clear(PyObject *self)
 {
-	struct px_pending *pending = (struct px_pending *)self;
+	struct pending *pending = (struct pending *)self;
 
 #define CLEAR_PENDING(field) Py_CLEAR(pending->field)
 	EACH_PENDING(CLEAR_PENDING);
@@ -108,7 +117,7 @@ static void pending_dealloc(PyObject *self)
 
 #define FIELD(name, type)                                                                          \
 	{                                                                                          \
-		"_" #name, type, offsetof(struct px_pending, name), 0, NULL                        \
+		"_" #name, type, offsetof(struct pending, name), 0, NULL                           \
 	}
 
 static PyMemberDef pending_members[] = {
@@ -136,7 +145,7 @@ static PyType_Slot pending_slots[] = {
 
 static PyType_Spec pending_spec = {
 	.name = "pxrun._pxrun.Pending",
-	.basicsize = sizeof(struct px_pending),
+	.basicsize = sizeof(struct pending),
 	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
 	.slots = pending_slots,
 };
@@ -322,7 +331,7 @@ static PyObject *tuple_of_one(uint64_t number)
 }
 
 /* As unheld.note(); the attributes are those of AsyncResult._noted. */
-static PyObject *note_of(const struct px_pending *ar, const struct px_result *result)
+static PyObject *note_of(const struct pending *ar, const struct px_result *result)
 {
 	PyObject *kept = PyTuple_Pack(9, ar->fname, ar->single, ar->label, Py_None,
 				      ar->known ? ar->known : Py_None, ar->first_number, Py_None,
@@ -338,7 +347,13 @@ static PyObject *note_of(const struct px_pending *ar, const struct px_result *re
 	return note;
 }
 
-static int remember(struct px_pending *ar, PyObject *history)
+static bool is_sent(PyObject *object)
+{
+	return object && PyObject_TypeCheck(object, (PyTypeObject *)known.sent_type);
+}
+
+/* In both histories. */
+static int remember(struct pending *ar, PyObject *history)
 {
 	struct sent *view = (struct sent *)history;
 	struct request what = { .ar = (PyObject *)ar,
@@ -347,9 +362,14 @@ static int remember(struct px_pending *ar, PyObject *history)
 				.fname = ar->fname,
 				.label = ar->label,
 				.code = Py_None };
-	PyObject *pair = PyTuple_Pack(2, what.number, what.count);
+	PyObject *pair;
 	int rc = -1;
 
+	if (!is_sent(history) || !is_sent(view->of_client)) {
+		PyErr_Format(PyExc_TypeError, "a view's history is wanted, not %R", history);
+		return -1;
+	}
+	pair = PyTuple_Pack(2, what.number, what.count);
 	what.note = pair ? note_of(ar, px_ext_result(ar->result)) : NULL;
 	if (what.note)
 		rc = record((struct sent *)view->of_client, &what, pair);
@@ -362,8 +382,7 @@ static int remember(struct px_pending *ar, PyObject *history)
 
 PyObject *px_sent_async_result(const struct px_described *what)
 {
-	struct px_pending *ar =
-		is_set_up() ? (struct px_pending *)px_make(known.async_result) : NULL;
+	struct pending *ar = is_set_up() ? (struct pending *)px_make(known.async_result) : NULL;
 
 	if (!ar)
 		return NULL;
@@ -397,11 +416,14 @@ static PyMethodDef functions[] = {
 	{ NULL, NULL, 0, NULL },
 };
 
-static int add_type(PyObject *module, PyType_Spec *spec, const char *name)
+/* The type, which the module has as well. */
+static PyObject *add_type(PyObject *module, PyType_Spec *spec, const char *name)
 {
 	PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
 
-	return type ? PyModule_AddObjectRef(module, name, type) : -1;
+	if (type && PyModule_AddObjectRef(module, name, type) < 0)
+		Py_CLEAR(type);
+	return type;
 }
 
 int px_add_sent(PyObject *module)
@@ -412,9 +434,9 @@ int px_add_sent(PyObject *module)
 	known.tidy = PyUnicode_InternFromString("_tidy");
 	known.new_lock = threading ? PyObject_GetAttrString(threading, "RLock") : NULL;
 	Py_XDECREF(threading);
-	if (!known.append || !known.tidy || !known.new_lock ||
-	    add_type(module, &pending_spec, "Pending") < 0 ||
-	    add_type(module, &sent_spec, "Sent") < 0)
+	known.sent_type = add_type(module, &sent_spec, "Sent");
+	if (!known.append || !known.tidy || !known.new_lock || !known.sent_type ||
+	    !add_type(module, &pending_spec, "Pending"))
 		return -1;
 	return PyModule_AddFunctions(module, functions);
 }

@@ -16,14 +16,6 @@
 
 #include <stdbool.h>
 
-/* An AsyncResult. Python sees the fields as attributes, with an underscore; NULL: None, or not made yet. */
-struct px_pending {
-	PyObject_HEAD
-	PyObject *client, *result, *fname, *single, *label, *known, *count, *first_number, *stopped,
-		*shows;
-	PyObject *outcomes, *lock; /* made when they are first used */
-};
-
 /* What a request is, for its AsyncResult. */
 struct px_described {
 	PyObject *client, *result, *fname, *label, *history;
