@@ -88,6 +88,8 @@ def test_kept_that_is_not_there(pool):
         frames.by_token(b"y" * 16, b"no pickle") + pickle.dumps(()),
         b"K" + TOKEN + b"\xff\xff\xff\xff" + pickle.dumps(()),
         pickle.dumps((abs, (1,))),
+        pickle.dumps((abs, [1], {})),
+        pickle.dumps((abs, (1,), None)),
     ],
     ids=repr,
 )

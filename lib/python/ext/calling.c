@@ -261,19 +261,17 @@ static int read_pickled(struct px_interpreter *py, struct px_incoming *in, PyObj
 			struct px_call *call)
 {
 	PyObject *all = unpickle(py, in, 0, buffers);
-	int rc = 0;
+	bool is_call = all && PyTuple_Check(all) && PyTuple_Size(all) == 3 &&
+		       PyTuple_Check(PyTuple_GetItem(all, 1)) &&
+		       PyDict_Check(PyTuple_GetItem(all, 2));
 
-	if (!all)
-		return -1;
-	if (!PyTuple_Check(all) || PyTuple_Size(all) != 3) {
-		rc = malformed();
-	} else {
+	if (is_call) {
 		call->function = Py_NewRef(PyTuple_GetItem(all, 0));
 		call->args = Py_NewRef(PyTuple_GetItem(all, 1));
 		call->kwargs = Py_NewRef(PyTuple_GetItem(all, 2));
 	}
-	Py_DECREF(all);
-	return rc;
+	Py_XDECREF(all);
+	return is_call ? 0 : all ? malformed() : -1;
 }
 
 static int read_body(struct px_interpreter *py, struct px_incoming *in, PyObject *buffers,

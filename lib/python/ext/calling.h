@@ -13,7 +13,8 @@
  *   'V'  u32 lengths of the next three, the code, the name, and what it brings along (wire/brought.py); args
  *        f has only that, and the engine's namespace as its globals. A new one is made for each call.
  *
- * args are a pickle of a tuple, or flat (flat.h), and then the keywords may follow, flat as well. All that spares most of what pickle takes for a call: 1 us of 2.5 us is its looking up of a global.
+ * args are a pickle of a tuple, or flat (flat.h), and then the keywords may follow, flat as well. All that spares
+ * most of what pickle takes for a call: 1 us of 2.5 us is its looking up of a global.
  *
  * Who:     the engine's main thread, with the interpreter's lock.
  * Death:   nothing here is shared.

@@ -4,8 +4,8 @@
  * Python in between.
  *
  * A call is plain if its function goes by name, or by value and has only code (naming.h), its arguments are flat
- * (flat.h), and the view has no flag that wants more. For all else the methods call those of DirectView (client/view.py) whose names
- * begin with an underscore, which can do everything.
+ * (flat.h), and the view has no flag that wants more. For all else the methods call those of DirectView
+ * (client/view.py) whose names begin with an underscore, which can do everything.
  *
  * Who:     any thread with the interpreter's lock.
  * Blocks:  as long as the call runs. Python's signal handlers run meanwhile.

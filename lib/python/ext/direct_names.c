@@ -6,7 +6,10 @@
 
 #include "python/ext/object.h"
 
-/* Functions of engine/calls.py; names of methods, of which those with an underscore do it in Python; and {"block": True}. */
+/*
+ * Functions of engine/calls.py; names of methods, of which those with an underscore do it in Python; and
+ * {"block": True}.
+ */
 static struct {
 	PyObject *push, *pull;
 	PyObject *push_name, *pull_name, *get_name, *push_in_python, *pull_in_python;

@@ -222,7 +222,7 @@ static int run_apply(struct px_interpreter *py, struct px_incoming *in, struct p
 
 static int run_execute(struct px_interpreter *py, struct px_incoming *in, struct px_reply *reply)
 {
-	PyObject *code = PyUnicode_DecodeUTF8(in->body, (Py_ssize_t)in->body_bytes, NULL);
+	PyObject *code = px_flat_text(in->body, in->body_bytes, NULL);
 	PyObject *body = NULL;
 	int rc = -1;
 

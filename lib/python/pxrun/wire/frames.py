@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The beginnings of calls whose function is named, or kept by engines; see lib/python/ext/calling.h.
+"""The beginnings of calls whose function is named, goes by value, or is kept by engines; see lib/python/ext/calling.h.
 
-The pickle of the arguments, a tuple, follows. Engines read such a call in a third of the time that the
-pickle of (function, arguments, {}) takes, and so does who writes it.
+The arguments follow: the pickle of a tuple, or flat (lib/python/ext/flat.h) and then with keywords. Engines read such a
+call in a third of the time that the pickle of (function, arguments, {}) takes, and so does who writes it.
 """
 from __future__ import annotations
 
