@@ -225,6 +225,13 @@ def test_element_that_cannot_be_sent_is_named(pool):
         pool.load_balanced_view().map(same, items, chunksize=2 * N + 1)
 
 
+@pytest.mark.parametrize("element", ["0.5", "2**40", "__import__('numpy').float32(0.5)"])
+def test_tuple_stays_a_tuple(pool, element):
+    code = f"({element},) * 20_000"
+    assert bits(pool[0].apply_sync(eval, code)) == bits(eval(code))
+    assert bits(pool.load_balanced_view().map_sync(eval, [code])) == bits([eval(code)])
+
+
 def test_result_that_cannot_be_sent_takes_no_other_with_it(pool):
     got = pool.load_balanced_view().map(lambda x: x if x != 7 else Unsendable(), [float(i) for i in range(N)], chunksize=N,
                                         return_exceptions=True, block=True)

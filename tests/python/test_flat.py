@@ -41,8 +41,8 @@ LIST = [1]
 
 @pytest.mark.parametrize(
     "args",
-    [(2**63,), ("\ud800",), (object(),), ({1, 2},), (bytearray(b"x"),), (Number(1),), (LIST, LIST), (SELF,), (DEEP,), ("x" * 100_000,)],
-    ids=["large int", "surrogate", "object", "set", "bytearray", "subclass", "one list twice", "cycle", "deep", "long"],
+    [(2**63,), ("\ud800",), (object(),), ({1, 2},), (bytearray(b"x"),), (Number(1),), (LIST, LIST), (SELF,), (DEEP,), ("x" * 100_000,), ([0.5] * 6000,)],
+    ids=["large int", "surrogate", "object", "set", "bytearray", "subclass", "one list twice", "cycle", "deep", "long", "many"],
 )
 def test_other_value_is_left_to_pickle(args):
     assert flat(*args) is None

@@ -41,6 +41,8 @@ static bool grow(struct px_flat *flat, size_t needed)
 
 	if (needed > PX_FLAT_MAX_BYTES)
 		return false;
+	if (room > PX_FLAT_MAX_BYTES)
+		room = PX_FLAT_MAX_BYTES;
 	at = realloc(flat->at == flat->small ? NULL : flat->at, room);
 	if (!at)
 		return false;

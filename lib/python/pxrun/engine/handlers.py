@@ -74,7 +74,7 @@ class Handlers:
         if type(result) is tasks.Items:
             return self.dumps_items(result)
         try:
-            return pickling.dumps_result(columns.packed(result))
+            return pickling.dumps_result(columns.packed(result) if type(result) is list else result)
         except Exception as error:
             kind = type(result.value if type(result) is foreign.By else result).__name__
             raise TypeError(f"the result, of type {kind}, cannot be sent: {failure.words(error)}") from error
