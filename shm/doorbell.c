@@ -16,6 +16,7 @@
 #include "shm/os.h"
 
 #define NAP_MAX_NS UINT64_C(50000000)
+#define NAP_IDLE_NS UINT64_C(1600000000)
 
 void px_doorbell_wake(struct px_doorbell_shm *bell)
 {
@@ -136,11 +137,12 @@ static int spin(uint64_t until_ns, int (*ready)(void *ctx), void *ctx)
 	return rc;
 }
 
-int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
-		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
-		     void *ctx)
+/* As px_doorbell_wait(); the naps grow up to longest_ns. */
+static int wait_in_naps(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
+			uint64_t timeout_ns, uint64_t longest_ns, int (*ready)(void *ctx),
+			int (*on_nap)(void *ctx), void *ctx)
 {
-	uint64_t now, deadline, nap;
+	uint64_t now, deadline, nap = NAP_MAX_NS;
 	int rc = ready(ctx);
 
 	if (rc)
@@ -161,8 +163,8 @@ int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_n
 			rc = PX_ETIMEDOUT;
 			break;
 		}
-		nap = deadline - now < NAP_MAX_NS ? deadline - now : NAP_MAX_NS;
-		rc = px_doorbell_sleep(bell, ticket, nap);
+		rc = px_doorbell_sleep(bell, ticket, deadline - now < nap ? deadline - now : nap);
+		nap = 2 * nap < longest_ns ? 2 * nap : longest_ns;
 		if (rc == PX_EINTR) {
 			int news = ready(ctx);
 
@@ -177,6 +179,20 @@ int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_n
 	}
 	px_doorbell_cancel(bell);
 	return rc;
+}
+
+int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
+		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
+		     void *ctx)
+{
+	return wait_in_naps(bell, why, spin_ns, timeout_ns, NAP_MAX_NS, ready, on_nap, ctx);
+}
+
+int px_doorbell_idle(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
+		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
+		     void *ctx)
+{
+	return wait_in_naps(bell, why, spin_ns, timeout_ns, NAP_IDLE_NS, ready, on_nap, ctx);
 }
 
 uint64_t px_doorbell_spin_next(uint64_t spin_ns, uint64_t base_ns, uint64_t waited_ns)

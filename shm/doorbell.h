@@ -54,6 +54,14 @@ int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_n
 		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
 		     void *ctx);
 /*
+ * The same for who waits for work, and keeps nobody waiting: each of its naps is twice as long as the
+ * one before, up to 1.6 s. A ringer that is killed before it rings costs one nap at most, and less where
+ * somebody wakes all after a death.
+ */
+int px_doorbell_idle(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
+		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
+		     void *ctx);
+/*
  * How long to spin next time, after a wait of waited_ns that began with spinning for spin_ns:
  * longer if a little more spinning would have avoided the sleep, base_ns again after a long
  * pause.

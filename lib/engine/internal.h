@@ -40,7 +40,8 @@ struct px_loop {
 	uint32_t turn; /* whose tasks come next: an index into clients */
 	uint64_t seen_seq;
 	uint64_t wanted_seq; /* as seen: who was refused memory */
-	uint32_t naps;       /* since there was work */
+	uint64_t idle_ns;    /* since when there is no work; of the clock of px_os */
+	bool gave_back;      /* warm memory, since then */
 	uint64_t looked_ns;  /* when it last looked at its descriptors, after a request */
 };
 

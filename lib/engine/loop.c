@@ -13,15 +13,16 @@
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
+#include "shm/os.h"
 
-/* Naps of 50 ms without work until warm memory is given back. */
+/* How long there must be no work until warm memory is given back. */
 #ifdef PX_TINY
-#define NAPS_TO_GIVE_BACK 4
+#define GIVE_BACK_NS UINT64_C(150000000)
 #else
-#define NAPS_TO_GIVE_BACK 600 /* half a minute */
+#define GIVE_BACK_NS UINT64_C(30000000000)
 #endif
 
-/* An engine that has no time for naps looks as often whether its descriptors are open. */
+/* An engine that has no time for naps looks so often whether its descriptors are open. */
 #define LOOK_NS UINT64_C(50000000)
 
 /* --- the list of clients --- */
@@ -440,8 +441,10 @@ static int take_nap(void *ctx)
 		return rc;
 	for (uint32_t i = 0; i < loop->count; i++)
 		loop->clients[i].blind = false;
-	if (++loop->naps == NAPS_TO_GIVE_BACK)
+	if (!loop->gave_back && px_os.now_ns() - loop->idle_ns >= GIVE_BACK_NS) {
+		loop->gave_back = true;
 		give_back(loop);
+	}
 	/* A reply that needs memory of the arena is tried again: no bell is rung when there is some. */
 	return loop->outboxes ? 1 : 0;
 }
@@ -453,9 +456,10 @@ static int wait_for_work(struct px_loop *loop)
 		       (loop->outboxes ? PX_BELL_RELEASE | PX_BELL_ROOM : 0);
 	int rc;
 
-	loop->naps = 0;
+	loop->gave_back = false;
+	loop->idle_ns = px_os.now_ns();
 	pause_begins(engine);
-	rc = px_endpoint_wait(engine->endpoint, why, UINT64_MAX, work_waits, take_nap, loop);
+	rc = px_endpoint_idle(engine->endpoint, why, UINT64_MAX, work_waits, take_nap, loop);
 	pause_ends(engine);
 	return rc == PX_EPOOL || rc == PX_ECLOSED ?
 		       rc :

@@ -270,8 +270,13 @@ void px_endpoint_close(struct px_endpoint *endpoint)
 	px_endpoint_release(endpoint);
 }
 
-int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
-		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx)
+typedef int doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
+			  uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
+			  void *ctx);
+
+static int wait_by(doorbell_wait *wait, struct px_endpoint *endpoint, uint32_t why,
+		   uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),
+		   void *ctx)
 {
 	uint64_t base = endpoint->segment->header->spin_ns, began = px_os.now_ns();
 	/* Only estimates, and either thread's will do: relaxed. */
@@ -289,7 +294,7 @@ int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeou
 		spin = spin > enough ? spin : enough;
 	}
 	px_place_begin(&endpoint->place, endpoint->segment, endpoint->bell, began, base);
-	rc = px_doorbell_wait(endpoint->bell, why, spin, timeout_ns, ready, on_nap, ctx);
+	rc = wait(endpoint->bell, why, spin, timeout_ns, ready, on_nap, ctx);
 	waited = px_os.now_ns() - began;
 	px_place_end(&endpoint->place, began, began + waited, base);
 	if (woke)
@@ -298,6 +303,18 @@ int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeou
 		atomic_store_explicit(&endpoint->spin_ns, px_doorbell_spin_next(spin, base, waited),
 				      memory_order_relaxed);
 	return rc;
+}
+
+int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
+		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx)
+{
+	return wait_by(px_doorbell_wait, endpoint, why, timeout_ns, ready, on_nap, ctx);
+}
+
+int px_endpoint_idle(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
+		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx)
+{
+	return wait_by(px_doorbell_idle, endpoint, why, timeout_ns, ready, on_nap, ctx);
 }
 
 void px_endpoint_last_words(struct px_endpoint *endpoint, const char *words)

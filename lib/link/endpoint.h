@@ -262,6 +262,9 @@ void px_parts_free(struct px_part *parts, uint32_t count);
  */
 int px_endpoint_wait(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
 		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx);
+/* The same with px_doorbell_idle(). */
+int px_endpoint_idle(struct px_endpoint *endpoint, uint32_t why, uint64_t timeout_ns,
+		     int (*ready)(void *ctx), int (*on_nap)(void *ctx), void *ctx);
 
 /*
  * PX_EPOOL if the supervisor hung up, by one non-blocking look at the control socket; PX_ECLOSED as

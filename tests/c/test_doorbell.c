@@ -245,6 +245,35 @@ static void wait_spins_no_longer_than_told(void **state)
 	assert_int_equal(play.naps, 0);
 }
 
+static void idle_naps_grow_but_not_without_end(void **state)
+{
+	(void)state;
+	assert_int_equal(px_doorbell_idle(&bell, PX_BELL_FRAME, 0, UINT64_C(60000000000),
+					  play_ready, NULL, NULL),
+			 PX_ETIMEDOUT);
+	assert_in_range(play.naps, 38, 44); /* in a minute */
+	assert_int_equal(play.nap_longest_ns, 32 * NAP_MAX_NS);
+	start_play(state);
+	assert_int_equal(px_doorbell_idle(&bell, PX_BELL_FRAME, 0, NAP_MAX_NS, play_ready, NULL,
+					  NULL),
+			 PX_ETIMEDOUT);
+	assert_in_range(play.nap_longest_ns, 1, NAP_MAX_NS);
+}
+
+static void idle_rung_at_any_nap_wakes_at_once(void **state)
+{
+	(void)state;
+	for (int at = 0; at < 40; at++) {
+		start_play(state);
+		play.ring_at = at;
+		play.rings = true;
+		assert_int_equal(px_doorbell_idle(&bell, PX_BELL_FRAME, 0, UINT64_MAX, play_ready,
+						  NULL, NULL),
+				 1);
+		assert_false(play.slept_over);
+	}
+}
+
 /* Steps that a wait of one nap takes: in each of them something will happen. */
 static int count_steps(void)
 {
@@ -626,6 +655,8 @@ int main(void)
 		SCRIPTED(wait_no_time_looks_and_returns),
 		SCRIPTED(wait_times_out_in_bounded_naps),
 		SCRIPTED(wait_spins_no_longer_than_told),
+		SCRIPTED(idle_naps_grow_but_not_without_end),
+		SCRIPTED(idle_rung_at_any_nap_wakes_at_once),
 		SCRIPTED(wait_rung_at_any_step_never_sleeps_over),
 		SCRIPTED(wait_ringer_killed_before_ringing_costs_one_nap),
 		SCRIPTED(wait_interrupted_says_so),
