@@ -42,23 +42,37 @@ static int assign(PyObject *namespace, PyObject *name, PyObject *value)
 	return done ? 0 : -1;
 }
 
+/* In a namespace that is held: what is replaced may run code as it goes, and that replace __main__. */
+static int assign_all(PyObject *namespace, PyObject *names)
+{
+	PyObject *name, *value;
+	Py_ssize_t at = 0;
+
+	while (PyDict_Next(names, &at, &name, &value)) {
+		if (!PyUnicode_Check(name)) {
+			PyErr_Format(PyExc_TypeError, "a name is a str, not %R", name);
+			return -1;
+		}
+		if (assign(namespace, name, value) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static PyObject *push(PyObject *self, PyObject *names)
 {
-	PyObject *namespace = px_namespace(), *name, *value;
-	Py_ssize_t at = 0;
+	PyObject *namespace = px_namespace();
+	int rc;
 
 	(void)self;
 	if (!namespace)
 		return NULL;
 	if (!PyDict_Check(names))
 		return PyErr_Format(PyExc_TypeError, "push takes a dict, not %R", names);
-	while (PyDict_Next(names, &at, &name, &value)) {
-		if (!PyUnicode_Check(name))
-			return PyErr_Format(PyExc_TypeError, "a name is a str, not %R", name);
-		if (assign(namespace, name, value) < 0)
-			return NULL;
-	}
-	PX_RETURN_NONE;
+	Py_INCREF(namespace);
+	rc = assign_all(namespace, names);
+	Py_DECREF(namespace);
+	return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *pull(PyObject *self, PyObject *names)

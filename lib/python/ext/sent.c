@@ -37,18 +37,34 @@ static PyObject *next_number(void)
 	return PyLong_FromUnsignedLongLong(next++);
 }
 
+/* Keeps what was made for the place, unless another thread was first: making an object may let others run. */
+static PyObject *keep_made(PyObject **place, PyObject *made)
+{
+	if (made && !*place)
+		*place = made;
+	else
+		Py_XDECREF(made);
+	return Py_XNewRef(*place);
+}
+
+static PyObject *list_of_none(PyObject *count)
+{
+	Py_ssize_t length = count ? PyLong_AsSsize_t(count) : 0;
+	PyObject *list = length < 0 ? NULL : PyList_New(length);
+
+	for (Py_ssize_t i = 0; list && i < length; i++)
+		PyList_SetItem(list, i, Py_NewRef(Py_None));
+	return list;
+}
+
 static PyObject *get_outcomes(PyObject *self, void *unused)
 {
 	struct pending *pending = (struct pending *)self;
-	Py_ssize_t count = pending->count ? PyLong_AsSsize_t(pending->count) : 0;
 
 	(void)unused;
-	if (!pending->outcomes && count >= 0) {
-		pending->outcomes = PyList_New(count);
-		for (Py_ssize_t i = 0; pending->outcomes && i < count; i++)
-			PyList_SetItem(pending->outcomes, i, Py_NewRef(Py_None));
-	}
-	return Py_XNewRef(pending->outcomes);
+	if (pending->outcomes)
+		return Py_NewRef(pending->outcomes);
+	return keep_made(&pending->outcomes, list_of_none(pending->count));
 }
 
 static int set_outcomes(PyObject *self, PyObject *value, void *unused)
@@ -65,14 +81,11 @@ static int set_outcomes(PyObject *self, PyObject *value, void *unused)
 static PyObject *get_lock(PyObject *self, void *unused)
 {
 	struct pending *pending = (struct pending *)self;
-	PyObject *made = pending->lock ? NULL : PyObject_CallNoArgs(known.new_lock);
 
 	(void)unused;
-	if (made && !pending->lock)
-		pending->lock = made;
-	else
-		Py_XDECREF(made); /* another thread was first */
-	return Py_XNewRef(pending->lock);
+	if (pending->lock)
+		return Py_NewRef(pending->lock);
+	return keep_made(&pending->lock, PyObject_CallNoArgs(known.new_lock));
 }
 
 #define EACH_PENDING(what)                                                                         \
