@@ -147,20 +147,20 @@ def test_name_that_stands_for_something_else_now_is_not_used(pool, monkeypatch):
 
 def test_module_that_cloudpickle_was_told_to_send(pool, tmp_path, monkeypatch):
     cloudpickle = pytest.importorskip("cloudpickle")
-    (tmp_path / "only_here.py").write_text("def f():\n    return 5\n")
+    (tmp_path / "sent_by_value_here.py").write_text("def f():\n    return 5\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    import only_here
+    import sent_by_value_here
 
     try:
         with pytest.raises(ModuleNotFoundError):
-            pool[0].apply_sync(only_here.f)
-        cloudpickle.register_pickle_by_value(only_here)
-        assert pool[0].apply_sync(only_here.f) == 5
-        cloudpickle.unregister_pickle_by_value(only_here)
+            pool[0].apply_sync(sent_by_value_here.f)
+        cloudpickle.register_pickle_by_value(sent_by_value_here)
+        assert pool[0].apply_sync(sent_by_value_here.f) == 5
+        cloudpickle.unregister_pickle_by_value(sent_by_value_here)
         with pytest.raises(ModuleNotFoundError):
-            pool[0].apply_sync(only_here.f)
+            pool[0].apply_sync(sent_by_value_here.f)
     finally:
-        sys.modules.pop("only_here", None)
+        sys.modules.pop("sent_by_value_here", None)
 
 
 def test_copy_has_the_same_flags(pool):

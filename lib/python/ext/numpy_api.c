@@ -59,13 +59,18 @@ void **px_numpy_find(void)
 	return table = table_of(module);
 }
 
-/* Runs no code of Python's, so what is cleared is no exception of a signal handler's. */
+/*
+ * Neither runs code of Python's nor waits for an import by another thread, as PyImport_GetModule() does: who
+ * writes a value relies on that. And so what is cleared is no exception of a signal handler's.
+ */
 void **px_numpy_if_imported(void)
 {
 	for (int i = 0; !table && i < 2; i++) {
 		PyObject *name = PyUnicode_FromString(homes[i]);
+		PyObject *module =
+			name ? PyDict_GetItemWithError(PyImport_GetModuleDict(), name) : NULL;
 
-		table = table_of(name ? PyImport_GetModule(name) : NULL);
+		table = table_of(Py_XNewRef(module));
 		Py_XDECREF(name);
 		PyErr_Clear();
 	}

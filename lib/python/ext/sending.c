@@ -30,8 +30,8 @@ static int send_unlocked(struct px_result *result, struct px_parcel *parcel)
  */
 static bool send_parcel(struct px_result *result, struct px_parcel *parcel)
 {
-	bool is_short = !parcel->message.buffers_count && !parcel->message.body_region &&
-			parcel->message.body_bytes < PX_FRAME_MAX_BYTES / 2;
+	bool is_short =
+		!parcel->message.body_region && parcel->message.body_bytes < PX_FRAME_MAX_BYTES / 2;
 	int rc = is_short ? px_result_send(result, &parcel->message, 0) :
 			    send_unlocked(result, parcel);
 
