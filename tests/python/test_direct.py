@@ -194,28 +194,43 @@ def test_closed_client_is_said(pool):
 # --- without waiting
 
 
+class Interrupted:
+    """Stands for operator.add, which it is for engines, and has something happen while its AsyncResult is made."""
+
+    __module__ = "operator"
+
+    def __init__(self, monkeypatch, happens):
+        self.__qualname__ = "add"
+        self.happens = happens
+        monkeypatch.setattr(operator, "add", self)
+
+    def __call__(self):
+        raise AssertionError("engines have another one")
+
+    @property
+    def __name__(self):
+        self.happens()
+        return "add"
+
+
 def test_flags_that_change_while_a_result_is_made(pool, monkeypatch):
-    class Renaming:
-        __module__, __qualname__ = "operator", "add"
-
-        def __call__(self):
-            raise AssertionError("engines have another one")
-
-        @property
-        def __name__(self):
-            view.label = "later"
-            gc.collect()
-            others[:] = [f"{i:04}" for i in range(1000)]
-            return "add"
-
     others: list = []
+
+    def change():
+        view.label = "later"
+        others[:] = [f"{i:04}" for i in range(1000)]
+
     view = pool[0]
-    f = Renaming()
-    f.__qualname__ = "add"
-    monkeypatch.setattr(operator, "add", f)
     view.label = "".join(["befo", "re"])[:4]
-    ar = view.apply_async(f, 1, 2)
+    ar = view.apply_async(Interrupted(monkeypatch, change), 1, 2)
     assert (ar.get(), ar.label, view.label) == (3, "befo", "later")
+
+
+def test_next_result_that_is_asked_for_while_a_result_is_made(pool, monkeypatch):
+    with pxrun.Client(profile=pool.profile) as client:
+        asked: list = []
+        ar = client[0].apply_async(Interrupted(monkeypatch, lambda: asked.append(client.next_result(0))), 1, 2)
+        assert asked == [None] and client.next_result(20) is ar and ar.get() == 3
 
 
 def test_history_that_is_none(pool):

@@ -20,7 +20,7 @@
 
 /* Names of attributes of DirectView and Client, made once. */
 static struct {
-	PyObject *core, *call, *read_replies, *interrupted, *name, *globals;
+	PyObject *core, *call, *read_replies, *interrupted, *name, *globals, *tell_of;
 } names;
 
 /* --- the way of a plain call --- */
@@ -127,7 +127,8 @@ static PyObject *read_replies(struct px_direct *view, PyObject *function, PyObje
 {
 	const struct px_result *result = px_ext_result(object);
 
-	if (are_flat(result) && px_client_own(result->client) == 0)
+	/* A forked child does not have the segment, in which replies may lie. */
+	if (px_client_own(result->client) == 0 && are_flat(result))
 		return values_of(result, single);
 	return PyObject_CallMethodObjArgs((PyObject *)view, names.read_replies, function, object,
 					  single ? Py_True : Py_False, NULL);
@@ -191,8 +192,21 @@ bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_f
 	return true;
 }
 
-static PyObject *async_result(struct px_direct *view, PyObject *function, bool by_value,
-			      struct px_result *result)
+/* next_result() was called for the first time while this one was sent, and may not have seen it. Takes ar. */
+static PyObject *tell_of(const struct px_described *what, PyObject *ar)
+{
+	PyObject *done;
+
+	(void)px_result_tell(px_ext_result(what->result));
+	done = PyObject_CallMethodObjArgs(what->client, names.tell_of, ar, NULL);
+	if (!done)
+		Py_CLEAR(ar);
+	Py_XDECREF(done);
+	return ar;
+}
+
+static PyObject *async_result(struct px_direct *view, PyObject *core, PyObject *function,
+			      bool by_value, struct px_result *result)
 {
 	/* Held: handlers of signals, a function's __name__ and other threads may set the view's flags. */
 	struct px_described what = { .client = Py_NewRef(view->client),
@@ -209,6 +223,8 @@ static PyObject *async_result(struct px_direct *view, PyObject *function, bool b
 		what.known = PyObject_GetAttr(function, names.globals);
 	if (what.fname && (what.known || !by_value))
 		ar = px_sent_async_result(&what);
+	if (ar && ((struct px_client_object *)core)->tells)
+		ar = tell_of(&what, ar);
 	/* Nobody else has it. */
 	if (!ar && what.result)
 		px_result_take_back(what.result);
@@ -235,9 +251,9 @@ bool px_direct_start(struct px_direct *view, PyObject *function, const struct px
 		return false;
 	Py_XINCREF(core);
 	result = count ? px_ext_send_call(client, engines, count, flat) : NULL;
+	if (result)
+		*value = async_result(view, core, function, *flat->at == PX_CALL_BY_VALUE, result);
 	Py_XDECREF(core);
-	*value =
-		result ? async_result(view, function, *flat->at == PX_CALL_BY_VALUE, result) : NULL;
 	return true;
 }
 
@@ -466,8 +482,9 @@ int px_add_direct(PyObject *module)
 	names.globals = PyUnicode_InternFromString("__globals__");
 	names.name = PyUnicode_InternFromString("__name__");
 	names.interrupted = PyUnicode_InternFromString("_interrupted");
+	names.tell_of = PyUnicode_InternFromString("_tell_of");
 	if (!type || !names.core || !names.call || !names.read_replies || !names.name ||
-	    !names.globals || !names.interrupted)
+	    !names.globals || !names.interrupted || !names.tell_of)
 		return -1;
 	return PyModule_AddObjectRef(module, "Direct", type);
 }
