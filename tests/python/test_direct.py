@@ -52,6 +52,17 @@ def test_targets_that_are_not_there_are_named(pool):
         view.push({"a": 1}, block=True)
 
 
+@pytest.mark.parametrize("targets", [2**32, [2**32 + 1], 2**63, 7_000])
+def test_id_that_is_too_large_is_no_engines(pool, targets):
+    view = pool[0]
+    view.targets = targets
+    for call in (view.apply_sync, view.apply_async):
+        with pytest.raises(error.EngineError, match="there is no engine"):
+            call(os.getpid)
+    with pytest.raises(error.EngineError, match="there is no engine"):
+        view.execute("", block=True)
+
+
 def test_keywords_that_a_function_takes(pool):
     view = pool[:]
     assert view.apply_sync(dict, f=1, block=2, targets=3) == [{"f": 1, "block": 2, "targets": 3}] * len(view)

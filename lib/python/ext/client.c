@@ -5,6 +5,7 @@
  * Thin: bytes and buffers go in, bytes and Buffers come out. What they mean is up to the package.
  */
 #include "client/client.h"
+#include "client/tasks.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,26 @@ struct px_client *px_ext_client_of(PyObject *object)
 		return px_ext_client(object);
 	PyErr_Format(PyExc_TypeError, "a connection to a pool is wanted, not %R", object);
 	return NULL;
+}
+
+uint32_t px_ext_engine_id(PyObject *number)
+{
+	unsigned long id = PyLong_AsUnsignedLong(number);
+
+	return id < PX_NO_ENGINE ? (uint32_t)id : PX_NO_ENGINE;
+}
+
+int px_ext_engine_ids(PyObject *list, uint32_t *ids)
+{
+	Py_ssize_t count = PyList_Size(list);
+
+	if (count > PX_ENGINES_MAX) {
+		PyErr_SetString(PyExc_ValueError, "more targets than a pool has engines");
+		return -1;
+	}
+	for (Py_ssize_t i = 0; i < count; i++)
+		ids[i] = px_ext_engine_id(PyList_GetItem(list, i));
+	return PyErr_Occurred() ? -1 : (int)count;
 }
 
 /* --- the pool --- */

@@ -39,6 +39,11 @@ struct px_client *px_ext_client(PyObject *self);
 /* The same of what may be no such object. */
 struct px_client *px_ext_client_of(PyObject *object);
 
+/* An engine's id; of a number that is too large for one, that of no engine. With an exception if it is none. */
+uint32_t px_ext_engine_id(PyObject *number);
+/* Those in a list, to room for PX_ENGINES_MAX. How many; -1 with an exception. */
+int px_ext_engine_ids(PyObject *list, uint32_t *ids);
+
 /* A call's body, sent to the engines; nobody is told when it has finished. NULL with an exception. */
 struct px_result *px_ext_send_call(struct px_client *client, const uint32_t *engines,
 				   uint32_t count, const struct px_flat *flat);

@@ -55,36 +55,21 @@ bool px_direct_begin(const struct px_direct *view, struct px_flat *flat, PyObjec
 	return put;
 }
 
-/* Ids in a list, to room for PX_ENGINES_MAX; 0: there are none, or they are no ids. */
-static uint32_t listed(PyObject *list, uint32_t *engines)
-{
-	Py_ssize_t count = PyList_Size(list);
-
-	if (count > PX_ENGINES_MAX)
-		return 0;
-	for (Py_ssize_t i = 0; i < count; i++)
-		engines[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GetItem(list, i));
-	return (uint32_t)count;
-}
-
 /* The ids that a view names; 0: it takes more to find out, or to say what is wrong with them. */
 static uint32_t targets_of(const struct px_direct *view, struct px_client *client,
 			   uint32_t *engines)
 {
 	PyObject *targets = view->targets;
-	uint32_t count = 1;
+	int count = 1;
 
-	if (PyLong_CheckExact(targets)) {
-		engines[0] = (uint32_t)PyLong_AsUnsignedLong(targets);
-	} else if (PyList_Check(targets)) {
-		count = listed(targets, engines);
-	} else {
-		int live = px_client_engines(client, engines, PX_ENGINES_MAX);
-
-		count = live < 0 || live > PX_ENGINES_MAX ? 0 : (uint32_t)live;
-	}
+	if (PyLong_CheckExact(targets))
+		engines[0] = px_ext_engine_id(targets);
+	else if (PyList_Check(targets))
+		count = px_ext_engine_ids(targets, engines);
+	else
+		count = px_client_engines(client, engines, PX_ENGINES_MAX);
 	if (!PyErr_Occurred())
-		return count;
+		return count < 0 || count > PX_ENGINES_MAX ? 0 : (uint32_t)count;
 	PyErr_Clear();
 	return 0;
 }

@@ -23,9 +23,7 @@ static int read_set(PyObject *targets, struct px_engine_set *set)
 			PyErr_SetString(PyExc_ValueError, "no targets, or more than engines");
 		return -1;
 	}
-	for (Py_ssize_t i = 0; i < count; i++)
-		ids[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GetItem(targets, i));
-	if (PyErr_Occurred())
+	if (px_ext_engine_ids(targets, ids) < 0)
 		return -1;
 	rc = px_engine_set(ids, (size_t)count, set);
 	if (rc < 0)

@@ -71,20 +71,13 @@ static struct px_result *send_arguments(struct px_client *client, PyObject *args
 	uint32_t engines[PX_ENGINES_MAX];
 	struct px_parcel parcel = { 0 };
 	PyObject *targets, *body, *buffers;
-	Py_ssize_t count;
-	int kind, flags, rc;
+	int kind, flags, count, rc;
 
 	if (!PyArg_ParseTuple(args, "iiO!OO|O", &kind, &flags, &PyList_Type, &targets, &body,
 			      &buffers, shower))
 		return NULL;
-	count = PyList_Size(targets);
-	if (count > PX_ENGINES_MAX) {
-		PyErr_SetString(PyExc_ValueError, "more targets than a pool has engines");
-		return NULL;
-	}
-	for (Py_ssize_t i = 0; i < count; i++)
-		engines[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GetItem(targets, i));
-	if (PyErr_Occurred())
+	count = px_ext_engine_ids(targets, engines);
+	if (count < 0)
 		return NULL;
 	parcel.message.kind = (uint16_t)kind;
 	parcel.message.flags = (uint16_t)flags;
