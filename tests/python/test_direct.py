@@ -328,3 +328,84 @@ def test_result_in_a_cycle_is_collected(pool):
     del ar
     gc.collect()
     assert gone() is None
+
+
+
+
+def test_functions_without_a_name_can_be_sent(pool, tmp_path, monkeypatch):
+    (tmp_path / "px_nameless.py").write_text(
+        "class Kind:\n    def __call__(self, *args): return args\n"
+        "f = Kind()\nf.__module__, f.__qualname__ = __name__, 'f'\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import px_nameless
+
+    view = pool[0]
+    view.execute(f"import sys; sys.path.append({str(tmp_path)!r})").get()
+    ar = view.apply_async(px_nameless.f, 1)
+    assert ar.get() == (1,)
+    assert view.apply_sync(px_nameless.f, 2) == (2,)
+    assert not view.outstanding
+
+
+@pytest.mark.parametrize("flag", ["client", "_targets_set", "_label", "_sent", "_shower", "_send_globals"])
+def test_flags_that_are_taken_away_while_a_call_is_made(pool, flag, tmp_path, monkeypatch):
+    (tmp_path / "px_taking.py").write_text(
+        "class Kind:\n"
+        "    def __call__(self): return 1\n"
+        "    def __getattr__(self, name):\n"
+        "        if name != '__qualname__': raise AttributeError(name)\n"
+        "        taken()\n"
+        "        return 'f'\n"
+        "f = Kind()\nf.__module__ = __name__\ntaken = int\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import px_taking
+
+    view = pool[0]
+    view.execute(f"import sys; sys.path.append({str(tmp_path)!r})").get()
+    monkeypatch.setattr(px_taking, "taken", lambda: hasattr(view, flag) and delattr(view, flag))
+    for method in ("apply_sync", "apply_async"):
+        view = pool[0]
+        try:
+            getattr(view, method)(px_taking.f)
+        except AttributeError:
+            pass
+    assert pool[0].apply_sync(abs, -1) == 1
+
+
+def test_lists_that_a_finalizer_changes_arrive_as_they_were(view):
+    numpy = pytest.importorskip("numpy")
+    arrays = [numpy.full(20000, i) for i in range(10)]
+
+    class Changes:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            sent.clear()
+
+    threshold = gc.get_threshold()
+    for _ in range(20):
+        sent = list(arrays)
+        gc.collect()
+        gc.disable()
+        Changes()
+        gc.set_threshold(1)
+        gc.enable()
+        try:
+            got = view.apply_sync(len, sent)
+        finally:
+            gc.set_threshold(*threshold)
+        assert got in (0, len(arrays))
+
+
+@pytest.mark.parametrize("stands", [5, types.SimpleNamespace()], ids=str)
+def test_functions_in_whose_place_there_is_no_module(view, stands, tmp_path, monkeypatch):
+    (tmp_path / "px_gone.py").write_text("def f(): return 3\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import px_gone
+
+    f = px_gone.f
+    monkeypatch.setitem(sys.modules, "px_gone", stands)
+    assert view.apply_sync(f) == 3  # by value

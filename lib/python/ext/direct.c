@@ -156,15 +156,16 @@ static PyObject *core_of(struct px_direct *view)
 bool px_direct_run(struct px_direct *view, PyObject *function, const struct px_flat *flat,
 		   PyObject **value)
 {
-	PyObject *core = core_of(view), *object = NULL;
+	/* Again: Python code may have run since. */
+	PyObject *core = px_direct_is_plain(view) ? core_of(view) : NULL, *object = NULL;
 	struct px_client *client = core ? px_ext_client_of(core) : NULL;
 	uint32_t engines[PX_ENGINES_MAX];
 	uint32_t count = client ? targets_of(view, client, engines) : 0;
-	bool single = PyLong_CheckExact(view->targets);
+	bool single = count && PyLong_CheckExact(view->targets);
 	struct px_result *result;
 
 	*value = NULL;
-	if (client && !count)
+	if (!count && !PyErr_Occurred())
 		return false;
 	/* Whoever runs meanwhile may give the view another client. */
 	Py_XINCREF(core);
@@ -190,55 +191,77 @@ static PyObject *tell_of(const struct px_described *what, PyObject *ar)
 	return ar;
 }
 
-static PyObject *async_result(struct px_direct *view, PyObject *core, PyObject *function,
+/* What the function is called in messages, as calls.name_of(). */
+static PyObject *called(PyObject *function)
+{
+	PyObject *name = PyObject_GetAttr(function, names.name), *calls, *name_of = NULL;
+
+	if (name || !PyErr_ExceptionMatches(PyExc_AttributeError))
+		return name;
+	PyErr_Clear();
+	calls = PyImport_ImportModule("pxrun.wire.calls");
+	if (calls)
+		name_of = PyObject_GetAttrString(calls, "name_of");
+	if (name_of)
+		name = PyObject_CallFunctionObjArgs(name_of, function, NULL);
+	Py_XDECREF(name_of);
+	Py_XDECREF(calls);
+	return name;
+}
+
+/* Takes a request that was sent. NULL with an exception. */
+static PyObject *async_result(struct px_described *what, PyObject *core, PyObject *function,
 			      bool by_value, struct px_result *result)
 {
-	/* Held: handlers of signals, a function's __name__ and other threads may set the view's flags. */
-	struct px_described what = { .client = Py_NewRef(view->client),
-				     .label = Py_NewRef(view->label),
-				     .history = Py_NewRef(view->sent),
-				     .count = result->count,
-				     .single = PyLong_CheckExact(view->targets),
-				     .shows = view->shower != Py_None };
 	PyObject *ar = NULL;
 
-	what.result = px_sent_result_object(result);
-	what.fname = what.result ? PyObject_GetAttr(function, names.name) : NULL;
-	if (what.fname && by_value)
-		what.known = PyObject_GetAttr(function, names.globals);
-	if (what.fname && (what.known || !by_value))
-		ar = px_sent_async_result(&what);
+	what->count = result->count;
+	what->result = px_sent_result_object(result);
+	what->fname = what->result ? called(function) : NULL;
+	if (what->fname && by_value)
+		what->known = PyObject_GetAttr(function, names.globals);
+	if (what->fname && (what->known || !by_value))
+		ar = px_sent_async_result(what);
 	if (ar && ((struct px_client_object *)core)->tells)
-		ar = tell_of(&what, ar);
+		ar = tell_of(what, ar);
 	/* Nobody else has it. */
-	if (!ar && what.result)
-		px_result_take_back(what.result);
-	Py_XDECREF(what.known);
-	Py_XDECREF(what.fname);
-	Py_XDECREF(what.result);
-	Py_DECREF(what.history);
-	Py_DECREF(what.label);
-	Py_DECREF(what.client);
+	if (!ar && what->result)
+		px_result_take_back(what->result);
+	Py_XDECREF(what->known);
+	Py_XDECREF(what->fname);
+	Py_XDECREF(what->result);
 	return ar;
 }
 
 bool px_direct_start(struct px_direct *view, PyObject *function, const struct px_flat *flat,
 		     PyObject **value)
 {
-	PyObject *core = core_of(view);
+	PyObject *core = px_direct_is_plain(view) ? core_of(view) : NULL;
 	struct px_client *client = core ? px_ext_client_of(core) : NULL;
 	uint32_t engines[PX_ENGINES_MAX];
 	uint32_t count = client ? targets_of(view, client, engines) : 0;
+	struct px_described what;
 	struct px_result *result;
 
 	*value = NULL;
-	if (client && (!count || ((struct px_client_object *)core)->tells))
+	if (PyErr_Occurred())
+		return true;
+	if (!count || ((struct px_client_object *)core)->tells)
 		return false;
-	Py_XINCREF(core);
-	result = count ? px_ext_send_call(client, engines, count, flat) : NULL;
+	/* Held: handlers of signals, a function's __name__ and other threads may set the view's flags. */
+	what = (struct px_described){ .client = Py_NewRef(view->client),
+				      .label = Py_NewRef(view->label),
+				      .history = Py_NewRef(view->sent),
+				      .single = PyLong_CheckExact(view->targets),
+				      .shows = view->shower != Py_None };
+	Py_INCREF(core);
+	result = px_ext_send_call(client, engines, count, flat);
 	if (result)
-		*value = async_result(view, core, function, *flat->at == PX_CALL_BY_VALUE, result);
-	Py_XDECREF(core);
+		*value = async_result(&what, core, function, *flat->at == PX_CALL_BY_VALUE, result);
+	Py_DECREF(core);
+	Py_DECREF(what.history);
+	Py_DECREF(what.label);
+	Py_DECREF(what.client);
 	return true;
 }
 

@@ -15,7 +15,7 @@ void px_flat_begin(struct px_flat *flat)
 	flat->at = flat->small;
 	flat->room = sizeof(flat->small);
 	flat->lends = false;
-	flat->lent = NULL;
+	flat->lent_count = 0;
 	px_flat_again(flat);
 }
 
@@ -29,7 +29,8 @@ void px_flat_end(struct px_flat *flat)
 {
 	if (flat->at != flat->small)
 		free(flat->at);
-	Py_XDECREF(flat->lent);
+	for (unsigned i = 0; i < flat->lent_count; i++)
+		Py_DECREF(flat->lent[i]);
 }
 
 /* --- writing --- */
@@ -223,6 +224,15 @@ bool px_flat_write(struct px_flat *flat, PyObject *value)
 	if (type == &PyComplex_Type)
 		return write_complex(flat, value);
 	return write_deep(flat, value);
+}
+
+PyObject *px_flat_lent(const struct px_flat *flat)
+{
+	PyObject *list = PyList_New((Py_ssize_t)flat->lent_count);
+
+	for (unsigned i = 0; list && i < flat->lent_count; i++)
+		PyList_SetItem(list, i, Py_NewRef(flat->lent[i]));
+	return list;
 }
 
 /* --- reading --- */

@@ -44,8 +44,10 @@ struct px_flat {
 	uint8_t *at;
 	size_t used, room;
 	unsigned depth, kept_count;
-	bool lends;     /* large arrays, and live ones, become buffers of the message */
-	PyObject *lent; /* these, a list; NULL: none */
+	unsigned lent_count;
+	bool lends; /* large arrays, and live ones, become buffers of the message */
+	/* These, held. Writing makes no Python objects: that may run code, which may change what is written. */
+	PyObject *lent[PX_FLAT_KEPT_MAX];
 	const PyObject *kept[PX_FLAT_KEPT_MAX];
 	uint8_t small[512]; /* where it is, until it is longer */
 };
@@ -62,6 +64,9 @@ bool px_flat_write(struct px_flat *flat, PyObject *value);
 bool px_flat_count(struct px_flat *flat, char letter, Py_ssize_t count);
 /* Whether nothing like that stands in the value already; then it does. */
 bool px_flat_keep(struct px_flat *flat, const PyObject *object);
+
+/* The arrays that are lent, as a new list; NULL with an exception. */
+PyObject *px_flat_lent(const struct px_flat *flat);
 
 /* What is being read: from at to end. */
 struct px_flat_source {

@@ -99,23 +99,19 @@ static uint8_t *put_head(struct px_flat *flat, char letter, const struct px_nump
 	at[0] = (uint8_t)letter;
 	at[1] = (uint8_t)((const struct px_numpy_dtype *)array->dtype)->number;
 	at[2] = (uint8_t)array->dimensions;
-	memcpy(at + 3, array->shape, shape);
+	if (shape) /* else there may be no memory of it */
+		memcpy(at + 3, array->shape, shape);
 	return at + 3 + shape;
 }
 
 static bool lend(struct px_flat *flat, PyObject *value)
 {
-	uint32_t index = flat->lent ? (uint32_t)PyList_Size(flat->lent) : 0;
+	uint32_t index = flat->lent_count;
 	uint8_t *at;
 
 	if (!flat->lends || index == PX_BUFFERS_MAX)
 		return false;
-	if (!flat->lent)
-		flat->lent = PyList_New(0);
-	if (!flat->lent || PyList_Append(flat->lent, value) < 0) {
-		PyErr_Clear(); /* memory: pickle says so */
-		return false;
-	}
+	flat->lent[flat->lent_count++] = Py_NewRef(value); /* one of those that are kept */
 	at = put_head(flat, 'A', (const struct px_numpy_array *)value, sizeof(index));
 	if (at)
 		memcpy(at, &index, sizeof(index));

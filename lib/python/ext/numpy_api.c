@@ -66,12 +66,10 @@ void **px_numpy_find(void)
 void **px_numpy_if_imported(void)
 {
 	for (int i = 0; !table && i < 2; i++) {
-		PyObject *name = PyUnicode_FromString(homes[i]);
-		PyObject *module =
-			name ? PyDict_GetItemWithError(PyImport_GetModuleDict(), name) : NULL;
+		PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), homes[i]);
 
-		table = table_of(Py_XNewRef(module));
-		Py_XDECREF(name);
+		if (module && PyModule_CheckExact(module))
+			table = table_of(Py_NewRef(module));
 		PyErr_Clear();
 	}
 	return table;

@@ -98,8 +98,12 @@ struct px_result *px_ext_send_call(struct px_client *client, const uint32_t *eng
 		.message = { .kind = PX_REQUEST_APPLY, .body = flat->at, .body_bytes = flat->used }
 	};
 	struct px_result *result = NULL;
-	int rc = px_parcel_complete(client, &parcel, count, flat->lent);
+	PyObject *lent = flat->lent_count ? px_flat_lent(flat) : NULL;
+	int rc = PX_RAISED;
 
+	if (lent || !flat->lent_count)
+		rc = px_parcel_complete(client, &parcel, count, lent);
+	Py_XDECREF(lent);
 	if (rc == 0)
 		result = submit(client, engines, count, false, NULL, &parcel);
 	else if (rc != PX_RAISED)

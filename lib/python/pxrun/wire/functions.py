@@ -72,7 +72,7 @@ def _home(function: types.FunctionType) -> str | None:
     if name in MAIN or (function.__module__ in MAIN and "__wrapped__" not in function.__dict__):
         return None
     module = sys.modules.get(name) if isinstance(name, str) else None
-    if module is None or module.__dict__ is not function.__globals__ or not can_be_imported(str(name)):
+    if getattr(module, "__dict__", None) is not function.__globals__ or not can_be_imported(str(name)):
         raise NeedsCloudpickle  # it has globals of its own, like methods of a namedtuple, and they have to be sent
     return name
 

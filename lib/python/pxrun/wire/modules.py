@@ -39,7 +39,7 @@ def of_hidden_object(f: Any) -> tuple[str, str] | None:
         return None
     home = type(f.__self__).__module__
     module = sys.modules.get(home)
-    if module is None or vars(module).get(f.__name__) is not f or not can_be_imported(home):
+    if not isinstance(module, types.ModuleType) or vars(module).get(f.__name__) is not f or not can_be_imported(home):
         return None
     return home, f.__name__
 

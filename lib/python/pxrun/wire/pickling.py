@@ -38,7 +38,7 @@ def by_name(f: Any) -> tuple[str, str] | None:
     """The module and the name there by which a function is sent; None: it is sent in another way."""
     home, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
     module = sys.modules.get(home) if home and name else None
-    if module is not None and module.__dict__.get(str(name)) is f and module.__name__ != "__main__" and can_be_imported(str(home)):
+    if isinstance(module, types.ModuleType) and module.__dict__.get(str(name)) is f and module.__name__ != "__main__" and can_be_imported(str(home)):
         return str(home), str(name)
     return of_hidden_object(f)
 
