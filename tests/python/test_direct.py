@@ -400,6 +400,40 @@ def test_lists_that_a_finalizer_changes_arrive_as_they_were(view):
         assert got in (0, len(arrays))
 
 
+def test_main_may_be_any_object_on_an_engine(pool):
+    view = pool[0]
+    view.apply_sync(exec, "import sys, types; sys.px_kept = sys.modules['__main__']; sys.modules['__main__'] = types.SimpleNamespace()")
+    try:
+        view.push({"pushed": 7}, block=True)
+        assert view.pull("pushed", block=True) == 7
+        assert view.apply_sync(lambda: pushed) == 7  # noqa: F821
+    finally:
+        view.apply_sync(exec, "import sys; sys.modules['__main__'] = sys.px_kept")
+    with pytest.raises(error.RemoteError, match="pushed"):
+        view.pull("pushed", block=True)
+
+
+def test_push_whose_finalizers_replace_main(pool):
+    view = pool[0]
+    code = """
+import sys, types
+class Replaces:
+    def __del__(self):
+        import gc, sys, types
+        sys.modules['__main__'] = types.ModuleType('__main__')
+        gc.collect()
+sys.px_kept = sys.modules['__main__']
+sys.modules['__main__'] = types.ModuleType('__main__')
+sys.modules['__main__'].a = Replaces()
+"""
+    view.apply_sync(exec, code)
+    try:
+        view.push({"a": 1, **{f"b{i}": i for i in range(100)}}, block=True)
+    finally:
+        view.apply_sync(exec, "import sys; sys.modules['__main__'] = sys.px_kept")
+    assert view.apply_sync(abs, -1) == 1
+
+
 @pytest.mark.parametrize("stands", [5, types.SimpleNamespace()], ids=str)
 def test_functions_in_whose_place_there_is_no_module(view, stands, tmp_path, monkeypatch):
     (tmp_path / "px_gone.py").write_text("def f(): return 3\n")

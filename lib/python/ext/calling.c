@@ -204,6 +204,7 @@ static PyObject *make_function(struct px_interpreter *py, const uint8_t *const p
 	if (name)
 		made = PyObject_CallFunctionObjArgs(py->function, code, globals, name, NULL);
 	Py_XDECREF(name);
+	Py_XDECREF(globals);
 	return made;
 }
 

@@ -10,10 +10,17 @@ static PyObject *main_name; /* "__main__" */
 PyObject *px_namespace(void)
 {
 	PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), main_name);
+	PyObject *dict = NULL;
 
 	if (module && PyModule_Check(module))
-		return PyModule_GetDict(module);
-	if (!PyErr_Occurred())
+		return Py_NewRef(PyModule_GetDict(module));
+	/* Code may put any object there. */
+	if (module)
+		dict = PyObject_GetAttrString(module, "__dict__");
+	if (dict && PyDict_Check(dict))
+		return dict;
+	Py_XDECREF(dict);
+	if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError))
 		PyErr_SetString(PyExc_ImportError, "there is no module __main__ any more");
 	return NULL;
 }
@@ -34,6 +41,10 @@ static int assign(PyObject *namespace, PyObject *name, PyObject *value)
 	static PyObject *assign_target;
 	PyObject *done = NULL;
 
+	if (!PyUnicode_Check(name)) {
+		PyErr_Format(PyExc_TypeError, "a name is a str, not %R", name);
+		return -1;
+	}
 	if (PyUnicode_IsIdentifier(name) > 0)
 		return PyDict_SetItem(namespace, name, value);
 	if (of_calls(&assign_target, "assign"))
@@ -42,37 +53,39 @@ static int assign(PyObject *namespace, PyObject *name, PyObject *value)
 	return done ? 0 : -1;
 }
 
-/* In a namespace that is held: what is replaced may run code as it goes, and that replace __main__. */
+/* All are held: what is replaced may have a finalizer, and an assignment target is any code. */
 static int assign_all(PyObject *namespace, PyObject *names)
 {
 	PyObject *name, *value;
 	Py_ssize_t at = 0;
+	int rc = 0;
 
-	while (PyDict_Next(names, &at, &name, &value)) {
-		if (!PyUnicode_Check(name)) {
-			PyErr_Format(PyExc_TypeError, "a name is a str, not %R", name);
-			return -1;
-		}
-		if (assign(namespace, name, value) < 0)
-			return -1;
+	while (rc == 0 && PyDict_Next(names, &at, &name, &value)) {
+		Py_INCREF(name);
+		Py_INCREF(value);
+		rc = assign(namespace, name, value);
+		Py_DECREF(value);
+		Py_DECREF(name);
 	}
-	return 0;
+	return rc;
 }
 
 static PyObject *push(PyObject *self, PyObject *names)
 {
-	PyObject *namespace = px_namespace();
+	PyObject *namespace;
 	int rc;
 
 	(void)self;
-	if (!namespace)
-		return NULL;
 	if (!PyDict_Check(names))
 		return PyErr_Format(PyExc_TypeError, "push takes a dict, not %R", names);
-	Py_INCREF(namespace);
+	namespace = px_namespace();
+	if (!namespace)
+		return NULL;
 	rc = assign_all(namespace, names);
 	Py_DECREF(namespace);
-	return rc < 0 ? NULL : Py_NewRef(Py_None);
+	if (rc < 0)
+		return NULL;
+	PX_RETURN_NONE;
 }
 
 static PyObject *pull(PyObject *self, PyObject *names)
@@ -84,8 +97,10 @@ static PyObject *pull(PyObject *self, PyObject *names)
 	if (!namespace)
 		return NULL;
 	value = PyUnicode_Check(names) ? PyDict_GetItemWithError(namespace, names) : NULL;
+	Py_XINCREF(value);
+	Py_DECREF(namespace);
 	if (value || PyErr_Occurred())
-		return Py_XNewRef(value);
+		return value;
 	return of_calls(&evaluate, "evaluate") ?
 		       PyObject_CallFunctionObjArgs(evaluate, names, NULL) :
 		       NULL;

@@ -12,7 +12,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* The dict of the module __main__, borrowed. NULL with an exception. */
+/* The __dict__ of what sys.modules has as __main__, a new reference. NULL with an exception. */
 PyObject *px_namespace(void);
 
 #endif
