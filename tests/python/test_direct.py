@@ -174,6 +174,12 @@ def test_module_that_cloudpickle_was_told_to_send(pool, tmp_path, monkeypatch):
         sys.modules.pop("sent_by_value_here", None)
 
 
+def test_cloudpickle_that_another_thread_is_importing(pool, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", types.ModuleType("cloudpickle"))
+    assert pool[0].apply_sync(operator.neg, 1) == -1
+    assert pool.load_balanced_view().apply_sync(operator.neg, 1) == -1
+
+
 def test_copy_has_the_same_flags(pool):
     view = pool[:2]
     view.set_flags(block=True, label="mine")

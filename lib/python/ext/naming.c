@@ -52,19 +52,23 @@ static PyObject *module_named(PyObject *name)
 	return PyDict_GetItemWithError(PyImport_GetModuleDict(), name);
 }
 
-/* Whether cloudpickle may have been told to send modules by value (register_pickle_by_value). */
+/* Whether cloudpickle may have been told to send modules by value (register_pickle_by_value), or an exception. */
 static bool may_go_by_value(void)
 {
-	PyObject *module = module_named(known.cloudpickle), *names;
+	PyObject *module = module_named(known.cloudpickle), *registry, *names;
 	bool empty;
 
 	if (!module)
 		return PyErr_Occurred();
-	Py_INCREF(module);
-	names = PyObject_CallMethod(module, "list_registry_pickle_by_value", NULL);
+	registry = PyObject_GetAttrString(module, "list_registry_pickle_by_value");
+	if (!registry && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+		PyErr_Clear(); /* another thread is just importing it */
+		return false;
+	}
+	names = registry ? PyObject_CallNoArgs(registry) : NULL;
 	empty = names && PyObject_Size(names) == 0;
 	Py_XDECREF(names);
-	Py_DECREF(module);
+	Py_XDECREF(registry);
 	return !empty;
 }
 

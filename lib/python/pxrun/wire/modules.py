@@ -50,8 +50,9 @@ def attribute_of(module: str, name: str) -> Any:
 
 
 def _registered(name: str) -> bool:
-    cloudpickle = sys.modules.get("cloudpickle")
-    names = cloudpickle.list_registry_pickle_by_value() if cloudpickle is not None else ()
+    # it has none while another thread is importing it
+    registry = getattr(sys.modules.get("cloudpickle"), "list_registry_pickle_by_value", None)
+    names = registry() if registry is not None else ()
     if not names:
         return False
     parts = name.split(".")
