@@ -134,8 +134,9 @@ void px_place_begin(struct px_place *place, const struct px_segment *segment,
 	if (!place->caller)
 		return;
 	callers = atomic_load_explicit(&place->caller->place, memory_order_relaxed);
+	/* In a crowd some calls take long, for nobody's work but to get the processor back. */
 	if (!place->hot || now_ns - place->ended_ns > short_ns || !callers) {
-		place->calls = 0;
+		place->calls -= place->calls > 0;
 		return;
 	}
 	if (++place->calls < CALLS || now_ns - place->looked_ns < LOOKS_APART_NS)

@@ -23,7 +23,7 @@ struct px_place {
 	struct px_doorbell_shm *caller; /* of whom was answered last; NULL: no engine's */
 	uint64_t ended_ns;              /* when the last wait ended */
 	bool hot;                       /* it was a short one */
-	uint32_t calls;                 /* that came so hot in a row */
+	uint32_t calls;                 /* that came hot, less those that did not */
 	uint64_t looked_ns;             /* at the place, whether it is a good one */
 };
 
