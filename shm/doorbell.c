@@ -18,6 +18,17 @@
 #define NAP_MAX_NS UINT64_C(50000000)
 #define NAP_IDLE_NS UINT64_C(1600000000)
 
+/*
+ * A pipe beside the futex, whose wake-ups are synchronous ones, would wake no nearer: measured on two
+ * virtual processors, after rests of 5 ms, a ping-pong takes 15 to 21 us over futexes and 22 over pipes
+ * where the scheduler places both sides, since it starts a sleeper whose processor has halted on the waker's.
+ * Over futexes between two pinned processors it takes 47 to 76, most of it the interrupt.
+ *
+ * Of the 45 us of a no-op call from C that follows such a rest, 7 pass until it is sent, 25 to 30 until the
+ * engine has it, 7 until the answer is back: it is the same code that takes 1.2 us in all when caches are
+ * warm. That a woken engine sleeps again at once, to leave the processor to its caller, does not pay: the way
+ * back then takes 10.
+ */
 void px_doorbell_wake(struct px_doorbell_shm *bell)
 {
 	/* SYNC bell.seq: release; partner: px_doorbell_announce(). */
