@@ -12,8 +12,6 @@
 #include "shm/os.h"
 #include "shm/sizes.h"
 
-/* Whole huge pages; taking a piece costs nothing beside it, and at the end nobody waits for more than one. */
-#define PIECE_BYTES PX_UNIT_BYTES
 /* Few processors are enough for all the speed that memory has. Measured only with one helper. */
 #define HELPERS_MAX 3
 /* A helper calls memcpy(3) or madvise(2); the thread's own storage, of whatever libraries, lies there too. */
@@ -30,15 +28,16 @@ struct crew {
 /* Relaxed: the work's memory is the members' own, and pthread_join() orders all before the caller goes on. */
 static bool take_piece(struct crew *crew)
 {
-	uint64_t from = atomic_fetch_add_explicit(&crew->next, PIECE_BYTES, memory_order_relaxed);
+	uint64_t from =
+		atomic_fetch_add_explicit(&crew->next, PX_CREW_PIECE_BYTES, memory_order_relaxed);
 	int rc = 0;
 
 	if (from >= crew->bytes || atomic_load_explicit(&crew->failure, memory_order_relaxed) < 0)
 		return false;
-	if (crew->bytes - from < PIECE_BYTES)
+	if (crew->bytes - from < PX_CREW_PIECE_BYTES)
 		rc = crew->work(crew->ctx, from, crew->bytes - from);
 	else
-		rc = crew->work(crew->ctx, from, PIECE_BYTES);
+		rc = crew->work(crew->ctx, from, PX_CREW_PIECE_BYTES);
 	if (rc < 0)
 		atomic_store_explicit(&crew->failure, rc, memory_order_relaxed);
 	return rc == 0;

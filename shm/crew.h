@@ -19,6 +19,9 @@
 
 #include <stdint.h>
 
+/* Whole huge pages; taking a piece costs nothing beside it, and at the end nobody waits for more than one. */
+#define PX_CREW_PIECE_BYTES (UINT64_C(2) << 20)
+
 /* Does the bytes from `from` on, in any thread and any order; 0, or a negative number. */
 typedef int (*px_crew_work)(void *ctx, uint64_t from, uint64_t bytes);
 

@@ -16,12 +16,12 @@
 #include "shm/os.h"
 #include "shm/sizes.h"
 
-#define UNITS 64
-#define BYTES ((uint64_t)UNITS * PX_UNIT_BYTES)
+#define PIECES 64
+#define BYTES ((uint64_t)PIECES * PX_CREW_PIECE_BYTES)
 
 static struct world {
 	_Atomic uint64_t done;
-	_Atomic unsigned times[UNITS + 1], calls, others, unblocked;
+	_Atomic unsigned times[PIECES + 1], calls, others, unblocked;
 	_Atomic int fails_at; /* the call that does; 0: none */
 	pthread_t caller;
 	unsigned idle;
@@ -50,7 +50,8 @@ static int work(void *ctx, uint64_t from, uint64_t bytes)
 	assert_ptr_equal(ctx, &world);
 	usleep(500);
 	atomic_fetch_add_explicit(&world.done, bytes, memory_order_relaxed);
-	atomic_fetch_add_explicit(&world.times[from / PX_UNIT_BYTES], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&world.times[from / PX_CREW_PIECE_BYTES], 1,
+				  memory_order_relaxed);
 	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
 	if (!pthread_equal(pthread_self(), world.caller)) {
 		atomic_fetch_add_explicit(&world.others, 1, memory_order_relaxed);
@@ -68,7 +69,7 @@ static unsigned others(void)
 static void assert_each_once(uint64_t bytes)
 {
 	assert_int_equal(atomic_load_explicit(&world.done, memory_order_relaxed), bytes);
-	for (uint64_t i = 0; i * PX_UNIT_BYTES < bytes; i++)
+	for (uint64_t i = 0; i * PX_CREW_PIECE_BYTES < bytes; i++)
 		assert_int_equal(atomic_load_explicit(&world.times[i], memory_order_relaxed), 1);
 }
 
@@ -78,7 +79,7 @@ static void run_with_idle_processors_shares(void **state)
 	world.idle = 2;
 	assert_int_equal(px_crew_run(work, &world, BYTES - 1), 0);
 	assert_each_once(BYTES - 1);
-	assert_in_range(others(), 1, UNITS - 1);
+	assert_in_range(others(), 1, PIECES - 1);
 	assert_int_equal(atomic_load_explicit(&world.unblocked, memory_order_relaxed), 0);
 }
 
@@ -92,7 +93,7 @@ static void run_with_busy_processors_is_alone(void **state)
 
 static void run_short_is_alone(void **state)
 {
-	uint64_t bytes = PX_CREW_BYTES < BYTES ? PX_CREW_BYTES - 1 : BYTES;
+	uint64_t bytes = PX_CREW_BYTES - 1;
 
 	(void)state;
 	world.idle = 8;
@@ -134,7 +135,7 @@ static void run_failing_stops_and_says_so(void **state)
 		assert_int_equal(px_crew_run(work, &world, BYTES), -7);
 		/* What others have begun meanwhile they finish. */
 		assert_in_range(atomic_load_explicit(&world.calls, memory_order_relaxed), at[i],
-				UNITS / 2);
+				PIECES / 2);
 	}
 }
 
