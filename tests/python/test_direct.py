@@ -449,3 +449,9 @@ def test_functions_in_whose_place_there_is_no_module(view, stands, tmp_path, mon
     f = px_gone.f
     monkeypatch.setitem(sys.modules, "px_gone", stands)
     assert view.apply_sync(f) == 3  # by value
+
+
+def test_errors_of_arguments_name_the_method_that_was_called(pool):
+    for method in ("push", "pull"):
+        with pytest.raises(TypeError, match=rf"DirectView\.{method}\(\) got an unexpected keyword argument 'bogus'"):
+            getattr(pool[0], method)({}, bogus=1)

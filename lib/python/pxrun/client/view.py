@@ -235,6 +235,9 @@ class DirectView(_pxrun.Direct, View, Parts):
             names = list(names)
         return self._call(engine_calls.pull, (names,), {}, self._blocks(block), targets)
 
+    # what a TypeError calls them
+    _push.__qualname__, _pull.__qualname__ = "DirectView.push", "DirectView.pull"
+
     def update(self, ns: dict) -> Any:
         """As push()."""
         return self.push(ns)
