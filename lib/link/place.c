@@ -92,11 +92,14 @@ static int choose(const struct crowd *crowd)
 /* Moves there, and is as free as before to be moved on: a long computation is the scheduler's business. */
 static void move(const cpu_set_t *ours, int to)
 {
-	cpu_set_t there;
+	cpu_set_t there, now;
 
 	CPU_ZERO(&there);
 	CPU_SET(to, &there);
 	if (sched_setaffinity(0, sizeof(there), &there) < 0)
+		return;
+	/* What somebody else has set meanwhile, by taskset(1) for instance, stays. */
+	if (sched_getaffinity(0, sizeof(now), &now) == 0 && !CPU_EQUAL(&now, &there))
 		return;
 	if (sched_setaffinity(0, sizeof(*ours), ours) == 0)
 		return;
