@@ -5,7 +5,7 @@
 # versions of Python than the build's, with PyPI's newest packages: in the environments that `bootstrap
 # check` makes (environment: devenv).
 
-chosen='arrays asyncresult balanced byvalue client cluster dependency display errors flags foreign futures
+chosen='arrays asyncresult balanced byvalue client cluster dependency direct display errors flags flat foreign futures
 	imap imports magics metadata names parts pool_executor script sequences serialize tasks tutorial view'
 
 if test -n "$PXRUN_SANITIZE_PRELOAD"; then

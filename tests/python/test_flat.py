@@ -180,3 +180,33 @@ def test_claim_to_a_buffer_that_is_not_there_is_an_error(pool, index, size):
     assert result.wait(30, None)
     code, body, _ = result.reply(0)
     assert code == _pxrun.EREMOTE and values.decode(body)[0] == "TypeError"
+
+
+@pytest.mark.parametrize("code", "?bBhHiIlLqQefdgFDG")
+def test_scalar_is_what_pickle_makes_of_it(pool, code):
+    numpy = pytest.importorskip("numpy")
+    for value in (1, 0):
+        scalar = numpy.dtype(code).type(value)
+        (arrived,) = _pxrun.unflat(flat(scalar))
+        assert type(arrived) is type(pickle.loads(pickle.dumps(scalar))) and arrived == scalar
+    back = pool[0].apply_sync(operator.add, scalar, scalar)
+    assert type(back) is type(scalar + scalar) or code in "qQ"
+
+
+def test_scalars_keep_their_bits():
+    numpy = pytest.importorskip("numpy")
+    odd = [numpy.float64("nan"), numpy.float64(-0.0), numpy.int64(-(2**63)), numpy.uint64(2**64 - 1), numpy.longdouble(1) / 3]
+    (arrived,) = _pxrun.unflat(flat(odd))
+    assert [(type(a), a.tobytes()[:10]) for a in arrived] == [(type(o), o.tobytes()[:10]) for o in odd]
+
+
+def test_other_scalars_are_left_to_pickle():
+    numpy = pytest.importorskip("numpy")
+    others = [numpy.str_("a"), numpy.bytes_(b"a"), numpy.datetime64(1, "s"), numpy.void(b"a"), numpy.zeros(1, "i4,f8")[0]]
+    assert [flat(other) for other in others] == [None] * len(others)
+
+
+@pytest.mark.parametrize("body", [b"g", b"g\x63", b"g\x0c", b"g\x0c1234567", b"g\x11" + bytes(8), b"g\xff" + bytes(40)])
+def test_garbage_scalar_is_an_error(body):
+    with pytest.raises(ValueError):
+        _pxrun.unflat(body)

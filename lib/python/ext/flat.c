@@ -199,7 +199,8 @@ static bool write_deep(struct px_flat *flat, PyObject *value)
 		else if (type == &PyDict_Type)
 			written = write_dict(flat, value);
 		else
-			written = px_flat_write_array(flat, value);
+			written = px_flat_write_array(flat, value) ||
+				  px_flat_write_scalar(flat, value);
 	}
 	flat->depth--;
 	return written;
@@ -394,6 +395,8 @@ static PyObject *read_letter(struct px_flat_source *source, char letter)
 	case 'a':
 	case 'A':
 		return px_flat_read_array(source, letter == 'A');
+	case 'g':
+		return px_flat_read_scalar(source);
 	default:
 		return px_flat_malformed();
 	}

@@ -2,7 +2,7 @@
 /*
  * flat.h - plain values written as they are, without pickle: arguments and results of most calls.
  *
- * None, bool, int of 64 bits, float, complex, str, bytes, arrays of numbers, and tuples, lists and
+ * None, bool, int of 64 bits, float, complex, str, bytes, numpy's numbers and arrays of them, and tuples, lists and
  * dicts of these, each of exactly that type. Reading gives what pickle would have given. What is not of
  * these, or where one list, dict or array stands in two places and has to stay one object, is pickled: a pickle
  * begins with PX_PICKLE_BEGINS, which no flat value does.
@@ -14,9 +14,10 @@
  *   't' 'l' u32 values…            tuple, list       'm' u32 (key value)…  dict
  *   'a' u8 number of numpy's type, u8 dimensions, u64 each, bytes…         C-contiguous array
  *   'A' the same, but u32 in place of the bytes: the message's buffer of that index has them
+ *   'g' u8 number of numpy's type, bytes…                                  scalar of numpy's
  *
  * Who:     any thread with the interpreter's lock. Runs no Python code, but to import numpy when an
- *          array is read where there is none.
+ *          array or a scalar is read where there is none.
  * Where:   written in private memory. What is read may lie in shared memory: each part is copied, then
  *          checked, then used.
  * Death:   nothing here is shared.
@@ -88,5 +89,13 @@ PyObject *px_flat_text(const uint8_t *at, size_t length, const char *errors);
 /* flat_array.c: px_flat_write() of what may be an array, and px_flat_read() of what follows 'a', or 'A' if lent. */
 bool px_flat_write_array(struct px_flat *flat, PyObject *value);
 PyObject *px_flat_read_array(struct px_flat_source *source, bool lent);
+
+/* Of numpy's types, by their numbers: how many bytes a value has, 0 if it is not sent so; the number that is sent. */
+size_t px_flat_item_bytes(int number);
+uint8_t px_flat_number(int number);
+
+/* flat_scalar.c: px_flat_write() of what may be a scalar, and px_flat_read() of what follows 'g'. */
+bool px_flat_write_scalar(struct px_flat *flat, PyObject *value);
+PyObject *px_flat_read_scalar(struct px_flat_source *source);
 
 #endif

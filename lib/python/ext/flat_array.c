@@ -39,8 +39,17 @@ static const uint8_t item_bytes[] = {
 	2 * sizeof(long double),
 };
 #define HALF 23
+#define LONG_LONG 9
 
-static size_t bytes_of(int number)
+uint8_t px_flat_number(int number)
+{
+	/* Where two C types are the same, pickle makes the shorter one of both. */
+	if (sizeof(long) == sizeof(long long) && (number == LONG_LONG || number == LONG_LONG + 1))
+		number -= 2;
+	return (uint8_t)number;
+}
+
+size_t px_flat_item_bytes(int number)
 {
 	if (number == HALF)
 		return 2;
@@ -77,7 +86,7 @@ static bool is_plain(const struct px_numpy_array *array, size_t *bytes)
 	const int needed = PX_NUMPY_C_CONTIGUOUS | PX_NUMPY_ALIGNED | PX_NUMPY_WRITEABLE;
 	const struct px_numpy_dtype *dtype = (const struct px_numpy_dtype *)array->dtype;
 
-	*bytes = bytes_of(dtype->number);
+	*bytes = px_flat_item_bytes(dtype->number);
 	if (!*bytes || !is_native(dtype) || (array->flags & needed) != needed ||
 	    array->dimensions > DIMENSIONS_MAX)
 		return false;
@@ -97,7 +106,7 @@ static uint8_t *put_head(struct px_flat *flat, char letter, const struct px_nump
 	if (!at)
 		return NULL;
 	at[0] = (uint8_t)letter;
-	at[1] = (uint8_t)((const struct px_numpy_dtype *)array->dtype)->number;
+	at[1] = px_flat_number(((const struct px_numpy_dtype *)array->dtype)->number);
 	at[2] = (uint8_t)array->dimensions;
 	if (shape) /* else there may be no memory of it */
 		memcpy(at + 3, array->shape, shape);
@@ -191,7 +200,7 @@ static bool read_head(struct px_flat_source *source, struct head *head)
 		return false;
 	head->number = at[0];
 	head->dimensions = at[1];
-	head->bytes = bytes_of(head->number);
+	head->bytes = px_flat_item_bytes(head->number);
 	if (!head->bytes || head->dimensions > DIMENSIONS_MAX)
 		return px_flat_malformed();
 	shape = (size_t)head->dimensions * sizeof(head->shape[0]);
