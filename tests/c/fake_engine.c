@@ -147,13 +147,13 @@ static void serve(void)
 	/* Before it is ready: who starts the pool finds it taken. */
 	if (mode("FAKE_ENGINE", "greedy"))
 		(void)px_control_send(control, &greed, NULL, NULL, 0);
+	if (mode("FAKE_ENGINE", "chatty"))
+		(void)!write(STDOUT_FILENO, "left in the pipe\n", 17);
 	(void)say(PX_CONTROL_READY, (uint64_t)getpid(), 0, 0, NULL);
 	if (mode("FAKE_ENGINE", "garbage"))
 		(void)!write(control, "rubbish", 7);
 	if (mode("FAKE_ENGINE", "thief"))
 		(void)px_control_send(control, &theft, NULL, NULL, 0);
-	if (mode("FAKE_ENGINE", "chatty"))
-		(void)!write(STDOUT_FILENO, "left in the pipe\n", 17);
 	wait_for_end();
 }
 

@@ -252,7 +252,7 @@ contains
     character(:), allocatable :: text
     integer :: which, signal_number, exit_code, ierr, i
 
-    call px_view_execute(all, 'import time; time.sleep(20)', both(1), flags=PX_QUIET, timeout_ns=50000000_int64)
+    call px_view_execute(all, 'import time; time.sleep(20)', both(1), flags=PX_QUIET, timeout_ns=1000000000_int64)
     call px_view_execute(all, 'print(6 * 7)', both(2))
     call px_result_wait_any(both, which)
     call expect(which == 1, 'the limited one is first')

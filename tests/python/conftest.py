@@ -13,6 +13,13 @@ import pytest
 import pxrun
 
 LIMIT = 120  # seconds for one test; a hang shows every thread's stack and ends the run
+_shown = 2  # where
+
+
+def pytest_configure(config):
+    """While a test runs, stderr is a file of pytest's, which nobody sees when a hang ends it."""
+    global _shown
+    _shown = os.dup(2)
 
 
 # So that no pools are found but those of this run, whatever else runs on the machine. Not below pytest's own
@@ -31,7 +38,7 @@ def runtime_folder():
 
 @pytest.fixture(autouse=True)
 def limit():
-    faulthandler.dump_traceback_later(LIMIT, exit=True)
+    faulthandler.dump_traceback_later(LIMIT, exit=True, file=_shown)
     yield
     faulthandler.cancel_dump_traceback_later()
 

@@ -4,9 +4,13 @@
 One thread for each client, which runs while there is something to watch. It takes results from a list
 into which the extension puts them as they finish, so each is looked at once, however many there are.
 Plain get() and wait() never start it: they read the rings themselves, which is faster.
+
+A signal's handler may raise anywhere in the main thread. So locks are taken as such, not as the conditions
+that have them: Condition.__enter__() is Python code, and raises with the lock taken.
 """
 from __future__ import annotations
 
+import _thread
 import collections
 import contextlib
 import functools
@@ -67,16 +71,17 @@ class Order:
 
     def __init__(self) -> None:
         self._done: list[int] = []
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
     def add(self, i: int) -> None:
-        with self._changed:
+        with self._lock:
             self._done.append(i)
             self._changed.notify_all()
 
     def after(self, known: int, timeout: float | None) -> list[int]:
         """Those behind the first known ones; waits until there is one. Empty: timeout."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: len(self._done) > known, timeout)
             return self._done[known:]
 
@@ -103,12 +108,13 @@ class Completion:
 
     def __init__(self, core: Any) -> None:
         self._core = core
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._watched: dict[int, _Watch] = {}  # by the extension's ids
         self._due: list[_Due] = []  # a heap
         self._due_most = 100  # entries, of which some may be cancelled, before these are removed
         self._numbers = itertools.count()
-        self._thread: threading.Thread | None = None
+        self.runner: object | None = None  # who is the thread
         self.told: Any = None  # by the extension's ids: what next_result() has still to give
 
     def watch(self, sources: Sequence[Source], call: Callable[[], Any]) -> bool:
@@ -122,7 +128,7 @@ class Completion:
         try:
             if self._core.closed:
                 self._core.poll()  # raises; in a forked child the lock may be taken for ever
-            with self._changed:
+            with self._lock:
                 return self._add([source for source in sources if not _is_done(source)], call)
         except error.ClosedError:
             if not all(map(_is_done, sources)):
@@ -134,7 +140,7 @@ class Completion:
         due = _Due(time.monotonic() + seconds, next(self._numbers), call)
         if not self.watch(sources, due.cancel):
             return
-        with self._changed:
+        with self._lock:
             if len(self._due) >= self._due_most:
                 self._due = [entry for entry in self._due if entry.call is not None]
                 heapq.heapify(self._due)
@@ -176,10 +182,11 @@ class Completion:
         return True
 
     def _wake(self) -> None:
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="pxrun-completion", daemon=True)
-            thread.start()  # if there can be none now, the next call tries again
-            self._thread = thread
+        if self.runner is None:
+            # Not threading's: Thread.start() waits, and what a signal's handler raises meanwhile becomes a KeyError.
+            runner = object()
+            _thread.start_new_thread(self._run, (runner,))  # if there can be none now, the next call tries again
+            self.runner = runner
         else:
             self._changed.notify()
 
@@ -196,12 +203,15 @@ class Completion:
 
     # --- the thread
 
-    def _run(self) -> None:
+    def _run(self, runner: object) -> None:
+        with self._lock:
+            if self.runner is not runner:
+                return  # a signal's handler raised just when it was started
         while True:
-            with self._changed:
+            with self._lock:
                 # after the wait it looks again: something may have come when its time was over
                 if not self._watched and not self._rest() and not self._watched and not self._due:
-                    self._thread = None
+                    self.runner = None
                     return
                 watching = bool(self._watched)
             if watching:
@@ -213,10 +223,10 @@ class Completion:
         try:
             ids = self._core.take(self._slice())
         except error.PoolError:  # the client is closed or the pool gone: all have failed, and are done
-            with self._changed:
+            with self._lock:
                 ids = list(self._watched)
         for id in ids:
-            with self._changed:
+            with self._lock:
                 watch = self._watched.get(id)
                 calls = watch.news() if watch is not None else []
                 if watch is not None and watch.known == watch.result.count:
@@ -233,13 +243,13 @@ class Completion:
                 result.tell()
 
     def _slice(self) -> float:
-        with self._changed:
+        with self._lock:
             left = self._due[0].when - time.monotonic() if self._due else _SLICE
         return min(max(left, 0.0), _SLICE)
 
     def _call_due(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 if not self._due or self._due[0].when > time.monotonic():
                     return
                 call = heapq.heappop(self._due).call

@@ -71,7 +71,8 @@ class Later:
         self._refused: dict[int, set[int]] = {}  # by entry: the engines that did
         self._stopped: set[int] = set()
         self._calls: dict[int | None, list[Callable]] = {}
-        self._changed = threading.Condition()  # with a lock that a signal's handler may take again
+        self._lock = threading.RLock()  # a signal's handler may take it again; it is not taken as the condition (completion.py)
+        self._changed = threading.Condition(self._lock)
         self._times = (time.time_ns(), 0, 0, 0)
         _outstanding[self.id] = self
 
@@ -79,7 +80,7 @@ class Later:
 
     def post(self, targets: list[int] | None) -> None:
         """Posts all that were not aborted meanwhile, once, for these engines; None: for all."""
-        with self._changed:
+        with self._lock:
             if self.posted:
                 return
             self.posted = True
@@ -91,7 +92,7 @@ class Later:
 
     def _post(self, entries: list[int], refused: set[int] | None = None) -> None:
         """Posts some entries, not for engines that have refused them; if that cannot be, they have failed."""
-        with self._changed:  # some may have been aborted just now
+        with self._lock:  # some may have been aborted just now
             sent = [(i, *task) for i in entries if (task := self._tasks[i]) is not None]
         if not sent:
             return
@@ -105,7 +106,7 @@ class Later:
             self.fail(e, entries)
 
     def _follow(self, i: int, result: Any, j: int) -> None:
-        with self._changed:
+        with self._lock:
             self._now[i] = result, j
             stopped = i in self._stopped
         if stopped:
@@ -131,7 +132,7 @@ class Later:
 
     def _judge(self, i: int) -> None:
         """Ends entry i, or posts it again."""
-        with self._changed:
+        with self._lock:
             result, j = self._now[i]  # type: ignore[misc]
         reply = result.reply(j)
         refused = result.refused(j)
@@ -152,7 +153,7 @@ class Later:
             self._end(i, reply)
 
     def _end(self, i: int, reply: tuple) -> None:
-        with self._changed:
+        with self._lock:
             if i in self._replies:
                 return
             self._replies[i] = reply
@@ -169,7 +170,7 @@ class Later:
 
     def when_done(self, i: int | None, call: Callable[[], Any]) -> bool:
         """Has `call` called when entry i is done, or all are; false if so already."""
-        with self._changed:
+        with self._lock:
             if self.ready() if i is None else i in self._replies:
                 return False
             self._calls.setdefault(i, []).append(call)
@@ -200,7 +201,7 @@ class Later:
         end = deadline.end_of(timeout)
         while True:
             left = deadline.left(end)
-            with self._changed:
+            with self._lock:
                 there = self._changed.wait_for(what, left if shower is None or left is not None and left < LOOK else LOOK)
             if shower is not None:
                 shower(self)
@@ -214,7 +215,7 @@ class Later:
 
     def reply(self, i: int) -> tuple:
         """(code, body, buffers), once."""
-        with self._changed:
+        with self._lock:
             reply = self._replies[i]
             self._replies[i] = reply[:1]
             return reply
@@ -225,7 +226,7 @@ class Later:
 
     def abort(self, i: int) -> bool:
         """Takes entry i back; false if it has begun."""
-        with self._changed:
+        with self._lock:
             self._stopped.add(i)
             now = self._now[i]
         if now is not None:
