@@ -25,8 +25,13 @@ struct px_verb {
 	int (*run)(int argc, char **argv); /* returns an exit code */
 };
 
-extern const struct px_verb px_verb_console, px_verb_exec, px_verb_list, px_verb_run, px_verb_start,
-	px_verb_status, px_verb_stop;
+extern const struct px_verb px_verb_console;
+extern const struct px_verb px_verb_exec;
+extern const struct px_verb px_verb_list;
+extern const struct px_verb px_verb_run;
+extern const struct px_verb px_verb_start;
+extern const struct px_verb px_verb_status;
+extern const struct px_verb px_verb_stop;
 
 /* The path of this program, by which it starts supervisors; NULL: not known. out has PATH_MAX bytes. */
 const char *px_command_self(char *out);

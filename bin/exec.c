@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "bin/command.h"
+#include "bin/targets.h"
 #include "client/client.h"
 #include "client/values.h"
 #include "shm/error.h"
@@ -33,41 +34,6 @@ static void on_signal(int number)
 		interrupts++;
 	else
 		ended_by = number;
-}
-
-/* --- targets --- */
-
-struct targets {
-	uint32_t ids[PX_ENGINES_MAX];
-	size_t count; /* 0: all */
-};
-
-static int parse_targets(const char *text, struct targets *out)
-{
-	out->count = 0;
-	if (!strcmp(text, "all"))
-		return 0;
-	for (const char *at = text;; at++) {
-		char *end;
-		unsigned long id;
-
-		errno = 0;
-		id = strtoul(at, &end, 10);
-		if (*at < '0' || *at > '9' || errno || id >= PX_ENGINES_MAX ||
-		    (*end && *end != ','))
-			return px_fail(
-				PX_EINVAL,
-				"-t must be 'all' or ids of engines separated by commas, such "
-				"as 0,2, not '%.80s'",
-				text);
-		for (size_t i = 0; i < out->count; i++)
-			if (out->ids[i] == id)
-				return px_fail(PX_EINVAL, "-t names engine %lu twice", id);
-		out->ids[out->count++] = (uint32_t)id;
-		if (!*end)
-			return 0;
-		at = end;
-	}
 }
 
 /* --- printing --- */
@@ -278,28 +244,14 @@ static void catch_signals(void)
 			(void)sigaction(numbers[i], &handler, NULL);
 }
 
-/* All engines, if none are named. */
-static int find_targets(struct px_client *client, struct targets *targets)
-{
-	int count;
-
-	if (targets->count)
-		return 0;
-	count = px_client_engines(client, targets->ids, PX_ENGINES_MAX);
-	if (count == 0)
-		return px_client_no_engines(client);
-	targets->count = count > 0 ? (size_t)count : 0;
-	return count < 0 ? count : 0;
-}
-
 /* As px_view_execute(), but a signal ends it: also where an engine is being started. */
-static int send_code(struct px_client *client, struct targets *targets, const char *code,
+static int send_code(struct px_client *client, struct px_targets *targets, const char *code,
 		     struct px_result **out)
 {
 	struct px_outgoing message = { .kind = PX_REQUEST_EXECUTE,
 				       .body = code,
 				       .body_bytes = strlen(code) };
-	int rc = find_targets(client, targets);
+	int rc = px_targets_find(client, targets);
 
 	if (rc == 0)
 		rc = px_result_new(client, targets->ids, (uint32_t)targets->count, false, out);
@@ -311,7 +263,7 @@ static int send_code(struct px_client *client, struct targets *targets, const ch
 	return rc;
 }
 
-static int execute(const char *profile, struct targets *targets, const char *code)
+static int execute(const char *profile, struct px_targets *targets, const char *code)
 {
 	struct px_result *result = NULL;
 	struct px_client *client = NULL;
@@ -378,7 +330,7 @@ static int run(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct targets targets = { .count = 0 };
+	struct px_targets targets = { .count = 0 };
 	const char *profile = NULL;
 	char *input = NULL;
 	int option, exit_code;
@@ -389,7 +341,7 @@ static int run(int argc, char **argv)
 			profile = optarg;
 			break;
 		case 't':
-			if (parse_targets(optarg, &targets) < 0)
+			if (px_targets_parse(optarg, &targets) < 0)
 				return px_command_misuse(&px_verb_exec, "%s", px_last_error());
 			break;
 		case 'h':

@@ -11,38 +11,59 @@
 #include "bin/nearest.h"
 #include "client/pxrun.h"
 
-static const struct px_verb *const verbs[] = {
-	&px_verb_start, &px_verb_stop, &px_verb_status,  &px_verb_list,
-	&px_verb_exec,  &px_verb_run,  &px_verb_console,
+/* Groups of them, as the list of verbs shows them. */
+static const struct group {
+	const char *title;
+	const struct px_verb *verbs[10]; /* NULL behind the last */
+} groups[] = {
+	{ "pools",
+	  {
+		  &px_verb_start,
+		  &px_verb_stop,
+		  &px_verb_run,
+		  &px_verb_list,
+	  } },
+	{ "work",
+	  {
+		  &px_verb_exec,
+		  &px_verb_console,
+	  } },
+	{ "looking",
+	  {
+		  &px_verb_status,
+	  } },
 };
-#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+#define GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 static const struct px_verb *find(const char *name)
 {
-	for (size_t i = 0; i < VERBS; i++)
-		if (!strcmp(name, verbs[i]->name))
-			return verbs[i];
+	for (size_t i = 0; i < GROUPS; i++)
+		for (const struct px_verb *const *verb = groups[i].verbs; *verb; verb++)
+			if (!strcmp(name, (*verb)->name))
+				return *verb;
 	return NULL;
 }
 
 static void print_usage(FILE *to)
 {
 	fputs("usage: pxrun VERB [OPTION...] [ARGUMENT...]\n"
-	      "A pool of Python engines on this machine.\n\n",
+	      "A pool of Python engines on this machine.\n",
 	      to);
-	for (size_t i = 0; i < VERBS; i++)
-		fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
-	fputs("  help     explain a verb: pxrun help start\n\n"
-	      "  --help, --version\n",
-	      to);
+	for (size_t i = 0; i < GROUPS; i++) {
+		fprintf(to, "\n%s:\n", groups[i].title);
+		for (const struct px_verb *const *verb = groups[i].verbs; *verb; verb++)
+			fprintf(to, "  %-9s %s\n", (*verb)->name, (*verb)->summary);
+	}
+	fputs("\n'pxrun help VERB' explains one, and so does man pxrun-VERB; --version\n", to);
 }
 
 static int unknown(const char *what)
 {
 	struct px_nearest nearest = { .word = what, .length = strlen(what) };
 
-	for (size_t i = 0; i < VERBS; i++)
-		px_nearest_try(&nearest, verbs[i]->name);
+	for (size_t i = 0; i < GROUPS; i++)
+		for (const struct px_verb *const *verb = groups[i].verbs; *verb; verb++)
+			px_nearest_try(&nearest, (*verb)->name);
 	px_nearest_try(&nearest, "help");
 	fprintf(stderr, "pxrun: there is no verb '%s'", what);
 	if (nearest.best)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Calls whose function is named, or kept by engines: found, followed, refused."""
+import http.client
 import os
 import pickle
+import types
 
 import pytest
 
@@ -121,6 +123,9 @@ def test_by_value(pool):
     head = pickling.value_head(lambda x: x + 1, True)
     assert head.startswith(b"V") and ask(pool, head + b"t\1\0\0\0i" + (6).to_bytes(8, "little")) == 7
     assert ask(pool, head + pickle.dumps((6.5,))) == 7.5
+    of_module = types.FunctionType((lambda: HTTP_PORT).__code__, http.client.__dict__)
+    head = pickling.value_head(of_module, True)
+    assert head.startswith(b"V") and ask(pool, head + b"t\0\0\0\0") == http.client.HTTP_PORT
     # with more than code
     assert [pickling.value_head(f, True) for f in (lambda x=1: x, lambda: head, os.getpid)] == [None] * 3
 
@@ -141,12 +146,12 @@ def test_a_function_is_made_anew_for_each_call(pool):
 
 def test_code_of_another_python_is_refused(pool):
     head = pickling.value_head(lambda: 0, False)
-    code = bytes([3, 2]) + head[1 + 12 + 2 :].removesuffix(b"<lambda>")
-    ename, evalue = ask(pool, b"V" + length(code, b"f", b"") + code + b"f" + b"t\0\0\0\0")
+    code = bytes([3, 2]) + head[1 + 16 + 2 :].removesuffix(b"<lambda>")
+    ename, evalue = ask(pool, b"V" + length(code, b"f", b"", b"") + code + b"f" + b"t\0\0\0\0")
     assert ename == "TypeError" and "Python 3.2" in evalue
 
 
-@pytest.mark.parametrize("body", [b"V", b"V" + b"\xff" * 12, b"V" + length(b"abc", b"", b"") + b"ab", b"V" + length(b"", b"", b"")])
+@pytest.mark.parametrize("body", [b"V", b"V" + b"\xff" * 16, b"V" + length(b"abc", b"", b"", b"") + b"ab", b"V" + length(b"", b"", b"", b"")])
 def test_garbage_by_value_is_an_error(pool, body):
     assert ask(pool, body)[0] in ("TypeError", "EOFError", "ValueError")
     assert pool[0].apply_sync(os.getpid)

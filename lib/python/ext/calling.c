@@ -10,7 +10,7 @@
 #include "python/ext/flat.h"
 #include "python/ext/namespace.h"
 
-enum { TOKEN_BYTES = 16, LENGTH_BYTES = 4, NAMES_MOST = 1000 };
+enum { TOKEN_BYTES = 16, LENGTH_BYTES = 4, NAMES_MOST = 1000, VALUE_PARTS = 4 };
 
 void px_call_free(struct px_call *call)
 {
@@ -192,14 +192,27 @@ static int take_along(const struct px_interpreter *py, const uint8_t *at, size_t
 	return done ? 0 : -1;
 }
 
-static PyObject *make_function(struct px_interpreter *py, const uint8_t *const parts[3],
-			       const size_t lengths[3])
+/* Those of a module of that name; of none: the engine's namespace. New. */
+static PyObject *find_globals(const struct px_interpreter *py, const uint8_t *at, size_t length)
+{
+	PyObject *home, *globals;
+
+	if (!length)
+		return px_namespace();
+	home = px_flat_text(at, length, "surrogatepass");
+	globals = home ? PyObject_CallFunctionObjArgs(py->globals_of, home, NULL) : NULL;
+	Py_XDECREF(home);
+	return globals;
+}
+
+static PyObject *make_function(struct px_interpreter *py, const uint8_t *const parts[VALUE_PARTS],
+			       const size_t lengths[VALUE_PARTS])
 {
 	PyObject *code = find_code(py, parts[0], lengths[0]), *globals, *name, *made = NULL;
 
-	if (!code || take_along(py, parts[2], lengths[2]) < 0)
+	if (!code || take_along(py, parts[3], lengths[3]) < 0)
 		return NULL;
-	globals = px_namespace();
+	globals = find_globals(py, parts[2], lengths[2]);
 	name = globals ? px_flat_text(parts[1], lengths[1], "surrogatepass") : NULL;
 	if (name)
 		made = PyObject_CallFunctionObjArgs(py->function, code, globals, name, NULL);
@@ -222,14 +235,14 @@ static int read_arguments(struct px_interpreter *py, struct px_incoming *in, siz
 static int read_by_value(struct px_interpreter *py, struct px_incoming *in, PyObject *buffers,
 			 struct px_call *call)
 {
-	const uint8_t *at = in->body, *parts[3];
-	size_t skip = 1 + 3 * LENGTH_BYTES, lengths[3];
+	const uint8_t *at = in->body, *parts[VALUE_PARTS];
+	size_t skip = 1 + VALUE_PARTS * LENGTH_BYTES, lengths[VALUE_PARTS];
 
 	if (in->body_bytes < skip)
 		return malformed();
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < VALUE_PARTS; i++)
 		lengths[i] = read_length(at + 1 + i * LENGTH_BYTES);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < VALUE_PARTS; i++) {
 		if (lengths[i] > in->body_bytes - skip)
 			return malformed();
 		parts[i] = at + skip;

@@ -10,8 +10,9 @@
  *        module that was reloaded is followed.
  *   'K'  16 bytes token, u32 length, the pickle of f, args
  *        f is read once, and kept under the token. Length 0: it was sent before, by a request of its own.
- *   'V'  u32 lengths of the next three, the code, the name, and what it brings along (wire/brought.py); args
- *        f has only that, and the engine's namespace as its globals. A new one is made for each call.
+ *   'V'  u32 lengths of the next four, the code, the name, the module whose globals it has (none: the engine's
+ *        namespace), and what it brings along (wire/brought.py); args
+ *        f has only that. A new one is made for each call.
  *
  * args are a pickle of a tuple, or flat (flat.h), and then the keywords may follow, flat as well. All that spares
  * most of what pickle takes for a call: 1 us of 2.5 us is its looking up of a global.

@@ -176,6 +176,7 @@ static int take_handlers(struct px_interpreter *py, PyObject *handlers)
 		{ "forked", &py->forked },
 		{ "functions", &py->functions },
 		{ "code_of", &py->code_of },
+		{ "globals_of", &py->globals_of },
 		{ "take_along", &py->take_along },
 		{ "function", &py->function },
 		{ "kept", &py->kept },

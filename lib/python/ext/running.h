@@ -35,6 +35,7 @@ struct px_interpreter {
 	PyObject *names;      /* split before: b"module\nname" -> (module, name) */
 	PyObject *codes;      /* made before: bytes -> code */
 	PyObject *code_of;    /* bytes -> code */
+	PyObject *globals_of; /* module's name -> dict */
 	PyObject *take_along; /* (bundle): puts names into the namespace */
 	PyObject *function;   /* types.FunctionType */
 	PyObject *kept;       /* token -> what clients had this engine keep */

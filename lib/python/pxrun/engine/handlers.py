@@ -54,7 +54,8 @@ class Handlers:
         self.namespace = namespace
         self.count = 0
         self.functions: dict = {}
-        self.code_of, self.take_along, self.function = functions.code_of, brought.take, types.FunctionType
+        self.code_of, self.globals_of = functions.code_of, functions.globals_of
+        self.take_along, self.function = brought.take, types.FunctionType
         self.kept, self.keep_pickled = tasks.kept, tasks.keep_pickled
         self.loads = pickle.loads
         self.pull = calls.pull

@@ -16,9 +16,9 @@ def named(module: str, name: str) -> bytes:
     return b"N" + len(joined).to_bytes(4, "little") + joined
 
 
-def by_value(code: bytes, name: str, along: bytes | None) -> bytes:
-    """Of calls of a function that goes by value: what code_bytes() and along() have made of it, and its name."""
-    parts = code, name.encode("utf-8", "surrogatepass"), along or b""
+def by_value(code: bytes, name: str, home: str | None, along: bytes = b"") -> bytes:
+    """Of calls of a function that goes by value: the arguments of functions.plain_function()."""
+    parts = code, name.encode("utf-8", "surrogatepass"), (home or "").encode("utf-8", "surrogatepass"), along
     return b"".join([b"V", *(len(part).to_bytes(4, "little") for part in parts), *parts])
 
 

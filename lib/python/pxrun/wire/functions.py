@@ -77,7 +77,7 @@ def _home(function: types.FunctionType) -> str | None:
     return name
 
 
-def _globals(home: str | None) -> dict:
+def globals_of(home: str | None) -> dict:
     """The globals of that module; if there is no such module here, the engine's namespace."""
     if home is not None:
         module = sys.modules.get(home)
@@ -96,7 +96,7 @@ def _function(data: bytes, free: int, home: str | None, along: bytes | None = No
     if along is not None:
         brought.take(along)
     closure = tuple(types.CellType() for _ in range(free)) or None
-    return types.FunctionType(code, _globals(home), None, None, closure)
+    return types.FunctionType(code, globals_of(home), None, None, closure)
 
 
 def _function_state(function: types.FunctionType, state: tuple) -> None:
@@ -122,7 +122,7 @@ def plain_function(data: bytes, name: str, home: str | None, along: bytes | None
     code = code_of(data)
     if along is not None:
         brought.take(along)
-    return types.FunctionType(code, _globals(home), name)
+    return types.FunctionType(code, globals_of(home), name)
 
 
 def _cell(cell: types.CellType) -> tuple:

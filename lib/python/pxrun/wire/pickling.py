@@ -78,10 +78,7 @@ def _sendable(f: Any, bring: bool) -> Any:
 def value_head(f: Any, bring: bool) -> bytes | None:
     """The head of a call of a function that goes by value, see `frames`; None: it is to be pickled."""
     parts = _only_code(f, bring)
-    if parts is None or parts[2] is not None:  # with the globals of a module
-        return None
-    code, name, _, *along = parts
-    return frames.by_value(code, name, along[0] if along else None)
+    return None if parts is None else frames.by_value(*parts)
 
 
 class Live:
