@@ -6,69 +6,21 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import time
 
 import pytest
 
+from command import ENGINE, EXISTS, FAILED, LIMIT, NO_POOL, OK, USAGE, gone, own_command, wait_until
 from pxrun import Client
-
-OK, FAILED, USAGE, NO_POOL, ENGINE, EXISTS = range(6)
-LIMIT = 60
-
-
-class Command:
-    """Runs `pxrun` with runtime and configuration folders of its own."""
-
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.runtime = self.folder / "run"
-        self.config = self.folder / "config" / "pxrun"
-        self.runtime.mkdir(mode=0o700)
-        self.config.mkdir(parents=True)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=str(self.runtime),
-                        XDG_CONFIG_HOME=str(self.config.parent))
-        for name in ("PXRUN_PROFILE", "PXRUN_ENGINES", "PXRUN_CONNECTION"):
-            self.env.pop(name, None)
-
-    def __call__(self, *arguments, code=OK, **options):
-        """Runs a verb to its end; its exit code must be `code`."""
-        done = subprocess.run(["pxrun", *arguments], env=self.env, text=True, timeout=LIMIT,
-                              capture_output=True, **options)
-        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
-        return done
-
-    def begin(self, *arguments, **options):
-        """Runs a verb in the background."""
-        return subprocess.Popen(["pxrun", *arguments], env=self.env, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-
-    def status(self, *arguments):
-        return json.loads(self("status", "--json", *arguments).stdout)
-
-    def pools(self):
-        return json.loads(self("list", "--json").stdout)
-
-    def profile(self, text, name="default"):
-        path = self.config / f"{name}.yaml"
-        path.write_text(text)
-        return path
-
 
 @pytest.fixture
 def pxrun():
-    # Not below pytest's own folders: a socket's path must be short.
-    folder = tempfile.mkdtemp(prefix="pxc.", dir="/tmp")
-    command = Command(folder)
-    yield command
-    subprocess.run(["pxrun", "stop", "--all"], env=command.env, timeout=LIMIT,
-                   stderr=subprocess.DEVNULL, check=False)
-    shutil.rmtree(folder)
+    with own_command() as run:
+        yield run
 
 
 @pytest.fixture
@@ -76,21 +28,6 @@ def pool(pxrun):
     """A command whose default pool runs with two engines."""
     pxrun("start", "-n", "2", "--daemonize")
     return pxrun
-
-
-def wait_until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.01)
-
-
-def gone(pid):
-    """Whether a process is dead; one that its parent has not reaped counts as dead."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 # --- usage ---
