@@ -55,6 +55,9 @@ static int list_one(void *ctx, const struct px_runtime *runtime)
 	struct px_runtime_facts facts;
 	bool alive = px_runtime_alive(runtime);
 
+	/* Where a pool has stopped, its log is left. */
+	if (!alive && !px_runtime_has_pool(runtime))
+		return 0;
 	px_runtime_facts(runtime, &facts);
 	print_line(listing, runtime, &facts,
 		   !alive           ? "stale" :

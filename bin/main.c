@@ -31,6 +31,7 @@ static const struct group {
 	{ "looking",
 	  {
 		  &px_verb_status,
+		  &px_verb_log,
 	  } },
 };
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))

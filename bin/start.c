@@ -26,6 +26,7 @@
 #include "bin/command.h"
 #include "bin/pool_option.h"
 #include "client/start.h"
+#include "pool/log_file.h"
 #include "pool/profile.h"
 #include "pool/runtime.h"
 #include "shm/error.h"
@@ -95,13 +96,12 @@ static int read_variables(struct request *request)
 
 static int decide_settings(struct request *request, struct px_supervisor_options *out)
 {
-	bool private;
 	int rc = px_runtime_find(request->profile, false, &out->runtime);
 
-	if (rc < 0)
-		return rc;
-	private = !strncmp(out->runtime.profile, "private-", strlen("private-"));
-	rc = px_profile_load(private ? "default" : out->runtime.profile, &request->settings);
+	if (rc == 0)
+		rc = px_profile_load(px_runtime_is_private(&out->runtime) ? "default" :
+									    out->runtime.profile,
+				     &request->settings);
 	if (rc == 0)
 		rc = px_settings_set_environment(&request->settings);
 	if (rc == 0 && request->env_fd >= 0)
@@ -150,15 +150,6 @@ static void leave_terminal(int log_fd)
 		close(null);
 }
 
-static int open_log(const struct px_runtime *runtime, int *log_fd)
-{
-	char path[128];
-
-	*log_fd = open(px_runtime_path(runtime, "log", path, sizeof(path)),
-		       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return *log_fd < 0 ? px_fail_errno("opening %s", path) : 0;
-}
-
 /* Returns an exit code. */
 static int supervise(const struct request *request, struct px_supervisor_options *options)
 {
@@ -167,8 +158,10 @@ static int supervise(const struct request *request, struct px_supervisor_options
 	/* Under a small limit of file sizes the writes fail, and say so. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	rc = px_runtime_lock(&options->runtime, &lock);
-	if (rc == 0)
-		rc = open_log(&options->runtime, &options->log_fd);
+	if (rc == 0) {
+		px_runtime_clean_private();
+		rc = px_log_file_begin(&options->runtime, &options->log_fd);
+	}
 	if (rc < 0)
 		return refuse(request, rc);
 	if (request->daemonize)

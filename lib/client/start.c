@@ -268,6 +268,18 @@ static bool has_news(const struct px_launch *launch)
 	return false;
 }
 
+static int ended_early(const char *profile)
+{
+	struct px_runtime runtime;
+	char log[128];
+
+	if (px_runtime_find(profile, false, &runtime) < 0)
+		return px_fail(PX_EPOOL, "the supervisor ended before its engines were ready");
+	return px_fail(PX_EPOOL,
+		       "the supervisor ended before its engines were ready; the pool's log is %s",
+		       px_runtime_path(&runtime, "log", log, sizeof(log)));
+}
+
 /*
  * Reads what the supervisor writes once: an empty string and warnings when all engines serve, else
  * "CODE words". End of file without either means that it died.
@@ -299,7 +311,7 @@ static int read_ready(const struct px_launch *launch, char *warnings)
 		return 0;
 	}
 	if (used == 0)
-		return px_fail(PX_EPOOL, "the supervisor ended before its engines were ready");
+		return ended_early(launch->profile);
 	code = strtol(text, &words, 10);
 	if (words == text || code >= 0 || code < PX_EPERM)
 		return px_fail(PX_EPOOL, "%s", text);

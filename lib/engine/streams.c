@@ -17,6 +17,7 @@
 
 #include "engine/outlet.h"
 #include "pool/log_file.h"
+#include "pool/log_line.h"
 #include "shm/error.h"
 
 /* One read fills one frame: output never needs a lease. */
@@ -34,8 +35,7 @@ struct px_streams {
 	struct px_descriptor_id log_id;
 	_Atomic bool ending;  /* the main thread waits for the lock */
 	pthread_mutex_t lock; /* all below, and reading */
-	struct px_log_lines lines;
-	unsigned logged_last; /* the stream */
+	struct px_log_lines lines[2];
 	struct px_link *link; /* NULL: nobody's request runs */
 	uint64_t id;
 	struct px_outlet outlets[2];
@@ -49,7 +49,8 @@ static void write_log(void *ctx, const char *bytes, size_t length)
 
 	if (px_descriptor_check(s->log, s->log_id, "the log") < 0)
 		return;
-	px_log_file_rotate(s->log);
+	if (px_log_file_renew(s->log))
+		s->log_id = px_descriptor_identify(s->log);
 	while (length) {
 		ssize_t done = write(s->log, bytes, length);
 
@@ -60,15 +61,6 @@ static void write_log(void *ctx, const char *bytes, size_t length)
 		bytes += done;
 		length -= (size_t)done;
 	}
-}
-
-/* With the lock. A line of the one stream ends where the other one's begins. */
-static void log_piece(struct px_streams *s, unsigned which, size_t length)
-{
-	if (s->logged_last != which)
-		px_log_lines_end(&s->lines);
-	s->logged_last = which;
-	px_log_lines_add(&s->lines, s->piece, length);
 }
 
 /*
@@ -82,9 +74,11 @@ static bool drain(struct px_streams *s, unsigned which)
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0)
+		if (got <= 0) {
+			px_log_lines_flush(&s->lines[which]);
 			return got < 0 && errno == EAGAIN;
-		log_piece(s, which, (size_t)got);
+		}
+		px_log_lines_add(&s->lines[which], s->piece, (size_t)got);
 		px_outlet_write(&s->outlets[which], s->piece, (size_t)got);
 		taken += (size_t)got;
 	}
@@ -158,8 +152,11 @@ int px_streams_new(uint32_t engine, int stdout_fd, int stderr_fd, int log, struc
 	s->pipes[1] = stderr_fd;
 	s->log = log;
 	s->log_id = px_descriptor_identify(log);
-	s->lines = (struct px_log_lines){ .write = write_log, .ctx = s };
-	snprintf(s->lines.prefix, sizeof(s->lines.prefix), "[engine %u] ", engine);
+	for (int i = 0; i < 2; i++) {
+		s->lines[i].write = write_log;
+		s->lines[i].ctx = s;
+		snprintf(s->lines[i].who, sizeof(s->lines[i].who), "engine %u", engine);
+	}
 	s->news = px_descriptor_raise(epoll_create1(EPOLL_CLOEXEC));
 	if (s->news < 0) {
 		rc = px_fail_errno("watching an engine's output");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log_file.c - marks lines, and keeps the end of a log that grows.
+ * log_file.c - begins a log, and keeps one that has become too long.
  */
 #include "pool/log_file.h"
 
@@ -10,125 +10,122 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* --- lines --- */
+#include "shm/error.h"
 
-struct buffer {
-	struct px_log_lines *lines;
-	size_t used;
-	char bytes[16384];
-};
+#define APPEND (O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
 
-static void flush(struct buffer *b)
+int px_log_file_begin(const struct px_runtime *runtime, int *fd)
 {
-	if (b->used)
-		b->lines->write(b->lines->ctx, b->bytes, b->used);
-	b->used = 0;
+	char path[128], kept[128];
+
+	px_runtime_path(runtime, "log", path, sizeof(path));
+	(void)unlink(path);
+	(void)unlink(px_runtime_path(runtime, "log.1", kept, sizeof(kept)));
+	*fd = open(path, APPEND, 0600);
+	return *fd < 0 ? px_fail_errno("opening %s", path) : 0;
 }
 
-static void put(struct buffer *b, const char *bytes, size_t count)
+static bool too_long(int fd, const struct stat *file)
 {
-	while (count) {
-		size_t room = sizeof(b->bytes) - b->used;
-		size_t piece = count < room ? count : room;
-
-		memcpy(b->bytes + b->used, bytes, piece);
-		b->used += piece;
-		bytes += piece;
-		count -= piece;
-		if (b->used == sizeof(b->bytes))
-			flush(b);
-	}
-}
-
-void px_log_lines_add(struct px_log_lines *lines, const char *bytes, size_t count)
-{
-	struct buffer b = { .lines = lines };
-	size_t prefix = strlen(lines->prefix);
-
-	while (count) {
-		const char *newline = memchr(bytes, '\n', count);
-		size_t length = newline ? (size_t)(newline - bytes) + 1 : count;
-
-		/* Others append to the file, too: a line is written in one piece, if it is not too long. */
-		if (b.used + prefix + length > sizeof(b.bytes))
-			flush(&b);
-		if (!lines->midline)
-			put(&b, lines->prefix, prefix);
-		put(&b, bytes, length);
-		lines->midline = !newline;
-		bytes += length;
-		count -= length;
-	}
-	flush(&b);
-}
-
-void px_log_lines_end(struct px_log_lines *lines)
-{
-	if (lines->midline)
-		lines->write(lines->ctx, "\n", 1);
-	lines->midline = false;
-}
-
-/* --- the file --- */
-
-static bool too_long(int fd)
-{
-	struct stat file;
 	struct statvfs all;
 
-	if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size <= PX_LOG_LEAST_BYTES)
+	if (file->st_size <= PX_LOG_LEAST_BYTES)
 		return false;
-	return file.st_size > PX_LOG_MAX_BYTES ||
+	return file->st_size > PX_LOG_MAX_BYTES ||
 	       (fstatvfs(fd, &all) == 0 &&
-		(uint64_t)file.st_size > (uint64_t)all.f_blocks * all.f_frsize / 16);
+		(uint64_t)file->st_size > (uint64_t)all.f_blocks * all.f_frsize / 16);
 }
 
-static bool same_file(int a, int b)
+static bool is_kept(const struct stat *file)
 {
-	struct stat one, other;
-
-	return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
-	       one.st_ino == other.st_ino;
+	return !(file->st_mode & S_IWUSR);
 }
 
-/* Copies all that is there. Where there is no room for that, the newest is still to be kept. */
-static void keep(int from, const char *path)
+static bool same_file(int fd, const struct stat *file)
 {
-	int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	struct stat other;
 
-	if (to < 0)
-		return;
-	while (sendfile(to, from, NULL, PX_LOG_MAX_BYTES) > 0)
-		;
-	close(to);
+	return fstat(fd, &other) == 0 && other.st_dev == file->st_dev &&
+	       other.st_ino == file->st_ino;
 }
 
-void px_log_file_rotate(int fd)
+/* The name under which the file was opened, also when it has lost that since. False: it never had one. */
+static bool find_path(int fd, char *out)
 {
-	char link[32], path[PATH_MAX], kept[PATH_MAX + 2];
+	static const char gone[] = " (deleted)";
+	char link[32];
 	ssize_t length;
-	int again;
 
-	if (!too_long(fd))
-		return;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, path, sizeof(path) - 1);
+	length = readlink(link, out, PATH_MAX - 1);
 	if (length < 0)
-		return;
-	path[length] = '\0';
+		return false;
+	out[length] = '\0';
+	if ((size_t)length > strlen(gone) && !strcmp(out + length - strlen(gone), gone))
+		out[(size_t)length - strlen(gone)] = '\0';
+	return out[0] == '/' && strncmp(out, "/memfd:", strlen("/memfd:")) != 0;
+}
+
+/* With the lock. At each moment both names are of a file, or the old one has no second name yet. */
+static void exchange(int old, const char *path)
+{
+	char kept[PATH_MAX + 8], new[PATH_MAX + 8];
+	int fd;
+
 	snprintf(kept, sizeof(kept), "%s.1", path);
+	snprintf(new, sizeof(new), "%s.new", path);
+	fd = open(new, APPEND | O_TRUNC, 0600);
+	if (fd < 0)
+		return;
+	close(fd);
+	(void)unlink(kept);
+	if (link(path, kept) < 0 || rename(new, path) < 0)
+		(void)unlink(new);
+	else
+		(void)fchmod(old, 0400);
+}
+
+/* Nothing while another process does it. */
+static void rotate(const struct stat *file, const char *path)
+{
 	/* Opened again: engines share the first descriptor's description, and so its locks. */
-	again = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int again = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
 	if (again < 0)
 		return;
-	if (same_file(fd, again) && flock(again, LOCK_EX | LOCK_NB) == 0 && too_long(fd)) {
-		keep(again, kept);
-		(void)!ftruncate(fd, 0);
-	}
+	if (flock(again, LOCK_EX | LOCK_NB) == 0 && same_file(again, file))
+		exchange(again, path);
 	close(again);
+}
+
+static bool reopen(int fd, const char *path)
+{
+	int new = open(path, APPEND | O_NONBLOCK, 0600);
+	struct stat file;
+	bool better = new >= 0 && fstat(new, &file) == 0 && S_ISREG(file.st_mode) &&
+		      !is_kept(&file) && !same_file(fd, &file) && dup3(new, fd, O_CLOEXEC) == fd;
+
+	if (new >= 0)
+		close(new);
+	return better;
+}
+
+bool px_log_file_renew(int fd)
+{
+	char path[PATH_MAX];
+	struct stat file;
+	bool lost;
+
+	if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode))
+		return false;
+	lost = is_kept(&file) || !file.st_nlink;
+	if ((!lost && !too_long(fd, &file)) || !find_path(fd, path))
+		return false;
+	if (!lost)
+		rotate(&file, path);
+	return reopen(fd, path);
 }

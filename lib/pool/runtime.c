@@ -19,8 +19,14 @@
 #define CONNECTION_BYTES_MAX 8192
 #define KERNEL_SOCKETS 5
 
-static const char *const pool_files[] = { "control", "connection.json", "log", "log.1", "lock" };
+/* In the order in which they are removed: first the logs, then the lock at the last. */
+static const char *const pool_files[] = { "log",     "log.1",           "log.new",
+					  "control", "connection.json", "lock" };
 #define POOL_FILES (sizeof(pool_files) / sizeof(pool_files[0]))
+#define LOGS 3
+
+static const char private_prefix[] = "private-";
+#define PRIVATE_LOGS_MAX 8
 
 /* --- names --- */
 
@@ -322,20 +328,30 @@ static bool only_ours(const char *folder)
 	return only;
 }
 
-void px_runtime_clean(const struct px_runtime *runtime)
+void px_runtime_clean(const struct px_runtime *runtime, bool with_log)
 {
-	bool only = only_ours(runtime->folder);
 	char path[128];
 
+	with_log = with_log && only_ours(runtime->folder);
 	remove_kernels(runtime);
-	for (size_t i = 0; i < POOL_FILES; i++) {
-		/* The log is removed only if the folder is. */
-		if (!only && !strncmp(pool_files[i], "log", strlen("log")))
-			continue;
+	for (size_t i = with_log ? 0 : LOGS; i < POOL_FILES; i++)
 		(void)unlink(px_runtime_path(runtime, pool_files[i], path, sizeof(path)));
-	}
-	if (only)
-		(void)rmdir(runtime->folder);
+	(void)rmdir(runtime->folder);
+}
+
+bool px_runtime_is_private(const struct px_runtime *runtime)
+{
+	return !strncmp(runtime->profile, private_prefix, strlen(private_prefix));
+}
+
+bool px_runtime_has_pool(const struct px_runtime *runtime)
+{
+	char path[128];
+
+	for (size_t i = LOGS; i < POOL_FILES; i++)
+		if (access(px_runtime_path(runtime, pool_files[i], path, sizeof(path)), F_OK) == 0)
+			return true;
+	return false;
 }
 
 void px_runtime_clean_dead(const struct px_runtime *runtime)
@@ -344,7 +360,7 @@ void px_runtime_clean_dead(const struct px_runtime *runtime)
 
 	if (px_runtime_lock(runtime, &lock) < 0)
 		return;
-	px_runtime_clean(runtime);
+	px_runtime_clean(runtime, px_runtime_is_private(runtime));
 	close(lock);
 }
 
@@ -385,6 +401,52 @@ int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), vo
 	}
 	free(entries);
 	return rc;
+}
+
+/* The logs of private pools that have left nothing else, the newest first. */
+struct left {
+	struct {
+		struct px_runtime runtime;
+		int64_t changed_ns;
+	} pools[PRIVATE_LOGS_MAX + 1];
+	size_t count;
+};
+
+static int64_t changed_ns(const struct px_runtime *runtime)
+{
+	char path[128];
+	struct stat st;
+
+	if (stat(px_runtime_path(runtime, "log", path, sizeof(path)), &st) < 0)
+		return -1;
+	return st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+}
+
+/* Those for which there is no place are removed. */
+static int keep_newest(void *ctx, const struct px_runtime *runtime)
+{
+	int64_t when = px_runtime_is_private(runtime) && !px_runtime_has_pool(runtime) ?
+			       changed_ns(runtime) :
+			       -1;
+	struct left *left = ctx;
+	size_t at = left->count;
+
+	if (when < 0)
+		return 0;
+	for (; at > 0 && left->pools[at - 1].changed_ns < when; at--)
+		left->pools[at] = left->pools[at - 1];
+	left->pools[at].runtime = *runtime;
+	left->pools[at].changed_ns = when;
+	if (++left->count > PRIVATE_LOGS_MAX)
+		px_runtime_clean_dead(&left->pools[--left->count].runtime);
+	return 0;
+}
+
+void px_runtime_clean_private(void)
+{
+	struct left left = { .count = 0 };
+
+	(void)px_runtime_list(keep_newest, &left);
 }
 
 static const char *kind(mode_t mode)

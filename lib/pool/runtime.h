@@ -4,7 +4,8 @@
  *
  * Who:     `pxrun start` makes and locks them; clients and the command read them.
  * Blocks:  never.
- * Death:   of the supervisor: the lock is free, and the next start or `pxrun list` removes the files.
+ * Death:   of the supervisor: the lock is free, and the next start or `pxrun list` removes the files,
+ *          all but the log, which is the next start's.
  *
  *   $XDG_RUNTIME_DIR/pxrun/PROFILE/   else /tmp/pxrun-UID/PROFILE/, all 0700
  *       lock              the supervisor's pid; locked (F_OFD_SETLK) while the pool lives:
@@ -12,7 +13,7 @@
  *       control           the supervisor's socket
  *       connection.json   {"pxrun": VERSION, "profile", "pid", "socket", "engines",
  *                          "python": [major, minor], "started": ISO 8601}
- *       log, log.1        what supervisor and engines print; see log_file.h
+ *       log, log.1        what supervisor and engines print; see log_file.h. They outlive the pool
  *       kernel-ID.json    how Jupyter's clients find the kernel that engine ID is bound to, and
  *       kID-1 … kID-5     its sockets: made by the engine (python/pxrun/engine/channels.py)
  *
@@ -56,10 +57,22 @@ void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts 
 
 /* Removes the files of an engine's kernel. Whether it was bound to one. */
 bool px_runtime_remove_kernel(const struct px_runtime *runtime, uint32_t engine);
-/* Removes the files, the folder too if it is empty but for the log. */
-void px_runtime_clean(const struct px_runtime *runtime);
-/* The same after a supervisor that was killed, unless another one is just starting. */
+/* Whether it is that of a private pool, which ends with the process that has started it. */
+bool px_runtime_is_private(const struct px_runtime *runtime);
+/* Whether there are files of a pool, living or dead, other than its log. */
+bool px_runtime_has_pool(const struct px_runtime *runtime);
+/*
+ * Removes the files, the log only if with_log is true and nothing else is there, and then the folder, if it is
+ * empty.
+ */
+void px_runtime_clean(const struct px_runtime *runtime, bool with_log);
+/*
+ * The same after a supervisor that was killed, unless another one is just starting. The log is left, but for
+ * that of a private pool.
+ */
 void px_runtime_clean_dead(const struct px_runtime *runtime);
+/* Of private pools that are gone, and have left a log as they could not be started, leaves the last few. */
+void px_runtime_clean_private(void);
 /* Calls each(ctx, runtime) for every profile folder there is. */
 int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), void *ctx);
 /* From a connection file's path to its runtime. PX_ENOPOOL, PX_EINVAL. */

@@ -96,8 +96,9 @@ static void log_crash(const struct px_engine *e, const struct px_exit *how,
 static void log_output(const struct px_engine *e, const struct px_exit *how,
 		       struct px_last_words *words)
 {
-	struct px_log_lines lines = px_log_of_engine(&e->supervisor->log, e->id);
+	struct px_log_lines lines;
 
+	px_log_of_engine(&e->supervisor->log, e->id, &lines);
 	px_last_words_drain(e->ours.out, &lines, NULL);
 	px_log_lines_end(&lines);
 	px_last_words_drain(e->ours.err, &lines, words);

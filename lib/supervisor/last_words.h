@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "pool/log_file.h"
+#include "pool/log_line.h"
 
 struct px_last_words {
 	char text[1024]; /* NUL-terminated; its oldest bytes make room for new ones */

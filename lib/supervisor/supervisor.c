@@ -55,9 +55,11 @@ static void report(struct px_supervisor *s)
 
 static void fail(struct px_supervisor *s, int code, const char *why)
 {
+	char log[128];
+
 	s->failure = code;
-	snprintf(s->failure_words, sizeof(s->failure_words), "%.*s",
-		 (int)sizeof(s->failure_words) - 1, why);
+	snprintf(s->failure_words, sizeof(s->failure_words), "%.800s; the pool's log is %s", why,
+		 px_runtime_path(&s->options->runtime, "log", log, sizeof(log)));
 	px_turn_stop(&s->turn, "it could not be started");
 }
 
@@ -308,7 +310,8 @@ static void end(struct px_supervisor *s)
 	px_segment_detach(s->segment);
 	px_environment_free(s->environment);
 	PX_KILLPOINT("supervisor.pool.ended"); /* dead here: the next start removes the files */
-	px_runtime_clean(&s->options->runtime);
+	px_runtime_clean(&s->options->runtime,
+			 px_runtime_is_private(&s->options->runtime) && !s->failure);
 }
 
 static struct px_supervisor *supervisor_new(const struct px_supervisor_options *options)

@@ -70,18 +70,19 @@ static void output_ready(void *ctx)
 	ssize_t got = read(t->output, bytes, sizeof(bytes));
 
 	if (got > 0) {
-		px_log_bytes(&s->log, bytes, (size_t)got);
+		px_log_lines_add(&t->lines, bytes, (size_t)got);
+		if ((size_t)got < sizeof(bytes))
+			px_log_lines_flush(&t->lines);
 		px_last_words_add(&t->words, bytes, (size_t)got);
 	} else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
 		px_loop_unwatch(s->loop, &t->output_watch);
 	}
 }
 
-static void drain(struct px_supervisor *s)
+static void drain(struct px_template *t)
 {
-	struct px_log_lines lines = px_log_of_template(&s->log);
-
-	px_last_words_drain(s->template.output, &lines, &s->template.words);
+	px_last_words_drain(t->output, &t->lines, &t->words);
+	px_log_lines_end(&t->lines);
 }
 
 /* --- its end --- */
@@ -94,7 +95,7 @@ static void let_go(struct px_supervisor *s)
 	px_loop_unwatch(s->loop, &t->socket_watch);
 	px_loop_unwatch(s->loop, &t->output_watch);
 	px_loop_unwatch(s->loop, &t->death_watch);
-	drain(s);
+	drain(t);
 	if (t->socket >= 0)
 		close(t->socket);
 	if (t->output >= 0)
@@ -319,7 +320,7 @@ void px_template_reap(struct px_supervisor *s)
 			px_log(&s->log, IT ": %s", px_last_error());
 		return;
 	}
-	drain(s);
+	drain(t);
 	px_exit_words(&end, how, sizeof(how));
 	line = px_last_words_line(&t->words);
 	if (t->state == PX_TEMPLATE_READY)
@@ -414,6 +415,7 @@ void px_template_start(struct px_supervisor *s)
 	t->started_ns = px_os.now_ns();
 	t->words.used = 0;
 	t->words.text[0] = '\0';
+	px_log_of_template(&s->log, &t->lines);
 	t->module[0] = '\0';
 	t->state = PX_TEMPLATE_STARTING;
 	px_loop_timer_set(s->loop, &t->timer, s->start_limit_ns, took_too_long, s);

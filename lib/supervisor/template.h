@@ -56,6 +56,7 @@ struct px_template {
 	char why[256]; /* … because */
 	char failure[1400]; /* why it was given up */
 	struct px_last_words words;
+	struct px_log_lines lines;
 };
 
 /* An engine that is to be forked. */

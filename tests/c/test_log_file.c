@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_log_file.c - marked lines, and a log that has become too long.
+ * test_log_file.c - a log that is begun, has become too long, or is gone.
  */
 #include "tests/c/case.h"
 
@@ -11,95 +11,29 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pool/log_file.h"
 
-/* --- lines --- */
-
-static char *text;
-static size_t used;
-static unsigned writes;
-
-static void collect(void *ctx, const char *bytes, size_t count)
-{
-	(void)ctx;
-	text = realloc(text, used + count + 1);
-	memcpy(text + used, bytes, count);
-	used += count;
-	text[used] = '\0';
-	writes++;
-}
-
-static struct px_log_lines lines = { .write = collect, .prefix = "[e] " };
-
-static void add(const char *bytes)
-{
-	px_log_lines_add(&lines, bytes, strlen(bytes));
-}
-
-static void add_marks_each_line_once(void **state)
-{
-	(void)state;
-	add("a\n\nb");
-	add("c");
-	add("\nd\n");
-	assert_string_equal(text, "[e] a\n[e] \n[e] bc\n[e] d\n");
-}
-
-static void end_ends_only_what_is_incomplete(void **state)
-{
-	(void)state;
-	px_log_lines_end(&lines);
-	assert_int_equal(writes, 0);
-	add("a");
-	px_log_lines_end(&lines);
-	px_log_lines_end(&lines);
-	add("b\n");
-	assert_string_equal(text, "[e] a\n[e] b\n");
-}
-
-/* So that the line of another process does not come into it. */
-static void add_writes_lines_in_one_piece(void **state)
-{
-	char many[20 * 1000 + 1];
-
-	(void)state;
-	for (int i = 0; i < 20; i++) {
-		memset(many + i * 1000, 'a' + i, 999);
-		many[i * 1000 + 999] = '\n';
-	}
-	many[sizeof(many) - 1] = '\0';
-	add(many);
-	assert_int_equal(used, 20 * 1004);
-	assert_int_equal(writes, 2);
-	/* The first write was of 16 lines, the most that go in. */
-	assert_memory_equal(text + (size_t)16 * 1004, "[e] q", 5);
-}
-
-static void add_line_that_is_too_long_is_whole(void **state)
-{
-	char *longest = malloc(100001);
-
-	(void)state;
-	memset(longest, 'x', 100000);
-	longest[100000] = '\0';
-	add(longest);
-	assert_int_equal(used, 100004);
-	assert_memory_equal(text, "[e] x", 5);
-	assert_string_equal(text + 4, longest);
-	free(longest);
-}
-
-/* --- the file --- */
-
-static char path[128], kept[130];
+static struct px_runtime runtime;
+static char path[128], kept[128];
 
 static int open_log(void)
 {
-	snprintf(path, sizeof(path), "%s/log", case_folder());
-	snprintf(kept, sizeof(kept), "%s.1", path);
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int fd;
+
+	snprintf(runtime.folder, sizeof(runtime.folder), "%s", case_folder());
+	px_runtime_path(&runtime, "log", path, sizeof(path));
+	px_runtime_path(&runtime, "log.1", kept, sizeof(kept));
+	assert_int_equal(px_log_file_begin(&runtime, &fd), 0);
+	return fd;
+}
+
+/* Gives it a length, but not the blocks. */
+static void lengthen(int fd, off_t bytes)
+{
+	assert_int_equal(ftruncate(fd, bytes), 0);
 }
 
 static off_t size_of(const char *name)
@@ -109,75 +43,199 @@ static off_t size_of(const char *name)
 	return stat(name, &st) == 0 ? st.st_size : -1;
 }
 
-static void rotate_keeps_what_there_was(void **state)
+static void add(int fd, const char *words)
 {
-	int log = open_log();
-	char end[4] = "";
-	int old;
-
-	(void)state;
-	assert_int_equal(ftruncate(log, PX_LOG_MAX_BYTES - 3), 0);
-	assert_int_equal(write(log, "end", 3), 3);
-	px_log_file_rotate(log);
-	assert_int_equal(size_of(kept), -1);
-	assert_int_equal(write(log, "END", 3), 3);
-	px_log_file_rotate(log);
-	assert_int_equal(size_of(path), 0);
-	assert_int_equal(size_of(kept), PX_LOG_MAX_BYTES + 3);
-	old = open(kept, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(pread(old, end, 3, PX_LOG_MAX_BYTES), 3);
-	assert_string_equal(end, "END");
-	close(old);
-	/* Everybody's descriptor goes on at the new beginning. */
-	assert_int_equal(write(log, "new", 3), 3);
-	assert_int_equal(size_of(path), 3);
+	assert_int_equal(write(fd, words, strlen(words)), (ssize_t)strlen(words));
 }
 
-static void rotate_by_another_process_is_left_to_it(void **state)
+static void begin_removes_the_last_one(void **state)
+{
+	int old = open_log(), new;
+
+	(void)state;
+	add(old, "old");
+	assert_int_equal(link(path, kept), 0);
+	new = open_log();
+	assert_int_equal(size_of(path), 0);
+	assert_int_equal(size_of(kept), -1);
+	close(old);
+	close(new);
+}
+
+static void renew_keeps_what_there_was(void **state)
+{
+	int log = open_log();
+
+	(void)state;
+	lengthen(log, PX_LOG_MAX_BYTES - 3);
+	add(log, "end");
+	assert_false(px_log_file_renew(log));
+	assert_int_equal(size_of(kept), -1);
+	add(log, "END");
+	assert_true(px_log_file_renew(log));
+	assert_int_equal(size_of(path), 0);
+	assert_int_equal(size_of(kept), PX_LOG_MAX_BYTES + 3);
+	assert_true(fcntl(log, F_GETFD) & FD_CLOEXEC);
+	add(log, "new");
+	assert_int_equal(size_of(path), 3);
+	/* The next time it takes the place of that one. */
+	lengthen(log, PX_LOG_MAX_BYTES + 1);
+	assert_true(px_log_file_renew(log));
+	assert_int_equal(size_of(kept), PX_LOG_MAX_BYTES + 1);
+}
+
+/* Engines, which were forked from a process that does not write, and another that writes seldom. */
+static void renew_follows_others(void **state)
+{
+	int log = open_log(), engine = dup(log), idle = dup(log);
+
+	(void)state;
+	lengthen(log, PX_LOG_MAX_BYTES + 1);
+	assert_true(px_log_file_renew(log));
+	add(log, "a");
+	/* It had looked before that was done: nothing is lost. */
+	add(engine, "late");
+	assert_int_equal(size_of(kept), PX_LOG_MAX_BYTES + 5);
+	assert_true(px_log_file_renew(engine));
+	add(engine, "b");
+	assert_int_equal(size_of(path), 2);
+	assert_false(px_log_file_renew(engine));
+	/* In the meantime it was done again, and the one that it has is no more. */
+	lengthen(log, PX_LOG_MAX_BYTES + 1);
+	assert_true(px_log_file_renew(log));
+	assert_true(px_log_file_renew(idle));
+	add(idle, "c");
+	assert_int_equal(size_of(path), 1);
+}
+
+static void renew_by_another_process_is_left_to_it(void **state)
 {
 	int log = open_log(), other = open(path, O_RDONLY | O_CLOEXEC);
 
 	(void)state;
-	assert_int_equal(ftruncate(log, PX_LOG_MAX_BYTES + 1), 0);
+	lengthen(log, PX_LOG_MAX_BYTES + 1);
 	assert_int_equal(flock(other, LOCK_EX), 0);
-	px_log_file_rotate(log);
+	assert_false(px_log_file_renew(log));
 	assert_int_equal(size_of(path), PX_LOG_MAX_BYTES + 1);
 	close(other);
-	px_log_file_rotate(log);
+	assert_true(px_log_file_renew(log));
 	assert_int_equal(size_of(path), 0);
 }
 
-static void rotate_without_a_name_does_nothing(void **state)
+/* Nobody is left in a file that grows on: whoever died amid it had not marked it yet. */
+static void renew_after_a_death_amid_it(void **state)
 {
-	int log = memfd_create("log", MFD_CLOEXEC), other;
+	int log = open_log(), engine = dup(log), new;
+
+	(void)state;
+	lengthen(log, PX_LOG_MAX_BYTES + 1);
+	assert_int_equal(link(path, kept), 0);
+	assert_int_equal(unlink(path), 0);
+	new = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(px_log_file_renew(engine));
+	add(engine, "a");
+	assert_int_equal(size_of(path), 1);
+	assert_int_equal(size_of(kept), PX_LOG_MAX_BYTES + 1);
+	close(new);
+}
+
+static void renew_of_one_that_was_deleted_makes_it(void **state)
+{
+	int log = open_log(), other = dup(log);
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_true(px_log_file_renew(log));
+	assert_true(px_log_file_renew(other));
+	add(log, "a");
+	add(other, "b");
+	assert_int_equal(size_of(path), 2);
+}
+
+static void renew_without_a_folder_goes_on_with_the_old_one(void **state)
+{
+	int log = open_log();
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(runtime.folder), 0);
+	assert_false(px_log_file_renew(log));
+	add(log, "a");
+	assert_int_equal(mkdir(runtime.folder, 0700), 0);
+	assert_true(px_log_file_renew(log));
+}
+
+static void renew_does_not_follow_a_link(void **state)
+{
+	int log = open_log();
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/dev/null", path), 0);
+	assert_false(px_log_file_renew(log));
+}
+
+static void renew_without_a_name_does_nothing(void **state)
+{
+	int log = memfd_create("log", MFD_CLOEXEC), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	struct stat st;
 
 	(void)state;
-	assert_int_equal(ftruncate(log, PX_LOG_MAX_BYTES + 1), 0);
-	px_log_file_rotate(log);
+	lengthen(log, PX_LOG_MAX_BYTES + 1);
+	assert_false(px_log_file_renew(log));
 	assert_int_equal(fstat(log, &st), 0);
 	assert_int_equal(st.st_size, PX_LOG_MAX_BYTES + 1);
-	/* Nor does it touch another file that has got the name. */
-	log = open_log();
-	assert_int_equal(ftruncate(log, PX_LOG_MAX_BYTES + 1), 0);
-	assert_int_equal(unlink(path), 0);
-	other = open_log();
-	assert_int_equal(ftruncate(other, PX_LOG_MAX_BYTES + 2), 0);
-	px_log_file_rotate(log);
-	assert_int_equal(size_of(path), PX_LOG_MAX_BYTES + 2);
-	assert_int_equal(size_of(kept), -1);
+	assert_int_equal(size_of("/memfd:log"), -1);
+	assert_false(px_log_file_renew(null));
+	assert_false(px_log_file_renew(-1));
+}
+
+#define WRITERS 4
+#define LINES 40000
+#define LINE_BYTES 1024
+
+/* While the file is kept some ten times, of which the last two are there, no line is torn or lost. */
+static void many_writers_tear_no_lines(void **state)
+{
+	int log = open_log(), status;
+	char line[LINE_BYTES];
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (int i = 0; i < WRITERS; i++)
+		if (fork() == 0) {
+			for (int n = 0; n < LINES; n++) {
+				(void)px_log_file_renew(log);
+				if (write(log, line, sizeof(line)) != sizeof(line))
+					_exit(1);
+			}
+			_exit(0);
+		}
+	for (int i = 0; i < WRITERS; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(size_of(path) % LINE_BYTES, 0);
+	assert_int_equal(size_of(kept) % LINE_BYTES, 0);
+	assert_true(size_of(path) + size_of(kept) >= PX_LOG_LEAST_BYTES);
+	/* Who keeps it may be made to wait, while others write on. */
+	assert_in_range(size_of(kept), 1, PX_LOG_MAX_BYTES + (16 << 20));
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(add_marks_each_line_once),
-		cmocka_unit_test(end_ends_only_what_is_incomplete),
-		cmocka_unit_test(add_writes_lines_in_one_piece),
-		cmocka_unit_test(add_line_that_is_too_long_is_whole),
-		cmocka_unit_test(rotate_keeps_what_there_was),
-		cmocka_unit_test(rotate_by_another_process_is_left_to_it),
-		cmocka_unit_test(rotate_without_a_name_does_nothing),
+		cmocka_unit_test(begin_removes_the_last_one),
+		cmocka_unit_test(renew_keeps_what_there_was),
+		cmocka_unit_test(renew_follows_others),
+		cmocka_unit_test(renew_by_another_process_is_left_to_it),
+		cmocka_unit_test(renew_after_a_death_amid_it),
+		cmocka_unit_test(renew_of_one_that_was_deleted_makes_it),
+		cmocka_unit_test(renew_without_a_folder_goes_on_with_the_old_one),
+		cmocka_unit_test(renew_does_not_follow_a_link),
+		cmocka_unit_test(renew_without_a_name_does_nothing),
+		cmocka_unit_test(many_writers_tear_no_lines),
 	};
 
 	return run_cases(tests, NULL, NULL);

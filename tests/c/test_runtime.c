@@ -330,7 +330,7 @@ static void lock_of_cleaned_folder_makes_it_anew(void **state)
 	int lock;
 
 	(void)state;
-	px_runtime_clean(&runtime);
+	px_runtime_clean(&runtime, true);
 	assert_int_not_equal(access(runtime.folder, F_OK), 0);
 	assert_int_equal(px_runtime_lock(&runtime, &lock), 0);
 	assert_true(px_runtime_alive(&runtime));
@@ -380,8 +380,79 @@ static void clean_removes_folder(void **state)
 	write_text(&runtime, "log", "");
 	write_text(&runtime, "kernel-12.json", "{}");
 	write_text(&runtime, "k12-5", "");
-	px_runtime_clean(&runtime);
+	px_runtime_clean(&runtime, true);
 	assert_int_not_equal(access(runtime.folder, F_OK), 0);
+}
+
+static void clean_leaves_the_log(void **state)
+{
+	struct px_runtime runtime = made("default");
+
+	(void)state;
+	write_text(&runtime, "control", "");
+	write_text(&runtime, "lock", "");
+	write_text(&runtime, "log", "");
+	write_text(&runtime, "log.1", "");
+	assert_true(px_runtime_has_pool(&runtime));
+	px_runtime_clean(&runtime, false);
+	assert_false(px_runtime_has_pool(&runtime));
+	assert_false(there(&runtime, "control"));
+	assert_true(there(&runtime, "log"));
+	assert_true(there(&runtime, "log.1"));
+	/* Without one the folder is of no use. */
+	px_runtime_clean(&runtime, true);
+	assert_int_not_equal(access(runtime.folder, F_OK), 0);
+	runtime = made("default");
+	px_runtime_clean(&runtime, false);
+	assert_int_not_equal(access(runtime.folder, F_OK), 0);
+}
+
+static void clean_dead_leaves_the_log_of_a_named_pool(void **state)
+{
+	struct px_runtime named = made("default"), private = made("private-1-1");
+
+	(void)state;
+	write_text(&named, "log", "");
+	write_text(&private, "log", "");
+	px_runtime_clean_dead(&named);
+	px_runtime_clean_dead(&private);
+	assert_true(there(&named, "log"));
+	assert_int_not_equal(access(private.folder, F_OK), 0);
+}
+
+/* Of pools that a program tries to start again and again. */
+static void clean_private_leaves_the_newest(void **state)
+{
+	struct px_runtime named = made("default"), live = made("private-7-0"), each;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+	char name[32], path[128];
+	pid_t pid;
+
+	(void)state;
+	write_text(&named, "log", "");
+	for (int i = 1; i <= 20; i++) {
+		snprintf(name, sizeof(name), "private-7-%d", i);
+		each = made(name);
+		write_text(&each, "log", "");
+		/* Seconds that do not rise with their names. */
+		times[1].tv_sec = 1000 + i * 7 % 20;
+		px_runtime_path(&each, "log", path, sizeof(path));
+		assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	}
+	write_text(&live, "log", "");
+	times[1].tv_sec = 1;
+	px_runtime_path(&live, "log", path, sizeof(path));
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	pid = hold_lock(&live);
+	px_runtime_clean_private();
+	for (int i = 1; i <= 20; i++) {
+		snprintf(name, sizeof(name), "private-7-%d", i);
+		assert_int_equal(px_runtime_find(name, false, &each), 0);
+		assert_int_equal(there(&each, "log"), i * 7 % 20 >= 12);
+	}
+	assert_true(there(&live, "log"));
+	assert_true(there(&named, "log"));
+	kill_and_reap(pid);
 }
 
 static void clean_spares_foreign_files(void **state)
@@ -392,7 +463,7 @@ static void clean_spares_foreign_files(void **state)
 	write_text(&runtime, "control", "");
 	write_text(&runtime, "log", "");
 	write_text(&runtime, "notes", "mine\n");
-	px_runtime_clean(&runtime);
+	px_runtime_clean(&runtime, true);
 	assert_false(there(&runtime, "control"));
 	assert_true(there(&runtime, "notes"));
 	assert_true(there(&runtime, "log"));
@@ -414,7 +485,7 @@ static void remove_kernel_spares_those_of_others(void **state)
 	assert_true(there(&runtime, "kernel-11.json"));
 	assert_true(there(&runtime, "k11-1"));
 	write_text(&runtime, "k11-6", "no socket of a kernel's");
-	px_runtime_clean(&runtime);
+	px_runtime_clean(&runtime, true);
 	assert_false(there(&runtime, "kernel-11.json"));
 	assert_true(there(&runtime, "k11-6"));
 }
@@ -496,7 +567,7 @@ static void from_file_missing_says_no_pool(void **state)
 	px_runtime_path(&runtime, "connection.json", path, sizeof(path));
 	snprintf(copy, sizeof(copy), "%s/copy.json", base);
 	rename(path, copy);
-	px_runtime_clean(&runtime);
+	px_runtime_clean(&runtime, true);
 	assert_int_equal(px_runtime_from_file(copy, &found), PX_ENOPOOL);
 }
 
@@ -566,6 +637,9 @@ int main(void)
 		CASE(lock_link_refused),
 		CASE(alive_does_not_disturb_lock),
 		CASE(clean_removes_folder),
+		CASE(clean_leaves_the_log),
+		CASE(clean_dead_leaves_the_log_of_a_named_pool),
+		CASE(clean_private_leaves_the_newest),
 		CASE(clean_spares_foreign_files),
 		CASE(remove_kernel_spares_those_of_others),
 		CASE(list_finds_profiles),

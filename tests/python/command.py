@@ -46,6 +46,10 @@ class Command:
     def pools(self):
         return json.loads(self("list", "--json").stdout)
 
+    def left(self):
+        """The files of all pools."""
+        return [path.name for path in (self.runtime / "pxrun").glob("*/*")]
+
     def profile(self, text, name="default"):
         path = self.config / f"{name}.yaml"
         path.write_text(text)
@@ -53,11 +57,11 @@ class Command:
 
 
 @contextlib.contextmanager
-def own_command():
+def own_command(kind=Command):
     """A command with folders of its own, which are removed with the pools that it has left."""
     # Not below pytest's own folders: a socket's path must be short.
     folder = tempfile.mkdtemp(prefix="pxc.", dir="/tmp")
-    command = Command(folder)
+    command = kind(folder)
     try:
         yield command
     finally:

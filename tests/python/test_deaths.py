@@ -266,7 +266,7 @@ def test_log_says_whose_each_line_is(rc):
         rc[1].execute("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", block=True)
     rc.wait_for_engines()
     log = pool_log(rc)
-    for line in ("[engine 0] one\n", "[engine 0] two", "[engine 1] three\n", "[engine 1] Fatal Python error: Segmentation fault\n"):
+    for line in ("Z engine 0: one\n", "Z engine 0: two\n", "Z engine 1: three\n", "Z engine 1: Fatal Python error: Segmentation fault\n"):
         assert line in log
 
 
@@ -275,7 +275,7 @@ def test_log_keeps_the_newest(rc):
     os.truncate(os.path.join(folder, "log"), most)
     rc[0].execute("for i in range(10_000): print('x' * 90, i)", block=True)
     rc[0].execute("print('newest')", block=True)
-    assert pool_log(rc).endswith("[engine 0] newest\n")
+    assert pool_log(rc).endswith("Z engine 0: newest\n")
     assert os.path.getsize(os.path.join(folder, "log")) < 2 << 20
     assert os.path.getsize(os.path.join(folder, "log.1")) > most
 

@@ -227,12 +227,14 @@ def test_million_lines_from_each_engine_are_bounded_here_and_whole_in_the_log(ke
         with asking(kernel) as waits:
             done = kernel.run(calls[call])
         log = stream(kernel.run("print(large._core.folder)")).strip() + "/log"
-        with open(log, encoding="utf-8") as file:
-            logged = file.read()
+        logged = ""
+        for part in (f"{log}.1", log):  # where memory is small, half of it has become too long
+            with contextlib.suppress(FileNotFoundError), open(part, encoding="utf-8") as file:
+                logged += file.read()
     finally:
         kernel.run("large.cluster.stop_cluster_sync(); view = rc[:]; view.block = True; view.activate()")
-    assert [logged.count(f"[engine {i}] ") for i in range(4)] == [LINES] * 4  # of some the end is behind one of another engine's
-    assert len(logged) >= 4 * sum(len(f"[engine 0] {n}\n") for n in range(LINES))
+    assert [logged.count(f"Z engine {i}: ") for i in range(4)] == [LINES] * 4
+    assert len(logged) >= 4 * sum(len(f"2026-11-28T02:40:09.123Z engine 0: {n}\n") for n in range(LINES))
     assert waits and max(waits) < 5  # seconds; to print one by one takes ten
     assert 100_000 < len(nbformat.writes(nbformat.v4.new_notebook(cells=[done]))) < 1_000_000
     text = stream(done)

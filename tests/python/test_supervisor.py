@@ -112,7 +112,7 @@ def test_stop_ends_a_pool_whose_supervisor_is_stopped(stopped, run, env, tmp_pat
     done = run("stop", "-t", "1", code=0)
     assert f"supervisor (process {pid}) did not answer, and was killed" in done.stderr
     await_end([pid, *engines])
-    assert not (tmp_path / "pxrun" / "default").exists()
+    assert [left.name for left in (tmp_path / "pxrun" / "default").iterdir()] == ["log"]
     with pytest.raises(error.PoolError):
         client[0].apply_sync(abs, -1)
 
