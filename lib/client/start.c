@@ -276,7 +276,7 @@ static int ended_early(const char *profile)
 	if (px_runtime_find(profile, false, &runtime) < 0)
 		return px_fail(PX_EPOOL, "the supervisor ended before its engines were ready");
 	return px_fail(PX_EPOOL,
-		       "the supervisor ended before its engines were ready; the pool's log is %s",
+		       "the supervisor ended before its engines were ready (the pool's log: %s)",
 		       px_runtime_path(&runtime, "log", log, sizeof(log)));
 }
 

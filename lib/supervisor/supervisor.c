@@ -58,7 +58,7 @@ static void fail(struct px_supervisor *s, int code, const char *why)
 	char log[128];
 
 	s->failure = code;
-	snprintf(s->failure_words, sizeof(s->failure_words), "%.800s; the pool's log is %s", why,
+	snprintf(s->failure_words, sizeof(s->failure_words), "%.800s (the pool's log: %s)", why,
 		 px_runtime_path(&s->options->runtime, "log", log, sizeof(log)));
 	px_turn_stop(&s->turn, "it could not be started");
 }

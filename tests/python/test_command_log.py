@@ -305,7 +305,7 @@ def test_deleted_log_is_made_again(world):
 def test_failed_start_names_its_log_which_is_kept(world):
     (world.folder / "early.py").write_text("def f():\n    raise ValueError('no such thing')\nf()\n")
     done = world.start("--preload", "early", code=ENGINE)
-    assert done.stderr.endswith(f"ValueError: no such thing; the pool's log is {world.log}\n")
+    assert done.stderr.endswith(f"ValueError: no such thing (the pool's log: {world.log})\n")
     assert "template:   File" in "\n".join(world.lines())
     assert [left.name for left in world.home.iterdir()] == ["log"]
     assert world("list").stdout == ""
@@ -314,7 +314,7 @@ def test_failed_start_names_its_log_which_is_kept(world):
 def test_failed_start_in_the_foreground_names_its_log(world):
     done = world("start", "-n", "1", "--python", "/nosuch/python", code=ENGINE)
     assert "starting '/nosuch/python': No such file or directory" in done.stderr
-    assert done.stderr.endswith(f"; the pool's log is {world.log}\n")
+    assert done.stderr.endswith(f" (the pool's log: {world.log})\n")
     assert "/nosuch/python" in world("log").stdout
 
 
@@ -326,7 +326,7 @@ def test_failed_private_pools_leave_the_last_few(world):
                 pxrun.Cluster(n=1, python="/nosuch/python").start_cluster_sync()
             except pxrun.EngineError as error:
                 last = str(error)
-        print(last.rsplit(" ", 1)[1])
+        print(last.rsplit(" ", 1)[1].rstrip(")"))
     """)
     done = subprocess.run(["python3", "-c", code], env=world.env, timeout=LIMIT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
