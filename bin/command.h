@@ -29,6 +29,7 @@ extern const struct px_verb px_verb_console;
 extern const struct px_verb px_verb_exec;
 extern const struct px_verb px_verb_list;
 extern const struct px_verb px_verb_log;
+extern const struct px_verb px_verb_map;
 extern const struct px_verb px_verb_run;
 extern const struct px_verb px_verb_start;
 extern const struct px_verb px_verb_status;

@@ -26,6 +26,7 @@ static const struct group {
 	{ "work",
 	  {
 		  &px_verb_exec,
+		  &px_verb_map,
 		  &px_verb_console,
 	  } },
 	{ "looking",

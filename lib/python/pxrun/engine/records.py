@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an engine does for ``pxrun map``: chunks of records, each through a function or a shell command.
+
+A chunk is one call. A record that fails does not take the others of its chunk with it, and what an interrupted
+chunk has done by then is sent as well. bin/map_chunk.c reads the replies.
+"""
+from __future__ import annotations
+
+import ast
+import collections
+import contextlib
+import csv
+import functools
+import importlib.util
+import io
+import itertools
+import json
+import linecache
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+import traceback
+from typing import Any, Callable, cast
+
+from ..wire import failure
+
+#: What a record is called in code, for each format of the input.
+_NAMES = {"lines": "line", "json": "x", "csv": "row"}
+_IMPORTABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+#: As GNU parallel's.
+_REPLACED = re.compile(r"\{(#|\.|/|//|/\.|)\}")
+#: Jobs that an engine remembers; clients of one pool may run several at once.
+_JOBS_KEPT = 8
+_SHOWN = 60  # characters of a record in a message
+
+
+class Unusable(Exception):
+    """The job itself is wrong, not a record."""
+
+
+class CommandFailed(Exception):
+    """A shell command with another exit code than 0."""
+
+    def __init__(self, output: bytes, code: int, number: int) -> None:
+        ended = f"signal {number} ended the command" if number else f"the command exited with {code}"
+        super().__init__(ended)
+        self.output, self.code, self.number = output, code, number
+
+
+class _Output(bytes):
+    """What a command has printed: sent as it is, without a newline behind it."""
+
+
+class _Failed:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+# --- what is done with a record ---------------------------------------------
+
+
+def _expression(code: str, name: str) -> tuple[Callable, bool]:
+    """A function of code whose last expression is its value, and whether it wants the record's number, ``n``."""
+    try:
+        tree = ast.parse(code, "<function>")
+        if not tree.body:
+            raise Unusable("the function is empty: give code, such as 'line.upper()', or module:function")
+        if isinstance(tree.body[-1], ast.Expr):
+            tree.body[-1] = ast.copy_location(ast.Return(tree.body[-1].value), tree.body[-1])
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        whole = ast.parse(f"def function({name}{', n' * ('n' in used)}):\n _ = {name}", "<function>")
+        define: Any = whole.body[0]
+        define.body = define.body * ("_" in used) + tree.body
+        linecache.cache["<function>"] = (len(code), None, [line + "\n" for line in code.split("\n")], "<function>")
+        made: dict = {}
+        exec(compile(whole, "<function>", "exec", dont_inherit=True), sys.modules["__main__"].__dict__, made)
+    except (SyntaxError, ValueError) as error:
+        shown = "".join(traceback.format_exception_only(type(error), error)).rstrip()
+        raise Unusable(f"the function cannot be read:\n{shown}") from None
+    return made["function"], "n" in used
+
+
+def _imported(name: str) -> Callable:
+    module, _, path = name.partition(":")
+    try:
+        found = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise Unusable(f"{name}: {failure.words(error)}") from error
+    if not callable(found):
+        raise Unusable(f"{name} is no function, but of type {type(found).__name__}")
+    return found
+
+
+class _Command:
+    """Runs a shell command for each record, and gives what it prints."""
+
+    def __init__(self, template: str) -> None:
+        self.template = template if _REPLACED.search(template) else template + " {}"
+
+    def line(self, record: str, n: int) -> str:
+        """The command with the record in the places of ``{}`` and so on, quoted."""
+
+        def replace(found):
+            kind = found[1]
+            if kind == "#":
+                return str(n)
+            path = record
+            if kind == "//":
+                path = os.path.dirname(record) or "."
+            elif "/" in kind:
+                path = os.path.basename(record)
+            return shlex.quote(os.path.splitext(path)[0] if "." in kind else path)
+
+        return _REPLACED.sub(replace, self.template)
+
+    def __call__(self, record: str, n: int) -> _Output:
+        line = os.fsencode(self.line(record, n))
+        if b"\0" in line:
+            raise ValueError("a NUL byte cannot be in a command")
+        ours, theirs = os.pipe()
+        with open(ours, "rb", buffering=0) as output:
+            try:
+                # a group of its own, so that all of it can be ended
+                child = os.posix_spawn("/bin/sh", [b"sh", b"-c", line], os.environ, setpgroup=0, setsigmask=[],
+                                       setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT], file_actions=[
+                                           (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                                           (os.POSIX_SPAWN_DUP2, theirs, 1)])
+            finally:
+                os.close(theirs)
+            try:
+                printed = output.read()
+                _, status = os.waitpid(child, 0)
+            except BaseException:  # it takes too long, or is interrupted
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                raise
+        if status:
+            raise CommandFailed(printed, max(os.waitstatus_to_exitcode(status), 0), os.WTERMSIG(status))
+        return _Output(printed)
+
+
+def _limited(f: Callable, seconds: float) -> Callable:
+    """The same function, which raises TimeoutError after so long. Only where run() has set the handler."""
+
+    @functools.wraps(f)
+    def limited(*arguments):
+        _alarm.runs = True
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            return f(*arguments)
+        finally:
+            _alarm.runs = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    return limited
+
+
+class _Alarm:
+    runs = False  # or else it has come too late, and would hit the next record
+
+    def __call__(self, *_: Any) -> None:
+        if self.runs:
+            raise TimeoutError("took longer than --timeout allows")
+
+
+_alarm = _Alarm()
+
+
+def _retried(f: Callable, retries: int) -> Callable:
+    @functools.wraps(f)
+    def retried(*arguments):
+        for _ in range(retries):
+            with contextlib.suppress(Exception):
+                return f(*arguments)
+        return f(*arguments)
+
+    return retried
+
+
+# --- results ----------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: numpy's numbers and arrays, sets."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    raise TypeError(f"a result of type {type(value).__name__} has no form in JSON")
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, default=_plain, ensure_ascii=False) + "\n"
+
+
+_CELL = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _to_tsv(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.values()
+    elif isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        value = (value,)
+    return "\t".join(("" if cell is None else _to_text(cell)).translate(_CELL) for cell in value) + "\n"
+
+
+def _to_text(value: Any) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, (bytes, bytearray)) else str(value)
+
+
+def _to_line(value: Any) -> str:
+    return "" if value is None else _to_text(value) + "\n"
+
+
+_FORMS = {"lines": _to_line, "json": _to_json, "tsv": _to_tsv}
+
+
+def _encoded(text: str) -> bytes:
+    """Bytes that were no UTF-8 come out as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
+
+
+class _Printed(io.RawIOBase):
+    """Keeps what is printed while a record is worked on, which is the one that has no result yet."""
+
+    def __init__(self, results: list) -> None:
+        self.results = results
+        self.pieces: dict[int, bytes] = {}
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        index = len(self.results)
+        self.pieces[index] = self.pieces.get(index, b"") + bytes(data)
+        return len(data)
+
+
+# --- jobs and chunks --------------------------------------------------------
+
+
+class Job:
+    """What one `pxrun map` wants of its engines; the keys are those that bin/map_chunk.c sends."""
+
+    def __init__(self, wants: dict[str, Any]) -> None:
+        self.wants = wants
+        self.code = os.fsdecode(wants["code"])
+        self.header: list[str] = next(csv.reader([os.fsdecode(wants["header"])]), [])
+        self.timed = bool(wants["log"])
+        self.form = _FORMS[wants["output"]]
+        self.command = _Command(self.code) if wants["shell"] else None
+        self._initialize(os.fsdecode(wants["init"]))
+        self.numbered = True
+        f: Callable
+        if self.command:
+            f = self.command
+        elif _IMPORTABLE.fullmatch(self.code):
+            f, self.numbered = _imported(self.code), False
+        else:
+            f, self.numbered = _expression(self.code, _NAMES[wants["input"]])
+        if wants["timeout"]:
+            f = _limited(f, wants["timeout"])
+        self.function = _retried(f, wants["retries"]) if wants["retries"] else f
+
+    def _initialize(self, code: str) -> None:
+        if not code:
+            return
+        try:
+            exec(compile(code, "<--init>", "exec", dont_inherit=True), sys.modules["__main__"].__dict__)
+        except Exception as error:
+            raise Unusable(f"--init: {failure.words(error)}") from error
+
+    def records(self, texts: list[str]) -> Any:
+        """An iterator of what the function is called with."""
+        if self.wants["input"] == "json":
+            return map(json.loads, texts)
+        if self.wants["input"] == "csv":
+            return _Rows(self.header, texts)
+        return iter(texts)
+
+    def title(self, text: str, n: int) -> str:
+        """The last column of the job log."""
+        words = self.command.line(text, n) if self.command else f"{self.code} {text}"
+        return words.translate(_CELL)
+
+
+class _Rows:
+    """Rows as dicts. An iterator that goes on after a row that fails, as a generator does not."""
+
+    def __init__(self, header: list[str], texts: list[str]) -> None:
+        self.header, self.reader = header, csv.reader(texts)
+
+    def __iter__(self) -> _Rows:
+        return self
+
+    def __next__(self) -> dict[str, str]:
+        return dict(zip(self.header, next(self.reader)))
+
+
+class _Chunk:
+    def __init__(self, job: Job, first: int, texts: list[str]) -> None:
+        self.job, self.first, self.texts = job, first, texts
+        self.results: list = []
+        self.times: list[tuple[float, float]] = []  # when each began, and how long it took
+        self.interrupted = ""
+        self.printed = _Printed(self.results)
+
+    def run(self) -> None:
+        job, results = self.job, self.results
+        iterators = [job.records(self.texts)] + [itertools.count(self.first)] * job.numbered
+        values: Any = map(self._timed(job.function) if job.timed else job.function, *iterators)
+        while len(results) < len(self.texts):
+            try:
+                results.extend(values)  # keeps those before one that raises
+                if len(results) < len(self.texts):
+                    raise RuntimeError("the function raised StopIteration")
+            except KeyboardInterrupt as error:
+                self.interrupted = self._words(len(results), error)
+                return
+            except BaseException as error:
+                if job.timed and len(self.times) == len(results):
+                    self.times.append((time.time(), 0.0))  # the record could not be read
+                results.append(_Failed(error))
+                if not job.wants["keep_going"]:
+                    return
+
+    def _timed(self, f: Callable) -> Callable:
+        def timed(*arguments):
+            began, t0 = time.time(), time.perf_counter()
+            try:
+                return f(*arguments)
+            finally:
+                self.times.append((began, time.perf_counter() - t0))
+
+        return timed
+
+    def reply(self, began_ns: int) -> list:
+        """Payload, records done, time, failures, lines of the log, words about an interrupt."""
+        done = len(self.results)
+        failures: list[tuple[int, BaseException]] = []
+        log = b""
+        try:
+            if self.printed.pieces or self.job.timed or self.job.form is not _to_line:
+                raise TypeError
+            payload = _encoded("\n".join(self.results) + "\n" * (done > 0))
+        except TypeError:
+            texts, failures = self._one_by_one()
+            done = len(texts)
+            payload = b"".join(texts)
+            if self.job.timed:
+                log = _encoded("".join(map(self._log_line, range(done), map(len, texts))))
+        words = [[index, self._words(index, error)] for index, error in failures]
+        return [payload, done, time.perf_counter_ns() - began_ns, words, log, self.interrupted]
+
+    def _one_by_one(self) -> tuple[list[bytes], list[tuple[int, BaseException]]]:
+        texts: list[bytes] = []
+        failures: list[tuple[int, BaseException]] = []
+        for index, value in enumerate(self.results):
+            text = b""
+            if not isinstance(value, (_Failed, _Output)):
+                try:
+                    text = _encoded(self.job.form(value))
+                except Exception as error:
+                    value = self.results[index] = _Failed(error)
+            if isinstance(value, _Failed):
+                failures.append((index, value.error))
+                text = getattr(value.error, "output", b"")
+            elif isinstance(value, _Output):
+                text = value
+            texts.append(self.printed.pieces.get(index, b"") + text)
+            if failures and not self.job.wants["keep_going"]:
+                break
+        return texts, failures
+
+    def _log_line(self, index: int, received: int) -> str:
+        """As GNU parallel's: Seq, Host, Starttime, JobRuntime, Send, Receive, Exitval, Signal, Command."""
+        began, took = self.times[index]
+        error = getattr(self.results[index], "error", None)
+        code, number = (error.code, error.number) if isinstance(error, CommandFailed) else (int(error is not None), 0)
+        text, n = self.texts[index], self.first + index
+        sent = len(_encoded(text))
+        return f"{n}\t:\t{began:.3f}\t{took:10.3f}\t{sent}\t{received}\t{code}\t{number}\t{self.job.title(text, n)}\n"
+
+    def _words(self, index: int, error: BaseException) -> str:
+        """Which record, and why; with a traceback if the job ends by it."""
+        text = self.texts[index]
+        record = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+        why = str(error) if isinstance(error, (CommandFailed, TimeoutError)) else failure.words(error) + _hint(error)
+        said = f"record {self.first + index}, {record}: {why}"
+        if self.job.wants["keep_going"] or isinstance(error, (CommandFailed, TimeoutError, KeyboardInterrupt)):
+            return said
+        tb = error.__traceback__
+        while tb and tb.tb_frame.f_code.co_filename == __file__:
+            tb = tb.tb_next
+        if not tb or not tb.tb_next and tb.tb_frame.f_code.co_filename == "<function>":  # says nothing that is not seen
+            return said
+        return said + "\n" + "".join(traceback.format_tb(tb)).rstrip()
+
+
+def _hint(error: BaseException) -> str:
+    name = getattr(error, "name", None) if type(error) is NameError else None
+    if not name or not importlib.util.find_spec(name):
+        return ""
+    return f" (--init 'import {name}' imports it)"
+
+
+_jobs: collections.OrderedDict[str, Job] = collections.OrderedDict()
+
+
+def _job(wants: dict[str, Any]) -> Job:
+    """The job, which is made ready once in each engine."""
+    job = _jobs.get(wants["id"])
+    if job is None:
+        job = _jobs[wants["id"]] = Job(wants)
+        while len(_jobs) > _JOBS_KEPT:
+            _jobs.popitem(last=False)
+    return job
+
+
+@contextlib.contextmanager
+def _in_folder(folder: bytes):
+    """Relative paths, and modules, are those of where the command was called, also in a pool of somewhere else."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def run(wants: dict[str, Any], first: int, data: bytes) -> list:
+    """Works on records, each of which ends with the separator. See _Chunk.reply() for what it gives."""
+    began_ns = time.perf_counter_ns()
+    with _in_folder(wants["folder"]):
+        job = _job(wants)
+        texts = data.decode("utf-8", "surrogateescape").split(wants["separator"])
+        texts.pop()
+        chunk = _Chunk(job, first, texts)
+        before = signal.signal(signal.SIGALRM, _alarm) if wants["timeout"] else None
+        stdout = io.TextIOWrapper(cast(Any, chunk.printed), "utf-8", "surrogateescape", write_through=True)
+        try:
+            with contextlib.redirect_stdout(stdout):
+                chunk.run()
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGALRM, before)
+    return chunk.reply(began_ns)
