@@ -129,7 +129,7 @@ struct px_pool_options {
 	/* Variables for the engines: "NAME=value", NULL at the end. NULL: none but this process's own. */
 	const char *const *environment;
 	uint64_t start_timeout_ns; /* 0: no limit but the supervisor's own */
-	int log_fd; /* gets a line for each warning, such as of preloads. 0: nothing does */
+	int log_fd; /* gets a line for each warning. 0: nothing does */
 	int native; /* 1: engines without an interpreter, which call native functions alone */
 };
 #define PX_POOL_OPTIONS                                                                            \

@@ -29,7 +29,7 @@ struct px_launch {
 	int ready; /* our end of the pipe by which the supervisor says that it is ready */
 	int owner; /* our end of the sockets by which it sees that we live; -1: not private */
 	pid_t pid;
-	char warnings[PX_WARNINGS_BYTES]; /* after the second step: lines, such as of preloads */
+	char warnings[PX_WARNINGS_BYTES]; /* after the second step: lines */
 };
 
 /*

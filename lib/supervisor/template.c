@@ -152,18 +152,33 @@ static void failed(struct px_supervisor *s, const char *why)
 			  back_off_over, s);
 }
 
+/* Where the profile has a setting, if it does, to be put behind an error. Returns out. */
+static const char *origin(const struct px_supervisor *s, enum px_setting_id id, char *out,
+			  size_t out_bytes)
+{
+	const struct px_settings *settings = s->options->settings;
+	char where[512];
+
+	out[0] = '\0';
+	if (settings->values[id].source == PX_FROM_PROFILE)
+		snprintf(out, out_bytes, "; %s is set in %s", px_settings_table[id].name,
+			 px_settings_where(settings, id, where, sizeof(where)));
+	return out;
+}
+
 /* --- its packets --- */
 
 static void ready(struct px_supervisor *s)
 {
 	const struct px_control *head = &s->packet.head;
 	struct px_template *t = &s->template;
-	char why[1400];
+	char why[1400], from[600];
 
 	if (t->state != PX_TEMPLATE_STARTING)
 		return;
 	if (head->code < 0) {
-		snprintf(why, sizeof(why), "no engine can be made: %.1300s", s->packet.text);
+		snprintf(why, sizeof(why), "no engine can be made: %.700s%s", s->packet.text,
+			 t->module[0] ? origin(s, PX_SETTING_PRELOAD, from, sizeof(from)) : "");
 		kill_process(s);
 		failed(s, why);
 		return;
@@ -241,19 +256,6 @@ static void socket_ready(void *ctx)
 
 /* --- deaths --- */
 
-/* Where the profile names the interpreter, if it does, to be put behind an error. Returns out. */
-static const char *origin(const struct px_supervisor *s, char *out, size_t out_bytes)
-{
-	const struct px_settings *settings = s->options->settings;
-	char where[512];
-
-	out[0] = '\0';
-	if (settings->values[PX_SETTING_PYTHON].source == PX_FROM_PROFILE)
-		snprintf(out, out_bytes, "; python is set in %s",
-			 px_settings_where(settings, PX_SETTING_PYTHON, where, sizeof(where)));
-	return out;
-}
-
 /* What to do about a last line that does not say so itself. Returns out. */
 static const char *advice(const struct px_supervisor *s, const char *line, char *out,
 			  size_t out_bytes)
@@ -329,7 +331,7 @@ void px_template_reap(struct px_supervisor *s)
 		snprintf(why, sizeof(why), IT " (%d) died before it was ready: %s%s%s%.500s%s%s",
 			 (int)pid, how, importing(t, import, sizeof(import)),
 			 t->words.used ? ": " : "", line, advice(s, line, do_this, sizeof(do_this)),
-			 origin(s, from, sizeof(from)));
+			 origin(s, PX_SETTING_PYTHON, from, sizeof(from)));
 	failed(s, why);
 }
 
@@ -421,7 +423,7 @@ void px_template_start(struct px_supervisor *s)
 	px_loop_timer_set(s->loop, &t->timer, s->start_limit_ns, took_too_long, s);
 	if (launch(s) < 0) {
 		snprintf(why, sizeof(why), "no engine can be started: %.700s%s", px_last_error(),
-			 origin(s, from, sizeof(from)));
+			 origin(s, PX_SETTING_PYTHON, from, sizeof(from)));
 		failed(s, why);
 	}
 }

@@ -150,18 +150,24 @@ static void environment_that_is_none_is_refused(void **state)
 	assert_words("'PX_ONE' is not NAME=value");
 }
 
-static void start_that_takes_too_long_is_timed_out_and_leaves_nothing(void **state)
+static void write_module(const char *name, const char *code)
 {
-	struct px_pool_options options = small();
 	char path[200];
 	FILE *file;
 
-	(void)state;
-	snprintf(path, sizeof(path), "%s/slow_to_import.py", case_folder());
+	snprintf(path, sizeof(path), "%s/%s", case_folder(), name);
 	file = fopen(path, "w");
 	assert_non_null(file);
-	fputs("import time; time.sleep(100)\n", file);
+	fputs(code, file);
 	fclose(file);
+}
+
+static void start_that_takes_too_long_is_timed_out_and_leaves_nothing(void **state)
+{
+	struct px_pool_options options = small();
+
+	(void)state;
+	write_module("slow_to_import.py", "import time; time.sleep(100)\n");
 	assert_int_equal(setenv("XDG_RUNTIME_DIR", case_folder(), 1), 0);
 	options.profile = "slow";
 	options.sys_path = case_folder();
@@ -181,14 +187,17 @@ static void warnings_go_to_the_log_descriptor(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	options.preload = "no_such_module_is_there";
+	/* Of another numpy than there is. */
+	write_module("numpy.py", "__version__ = '0.1'\n");
+	options.sys_path = case_folder();
+	options.preload = "numpy";
 	options.log_fd = ends[1];
 	start(&options);
 	got = read(ends[0], text, sizeof(text) - 1);
 	assert_true(got > 0);
 	text[got] = '\0';
 	assert_non_null(strstr(text, "pxrun: warning: "));
-	assert_non_null(strstr(text, "no_such_module_is_there"));
+	assert_non_null(strstr(text, "numpy 0.1"));
 	px_client_detach(client);
 }
 

@@ -278,20 +278,50 @@ def test_wrong_profile_names_file_and_line(pxrun, arguments):
     assert not list(pxrun.runtime.iterdir())
 
 
+@pytest.mark.parametrize("verb", [["start"], ["start", "-d"], ["run"]])
+def test_preload_that_is_misspelt_is_an_error(pxrun, verb):
+    (pxrun.folder / "never.py").write_text("print('run')")
+    script = [str(pxrun.folder / "never.py")] if verb == ["run"] else []
+    done = pxrun(*verb, "-n", "1", "--preload", "json,nump", *script, code=ENGINE)
+    assert "no engine can be made: preload of 'nump': No module named 'nump'; did you mean 'numpy'?" in done.stderr and not done.stdout
+    path = pxrun.profile("engines: 1\npreload: [json, nosuchthing.at.all]\n")
+    done = pxrun(*verb, *script, code=ENGINE)
+    assert f"preload of 'nosuchthing.at.all': No module named 'nosuchthing'; preload is set in {path}:2:10 (the pool's log: " in done.stderr
+    assert pxrun.pools() == []
+
+
+def test_preload_whose_own_import_fails_is_an_error_with_a_traceback_in_the_log(pxrun):
+    (pxrun.folder / "early.py").write_text("import late\n")
+    (pxrun.folder / "late.py").write_text("from json import nothing\n")
+    pxrun.env["PYTHONPATH"] = f"{pxrun.folder}:{os.environ.get('PYTHONPATH', '')}"
+    done = pxrun("start", "-d", "-n", "1", "--preload", "early", code=ENGINE)
+    assert "preload of 'early': cannot import name 'nothing' from 'json'" in done.stderr and "did you mean" not in done.stderr
+    assert re.search(r"template:   File .*late.py\", line 1, in <module>\n", pxrun("log").stdout)
+
+
+def test_numpy_that_is_not_there_is_no_error(pxrun):
+    (pxrun.folder / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\", name='numpy')")
+    pxrun.env["PYTHONPATH"] = f"{pxrun.folder}:{os.environ.get('PYTHONPATH', '')}"
+    assert pxrun("start", "-d", "-n", "1").stderr == ""
+
+
 @pytest.mark.parametrize("how", ["background", "foreground", "run"])
-def test_preload_that_is_misspelt_is_a_warning(pxrun, how):
+def test_warnings_are_shown(pxrun, how):
     path = pxrun.folder / "nothing.py"
     path.write_text("")
-    words = "pxrun: warning: preload of 'nump': No module named 'nump'\n"
+    (pxrun.folder / "numpy.py").write_text("__version__ = '0.1'\n")
+    pxrun.env["PYTHONPATH"] = f"{pxrun.folder}:{os.environ.get('PYTHONPATH', '')}"
+    words = "pxrun: warning: arrays that engines compute are copied when they are sent: numpy 0.1: No module named 'numpy.core'"
     if how == "background":
-        assert pxrun("start", "-d", "-n", "1", "--preload", "nump").stderr == words
+        shown = pxrun("start", "-d", "-n", "1").stderr
     elif how == "run":
-        assert pxrun("run", "-n", "1", "--preload", "nump", str(path)).stderr == words
+        shown = pxrun("run", "-n", "1", str(path)).stderr
     else:
-        start = pxrun.begin("start", "-n", "1", "--preload", "nump")
+        start = pxrun.begin("start", "-n", "1")
         start.stdout.readline()
         pxrun("stop")
-        assert start.communicate(timeout=LIMIT)[1] == words
+        shown = start.communicate(timeout=LIMIT)[1]
+    assert shown.startswith(words) and shown.count("\n") == 1
 
 
 def test_python_that_is_none(pxrun):

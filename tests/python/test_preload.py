@@ -12,24 +12,24 @@ def pool_log(rc):
         return log.read()
 
 
-def test_log_says_why_results_of_a_numpy_are_copied(tmp_path, monkeypatch):
+def test_numpy_whose_results_are_copied_is_a_warning_at_the_line_that_starts(tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("__version__ = '0.1'\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pxrun.Cluster(n=1, preload=["numpy"]) as rc:
-        assert rc[0].apply_sync(lambda: __import__("numpy").__version__) == "0.1"
-        words = pool_log(rc)
-    assert words.count("arrays that engines compute are copied when they are sent: numpy 0.1: No module named 'numpy.core'") == 1
+    words = "arrays that engines compute are copied when they are sent: numpy 0.1: No module named 'numpy.core'"
+    with pytest.warns(RuntimeWarning, match=words) as caught:
+        with pxrun.Cluster(n=1, preload=["numpy"]) as rc:
+            assert rc[0].apply_sync(lambda: __import__("numpy").__version__) == "0.1"
+            log = pool_log(rc)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert log.count(words) == 1
 
 
 # --- modules that cannot be imported
 
 
-def test_preload_that_is_misspelt_is_a_warning_at_the_line_that_starts():
-    with pytest.warns(RuntimeWarning, match="preload of 'nump': No module named 'nump'") as caught:
-        with pxrun.Cluster(n=2, preload=["json", "nump"]) as rc:
-            log = pool_log(rc)
-    assert [warning.filename for warning in caught] == [__file__]
-    assert log.count("warning: preload of 'nump'") == 1
+def test_preload_that_is_misspelt_is_an_error():
+    with pytest.raises(pxrun.EngineError, match="preload of 'nump': No module named 'nump'; did you mean 'numpy'"):
+        pxrun.Cluster(n=2, preload=["json", "nump"]).start_cluster_sync()
 
 
 def test_preload_that_is_there_is_none(recwarn):

@@ -103,9 +103,9 @@ static PyObject *raise_descriptor(PyObject *self, PyObject *fd)
 }
 
 /* Tells the supervisor a text. */
-static PyObject *tell(PyObject *args, uint16_t type)
+static PyObject *tell(PyObject *args, uint16_t type, int32_t code)
 {
-	struct px_control packet = { .type = type };
+	struct px_control packet = { .type = type, .code = code };
 	const char *text;
 	int control, rc;
 
@@ -120,19 +120,25 @@ static PyObject *tell(PyObject *args, uint16_t type)
 static PyObject *preloading(PyObject *self, PyObject *args)
 {
 	(void)self;
-	return tell(args, PX_CONTROL_PRELOAD);
+	return tell(args, PX_CONTROL_PRELOAD, 0);
 }
 
 static PyObject *warn(PyObject *self, PyObject *args)
 {
 	(void)self;
-	return tell(args, PX_CONTROL_WARN);
+	return tell(args, PX_CONTROL_WARN, 0);
+}
+
+static PyObject *refuse(PyObject *self, PyObject *args)
+{
+	(void)self;
+	return tell(args, PX_CONTROL_READY, PX_EENGINE);
 }
 
 static PyObject *interpreter(PyObject *self, PyObject *args)
 {
 	(void)self;
-	return tell(args, PX_CONTROL_PYTHON);
+	return tell(args, PX_CONTROL_PYTHON, 0);
 }
 
 static PyObject *set_title(PyObject *self, PyObject *args)
@@ -346,6 +352,8 @@ static PyMethodDef functions[] = {
 	  "preloading(control, module)\n\nTells the supervisor what the template imports next." },
 	{ "warn", warn, METH_VARARGS,
 	  "warn(control, text)\n\nHas the template warn whoever starts the pool." },
+	{ "refuse", refuse, METH_VARARGS,
+	  "refuse(control, text)\n\nTells the supervisor why no engine can be made of this process." },
 	{ "interpreter", interpreter, METH_VARARGS,
 	  "interpreter(control, path)\n\nTells the supervisor which one the template runs in." },
 	{ "set_title", set_title, METH_VARARGS,

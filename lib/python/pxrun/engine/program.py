@@ -16,6 +16,7 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 import types
 from typing import NoReturn
 
@@ -23,7 +24,7 @@ from .. import _pxrun
 from . import changes, ending, randomness, shell
 from .handlers import Handlers
 
-#: Preloaded by default: no message if they are not installed.
+#: Preloaded by default: no error if they are not installed.
 _BY_DEFAULT = {"numpy", "cloudpickle"}
 
 
@@ -88,8 +89,18 @@ def _forget_engine(control, was):
 # --- the program ------------------------------------------------------------
 
 
-def _preload(names, tell, warn):
-    """Imports the modules that all engines share; tells the name of each before, and warns of those that it cannot import."""
+def _meant(error):
+    """The module that may have been meant by the name of one that there is not, as the end of a sentence."""
+    import difflib
+    import pkgutil
+
+    there = {*sys.stdlib_module_names, *(module.name for module in pkgutil.iter_modules())}
+    near = difflib.get_close_matches(error.name or "", there, 1)
+    return f"; did you mean {near[0]!r}?" if near and isinstance(error, ModuleNotFoundError) else ""
+
+
+def _preload(names, tell, warn, refuse):
+    """Imports the modules that all engines share; tells the name of each before, and refuses if it cannot be imported."""
     with randomness.watched() if names else contextlib.nullcontext():
         for name in names:
             tell(name)
@@ -97,14 +108,16 @@ def _preload(names, tell, warn):
                 importlib.import_module(name)
             except ImportError as error:
                 if name not in _BY_DEFAULT:
-                    warn(f"preload of {name!r}: {error}")
+                    traceback.print_exc()
+                    refuse(f"preload of {name!r}: {error}{_meant(error)}")
+                    raise SystemExit(1) from None
     tell("")
     if "numpy" in sys.modules:
         try:
             _pxrun.find_numpy()
         except (ImportError, AttributeError) as error:
             version = getattr(sys.modules["numpy"], "__version__", "?")
-            print(f"pxrun: arrays that engines compute are copied when they are sent: numpy {version}: {error}", file=sys.stderr)
+            warn(f"arrays that engines compute are copied when they are sent: numpy {version}: {error}")
 
 
 def _reason_not_to_fork():
@@ -155,7 +168,7 @@ def main(argv: list[str]) -> int:
         _pxrun.interpreter(control, sys.executable or "")
     # what an engine would tell, its template has told
     tell, warn = (functools.partial(f, control) if is_template else str for f in (_pxrun.preloading, _pxrun.warn))
-    _preload([name for name in options["preload"].split(",") if name], tell, warn)
+    _preload([name for name in options["preload"].split(",") if name], tell, warn, functools.partial(_pxrun.refuse, control))
     if options["mode"] == "engine":
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *others
         _pxrun.set_up_process()
