@@ -29,10 +29,17 @@ static const struct group {
 		  &px_verb_map,
 		  &px_verb_console,
 	  } },
+	{ "engines",
+	  {
+		  &px_verb_interrupt,
+		  &px_verb_restart,
+		  &px_verb_kill,
+	  } },
 	{ "looking",
 	  {
 		  &px_verb_status,
 		  &px_verb_log,
+		  &px_verb_stack,
 	  } },
 };
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))

@@ -272,6 +272,8 @@ bool px_result_has_news(struct px_result *result);
  * engine may be no id of an engine.
  */
 int px_client_check_gone(struct px_client *client, uint32_t engine);
+/* PX_EENGINE, in words that name the live ones: there is no such engine, or no longer. PX_EPOOL. */
+int px_client_check_engine(struct px_client *client, uint32_t engine);
 /* For a call to all engines where there are none: PX_EENGINE, or PX_EPOOL as the pool is gone. */
 int px_client_no_engines(struct px_client *client);
 /*

@@ -54,6 +54,26 @@ int px_client_check_gone(struct px_client *client, uint32_t engine)
 	return rc;
 }
 
+int px_client_check_engine(struct px_client *client, uint32_t engine)
+{
+	int rc = px_client_enter(client);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&client->lock);
+	rc = px_client_usable(client);
+	if (rc == 0) {
+		uint32_t state = engine < PX_ENGINES_MAX ? px_client_engine_state(client, engine) :
+							   PX_ENGINE_NONE;
+
+		if (state == PX_ENGINE_NONE || state == PX_ENGINE_GONE)
+			rc = no_such_engine(client, engine, state == PX_ENGINE_GONE);
+	}
+	pthread_mutex_unlock(&client->lock);
+	px_client_leave(client);
+	return rc;
+}
+
 int px_client_no_engines(struct px_client *client)
 {
 	int rc = px_client_check_gone(client, PX_ENGINES_MAX);

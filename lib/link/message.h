@@ -64,6 +64,15 @@ enum px_stream { PX_STREAM_STDOUT, PX_STREAM_STDERR, PX_STREAM_DISPLAY, PX_STREA
  * interrupted (px_link_interrupt()). SIGINT interrupts whatever runs.
  */
 #define PX_SIGNAL_INTERRUPT (SIGRTMIN + 7)
+/*
+ * The signal that has an engine with an interpreter write its Python stacks, sent to its thread of that name,
+ * and any other thread its own one (python/ext/stacks.c). Other processes die of it. They are written into
+ * memfds of these names.
+ */
+#define PX_SIGNAL_STACKS (SIGRTMIN + 8)
+#define PX_STACKS_THREAD "px-stacks"
+#define PX_STACKS_FILE "pxrun-stacks"
+#define PX_STACK_FILE "pxrun-stack"
 
 /*
  * Bodies:

@@ -69,7 +69,7 @@ PyMODINIT_FUNC PyInit__pxrun(void)
 	    px_add_pool(module) < 0 || px_add_ending(module) < 0 || px_add_engine(module) < 0 ||
 	    px_add_file(module) < 0 || px_add_numpy_memory(module) < 0 || px_add_same(module) < 0 ||
 	    px_add_columns(module) < 0 || px_add_flat(module) < 0 || px_add_direct(module) < 0 || px_add_sent(module) < 0 ||
-	    px_add_stream(module) < 0 || px_add_namespace(module) < 0)
+	    px_add_stacks(module) < 0 || px_add_stream(module) < 0 || px_add_namespace(module) < 0)
 		Py_CLEAR(module);
 	return module;
 }

@@ -20,6 +20,7 @@ int px_add_columns(PyObject *module);
 int px_add_flat(PyObject *module);
 int px_add_direct(PyObject *module);
 int px_add_sent(PyObject *module);
+int px_add_stacks(PyObject *module);
 int px_add_stream(PyObject *module);
 int px_add_namespace(PyObject *module);
 

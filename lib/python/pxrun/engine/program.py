@@ -52,6 +52,7 @@ def _be_engine(birth, log, pool):
     engine_id, slot, epoch, _generation, control, out, err, crash = birth
     _show(pool, f"engine {engine_id}", f"px-engine-{engine_id}")
     faulthandler.enable(crash, all_threads=False)
+    _pxrun.watch_stacks()
     randomness.reseed()
     builtins.input = _no_input
     sys.argv[:] = [""]
