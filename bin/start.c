@@ -150,6 +150,24 @@ static void leave_terminal(int log_fd)
 		close(null);
 }
 
+/* Takes the pool's folder, and begins its log. */
+static int move_in(struct px_supervisor_options *options, int *lock)
+{
+	const struct px_runtime *runtime = &options->runtime;
+	int rc = px_runtime_lock(runtime, lock);
+
+	if (rc < 0)
+		return rc;
+	px_runtime_clean_private();
+	rc = px_log_file_begin(runtime, px_settings_text(options->settings, PX_SETTING_LOG),
+			       &options->log_fd);
+	if (rc < 0) {
+		px_runtime_clean(runtime, true);
+		close(*lock);
+	}
+	return rc;
+}
+
 /* Returns an exit code. */
 static int supervise(const struct request *request, struct px_supervisor_options *options)
 {
@@ -157,11 +175,7 @@ static int supervise(const struct request *request, struct px_supervisor_options
 
 	/* Under a small limit of file sizes the writes fail, and say so. */
 	(void)signal(SIGXFSZ, SIG_IGN);
-	rc = px_runtime_lock(&options->runtime, &lock);
-	if (rc == 0) {
-		px_runtime_clean_private();
-		rc = px_log_file_begin(&options->runtime, &options->log_fd);
-	}
+	rc = move_in(options, &lock);
 	if (rc < 0)
 		return refuse(request, rc);
 	if (request->daemonize)

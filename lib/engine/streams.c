@@ -75,8 +75,10 @@ static bool drain(struct px_streams *s, unsigned which)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0) {
+			bool open = got < 0 && errno == EAGAIN;
+
 			px_log_lines_flush(&s->lines[which]);
-			return got < 0 && errno == EAGAIN;
+			return open;
 		}
 		px_log_lines_add(&s->lines[which], s->piece, (size_t)got);
 		px_outlet_write(&s->outlets[which], s->piece, (size_t)got);

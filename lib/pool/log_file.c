@@ -16,17 +16,19 @@
 
 #include "shm/error.h"
 
-#define APPEND (O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+#define APPEND (O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK)
 
-int px_log_file_begin(const struct px_runtime *runtime, int *fd)
+int px_log_file_begin(const struct px_runtime *runtime, const char *elsewhere, int *fd)
 {
 	char path[128], kept[128];
 
 	px_runtime_path(runtime, "log", path, sizeof(path));
 	(void)unlink(path);
 	(void)unlink(px_runtime_path(runtime, "log.1", kept, sizeof(kept)));
-	*fd = open(path, APPEND, 0600);
-	return *fd < 0 ? px_fail_errno("opening %s", path) : 0;
+	if (elsewhere && symlink(elsewhere, path) < 0)
+		return px_fail_errno("making %s", path);
+	*fd = open(path, elsewhere ? APPEND : APPEND | O_NOFOLLOW, 0600);
+	return *fd < 0 ? px_fail_errno("opening the log %s", elsewhere ? elsewhere : path) : 0;
 }
 
 static bool too_long(int fd, const struct stat *file)
@@ -78,7 +80,7 @@ static void exchange(int old, const char *path)
 
 	snprintf(kept, sizeof(kept), "%s.1", path);
 	snprintf(new, sizeof(new), "%s.new", path);
-	fd = open(new, APPEND | O_TRUNC, 0600);
+	fd = open(new, APPEND | O_NOFOLLOW | O_TRUNC, 0600);
 	if (fd < 0)
 		return;
 	close(fd);
@@ -104,7 +106,7 @@ static void rotate(const struct stat *file, const char *path)
 
 static bool reopen(int fd, const char *path)
 {
-	int new = open(path, APPEND | O_NONBLOCK, 0600);
+	int new = open(path, APPEND | O_NOFOLLOW, 0600);
 	struct stat file;
 	bool better = new >= 0 && fstat(new, &file) == 0 && S_ISREG(file.st_mode) &&
 		      !is_kept(&file) && !same_file(fd, &file) && dup3(new, fd, O_CLOEXEC) == fd;

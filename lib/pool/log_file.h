@@ -20,8 +20,11 @@
 #define PX_LOG_LEAST_BYTES (16 << 20)
 #define PX_LOG_MAX_BYTES (128 << 20)
 
-/* Removes the log of the profile's last pool and opens a new one. PX_ESYSTEM. */
-int px_log_file_begin(const struct px_runtime *runtime, int *fd);
+/*
+ * Removes the log of the profile's last pool and opens a new one. If it is to lie elsewhere, opens that file,
+ * of which nothing is removed, and leaves a link to it; NULL: it is not. PX_ESYSTEM.
+ */
+int px_log_file_begin(const struct px_runtime *runtime, const char *elsewhere, int *fd);
 /*
  * To be called before something is written. If the file has become too long, was kept by another process, or
  * was deleted, fd becomes a descriptor of the new one. Whether it did.

@@ -123,7 +123,8 @@ static int read_scalar(struct reader *r, const yaml_node_t *node, enum px_settin
 	if (!plain && (type == PX_TYPE_COUNT || type == PX_TYPE_FLAG))
 		return refuse(r, node, id, "a text in quotes");
 	/* A relative path would have no folder to begin at. */
-	if (type == PX_TYPE_PROGRAM && text[0] != '/' && strncmp(text, "~/", 2)) {
+	if ((type == PX_TYPE_PROGRAM || type == PX_TYPE_FILE) && text[0] != '/' &&
+	    strncmp(text, "~/", 2)) {
 		snprintf(quoted, sizeof(quoted), "'%.80s'", text);
 		return refuse(r, node, id, quoted);
 	}

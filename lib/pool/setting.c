@@ -59,6 +59,7 @@ static void allowed(const struct px_setting *setting, char *out, size_t out_byte
 		[PX_TYPE_SIZE] = "a size such as 512M, 4G or 50% (of the memory)",
 		[PX_TYPE_FLAG] = "true or false",
 		[PX_TYPE_PROGRAM] = "the absolute path of a program, such as /usr/bin/python3",
+		[PX_TYPE_FILE] = "the absolute path of a file, such as ~/pool.log",
 		[PX_TYPE_MODULES] =
 			"names of modules separated by commas, such as numpy,scipy.linalg",
 		[PX_TYPE_FOLDERS] = "folders separated by colons",
@@ -243,6 +244,7 @@ int px_setting_parse(const struct px_setting *setting, const char *what, const c
 		rc = parse_modules(setting, what, text);
 		break;
 	case PX_TYPE_PROGRAM:
+	case PX_TYPE_FILE:
 		if (!*text)
 			rc = refuse_text(setting, what, text);
 		break;

@@ -22,6 +22,7 @@ enum px_setting_type {
 	 */
 	PX_TYPE_FLAG,
 	PX_TYPE_PROGRAM,   /* its path, "~/" is the home folder; a text, NULL */
+	PX_TYPE_FILE,      /* likewise */
 	PX_TYPE_MODULES,   /* names of modules, separated by commas; "" none; a text, NULL */
 	PX_TYPE_FOLDERS,   /* separated by colons; a text, NULL */
 	PX_TYPE_VARIABLES, /* a map, in a profile only */

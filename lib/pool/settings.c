@@ -153,6 +153,13 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.preset = "32M",
 		.help = "memory that is got ready for arrays while the pool is idle",
 	},
+	[PX_SETTING_LOG] = {
+		.name = "log",
+		.type = PX_TYPE_FILE,
+		.who = PX_OF_PROFILE,
+		.preset_words = "log, beside the pool's socket",
+		.help = "file to which the pool's log is added",
+	},
 };
 
 static int no_memory(void)
@@ -293,7 +300,8 @@ static int copy_text(const struct px_setting *row, const char *text, char **out)
 {
 	char path[4096];
 
-	if (row->type == PX_TYPE_PROGRAM && !strncmp(text, "~/", 2)) {
+	if ((row->type == PX_TYPE_PROGRAM || row->type == PX_TYPE_FILE) &&
+	    !strncmp(text, "~/", 2)) {
 		int rc = px_home_path(text + 1, path, sizeof(path));
 
 		if (rc < 0)

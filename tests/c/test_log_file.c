@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "pool/log_file.h"
+#include "shm/error.h"
 
 static struct px_runtime runtime;
 static char path[128], kept[128];
@@ -26,7 +27,7 @@ static int open_log(void)
 	snprintf(runtime.folder, sizeof(runtime.folder), "%s", case_folder());
 	px_runtime_path(&runtime, "log", path, sizeof(path));
 	px_runtime_path(&runtime, "log.1", kept, sizeof(kept));
-	assert_int_equal(px_log_file_begin(&runtime, &fd), 0);
+	assert_int_equal(px_log_file_begin(&runtime, NULL, &fd), 0);
 	return fd;
 }
 
@@ -60,6 +61,31 @@ static void begin_removes_the_last_one(void **state)
 	assert_int_equal(size_of(kept), -1);
 	close(old);
 	close(new);
+}
+
+static void begin_elsewhere_adds_to_what_is_there(void **state)
+{
+	char other[128], link[128] = "";
+	int fd = open_log();
+
+	(void)state;
+	close(fd);
+	snprintf(other, sizeof(other), "%s/elsewhere", case_folder());
+	for (int i = 1; i <= 2; i++) {
+		assert_int_equal(px_log_file_begin(&runtime, other, &fd), 0);
+		add(fd, "abc");
+		assert_int_equal(size_of(other), 3 * i);
+		assert_int_equal(size_of(path), 3 * i);
+		assert_true(readlink(path, link, sizeof(link) - 1) > 0);
+		assert_string_equal(link, other);
+		close(fd);
+	}
+	/* Nor does the next one here touch it. */
+	close(open_log());
+	assert_int_equal(size_of(other), 6);
+	assert_int_equal(size_of(path), 0);
+	assert_int_equal(px_log_file_begin(&runtime, "/nonexistent/log", &fd), PX_ESYSTEM);
+	assert_words("opening the log /nonexistent/log: No such file or directory");
 }
 
 static void renew_keeps_what_there_was(void **state)
@@ -227,6 +253,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begin_removes_the_last_one),
+		cmocka_unit_test(begin_elsewhere_adds_to_what_is_there),
 		cmocka_unit_test(renew_keeps_what_there_was),
 		cmocka_unit_test(renew_follows_others),
 		cmocka_unit_test(renew_by_another_process_is_left_to_it),

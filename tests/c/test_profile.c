@@ -63,6 +63,7 @@ static void parse_all_keys(void **state)
 	       "preload: [numpy, scipy.linalg]\n"
 	       "pin: true\n"
 	       "prefault: 256M\n"
+	       "log: /var/tmp/pool.log\n"
 	       "env:\n"
 	       "  OMP_NUM_THREADS: 2\n"
 	       "  GREETING: \"a: b\"\n"
@@ -77,6 +78,7 @@ static void parse_all_keys(void **state)
 	assert_string_equal(TEXT(PRELOAD), "numpy,scipy.linalg");
 	assert_int_equal(NUMBER(PIN), 1);
 	assert_int_equal(NUMBER(PREFAULT), 256 << 20);
+	assert_string_equal(TEXT(LOG), "/var/tmp/pool.log");
 	env = settings.values[PX_SETTING_ENV].list;
 	assert_string_equal(env[0], "OMP_NUM_THREADS=2");
 	assert_string_equal(env[1], "GREETING=a: b");
@@ -220,6 +222,9 @@ static void parse_wrong_value_says_allowed(void **state)
 		{ "preload: {numpy: 1}", "preload must be names of modules" },
 		{ "pin: maybe", "pin must be true or false" },
 		{ "pin: 1", "pin must be true or false" },
+		{ "log: pool.log",
+		  "log must be the absolute path of a file, such as ~/pool.log, not 'pool.log'" },
+		{ "log: [/a]", "log must be the absolute path of a file" },
 		{ "pin: \"true\"", "pin must be true or false" },
 		{ "env: A=1", "env must be a map of variables, NAME: value, not a text" },
 		{ "env:\n  A: [1]", "test.yaml:2:6: env: the value of A must be a text" },

@@ -299,6 +299,51 @@ def test_deleted_log_is_made_again(world):
     assert world.lines("-t", "1") == ["engine 1: after"]
 
 
+# --- where the profile wants it
+
+
+def test_log_of_a_profile_is_added_to(world, follow):
+    path = world.folder / "mine.log"
+    path.write_text("mine\n")
+    world.profile(f"log: {path}\n")
+    for word in ("first", "second"):
+        world.start()
+        world("exec", "-t", "0", f"print('the {word}')")
+        world("stop")
+        assert world.left() == ["log"] and world.log.is_symlink()
+    assert path.read_text().startswith("mine\n")
+    assert world.lines("-t", "0") == ["engine 0: the first", "engine 0: the second"]
+    world.start()
+    tail = follow("-n", "1", "-t", "0")
+    tail.until("engine 0: the second")
+    os.truncate(path, 129 << 20)
+    world("exec", "-t", "0", "print('\\nthe third')")
+    world("exec", "-t", "0", "print('the fourth')")
+    tail.until("engine 0: the third")
+    tail.until("engine 0: the fourth")
+    assert path.stat().st_size < 1000 and Path(f"{path}.1").stat().st_size > 128 << 20
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/full"])
+def test_log_that_takes_nothing_is_no_matter_to_the_pool(world, path):
+    world.profile(f"log: {path}\n")
+    world.start()
+    for _ in range(2):
+        assert "ran" in world("exec", "-t", "0", "print('x' * 100_000); print('ran')").stdout
+        world("exec", "-t", "0", "import os; os._exit(3)", code=ENGINE)
+    assert "there is no log" in world("log", code=NO_POOL).stderr
+    world("stop")
+
+
+@pytest.mark.parametrize("path, words", [("/nonexistent/log", "No such file or directory"), ("{folder}", "Is a directory")])
+def test_log_that_cannot_be_opened_is_an_error(world, path, words):
+    path = path.format(folder=world.folder)
+    world.profile(f"log: {path}\n")
+    for verb in (["start", "-d"], ["start"]):
+        assert f"opening the log {path}: {words}" in world(*verb, "-n", "1", code=FAILED).stderr
+    assert world("list").stdout == ""
+
+
 # --- starts that fail
 
 

@@ -90,6 +90,7 @@ static PyObject *describe(const struct px_setting *row)
 		[PX_TYPE_WORD] = "word",       [PX_TYPE_FLAG] = "flag",
 		[PX_TYPE_PROGRAM] = "program", [PX_TYPE_MODULES] = "modules",
 		[PX_TYPE_FOLDERS] = "folders", [PX_TYPE_VARIABLES] = "variables",
+		[PX_TYPE_FILE] = "file",
 	};
 	char option[PX_SETTING_NAME_BYTES], letter[3] = { '-', row->letter };
 	bool command = row->who & (PX_OF_START | PX_OF_RUN);
