@@ -14,6 +14,7 @@
 #include "client/client.h"
 #include "client/start.h"
 #include "machine/wall_clock.h"
+#include "pool/profile.h"
 #include "shm/error.h"
 
 /* What the command line says. */
@@ -187,16 +188,34 @@ static void settle(struct line *line)
 
 /* --- the pool --- */
 
-/* A private pool, which has engines in place of those that end, however they do. */
-static int start_pool(struct line *line, struct px_client **client)
+/* Sets what neither an option nor the profile says. */
+static int prefer(struct px_settings *settings, const struct px_settings *profile,
+		  enum px_setting_id id, const char *what, const char *text)
+{
+	if (settings->values[id].source != PX_FROM_DEFAULT ||
+	    profile->values[id].source != PX_FROM_DEFAULT)
+		return 0;
+	return px_settings_set(settings, id, PX_FROM_OPTION, what, text);
+}
+
+/*
+ * A private pool. It has engines in place of those that end, however they do, and does not wait for numpy,
+ * which takes longer to import than many a map takes.
+ */
+static int start_pool(struct px_settings *settings, struct px_client **client)
 {
 	char self[PATH_MAX], warnings[PX_WARNINGS_BYTES] = "";
-	struct px_settings *settings = &line->settings;
-	int rc = 0;
+	struct px_settings profile;
+	int rc;
 
-	if (settings->values[PX_SETTING_RESTART].source != PX_FROM_OPTION)
-		rc = px_settings_set(settings, PX_SETTING_RESTART, PX_FROM_OPTION, "--restart",
-				     "always");
+	px_settings_init(&profile);
+	rc = px_profile_load("default", &profile);
+	if (rc == 0)
+		rc = prefer(settings, &profile, PX_SETTING_RESTART, "--restart", "always");
+	if (rc == 0)
+		rc = prefer(settings, &profile, PX_SETTING_PRELOAD, "--preload",
+			    "pxrun.engine.records");
+	px_settings_clear(&profile);
 	if (rc == 0)
 		rc = px_pool_start_by(settings, "", px_command_self(self), 0, warnings, client);
 	if (rc == 0)
@@ -211,7 +230,7 @@ static int find_pool(struct line *line, struct px_client **client)
 
 	if (!asks_for_pool(line))
 		rc = px_client_attach(line->profile, 0, client);
-	return rc == PX_ENOPOOL && !line->profile ? start_pool(line, client) : rc;
+	return rc == PX_ENOPOOL && !line->profile ? start_pool(&line->settings, client) : rc;
 }
 
 static int map(struct line *line)

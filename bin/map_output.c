@@ -168,6 +168,15 @@ int px_map_output_flush(struct px_map_output *output)
 	return rc;
 }
 
+bool px_map_output_unread(struct px_map_output *output)
+{
+	struct pollfd fd = { .fd = STDOUT_FILENO };
+
+	if (poll(&fd, 1, 0) == 1 && fd.revents & POLLERR)
+		output->unread = true;
+	return output->unread;
+}
+
 static int hold_log(struct px_map_output *output, const char *log, size_t bytes)
 {
 	char *grown = realloc(output->log_held, output->log_bytes + bytes);

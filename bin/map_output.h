@@ -37,6 +37,8 @@ bool px_map_output_has(const struct px_map_output *output, uint64_t seq);
 /* Takes a result and its lines of the log. As px_map_output_flush(). */
 int px_map_output_put(struct px_map_output *output, const char *text, size_t bytes, const char *log,
 		      size_t log_bytes);
+/* Whether nobody will ever read the output, though nothing is written: the reader of a pipe has gone. */
+bool px_map_output_unread(struct px_map_output *output);
 /* Writes what was put. PX_ESYSTEM, PX_EINTR: given up. */
 int px_map_output_flush(struct px_map_output *output);
 

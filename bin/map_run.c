@@ -228,6 +228,8 @@ static int step(struct px_map_run *run)
 		rc = feed(run);
 	if (rc == 0 && !is_over(run))
 		rc = px_map_output_flush(run->output);
+	if (rc == 0 && !run->stop && px_map_output_unread(run->output))
+		rc = px_fail(PX_ESYSTEM, "nobody reads the results");
 	if (rc == 0 && !is_over(run))
 		rc = wait_for_news(run);
 	px_map_progress_show(run);

@@ -2,9 +2,11 @@
 """`pxrun map`: records, functions and commands, results, failures, deaths, signals, the job log."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
@@ -314,6 +316,12 @@ def test_timeout(pxmap, arguments):
     assert time.monotonic() - begin < 30
 
 
+def test_timeout_of_code_that_does_not_heed_it(pxmap):
+    code = "import itertools; line == '2' and sum(itertools.repeat(0)); line"  # C, which looks at no signal
+    done = pxmap("-n", "2", "-k", "--timeout", "0.2", code, ":::", "1", "2", "3", code=FAILED)
+    assert done.stdout == "1\n3\n" and "record 2, '2'" in done.stderr
+
+
 # --- deaths ---
 
 
@@ -410,3 +418,27 @@ def test_a_reader_that_leaves_ends_endless_code(pxmap):
         process.stdin.flush()
         assert process.wait(LIMIT) == 128 + signal.SIGPIPE
         assert process.stderr.read() == ""
+
+
+def test_a_reader_that_leaves_before_there_is_a_result(pxmap):
+    with pxmap.begin("while True: pass", ":::", "a") as process:
+        time.sleep(0.3)
+        process.stdout.close()
+        assert process.wait(20) == 128 + signal.SIGPIPE
+    assert pxmap("line", ":::", "free").stdout == "free\n"
+
+
+def test_the_bar_is_on_a_terminal_only(pxmap):
+    ours, theirs = pty.openpty()
+    with pxmap.begin("-k", "--init", "import time", "time.sleep(0.05) or int(line)", ":::", *"x12345678901234567890123456789012345678901234567890",
+                     stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: all of the terminal's other end is closed
+            while piece := os.read(ours, 1000):
+                shown += piece
+        assert process.wait(LIMIT) == FAILED
+        assert len(process.stdout.read().split()) == 50
+    os.close(ours)
+    assert b"record 1, 'x'" in shown and b"%" in shown and b" done, " in shown and b"1 failed" in shown
+    assert shown.endswith(b"1 of 51 records failed\r\n") and b"\r\x1b[K" in shown

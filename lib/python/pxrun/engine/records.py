@@ -10,6 +10,7 @@ import ast
 import collections
 import contextlib
 import csv
+import faulthandler
 import functools
 import importlib.util
 import io
@@ -34,6 +35,8 @@ _IMPORTABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _REPLACED = re.compile(r"\{(#|\.|/|//|/\.|)\}")
 #: Jobs that an engine remembers; clients of one pool may run several at once.
 _JOBS_KEPT = 8
+#: Seconds that code has to end when its time is over.
+_HEED = 2
 _SHOWN = 60  # characters of a record in a message
 
 
@@ -145,31 +148,46 @@ class _Command:
         return _Output(printed)
 
 
-def _limited(f: Callable, seconds: float) -> Callable:
-    """The same function, which raises TimeoutError after so long. Only where run() has set the handler."""
+class _Limit:
+    """The time that each record has. The function gets a TimeoutError; an engine whose code does not heed it ends."""
 
-    @functools.wraps(f)
-    def limited(*arguments):
-        _alarm.runs = True
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            return f(*arguments)
-        finally:
-            _alarm.runs = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.runs = False  # or else the signal has come too late, and would hit the next record
+        self.watched = 0.0  # since when
 
-    return limited
+    def __enter__(self) -> None:
+        self.before = signal.signal(signal.SIGALRM, self._alarm)
+        self.watched = 0.0
 
+    def __exit__(self, *_: Any) -> None:
+        signal.signal(signal.SIGALRM, self.before)
+        faulthandler.cancel_dump_traceback_later()
 
-class _Alarm:
-    runs = False  # or else it has come too late, and would hit the next record
-
-    def __call__(self, *_: Any) -> None:
+    def _alarm(self, *_: Any) -> None:
         if self.runs:
             raise TimeoutError("took longer than --timeout allows")
 
+    def _watch(self) -> None:
+        """Has a thread of C end the process; started anew now and then only, as that takes 50 us."""
+        now = time.monotonic()
+        if now - self.watched > _HEED / 2:
+            self.watched = now
+            faulthandler.dump_traceback_later(self.seconds + _HEED, exit=True)
 
-_alarm = _Alarm()
+    def applied_to(self, f: Callable) -> Callable:
+        @functools.wraps(f)
+        def limited(*arguments):
+            self._watch()
+            self.runs = True
+            signal.setitimer(signal.ITIMER_REAL, self.seconds)
+            try:
+                return f(*arguments)
+            finally:
+                self.runs = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+        return limited
 
 
 def _retried(f: Callable, retries: int) -> Callable:
@@ -267,8 +285,9 @@ class Job:
             f, self.numbered = _imported(self.code), False
         else:
             f, self.numbered = _expression(self.code, _NAMES[wants["input"]])
-        if wants["timeout"]:
-            f = _limited(f, wants["timeout"])
+        self.limit = _Limit(wants["timeout"]) if wants["timeout"] else None
+        if self.limit:
+            f = self.limit.applied_to(f)
         self.function = _retried(f, wants["retries"]) if wants["retries"] else f
 
     def _initialize(self, code: str) -> None:
@@ -445,12 +464,7 @@ def run(wants: dict[str, Any], first: int, data: bytes) -> list:
         texts = data.decode("utf-8", "surrogateescape").split(wants["separator"])
         texts.pop()
         chunk = _Chunk(job, first, texts)
-        before = signal.signal(signal.SIGALRM, _alarm) if wants["timeout"] else None
         stdout = io.TextIOWrapper(cast(Any, chunk.printed), "utf-8", "surrogateescape", write_through=True)
-        try:
-            with contextlib.redirect_stdout(stdout):
-                chunk.run()
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGALRM, before)
+        with contextlib.redirect_stdout(stdout), job.limit or contextlib.nullcontext():
+            chunk.run()
     return chunk.reply(began_ns)
