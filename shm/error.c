@@ -69,6 +69,21 @@ int px_fail(int code, const char *format, ...)
 	return code;
 }
 
+/* Which limit of the process may be behind it, as the end of the words. */
+static const char *limit_behind(int number)
+{
+	switch (number) {
+	case EMFILE:
+		return " (see ulimit -n)";
+	case EFBIG:
+		return " (see ulimit -f)";
+	case EAGAIN: /* for want of processes and threads, or of timers */
+		return " (see ulimit -u and -i)";
+	default:
+		return "";
+	}
+}
+
 int px_fail_errno(const char *format, ...)
 {
 	char fresh[WORDS_BYTES];
@@ -80,7 +95,8 @@ int px_fail_errno(const char *format, ...)
 	vsnprintf(fresh, sizeof(fresh), format, ap);
 	va_end(ap);
 	length = strlen(fresh);
-	snprintf(fresh + length, sizeof(fresh) - length, ": %s", strerror(number));
+	snprintf(fresh + length, sizeof(fresh) - length, ": %s%s", strerror(number),
+		 limit_behind(number));
 	return keep(PX_ESYSTEM, fresh);
 }
 

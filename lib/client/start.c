@@ -251,21 +251,26 @@ static int spawn(const char *path, struct command_line *line, const struct inher
 
 /*
  * Waits until there is something to read. The supervisor ends a pool that is not ready by its limit, and
- * says so; false: it has not even done that.
+ * says so; PX_ETIMEDOUT: it has not even done that.
  */
-static bool has_news(const struct px_launch *launch)
+static int await_news(const struct px_launch *launch)
 {
 	struct pollfd news = { .fd = launch->ready, .events = POLLIN };
 	uint64_t gone, most = launch->limit_ns + END_NS;
+	int rc;
 
 	if (!launch->limit_ns || most < END_NS)
-		return true;
+		most = UINT64_MAX;
 	do {
+		rc = launch->give_up ? launch->give_up() : 0;
+		if (rc < 0)
+			return rc;
 		gone = px_os.now_ns() - launch->began_ns;
 		if (poll(&news, 1, LOOK_MS) > 0)
-			return true;
+			return 0;
 	} while (gone < most);
-	return false;
+	return px_fail(PX_ETIMEDOUT, "the pool was not ready within %.3g s",
+		       (double)launch->limit_ns / 1e9);
 }
 
 static int ended_early(const char *profile)
@@ -291,13 +296,14 @@ static int read_ready(const struct px_launch *launch, char *warnings)
 	size_t used = 0;
 	char *words;
 	long code;
+	int rc;
 
 	for (;;) {
 		ssize_t got;
 
-		if (!has_news(launch))
-			return px_fail(PX_ETIMEDOUT, "the pool was not ready within %.3g s",
-				       (double)launch->limit_ns / 1e9);
+		rc = await_news(launch);
+		if (rc < 0)
+			return rc;
 		got = read(fd, text + used, sizeof(text) - 1 - used);
 		if (got < 0 && errno == EINTR)
 			continue;

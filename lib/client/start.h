@@ -29,6 +29,8 @@ struct px_launch {
 	int ready; /* our end of the pipe by which the supervisor says that it is ready */
 	int owner; /* our end of the sockets by which it sees that we live; -1: not private */
 	pid_t pid;
+	/* The caller's, between the steps: is asked now and then whether to go on waiting; 0, or an error. */
+	int (*give_up)(void);
 	char warnings[PX_WARNINGS_BYTES]; /* after the second step: lines */
 };
 

@@ -99,30 +99,44 @@ static int become_engine(int control, const struct px_packet *packet, struct px_
 	return rc;
 }
 
+/* Says it where the engine would, so that the supervisor has it as the engine's last words. */
+static void cannot_fork(const struct px_packet *packet, int error)
+{
+	errno = error;
+	(void)px_fail_errno("forking an engine");
+	dprintf(packet->fds[2], "%s\n", px_last_error());
+}
+
 /*
- * 1 in the engine, which is to call after_in_engine(), 0 in the template, PX_ESYSTEM. The
+ * Without an engine its control socket hangs up, which tells the supervisor.
+ *
+ * 1 in the engine, which is to call after_in_engine(), 0 in the template. The
  * template does not wait for the process in between: while that one forks, the template can go on
  * with the next engine.
  */
-static int fork_twice(const struct px_forking *forking)
+static int fork_twice(const struct px_forking *forking, const struct px_packet *packet)
 {
 	pid_t middle, engine;
+	int error;
 
 	if (forking->before)
 		forking->before();
 	middle = fork();
+	error = errno;
 	if (middle == 0) {
 		engine = fork();
 		if (engine == 0)
 			return 1;
 		if (engine < 0)
-			perror("pxrun: forking an engine");
-		_exit(0); /* without an engine its control socket hangs up, which tells the supervisor */
+			cannot_fork(packet, errno);
+		_exit(0);
 	}
 	if (forking->after)
 		forking->after();
 	PX_KILLPOINT("template.fork.done"); /* dead here: the engine goes on */
-	return middle < 0 ? px_fail_errno("forking an engine") : 0;
+	if (middle < 0)
+		cannot_fork(packet, error);
+	return 0;
 }
 
 /* Children of the template leave no zombies; in an engine the old setting is restored. */
@@ -166,7 +180,7 @@ int px_template_run(int control, const char *reason, const struct px_forking *fo
 			close_all(packet);
 			continue;
 		}
-		rc = fork_twice(forking);
+		rc = fork_twice(forking, packet);
 		if (rc == 1) {
 			sigaction(SIGCHLD, &on_child, NULL);
 			rc = become_engine(control, packet, birth);
@@ -177,10 +191,6 @@ int px_template_run(int control, const char *reason, const struct px_forking *fo
 			break;
 		}
 		close_all(packet);
-		if (rc < 0) {
-			fprintf(stderr, "pxrun: %s\n", px_last_error());
-			rc = 0; /* the engine's control socket hangs up, which tells the supervisor */
-		}
 	}
 	free(packet);
 	return rc == PX_EPOOL ? 0 : rc;

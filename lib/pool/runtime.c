@@ -278,8 +278,10 @@ int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd)
 			continue;
 		}
 		rc = write_pid(fd, path);
-		if (rc < 0)
+		if (rc < 0) {
+			px_runtime_clean(runtime, false);
 			break;
+		}
 		remove_stale(runtime);
 		*lock_fd = fd;
 		return 0;

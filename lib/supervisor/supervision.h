@@ -55,10 +55,11 @@ struct px_supervisor {
 	struct px_signals signals;
 	struct px_owner owner;
 	int ready_fd;
-	bool ready;   /* all engines that the pool began with have served */
-	bool closing; /* told to stop */
-	bool done;    /* no engine is left */
-	int failure;  /* the code of why the pool could not start; the words are in failure_words */
+	struct px_watch ready_watch; /* who reads there has gone */
+	bool ready;                  /* all engines that the pool began with have served */
+	bool closing;                /* told to stop */
+	bool done;                   /* no engine is left */
+	int failure; /* the code of why the pool could not start; the words are in failure_words */
 	char failure_words[1024];
 	char warnings[PX_WARNINGS_BYTES]; /* lines for the starter of the pool */
 	struct px_packet packet;          /* the last one received */

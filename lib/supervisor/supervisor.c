@@ -75,9 +75,19 @@ static void not_ready_in_time(void *ctx)
 	fail(s, PX_ETIMEDOUT, why);
 }
 
+/* By Ctrl-C, most likely: a pool that nobody knows of is not to go on starting. */
+static void starter_gone(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+
+	px_loop_unwatch(s->loop, &s->ready_watch);
+	px_turn_stop(&s->turn, "whoever started it has ended before it was ready");
+}
+
 static void publish(struct px_supervisor *s)
 {
 	px_loop_timer_stop(s->loop, &s->limit);
+	px_loop_unwatch(s->loop, &s->ready_watch);
 	if (px_status_publish(s) < 0) {
 		fail(s, PX_ESYSTEM, px_last_error());
 		return;
@@ -261,6 +271,9 @@ static int begin(struct px_supervisor *s)
 		rc = px_signals_watch(s);
 	if (rc == 0)
 		rc = px_owner_watch(s);
+	/* Nothing is ever sent to us there, so news is its end. */
+	if (rc == 0 && s->ready_fd >= 0)
+		rc = px_loop_watch(s->loop, &s->ready_watch, s->ready_fd, starter_gone, s);
 	if (rc == 0 && options->limit_ns)
 		px_loop_timer_set(s->loop, &s->limit, options->limit_ns, not_ready_in_time, s);
 	if (rc == 0)
@@ -300,6 +313,7 @@ static void end(struct px_supervisor *s)
 		;
 	px_owner_close(s);
 	if (s->loop) {
+		px_loop_unwatch(s->loop, &s->ready_watch);
 		px_loop_timer_stop(s->loop, &s->limit);
 		px_loop_timer_stop(s->loop, &s->sweep.timer);
 		px_loop_timer_stop(s->loop, &s->ahead.timer);

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import re
 import resource
+import select
+import signal
 import subprocess
+import sys
+import tempfile
 
 import pytest
 
@@ -63,11 +67,15 @@ def test_engine_that_the_system_refuses_something_says_what(start):
     assert "died before it served: exit code 1: OSError: making an engine's timer: Resource temporarily" in done.stderr
 
 
-def limited(mebibytes):
+def limit_to(which, most):
     def limit():
-        resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20, mebibytes << 20))
+        resource.setrlimit(which, (most, most))
 
     return limit
+
+
+def limited(mebibytes):
+    return limit_to(resource.RLIMIT_AS, mebibytes << 20)
 
 
 def test_start_with_too_few_addresses_says_how_many_and_what_to_do(start):
@@ -83,3 +91,88 @@ def test_client_with_too_few_addresses_says_so(start):
     done = subprocess.run(["pxrun", "status"], env=env, timeout=LIMIT, capture_output=True, text=True, preexec_fn=limited(512), check=False)
     assert done.returncode == 1
     assert "a process may have 512 MiB of addresses here (ulimit -v)" in done.stderr
+
+
+def listed(start):
+    return subprocess.run(["pxrun", "list"], env=start.env, capture_output=True, timeout=LIMIT, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("bytes_", [0, 8192])
+def test_start_with_too_small_files_names_the_limit_and_leaves_no_pool(start, bytes_):
+    done = start("", "--huge-pages", "never", preexec_fn=limit_to(resource.RLIMIT_FSIZE, bytes_))
+    assert done.returncode == 1
+    assert "File too large (see ulimit -f)" in done.stderr
+    assert listed(start) == ""
+
+
+@pytest.mark.parametrize("files", [8, 12, 20, 24])
+def test_start_with_too_few_descriptors_names_the_limit(start, files):
+    done = start("", "-n", "8", preexec_fn=limit_to(resource.RLIMIT_NOFILE, files))
+    assert done.returncode in (1, 4)
+    assert "Too many open files (see ulimit -n)" in done.stderr
+    assert listed(start) == ""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be a user who has no other processes")
+@pytest.mark.parametrize("processes", [2, 3, 4, 6])
+def test_start_with_too_few_processes_names_the_limit(start, processes):
+    nobody = 54321
+    with tempfile.TemporaryDirectory(prefix="pxu.", dir="/tmp") as folder:
+        os.chown(folder, nobody, nobody)
+        env = dict(start.env, XDG_RUNTIME_DIR=folder, HOME=folder)
+        more = {"env": env, "user": nobody, "group": nobody, "extra_groups": [], "timeout": LIMIT, "capture_output": True, "text": True}
+        try:
+            subprocess.run(["pxrun", "--version"], **more, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("the build is not to be read by other users")
+        done = subprocess.run(["pxrun", "start", "-d", "-n", "8", "--preload", ""], **more, preexec_fn=limit_to(resource.RLIMIT_NPROC, processes))
+        subprocess.run(["pxrun", "stop"], **more)
+    assert done.returncode in (1, 4), done
+    assert "Resource temporarily unavailable (see ulimit -u and -i)" in done.stderr
+
+
+# --- starts that hang
+
+HANGS = "import os, time\nwith open({!r}, 'w') as file: print(os.getpid(), file=file)\ntime.sleep(1000)\n"
+
+
+@pytest.fixture
+def hanging(start, tmp_path):
+    """Runs a command whose pool's template hangs; when it does, gives the command's process and its pid."""
+    fifo = str(tmp_path / "pid")
+    os.mkfifo(fifo)
+    (tmp_path / "hangs.py").write_text(HANGS.format(fifo))
+    begun = []
+
+    def begin(*command):
+        begun.append(subprocess.Popen(command, env=start.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        with open(fifo) as file:
+            return begun[-1], int(file.read())
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+CLUSTER = "import pxrun; pxrun.Cluster({}n=1, preload=['hangs']).start_cluster_sync()"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("command", [
+    ["pxrun", "start", "-n", "1", "--preload", "hangs"],
+    ["pxrun", "start", "-d", "-n", "1", "--preload", "hangs"],
+    ["pxrun", "run", "-n", "1", "--preload", "hangs", os.devnull],
+    [sys.executable, "-c", CLUSTER.format("")],
+    [sys.executable, "-c", CLUSTER.format("profile='named', ")],
+], ids=["start", "start -d", "run", "Cluster", "Cluster of a profile"])
+def test_end_of_who_starts_ends_all_of_it(start, hanging, command, number):
+    process, template = hanging(*command)
+    pidfd = os.pidfd_open(template)
+    process.send_signal(number)
+    process.wait(20)
+    assert select.select([pidfd], [], [], 20)[0]
+    os.close(pidfd)
+    while "starting" in listed(start):
+        pass
+    assert "running" not in listed(start)

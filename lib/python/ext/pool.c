@@ -123,6 +123,21 @@ static PyObject *settings(PyObject *module, PyObject *none)
 
 /* --- pools --- */
 
+/* Without the interpreter's lock: whether a signal's handler has raised. */
+static int look_at_signals(void)
+{
+	PyGILState_STATE state = PyGILState_Ensure();
+	int raised = PyErr_CheckSignals();
+
+	PyGILState_Release(state);
+	return raised ? PX_EINTR : 0;
+}
+
+static int do_not_wait(void)
+{
+	return PX_EINTR;
+}
+
 /* Waits for the engines, and has `meanwhile` called at the same time. Ends the launch. */
 static PyObject *await_launch(struct px_launch *launch, PyObject *meanwhile)
 {
@@ -131,16 +146,15 @@ static PyObject *await_launch(struct px_launch *launch, PyObject *meanwhile)
 	struct px_client *client;
 	int rc, owner;
 
+	launch->give_up = done ? look_at_signals : do_not_wait;
 	Py_BEGIN_ALLOW_THREADS
 	rc = px_pool_launched(launch, &client);
-	if (rc == 0 && !done)
-		px_client_detach(client);
 	Py_END_ALLOW_THREADS
 	if (!done)
 		return NULL;
 	Py_DECREF(done);
 	if (rc < 0)
-		return px_raise(rc);
+		return PyErr_Occurred() ? NULL : px_raise(rc);
 	owner = px_client_give_pool(client);
 	object = px_client_object(client);
 	both = object ? Py_BuildValue("Nis", object, owner, launch->warnings) : NULL;

@@ -96,7 +96,7 @@ def _meant(error):
     import pkgutil
 
     there = {*sys.stdlib_module_names, *(module.name for module in pkgutil.iter_modules())}
-    near = difflib.get_close_matches(error.name or "", there, 1)
+    near = difflib.get_close_matches(error.name or "", there, 1, 0.75)
     return f"; did you mean {near[0]!r}?" if near and isinstance(error, ModuleNotFoundError) else ""
 
 
