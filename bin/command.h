@@ -27,13 +27,17 @@ struct px_verb {
 
 extern const struct px_verb px_verb_console;
 extern const struct px_verb px_verb_exec;
+extern const struct px_verb px_verb_gather;
 extern const struct px_verb px_verb_interrupt;
 extern const struct px_verb px_verb_kill;
 extern const struct px_verb px_verb_list;
 extern const struct px_verb px_verb_log;
 extern const struct px_verb px_verb_map;
+extern const struct px_verb px_verb_pull;
+extern const struct px_verb px_verb_push;
 extern const struct px_verb px_verb_restart;
 extern const struct px_verb px_verb_run;
+extern const struct px_verb px_verb_scatter;
 extern const struct px_verb px_verb_stack;
 extern const struct px_verb px_verb_start;
 extern const struct px_verb px_verb_status;

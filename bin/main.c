@@ -29,6 +29,13 @@ static const struct group {
 		  &px_verb_map,
 		  &px_verb_console,
 	  } },
+	{ "data",
+	  {
+		  &px_verb_push,
+		  &px_verb_pull,
+		  &px_verb_scatter,
+		  &px_verb_gather,
+	  } },
 	{ "engines",
 	  {
 		  &px_verb_interrupt,

@@ -129,7 +129,7 @@ static int alloc_own(const struct px_npy *npy, struct px_array **out)
 	return 0;
 }
 
-static int load(struct px_client *client, int fd, const char *path, struct px_array **out)
+int px_npy_read(struct px_client *client, int fd, const char *path, struct px_array **out)
 {
 	struct px_array *array;
 	struct px_npy npy;
@@ -165,7 +165,7 @@ int px_array_load(struct px_client *client, const char *path, struct px_array **
 		return px_fail(PX_EINVAL, "there is no file '%s'", path);
 	if (fd < 0)
 		return px_fail_errno("opening '%s'", path);
-	rc = load(client, fd, path, out);
+	rc = px_npy_read(client, fd, path, out);
 	close(fd);
 	return rc;
 }
@@ -219,7 +219,7 @@ static int write_compact(int fd, const struct px_array *array, const char *path)
 	return rc;
 }
 
-static int write_file(int fd, const struct px_array *array, const char *path)
+int px_npy_write(int fd, const struct px_array *array, const char *path)
 {
 	struct px_npy npy = { .dtype = array->dtype,
 			      .fortran = is_fortran(array),
@@ -253,7 +253,7 @@ int px_array_save(struct px_array *array, const char *path)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return px_fail_errno("making a file beside '%s'", path);
-	rc = write_file(fd, array, path);
+	rc = px_npy_write(fd, array, path);
 	if (close(fd) < 0 && rc == 0)
 		rc = px_fail_errno("writing '%s'", path);
 	if (rc == 0 && rename(temporary, path) < 0)

@@ -33,5 +33,8 @@ int px_npy_parse(const char *text, size_t length, const char *path, struct px_np
 /* Writes the whole header of a file, with its padding; its length. */
 #define PX_NPY_HEADER_BYTES 1024
 size_t px_npy_print(const struct px_npy *npy, char out[PX_NPY_HEADER_BYTES]);
+/* px_array_load() and px_array_save() of a descriptor, also of a pipe; path is for the words. */
+int px_npy_read(struct px_client *client, int fd, const char *path, struct px_array **out);
+int px_npy_write(int fd, const struct px_array *array, const char *path);
 
 #endif
