@@ -43,12 +43,12 @@ struct px_streams {
 	char piece[PIECE_BYTES];
 };
 
-static void write_log(void *ctx, const char *bytes, size_t length)
+static bool write_log(void *ctx, const char *bytes, size_t length)
 {
 	struct px_streams *s = ctx;
 
 	if (px_descriptor_check(s->log, s->log_id, "the log") < 0)
-		return;
+		return true;
 	if (px_log_file_renew(s->log))
 		s->log_id = px_descriptor_identify(s->log);
 	while (length) {
@@ -57,10 +57,11 @@ static void write_log(void *ctx, const char *bytes, size_t length)
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return; /* a full disk must not stop an engine */
+			return false; /* a full disk must not stop an engine */
 		bytes += done;
 		length -= (size_t)done;
 	}
+	return true;
 }
 
 /*

@@ -63,7 +63,7 @@ static void begin(struct buffer *b, struct px_log_lines *lines)
 static void write_out(struct buffer *b)
 {
 	if (b->used)
-		b->lines->write(b->lines->ctx, b->bytes, b->used);
+		b->lines->torn = !b->lines->write(b->lines->ctx, b->bytes, b->used);
 	b->used = 0;
 }
 
@@ -80,8 +80,10 @@ static void put_line(struct buffer *b, bool ended)
 
 	/* Nothing is left of one that has just been written as far as it went. */
 	if (lines->held || !lines->continued) {
-		if (b->used + b->head_bytes + 3 + lines->held > sizeof(b->bytes))
+		if (b->used + b->head_bytes + 4 + lines->held > sizeof(b->bytes))
 			write_out(b);
+		if (lines->torn && !b->used)
+			put(b, "\n", 1);
 		put(b, b->head, b->head_bytes);
 		put(b, lines->continued ? "+ " : ": ", 2);
 		put(b, lines->text, lines->held);

@@ -26,11 +26,12 @@
 
 /* Output of one process, which is marked as its. */
 struct px_log_lines {
-	/* Writes some lines, all of them whole. */
-	void (*write)(void *ctx, const char *bytes, size_t count);
+	/* Writes some lines, all of them whole. False: not all of it, as on a full disk. */
+	bool (*write)(void *ctx, const char *bytes, size_t count);
 	void *ctx;
 	char who[24];   /* "engine 3" */
 	bool continued; /* the next one continues the last */
+	bool torn;      /* what was written may end amid a line */
 	size_t held;
 	char text[PX_LOG_TEXT_BYTES];
 };

@@ -15,13 +15,13 @@
 #include "pool/log_file.h"
 
 /* A pipe that is ready takes PIPE_BUF bytes without waiting. */
-static void write_bytes(void *ctx, const char *bytes, size_t count)
+static bool write_bytes(void *ctx, const char *bytes, size_t count)
 {
 	struct px_log *log = ctx;
 	struct pollfd place = { .fd = log->fd, .events = POLLOUT };
 
 	if (log->fd < 0)
-		return;
+		return true;
 	(void)px_log_file_renew(log->fd);
 	while (count > 0) {
 		size_t piece = count < PIPE_BUF ? count : PIPE_BUF;
@@ -30,10 +30,11 @@ static void write_bytes(void *ctx, const char *bytes, size_t count)
 		if (poll(&place, 1, 0) == 1 && (place.revents & POLLOUT))
 			done = write(log->fd, bytes, piece);
 		if (done <= 0)
-			return;
+			return false;
 		bytes += done;
 		count -= (size_t)done;
 	}
+	return true;
 }
 
 void px_log_of_engine(struct px_log *log, uint32_t id, struct px_log_lines *lines)

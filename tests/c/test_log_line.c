@@ -16,16 +16,24 @@
 static char *text; /* all that was written */
 static size_t used;
 static unsigned writes;
+static size_t room = SIZE_MAX; /* that the disk has */
 
-static void collect(void *ctx, const char *bytes, size_t count)
+static bool collect(void *ctx, const char *bytes, size_t count)
 {
+	bool all = count <= room;
+
 	(void)ctx;
 	assert_int_equal(bytes[count - 1], '\n');
+	if (!all)
+		count = room;
+	if (room != SIZE_MAX)
+		room -= count;
 	text = realloc(text, used + count + 1);
 	memcpy(text + used, bytes, count);
 	used += count;
 	text[used] = '\0';
 	writes++;
+	return all;
 }
 
 static struct px_log_lines lines = { .write = collect, .who = "engine 3" };
@@ -78,6 +86,19 @@ static void flush_writes_a_part_and_the_rest_follows_it(void **state)
 	/* Nothing is left of this one. */
 	add("\nd\n");
 	assert_string_equal(written(), "engine 3: a\nengine 3+ b\nengine 3: c\nengine 3: d\n");
+}
+
+/* The disk was full, and is no longer. */
+static void add_after_a_torn_line_begins_a_line(void **state)
+{
+	(void)state;
+	room = TIME_BYTES + 14;
+	add("long enough\nb\n");
+	add("c\n");
+	room = SIZE_MAX;
+	add("d\n");
+	add("e\n");
+	assert_string_equal(written(), "engine 3: long\nengine 3: d\nengine 3: e\n");
 }
 
 static void end_begins_a_line(void **state)
@@ -195,6 +216,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(add_marks_each_line_once),
 		cmocka_unit_test(flush_writes_a_part_and_the_rest_follows_it),
+		cmocka_unit_test(add_after_a_torn_line_begins_a_line),
 		cmocka_unit_test(end_begins_a_line),
 		cmocka_unit_test(add_of_many_lines_writes_whole_ones),
 		cmocka_unit_test(add_line_that_is_too_long_is_cut),
