@@ -60,6 +60,21 @@ int px_data_read(int fd, const char *path, char **out, size_t *bytes)
 
 /* --- writing --- */
 
+/* A file without a name, of which nothing is left whatever happens; where there are none, one that has it. */
+static int open_temporary(struct px_data_file *file)
+{
+	char folder[PATH_MAX];
+	const char *last = strrchr(file->place, '/');
+
+	snprintf(folder, sizeof(folder), "%.*s", last ? (int)(last - file->place) + 1 : 1,
+		 last ? file->place : ".");
+	file->fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+	file->nameless = file->fd >= 0;
+	if (file->fd < 0)
+		file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	return file->fd;
+}
+
 /* Begins a file beside the one that is named, or, behind symbolic links, meant. */
 static int begin_beside(const char *path, struct px_data_file *file)
 {
@@ -71,11 +86,22 @@ static int begin_beside(const char *path, struct px_data_file *file)
 	if (snprintf(file->temporary, sizeof(file->temporary), "%s.%d", file->place,
 		     (int)getpid()) >= (int)sizeof(file->temporary))
 		return px_fail(PX_EINVAL, "the name of the file is too long");
-	file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (file->fd < 0)
+	if (open_temporary(file) < 0)
 		return px_fail_errno("making a file beside '%s'", path);
 	if (stat(file->place, &st) == 0)
 		(void)fchmod(file->fd, st.st_mode & 07777);
+	return 0;
+}
+
+/* Gives a file that has none the name that it has for a moment. */
+static int name_it(struct px_data_file *file)
+{
+	char self[40];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", file->fd);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) < 0)
+		return px_fail_errno("writing '%s'", file->path);
+	file->nameless = false;
 	return 0;
 }
 
@@ -114,11 +140,13 @@ int px_data_file_end(struct px_data_file *file, int rc)
 {
 	if (file->fd == STDOUT_FILENO)
 		return rc;
+	if (rc == 0 && file->nameless)
+		rc = name_it(file);
 	if (close(file->fd) < 0 && rc == 0)
 		rc = px_fail_errno("writing '%s'", file->path);
 	if (rc == 0 && file->place[0] && rename(file->temporary, file->place) < 0)
 		rc = px_fail_errno("writing '%s'", file->path);
-	if (rc < 0 && file->place[0])
+	if (rc < 0 && file->place[0] && !file->nameless)
 		(void)unlink(file->temporary);
 	return rc;
 }

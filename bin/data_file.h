@@ -3,7 +3,7 @@
  * data_file.h - files that values come from and go to.
  *
  * Who:     the command.
- * Where:   private memory; a file that is written has another name beside its own until it is whole.
+ * Where:   private memory; a file that is written has no name, or another one, until it is whole.
  * Blocks:  while it reads and writes.
  * Death:   of the command: a file of that name stays as it was.
  */
@@ -11,6 +11,7 @@
 #define PX_DATA_FILE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Opens a file to be read, "-": standard input. A descriptor to close, or PX_EINVAL, PX_ESYSTEM. */
@@ -22,7 +23,8 @@ struct px_data_file {
 	int fd;
 	const char *path;         /* for words */
 	char place[PATH_MAX];     /* where it goes; "": there already */
-	char temporary[PATH_MAX]; /* where it is meanwhile */
+	char temporary[PATH_MAX]; /* where it is meanwhile, or, if it has no name, for a moment */
+	bool nameless;
 };
 
 /*

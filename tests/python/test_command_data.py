@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import signal
 import stat
 import subprocess
 
@@ -229,6 +230,8 @@ def test_full_disk_leaves_what_was_there(pxrun, verb, code):
                           capture_output=True, text=True, timeout=30)
     assert done.returncode == FAILED and "File too large" in done.stderr
     assert read("out") == b"old" and os.listdir() == ["out"]
+    done = subprocess.run(["sh", "-c", f"ulimit -f 1; exec pxrun {verb} -t 0 a -o out"], env=pxrun.env, timeout=30)
+    assert done.returncode == -signal.SIGXFSZ and os.listdir() == ["out"]  # it was killed while it wrote
     with open("/dev/full", "w") as full:
         done = subprocess.run(["pxrun", verb, "-t", "0", "a"], env=pxrun.env, stdout=full, stderr=subprocess.PIPE, timeout=30)
     assert done.returncode == FAILED and b"No space left on device" in done.stderr
