@@ -98,12 +98,17 @@ int px_command_misuse(const struct px_verb *verb, const char *format, ...)
 	return px_command_bad_option(verb);
 }
 
+void px_command_write_help(const struct px_verb *verb, FILE *to)
+{
+	fputs(verb->help, to);
+	if (verb->settings)
+		px_pool_options_help(verb, to);
+	if (verb->help_end)
+		fputs(verb->help_end, to);
+}
+
 int px_command_help(const struct px_verb *verb)
 {
-	fputs(verb->help, stdout);
-	if (verb->settings)
-		px_pool_options_help(verb);
-	if (verb->help_end)
-		fputs(verb->help_end, stdout);
+	px_command_write_help(verb, stdout);
 	return PX_EXIT_OK;
 }

@@ -6,6 +6,8 @@
 #define PX_COMMAND_H
 
 #include <getopt.h>
+#include <stddef.h>
+#include <stdio.h>
 
 /* Scripts may rely on these; pxrun(1) has the same table. 128 + N: ended by signal N. */
 enum px_exit {
@@ -61,6 +63,10 @@ int px_command_misuse(const struct px_verb *verb, const char *format, ...)
 void px_command_suggest(const char *argument, const struct option *options);
 /* Then prints the pointer to the help; returns PX_EXIT_USAGE. */
 int px_command_bad_option(const struct px_verb *verb);
+/* The verbs in the order of the list of `pxrun help`; NULL: there are fewer. */
+const struct px_verb *px_command_verb(size_t index);
+/* The help of a verb. */
+void px_command_write_help(const struct px_verb *verb, FILE *to);
 /* Prints the help of a verb on standard output; returns PX_EXIT_OK. */
 int px_command_help(const struct px_verb *verb);
 

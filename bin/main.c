@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bin/command.h"
+#include "bin/complete.h"
 #include "bin/nearest.h"
 #include "client/pxrun.h"
 
@@ -56,6 +57,15 @@ static const struct px_verb *find(const char *name)
 	for (size_t i = 0; i < GROUPS; i++)
 		for (const struct px_verb *const *verb = groups[i].verbs; *verb; verb++)
 			if (!strcmp(name, (*verb)->name))
+				return *verb;
+	return NULL;
+}
+
+const struct px_verb *px_command_verb(size_t index)
+{
+	for (size_t i = 0; i < GROUPS; i++)
+		for (const struct px_verb *const *verb = groups[i].verbs; *verb; verb++)
+			if (index-- == 0)
 				return *verb;
 	return NULL;
 }
@@ -115,6 +125,8 @@ static int dispatch(int argc, char **argv)
 	}
 	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
 		return help(argc > 2 ? argv[2] : NULL);
+	if (!strcmp(name, "complete"))
+		return px_complete(argc - 2, argv + 2);
 	verb = find(name);
 	if (!verb)
 		return unknown(name);

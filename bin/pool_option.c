@@ -122,7 +122,7 @@ int px_seconds_option(const char *name, const char *value, uint64_t *timeout_ns)
 #define WIDTH 80
 
 /* Prints words from COLUMN on, where the cursor stands, and at most to WIDTH. */
-static void print_wrapped(const char *text)
+static void print_wrapped(const char *text, FILE *to)
 {
 	int at = COLUMN;
 
@@ -130,13 +130,13 @@ static void print_wrapped(const char *text)
 		int length = (int)strcspn(text, " ");
 
 		if (at > COLUMN && at + 1 + length > WIDTH) {
-			printf("\n%*s", COLUMN, "");
+			fprintf(to, "\n%*s", COLUMN, "");
 			at = COLUMN;
 		}
-		at += printf("%s%.*s", at > COLUMN ? " " : "", length, text);
+		at += fprintf(to, "%s%.*s", at > COLUMN ? " " : "", length, text);
 		text += length + (text[length] == ' ');
 	}
-	putchar('\n');
+	putc('\n', to);
 }
 
 static void describe(const struct px_setting *row, char *out, size_t out_bytes)
@@ -152,7 +152,7 @@ static void describe(const struct px_setting *row, char *out, size_t out_bytes)
 	snprintf(out + used, out_bytes - used, " (default: %s)", px_setting_preset(row));
 }
 
-void px_pool_options_help(const struct px_verb *verb)
+void px_pool_options_help(const struct px_verb *verb, FILE *to)
 {
 	for (int id = 0; id < PX_SETTINGS; id++) {
 		const struct px_setting *row = &px_settings_table[id];
@@ -161,13 +161,13 @@ void px_pool_options_help(const struct px_verb *verb)
 		if (!(row->who & verb->settings) || !row->help)
 			continue;
 		if (row->letter)
-			printf("  -%c, ", row->letter);
+			fprintf(to, "  -%c, ", row->letter);
 		else
-			printf("      ");
+			fprintf(to, "      ");
 		px_setting_option(row, option);
-		printf("%s %-*s", option, COLUMN - 7 - (int)strlen(option),
-		       row->argument ? row->argument : "");
+		fprintf(to, "%s %-*s", option, COLUMN - 7 - (int)strlen(option),
+			row->argument ? row->argument : "");
 		describe(row, words, sizeof(words));
-		print_wrapped(words);
+		print_wrapped(words, to);
 	}
 }

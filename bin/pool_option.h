@@ -32,8 +32,8 @@ int px_pool_options_read(const struct px_verb *verb, int argc, char **argv,
 			 const struct px_own_options *own, struct px_settings *settings);
 /* Prints help or error. Returns an exit code. */
 int px_pool_options_end(const struct px_verb *verb, int rc);
-/* Prints the lines of help on the verb's settings. */
-void px_pool_options_help(const struct px_verb *verb);
+/* The lines of help on the verb's settings. */
+void px_pool_options_help(const struct px_verb *verb, FILE *to);
 /* A number of seconds. PX_EINVAL. */
 int px_seconds_option(const char *name, const char *value, uint64_t *timeout_ns);
 
