@@ -11,6 +11,7 @@ import time
 
 import arrays
 import asleep
+import commands
 import functions
 import measure
 import natives
@@ -199,5 +200,5 @@ print(time.perf_counter() - begin)
 """
 
 ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)}
-for module in (small_calls, asleep, shared_arrays, arrays, tasks, stopped, searches, prompts, natives):
+for module in (small_calls, asleep, shared_arrays, arrays, tasks, stopped, searches, prompts, natives, commands):
     ALL |= module.ALL

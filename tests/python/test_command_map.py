@@ -216,6 +216,8 @@ def test_misuse_is_said(pxmap, arguments, words):
 
 @pytest.mark.parametrize("arguments, words", [
     (["line +* 2"], "SyntaxError"),
+    (["break"], "SyntaxError"),
+    (["(yield)"], "yield"),
     ([""], "the function is empty"),
     (["nosuch_module:f"], "No module named 'nosuch_module'"),
     (["os:nosuch"], "no attribute 'nosuch'"),
@@ -276,6 +278,9 @@ def test_keep_going_leaves_out_what_fails(pxmap):
     (["next(iter([])) if line == '2' else line"], "1\n2\n3\n", "1\n3\n"),
     (["exit(3) if line == '2' else line"], "1\n2\n3\n", "1\n3\n"),
     (["--json", "x"], "1\n{\n3\n", "1\n3\n"),
+    (["--json", "n"], "1\n{\n3\n", "1\n3\n"),
+    (["--csv", "int(row['a'])"], "a\n1\nx\n3\n", "1\n3\n"),
+    (["--joblog", "log", "--json", "n"], "1\n{\n3\n", "1\n3\n"),
     (["--json-out", "print if line == '2' else line"], "1\n2\n3\n", '"1"\n"3"\n'),
     (["type('T', (), {'__str__': lambda s: 1 / 0})() if line == '2' else line"], "1\n2\n3\n", "1\n3\n"),
 ])

@@ -13,6 +13,7 @@ import csv
 import faulthandler
 import functools
 import importlib.util
+import inspect
 import io
 import itertools
 import json
@@ -65,25 +66,57 @@ class _Failed:
 # --- what is done with a record ---------------------------------------------
 
 
-def _expression(code: str, name: str) -> tuple[Callable, bool]:
-    """A function of code whose last expression is its value, and whether it wants the record's number, ``n``."""
+def _compiled(source: Any, name: str) -> Callable:
+    made: dict = {}
+    exec(compile(source, "<function>", "exec", dont_inherit=True), sys.modules["__main__"].__dict__, made)
+    return made[name]
+
+
+def _parsed(code: str) -> ast.Module:
     try:
         tree = ast.parse(code, "<function>")
-        if not tree.body:
-            raise Unusable("the function is empty: give code, such as 'line.upper()', or module:function")
-        if isinstance(tree.body[-1], ast.Expr):
-            tree.body[-1] = ast.copy_location(ast.Return(tree.body[-1].value), tree.body[-1])
-        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        whole = ast.parse(f"def function({name}{', n' * ('n' in used)}):\n _ = {name}", "<function>")
-        define: Any = whole.body[0]
-        define.body = define.body * ("_" in used) + tree.body
-        linecache.cache["<function>"] = (len(code), None, [line + "\n" for line in code.split("\n")], "<function>")
-        made: dict = {}
-        exec(compile(whole, "<function>", "exec", dont_inherit=True), sys.modules["__main__"].__dict__, made)
     except (SyntaxError, ValueError) as error:
         shown = "".join(traceback.format_exception_only(type(error), error)).rstrip()
         raise Unusable(f"the function cannot be read:\n{shown}") from None
-    return made["function"], "n" in used
+    if not tree.body:
+        raise Unusable("the function is empty: give code, such as 'line.upper()', or module:function")
+    linecache.cache["<function>"] = (len(code), None, [line + "\n" for line in code.split("\n")], "<function>")
+    return tree
+
+
+def _uses(tree: ast.Module, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
+
+
+def _expression(tree: ast.Module, name: str) -> tuple[Callable, bool]:
+    """A function of code whose last expression is its value, and whether it wants the record's number, ``n``."""
+    last, numbered = tree.body[-1], _uses(tree, "n")
+    if isinstance(last, ast.Expr):
+        last = ast.copy_location(ast.Return(last.value), last)
+    whole = ast.parse(f"def function({name}{', n' * numbered}):\n _ = {name}", "<function>")
+    define: Any = whole.body[0]
+    define.body = define.body * _uses(tree, "_") + tree.body[:-1] + [last]
+    try:
+        function = _compiled(whole, "function")
+    except SyntaxError as error:  # such as a break outside of a loop
+        raise Unusable(f"the function cannot be read: {failure.words(error)}") from None
+    if inspect.isgeneratorfunction(function):
+        raise Unusable("the function yields, and has to give one result: a list, for instance")
+    return function, numbered
+
+
+def _loop(tree: ast.Module, name: str) -> Callable | None:
+    """A whole loop over records, if the code is a plain expression of them: a third less than calling a function."""
+    only = tree.body[0]
+    if len(tree.body) > 1 or not isinstance(only, ast.Expr) or _uses(tree, "n") or _uses(tree, "_"):
+        return None
+    whole = ast.parse(f"def loop(_px_records, _px_append):\n for {name} in _px_records:\n  _px_append(0)", "<function>")
+    call: Any = whole.body[0].body[0].body[0].value  # type: ignore[attr-defined]
+    call.args[0] = only.value
+    try:
+        return _compiled(whole, "loop")
+    except SyntaxError:
+        return None
 
 
 def _imported(name: str) -> Callable:
@@ -277,18 +310,29 @@ class Job:
         self.form = _FORMS[wants["output"]]
         self.command = _Command(self.code) if wants["shell"] else None
         self._initialize(os.fsdecode(wants["init"]))
-        self.numbered = True
-        f: Callable
+        self.limit = _Limit(wants["timeout"]) if wants["timeout"] else None
+        self.loop: Callable | None = None
         if self.command:
-            f = self.command
+            f, self.numbered = cast(Callable, self.command), True
         elif _IMPORTABLE.fullmatch(self.code):
             f, self.numbered = _imported(self.code), False
         else:
-            f, self.numbered = _expression(self.code, _NAMES[wants["input"]])
-        self.limit = _Limit(wants["timeout"]) if wants["timeout"] else None
+            tree, name = _parsed(self.code), _NAMES[wants["input"]]
+            f, self.numbered = _expression(tree, name)
+            if wants["input"] == "lines" and not (self.timed or self.limit or wants["retries"]):
+                self.loop = _loop(tree, name)
+        f = self._reading(f)
         if self.limit:
             f = self.limit.applied_to(f)
         self.function = _retried(f, wants["retries"]) if wants["retries"] else f
+
+    def _reading(self, f: Callable) -> Callable:
+        """The function of the text of a record."""
+        if self.wants["input"] == "json":
+            return lambda text, *n: f(json.loads(text), *n)
+        if self.wants["input"] == "csv":
+            return lambda text, *n: f(dict(zip(self.header, next(csv.reader([text])))), *n)
+        return f
 
     def _initialize(self, code: str) -> None:
         if not code:
@@ -298,31 +342,10 @@ class Job:
         except Exception as error:
             raise Unusable(f"--init: {failure.words(error)}") from error
 
-    def records(self, texts: list[str]) -> Any:
-        """An iterator of what the function is called with."""
-        if self.wants["input"] == "json":
-            return map(json.loads, texts)
-        if self.wants["input"] == "csv":
-            return _Rows(self.header, texts)
-        return iter(texts)
-
     def title(self, text: str, n: int) -> str:
         """The last column of the job log."""
         words = self.command.line(text, n) if self.command else f"{self.code} {text}"
         return words.translate(_CELL)
-
-
-class _Rows:
-    """Rows as dicts. An iterator that goes on after a row that fails, as a generator does not."""
-
-    def __init__(self, header: list[str], texts: list[str]) -> None:
-        self.header, self.reader = header, csv.reader(texts)
-
-    def __iter__(self) -> _Rows:
-        return self
-
-    def __next__(self) -> dict[str, str]:
-        return dict(zip(self.header, next(self.reader)))
 
 
 class _Chunk:
@@ -334,23 +357,27 @@ class _Chunk:
         self.printed = _Printed(self.results)
 
     def run(self) -> None:
-        job, results = self.job, self.results
-        iterators = [job.records(self.texts)] + [itertools.count(self.first)] * job.numbered
-        values: Any = map(self._timed(job.function) if job.timed else job.function, *iterators)
-        while len(results) < len(self.texts):
+        texts = iter(self.texts)
+        while len(self.results) < len(self.texts):
             try:
-                results.extend(values)  # keeps those before one that raises
-                if len(results) < len(self.texts):
-                    raise RuntimeError("the function raised StopIteration")
+                self._go_on(texts)
             except KeyboardInterrupt as error:
-                self.interrupted = self._words(len(results), error)
+                self.interrupted = self._words(len(self.results), error)
                 return
             except BaseException as error:
-                if job.timed and len(self.times) == len(results):
-                    self.times.append((time.time(), 0.0))  # the record could not be read
-                results.append(_Failed(error))
-                if not job.wants["keep_going"]:
+                self.results.append(_Failed(error))
+                if not self.job.wants["keep_going"]:
                     return
+
+    def _go_on(self, texts: Any) -> None:
+        """Until one raises; the results of those before it are there then."""
+        job, results = self.job, self.results
+        if job.loop:
+            return job.loop(texts, results.append)
+        numbers = [itertools.count(self.first + len(results))] * job.numbered
+        results.extend(map(self._timed(job.function) if job.timed else job.function, texts, *numbers))
+        if len(results) < len(self.texts):
+            raise RuntimeError("the function raised StopIteration")
 
     def _timed(self, f: Callable) -> Callable:
         def timed(*arguments):
