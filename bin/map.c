@@ -243,15 +243,16 @@ static int map(struct line *line)
 				  .progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO) };
 	int rc, code;
 
-	px_map_catch_signals();
 	rc = px_map_output_open(&output, line->resume);
 	if (rc == 0)
 		rc = find_pool(line, &run.client);
 	if (rc == 0) {
+		/* Not before: a start that hangs is ended by any signal, and the pool with it. */
+		px_map_catch_signals();
 		px_map_input_open(&line->input);
 		code = px_map_run(&run);
 	} else {
-		code = px_map_signals ? 128 + px_map_signal : px_command_fail(rc);
+		code = px_command_fail(rc);
 	}
 	px_map_input_close(&line->input);
 	px_map_output_close(&output);

@@ -408,6 +408,14 @@ def test_a_signal_loses_nothing_and_resume_does_the_rest(pxmap, number, argument
     assert sorted(map(int, before + after)) == list(range(200))
 
 
+def test_a_start_that_hangs_is_ended_by_ctrl_c(pxmap):
+    (pxmap.folder / "pxmap_hanging.py").write_text("import time\nopen('began', 'w')\ntime.sleep(100)\n")
+    with pxmap.begin("-n", "1", "--preload", "pxmap_hanging", "line", ":::", "a") as process:
+        wait_until((pxmap.folder / "began").exists)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == -signal.SIGINT
+
+
 def test_a_signal_takes_what_endless_code_does(pxmap):
     with pxmap.begin("while True: pass", ":::", "a", "b", "c") as process:
         time.sleep(0.5)
