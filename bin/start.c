@@ -35,7 +35,8 @@
 
 struct request {
 	struct px_settings settings;
-	const char *profile, *client_python;
+	const char *profile;
+	char *client_python; /* a copy: of the arguments nothing is left, see pool/title.h */
 	bool daemonize, empty;
 	int ready_fd, owner_fd, env_fd; /* -1: not given */
 	uint64_t limit_ns;              /* 0: none */
@@ -345,7 +346,8 @@ static int take_own(void *ctx, int option, const char *value)
 		request->empty = true;
 		return 0;
 	case OPTION_CLIENT_PYTHON:
-		request->client_python = value;
+		free(request->client_python);
+		request->client_python = strdup(value);
 		return 0;
 	case OPTION_READY_FD:
 		return parse_fd("--ready-fd", value, &request->ready_fd);
@@ -387,6 +389,7 @@ static int run(int argc, char **argv)
 		code = px_command_misuse(&px_verb_start, "unexpected argument '%s'", argv[optind]);
 	else
 		code = start(&request);
+	free(request.client_python);
 	px_settings_clear(&request.settings);
 	return code;
 }

@@ -15,8 +15,8 @@
 #include "engine/loop.h"
 #include "engine/native_signals.h"
 #include "engine/template.h"
-#include "engine/title.h"
 #include "pool/control.h"
+#include "pool/title.h"
 #include "shm/descriptor.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
@@ -85,12 +85,11 @@ static int serve(struct px_engine_process *engine, const struct px_birth *birth,
 static _Noreturn void be_engine(const struct px_birth *birth, int log, const char *pool)
 {
 	static struct px_engine_process engine = { .run = refuse, .stop = &px_native_stop };
-	char line[200], name[32];
+	char id[16];
 	int rc;
 
-	snprintf(line, sizeof(line), "pxrun-native: %.100s engine %u", pool, birth->id);
-	snprintf(name, sizeof(name), "px-engine-%u", birth->id);
-	px_title_set(line, name);
+	snprintf(id, sizeof(id), "%u", birth->id);
+	px_title_set(pool, id);
 	px_killpoint_role("engine");
 	px_heap_keep_warm();
 	engine.id = birth->id;
@@ -124,11 +123,9 @@ static int run(const char *pool)
 	static const struct px_forking forking = { .python = 0 };
 	int control = px_descriptor_raise(CONTROL_FD), log = px_descriptor_raise(LOG_FD);
 	struct px_birth birth = { 0 };
-	char line[200];
 	int rc;
 
-	snprintf(line, sizeof(line), "pxrun-native: %.100s template", pool);
-	px_title_set(line, "px-template");
+	px_title_set(pool, "template");
 	px_killpoint_role("template");
 	px_native_signals_prepare();
 	rc = px_template_run(control, NULL, &forking, &birth);

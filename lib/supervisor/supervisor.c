@@ -16,6 +16,7 @@
 
 #include "machine/address_space.h"
 #include "machine/processors.h"
+#include "pool/title.h"
 #include "shm/doorbell.h"
 #include "shm/error.h"
 #include "shm/killpoint.h"
@@ -219,11 +220,9 @@ static void close_on_exec(int fd)
 static void set_up_process(struct px_supervisor *s)
 {
 	struct rlimit files;
-	char title[16];
 
 	px_killpoint_role("supervisor");
-	snprintf(title, sizeof(title), "pxrun: %.8s", s->options->runtime.profile);
-	(void)prctl(PR_SET_NAME, title);
+	px_title_set(s->options->runtime.profile, "");
 	/* The template orphans engines on purpose: as subreaper we become their parent. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	px_signals_take(&s->signals);

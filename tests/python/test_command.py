@@ -431,12 +431,16 @@ def test_status(pool):
 def test_ps_shows_pool_and_engine(pxrun):
     pxrun("start", "-d", "-n", "2", "--profile", "work")
     status = pxrun.status("-p", "work")
-    shown = [(status["template"]["pid"], "template", "px-template")]
-    shown += [(engine["pid"], f"engine {engine['id']}", f"px-engine-{engine['id']}") for engine in status["engines"]]
+    shown = [(status["pid"], "", "pxrun: work"), (status["template"]["pid"], " template", "pxrun: template")]
+    shown += [(engine["pid"], f" {engine['id']}", f"pxrun:work {engine['id']}") for engine in status["engines"]]
     for pid, who, name in shown:
         process = pathlib.Path(f"/proc/{pid}")
-        assert (process / "cmdline").read_bytes().rstrip(b"\0").decode() == f"pxrun-engine: work {who}"
+        assert (process / "cmdline").read_bytes().rstrip(b"\0").decode() == f"pxrun: work{who}"
         assert (process / "comm").read_text() == f"{name}\n"
+    # of a long name the end is not shown: who it is, is
+    pxrun("start", "-d", "-n", "1", "--profile", "simulation")
+    pid = pxrun.status("-p", "simulation")["engines"][0]["pid"]
+    assert pathlib.Path(f"/proc/{pid}/comm").read_text() == "pxrun:simulat 0\n"
     # an engine's environment, which lies behind its arguments, is whole
     assert pxrun("exec", "-p", "work", "-t", "0", "import os; os.environ['XDG_RUNTIME_DIR']").stdout == f"[0] Out[1]: '{pxrun.runtime}'\n"
 

@@ -14,10 +14,10 @@
 #include "engine/heap.h"
 #include "engine/loop.h"
 #include "engine/template.h"
-#include "engine/title.h"
 #include "link/forked.h"
 #include "machine/address_space.h"
 #include "pool/control.h"
+#include "pool/title.h"
 #include "python/ext/interrupt.h"
 #include "python/ext/module.h"
 #include "python/ext/object.h"
@@ -143,12 +143,12 @@ static PyObject *interpreter(PyObject *self, PyObject *args)
 
 static PyObject *set_title(PyObject *self, PyObject *args)
 {
-	const char *line, *name;
+	const char *pool, *who;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "ss", &line, &name))
+	if (!PyArg_ParseTuple(args, "ss", &pool, &who))
 		return NULL;
-	px_title_set(line, name);
+	px_title_set(pool, who);
 	PX_RETURN_NONE;
 }
 
@@ -357,7 +357,7 @@ static PyMethodDef functions[] = {
 	{ "interpreter", interpreter, METH_VARARGS,
 	  "interpreter(control, path)\n\nTells the supervisor which one the template runs in." },
 	{ "set_title", set_title, METH_VARARGS,
-	  "set_title(line, name)\n\nWhat ps(1) shows as the command line, and as the name." },
+	  "set_title(pool, who)\n\nWhat ps(1) shows as the command line, and as the name." },
 	{ "set_up_process", set_up_process, METH_NOARGS,
 	  "set_up_process()\n\nWhat a forked engine has done already, for one started by exec." },
 	{ "attach_segment", attach_segment, METH_O,

@@ -43,14 +43,9 @@ def _main_module():
     return main.__dict__
 
 
-def _show(pool, who, name):
-    """What ps(1) and top(1) show of this process."""
-    _pxrun.set_title(f"pxrun-engine: {pool} {who}", name)
-
-
 def _be_engine(birth, log, pool):
     engine_id, slot, epoch, _generation, control, out, err, crash = birth
-    _show(pool, f"engine {engine_id}", f"px-engine-{engine_id}")
+    _pxrun.set_title(pool, str(engine_id))
     faulthandler.enable(crash, all_threads=False)
     _pxrun.watch_stacks()
     randomness.reseed()
@@ -165,7 +160,7 @@ def main(argv: list[str]) -> int:
     gc.disable()
     is_template = options["mode"] == "template"
     if is_template:
-        _show(options["pool"], "template", "px-template")
+        _pxrun.set_title(options["pool"], "template")
         _pxrun.interpreter(control, sys.executable or "")
     # what an engine would tell, its template has told
     tell, warn = (functools.partial(f, control) if is_template else str for f in (_pxrun.preloading, _pxrun.warn))

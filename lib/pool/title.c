@@ -2,7 +2,7 @@
 /*
  * title.c - writes over the arguments, as setproctitle(3) of other systems does.
  */
-#include "engine/title.h"
+#include "pool/title.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -43,14 +43,30 @@ static char *arguments(size_t *bytes)
 	return (char *)from;
 }
 
-void px_title_set(const char *line, const char *name)
+/* The kernel cuts a name off behind 15 bytes; of "pxrun:POOL WHO" these are the pool's and who's. */
+#define NAME_BYTES 16
+#define NAME_ROOM 8
+
+static void set_name(const char *pool, const char *who)
+{
+	int room = NAME_ROOM - (int)strlen(who);
+	char name[NAME_BYTES];
+
+	if (*who)
+		snprintf(name, sizeof(name), "pxrun:%.*s %s", room > 0 ? room : 0, pool, who);
+	else
+		snprintf(name, sizeof(name), "pxrun: %.*s", NAME_ROOM, pool);
+	(void)prctl(PR_SET_NAME, name);
+}
+
+void px_title_set(const char *pool, const char *who)
 {
 	size_t bytes = 0;
 	char *place = arguments(&bytes);
 
-	(void)prctl(PR_SET_NAME, name);
+	set_name(pool, who);
 	if (!place)
 		return;
 	memset(place, 0, bytes);
-	snprintf(place, bytes, "%s", line);
+	snprintf(place, bytes, "pxrun: %s%s%s", pool, *who ? " " : "", who);
 }
