@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "link/task.h"
 #include "machine/wall_clock.h"
@@ -369,6 +370,11 @@ static bool take_task(struct px_loop *loop)
 	return false;
 }
 
+static bool is_due(const struct px_loop *loop)
+{
+	return px_renewal_due(&loop->engine->renewal, loop->engine->endpoint);
+}
+
 /* One request of each client; if there was none, a task. Whether there was anything. */
 static bool round_of_turns(struct px_loop *loop)
 {
@@ -381,7 +387,10 @@ static bool round_of_turns(struct px_loop *loop)
 		if (!serve_client(loop, &loop->clients[i], &served))
 			client_drop(loop, &loop->clients[i]);
 	}
-	return served || (!ends(loop) && take_task(loop));
+	if (served)
+		loop->engine->renewal.quiet_ns = 0;
+	/* Another engine takes the tasks of one that is to be renewed. */
+	return served || (!ends(loop) && !is_due(loop) && take_task(loop));
 }
 
 static bool needs_service(struct px_loop *loop, struct px_served *c)
@@ -466,6 +475,30 @@ static int wait_for_work(struct px_loop *loop)
 		       0; /* a signal wakes the loop like a bell does */
 }
 
+/* While it waits to be renewed nobody rings, or everybody does: it looks every millisecond. */
+static int doze(struct px_loop *loop)
+{
+	int rc;
+
+	pause_begins(loop->engine);
+	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	rc = px_endpoint_look(loop->engine->endpoint);
+	pause_ends(loop->engine);
+	return rc == PX_EPOOL || rc == PX_ECLOSED ? rc : 0;
+}
+
+/* There was nothing to do. 1: the engine is to end, for another process takes its place. */
+static int rest(struct px_loop *loop)
+{
+	struct px_engine_process *engine = loop->engine;
+
+	if (loop->outboxes || !is_due(loop))
+		return wait_for_work(loop);
+	if (px_renewal_proceed(&engine->renewal, engine->endpoint, engine->id))
+		return 1;
+	return doze(loop);
+}
+
 int px_engine_serve(struct px_engine_process *engine)
 {
 	struct px_loop loop = { .engine = engine, .seen_seq = UINT64_MAX };
@@ -473,7 +506,8 @@ int px_engine_serve(struct px_engine_process *engine)
 
 	while (rc == 0 && !ends(&loop))
 		if (!round_of_turns(&loop))
-			rc = wait_for_work(&loop);
+			rc = rest(&loop);
+	rc = rc > 0 ? 0 : rc;
 	if (engine->closed)
 		rc = px_fail(PX_ECLOSED,
 			     "code that ran on this engine has closed descriptors of pxrun's, as "

@@ -13,6 +13,7 @@
 #ifndef PX_LOOP_H
 #define PX_LOOP_H
 
+#include "engine/renewal.h"
 #include "engine/streams.h"
 #include "link/endpoint.h"
 
@@ -39,6 +40,7 @@ struct px_engine_process {
 	uint32_t id;
 	bool closed; /* code that it ran has closed descriptors of ours: it ends */
 	struct px_native_engine *native; /* set by px_engine_serve() */
+	struct px_renewal renewal;
 	/*
 	 * Runs one request, and always fills the reply. May take loans of the request. Native functions
 	 * are not its business.
@@ -57,7 +59,7 @@ struct px_engine_process {
 };
 
 /*
- * Serves until told to stop (0), the supervisor is gone (PX_EPOOL), or code of a request has closed the
+ * Serves until told to stop or to be renewed (0), the supervisor is gone (PX_EPOOL), or code of a request has closed the
  * descriptors that an engine needs (PX_ECLOSED). PX_ENOMEM: it could not begin.
  */
 int px_engine_serve(struct px_engine_process *engine);

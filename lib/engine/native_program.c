@@ -82,7 +82,8 @@ static int serve(struct px_engine_process *engine, const struct px_birth *birth,
 	return rc < 0 ? rc : px_engine_serve(engine);
 }
 
-static _Noreturn void be_engine(const struct px_birth *birth, int log, const char *pool)
+static _Noreturn void be_engine(const struct px_birth *birth, int log, const char *pool,
+				const struct px_renewal *renewal)
 {
 	static struct px_engine_process engine = { .run = refuse, .stop = &px_native_stop };
 	char id[16];
@@ -93,6 +94,7 @@ static _Noreturn void be_engine(const struct px_birth *birth, int log, const cha
 	px_killpoint_role("engine");
 	px_heap_keep_warm();
 	engine.id = birth->id;
+	engine.renewal = *renewal;
 	rc = serve(&engine, birth, log);
 	if (rc < 0 && !engine.streams)
 		fprintf(stderr, "pxrun: engine %u: %s\n", birth->id, px_last_error());
@@ -118,7 +120,7 @@ static bool is_template(int argc, char **argv)
 	return false;
 }
 
-static int run(const char *pool)
+static int run(const char *pool, const struct px_renewal *renewal)
 {
 	static const struct px_forking forking = { .python = 0 };
 	int control = px_descriptor_raise(CONTROL_FD), log = px_descriptor_raise(LOG_FD);
@@ -130,7 +132,7 @@ static int run(const char *pool)
 	px_native_signals_prepare();
 	rc = px_template_run(control, NULL, &forking, &birth);
 	if (rc == 1)
-		be_engine(&birth, log, pool);
+		be_engine(&birth, log, pool, renewal);
 	if (rc < 0)
 		fprintf(stderr, "pxrun-native: %s\n", px_last_error());
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -139,6 +141,10 @@ static int run(const char *pool)
 int px_native_program(int argc, char **argv)
 {
 	const char *version = option(argc, argv, "--version");
+	const struct px_renewal renewal = {
+		.max_requests = strtoull(option(argc, argv, "--max-tasks"), NULL, 10),
+		.max_bytes = strtoull(option(argc, argv, "--max-memory"), NULL, 10),
+	};
 	char pool[100];
 
 	if (!is_template(argc, argv)) {
@@ -155,7 +161,9 @@ int px_native_program(int argc, char **argv)
 	}
 	if (atexit(end_by_signal))
 		return EXIT_FAILURE;
+	/* Of engines too, which are forked from it. */
+	(void)!nice(atoi(option(argc, argv, "--niceness")));
 	/* A copy: the title is written over the arguments. */
 	snprintf(pool, sizeof(pool), "%s", option(argc, argv, "--pool"));
-	return run(pool);
+	return run(pool, &renewal);
 }

@@ -123,8 +123,9 @@ static int read_scalar(struct reader *r, const yaml_node_t *node, enum px_settin
 	if (!plain && (type == PX_TYPE_COUNT || type == PX_TYPE_FLAG))
 		return refuse(r, node, id, "a text in quotes");
 	/* A relative path would have no folder to begin at. */
-	if ((type == PX_TYPE_PROGRAM || type == PX_TYPE_FILE) && text[0] != '/' &&
-	    strncmp(text, "~/", 2)) {
+	if ((type == PX_TYPE_PROGRAM || type == PX_TYPE_FILE ||
+	     px_setting_is_path(&px_settings_table[id], text)) &&
+	    text[0] != '/' && strncmp(text, "~/", 2)) {
 		snprintf(quoted, sizeof(quoted), "'%.80s'", text);
 		return refuse(r, node, id, quoted);
 	}

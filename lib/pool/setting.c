@@ -60,6 +60,8 @@ static void allowed(const struct px_setting *setting, char *out, size_t out_byte
 		[PX_TYPE_FLAG] = "true or false",
 		[PX_TYPE_PROGRAM] = "the absolute path of a program, such as /usr/bin/python3",
 		[PX_TYPE_FILE] = "the absolute path of a file, such as ~/pool.log",
+		[PX_TYPE_CODE] =
+			"Python code, or the absolute path of a file with it, such as ~/startup.py",
 		[PX_TYPE_MODULES] =
 			"names of modules separated by commas, such as numpy,scipy.linalg",
 		[PX_TYPE_FOLDERS] = "folders separated by colons",
@@ -212,6 +214,16 @@ static bool name_character(unsigned char c, bool first)
 	       (!first && c >= '0' && c <= '9');
 }
 
+bool px_setting_is_path(const struct px_setting *setting, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (setting->type != PX_TYPE_CODE || strchr(text, '\n'))
+		return false;
+	return text[0] == '/' || !strncmp(text, "~/", 2) ||
+	       (length > 3 && !strcmp(text + length - 3, ".py"));
+}
+
 static int parse_modules(const struct px_setting *setting, const char *what, const char *text)
 {
 	bool first = true;
@@ -245,6 +257,7 @@ int px_setting_parse(const struct px_setting *setting, const char *what, const c
 		break;
 	case PX_TYPE_PROGRAM:
 	case PX_TYPE_FILE:
+	case PX_TYPE_CODE:
 		if (!*text)
 			rc = refuse_text(setting, what, text);
 		break;

@@ -23,6 +23,7 @@ enum px_setting_type {
 	PX_TYPE_FLAG,
 	PX_TYPE_PROGRAM,   /* its path, "~/" is the home folder; a text, NULL */
 	PX_TYPE_FILE,      /* likewise */
+	PX_TYPE_CODE,      /* or the path of a file with it: px_setting_is_path(); a text, NULL */
 	PX_TYPE_MODULES,   /* names of modules, separated by commas; "" none; a text, NULL */
 	PX_TYPE_FOLDERS,   /* separated by colons; a text, NULL */
 	PX_TYPE_VARIABLES, /* a map, in a profile only */
@@ -63,6 +64,8 @@ const char *px_setting_option(const struct px_setting *setting, char *out);
 const char *px_setting_keyword(const struct px_setting *setting);
 /* The default, for people to read. */
 const char *px_setting_preset(const struct px_setting *setting);
+/* Whether a PX_TYPE_CODE's value is a path: one line that begins with "/" or "~/", or ends with ".py". */
+bool px_setting_is_path(const struct px_setting *setting, const char *text);
 /*
  * Reads a value. *number is written on success, and 0 for types that are texts. PX_EINVAL: the
  * words begin with `what`, the setting's name at that place, and say what is allowed.

@@ -160,6 +160,43 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.preset_words = "log, beside the pool's socket",
 		.help = "file to which the pool's log is added",
 	},
+	[PX_SETTING_STARTUP] = {
+		.name = "startup",
+		.argument = "CODE",
+		.type = PX_TYPE_CODE,
+		.who = PX_OF_PROFILE | PX_OF_START,
+		.preset_words = "none",
+		.help = "Python code, or a file of it, that each engine runs when it starts",
+	},
+	[PX_SETTING_NICENESS] = {
+		.name = "niceness",
+		.argument = "N",
+		.type = PX_TYPE_COUNT,
+		.who = PX_OF_PROFILE | PX_OF_START,
+		.max = 19,
+		.preset = "0",
+		.help = "how far engines stand back for other processes",
+	},
+	[PX_SETTING_MAX_TASKS] = {
+		.name = "max_tasks",
+		.argument = "N",
+		.type = PX_TYPE_COUNT,
+		.who = PX_OF_PROFILE | PX_OF_START,
+		.min = 1,
+		.max = 1000000000,
+		.preset_words = "no limit",
+		.help = "requests after which an engine is renewed",
+	},
+	[PX_SETTING_MAX_MEMORY] = {
+		.name = "max_memory",
+		.argument = "SIZE",
+		.type = PX_TYPE_SIZE,
+		.who = PX_OF_PROFILE | PX_OF_START,
+		.min = UINT64_C(1) << 20,
+		.max = UINT64_C(1) << 44,
+		.preset_words = "no limit",
+		.help = "memory of its own with which an engine is renewed",
+	},
 };
 
 static int no_memory(void)
@@ -300,7 +337,8 @@ static int copy_text(const struct px_setting *row, const char *text, char **out)
 {
 	char path[4096];
 
-	if ((row->type == PX_TYPE_PROGRAM || row->type == PX_TYPE_FILE) &&
+	if ((row->type == PX_TYPE_PROGRAM || row->type == PX_TYPE_FILE ||
+	     px_setting_is_path(row, text)) &&
 	    !strncmp(text, "~/", 2)) {
 		int rc = px_home_path(text + 1, path, sizeof(path));
 

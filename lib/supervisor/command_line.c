@@ -70,6 +70,7 @@ void px_command_line_begin(struct px_command_line *command,
 			   const struct px_supervisor_options *options, const char *mode)
 {
 	const char *sys_path = px_settings_text(options->settings, PX_SETTING_SYS_PATH);
+	const char *startup = px_settings_text(options->settings, PX_SETTING_STARTUP);
 	const char *python;
 
 	*command = (struct px_command_line){ .count = 0 };
@@ -90,12 +91,20 @@ void px_command_line_begin(struct px_command_line *command,
 	add_option(command, "--pool", options->runtime.profile);
 	if (sys_path)
 		add_option(command, "--sys-path", sys_path);
+	if (startup)
+		add_option(command, "--startup", startup);
+	px_command_line_number(command, "--niceness",
+			       px_settings_number(options->settings, PX_SETTING_NICENESS));
+	px_command_line_number(command, "--max-tasks",
+			       px_settings_number(options->settings, PX_SETTING_MAX_TASKS));
+	px_command_line_number(command, "--max-memory",
+			       px_settings_number(options->settings, PX_SETTING_MAX_MEMORY));
 }
 
-void px_command_line_number(struct px_command_line *command, const char *option, uint32_t value)
+void px_command_line_number(struct px_command_line *command, const char *option, uint64_t value)
 {
 	char *text = command->numbers[command->numbers_count++];
 
-	snprintf(text, sizeof(command->numbers[0]), "%" PRIu32, value);
+	snprintf(text, sizeof(command->numbers[0]), "%" PRIu64, value);
 	add_option(command, option, text);
 }

@@ -18,16 +18,16 @@
 
 /* argv points into the struct itself and into the options: do not copy it. */
 struct px_command_line {
-	char *argv[28];
+	char *argv[40];
 	uint32_t count, numbers_count;
 	char python[4096];
-	char numbers[4][24];
+	char numbers[8][24];
 };
 
 /* mode: "--template" or "--engine". */
 void px_command_line_begin(struct px_command_line *command,
 			   const struct px_supervisor_options *options, const char *mode);
-/* At most four. */
-void px_command_line_number(struct px_command_line *command, const char *option, uint32_t value);
+/* At most eight, of which px_command_line_begin() has added some. */
+void px_command_line_number(struct px_command_line *command, const char *option, uint64_t value);
 
 #endif

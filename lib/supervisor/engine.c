@@ -226,6 +226,22 @@ static void introduced(struct px_engine *e, const struct px_packet *packet)
 		up(e);
 }
 
+/* It is to be renewed: first it is given nothing more to do, then it ends by itself. */
+static void renews(struct px_engine *e, bool ends)
+{
+	if (e->life != PX_LIFE_UP)
+		return;
+	e->told = e->keep = true;
+	if (ends) {
+		dying(e);
+		return;
+	}
+	show(e, PX_ENGINE_STARTING);
+	px_log(&e->supervisor->log,
+	       "engine %u (process %d) is renewed: it has reached max_tasks or max_memory", e->id,
+	       (int)e->process.pid);
+}
+
 static void control_ready(void *ctx)
 {
 	struct px_engine *e = ctx;
@@ -248,6 +264,10 @@ static void control_ready(void *ctx)
 		close(s->packet.fds[i]);
 	if (head->type == PX_CONTROL_BORN || head->type == PX_CONTROL_READY) {
 		introduced(e, &s->packet);
+		return;
+	}
+	if (head->type == PX_CONTROL_RENEW) {
+		renews(e, head->a == 1);
 		return;
 	}
 	snprintf(name, sizeof(name), "engine %u", e->id);

@@ -22,7 +22,7 @@ struct px_supervisor;
  *   STARTING -> UP                          it says that it serves
  *   STARTING -> WAITING | BACKOFF | GONE    it died, or took too long: again, at most 3 times
  *   UP       -> WAITING | BACKOFF | GONE    it died: by policy
- *   STARTING, UP -> DYING                   told to stop, or it closed its socket
+ *   STARTING, UP -> DYING                   told to stop, to be renewed, or it closed its socket
  *   DYING    -> WAITING | BACKOFF | GONE    it died
  *   WAITING, BACKOFF -> GONE                told to stop
  *   BACKOFF  -> WAITING                     the delay is over, or told to restart

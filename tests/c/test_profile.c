@@ -64,6 +64,12 @@ static void parse_all_keys(void **state)
 	       "pin: true\n"
 	       "prefault: 256M\n"
 	       "log: /var/tmp/pool.log\n"
+	       "startup: |\n"
+	       "  import json\n"
+	       "  x = 1\n"
+	       "niceness: 5\n"
+	       "max_tasks: 1000\n"
+	       "max_memory: 2G\n"
 	       "env:\n"
 	       "  OMP_NUM_THREADS: 2\n"
 	       "  GREETING: \"a: b\"\n"
@@ -79,6 +85,10 @@ static void parse_all_keys(void **state)
 	assert_int_equal(NUMBER(PIN), 1);
 	assert_int_equal(NUMBER(PREFAULT), 256 << 20);
 	assert_string_equal(TEXT(LOG), "/var/tmp/pool.log");
+	assert_string_equal(TEXT(STARTUP), "import json\nx = 1\n");
+	assert_int_equal(NUMBER(NICENESS), 5);
+	assert_int_equal(NUMBER(MAX_TASKS), 1000);
+	assert_int_equal(NUMBER(MAX_MEMORY), UINT64_C(2) << 30);
 	env = settings.values[PX_SETTING_ENV].list;
 	assert_string_equal(env[0], "OMP_NUM_THREADS=2");
 	assert_string_equal(env[1], "GREETING=a: b");

@@ -212,6 +212,21 @@ static int say_ready(int control)
 	return px_control_send(control, &ready, NULL, NULL, 0);
 }
 
+/* What the pool's setting startup prints goes to the log, and not to the first client. */
+static int start_up(PyObject *begin, struct px_streams *streams)
+{
+	struct px_outlet rest[2] = { 0 };
+	PyObject *begun = PyObject_CallNoArgs(begin);
+
+	if (!begun)
+		return -1;
+	Py_DECREF(begun);
+	(void)px_streams_end(streams, rest);
+	for (unsigned i = 0; i < 2; i++)
+		px_outlet_free(&rest[i]);
+	return 0;
+}
+
 static PyObject *serve(PyObject *self, PyObject *args)
 {
 	struct px_interpreter py = { 0 };
@@ -222,17 +237,21 @@ static PyObject *serve(PyObject *self, PyObject *args)
 						   .stop = &px_interrupt_stop };
 	struct px_member_id id;
 	int control, out_read, err_read, log, rc;
-	PyObject *handlers;
+	PyObject *handlers, *begin;
+	unsigned long long max_requests, max_bytes;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "IIIiiiiO", &engine.id, &id.slot, &id.epoch, &control,
-			      &out_read, &err_read, &log, &handlers) ||
+	if (!PyArg_ParseTuple(args, "IIIiiiiOOKK", &engine.id, &id.slot, &id.epoch, &control,
+			      &out_read, &err_read, &log, &handlers, &begin, &max_requests,
+			      &max_bytes) ||
 	    take_handlers(&py, handlers) < 0)
 		return NULL;
 	px_killpoint_role("engine");
 	px_heap_keep_warm();
 	py.engine = &engine;
 	engine.ctx = &py;
+	engine.renewal.max_requests = max_requests;
+	engine.renewal.max_bytes = max_bytes;
 	rc = px_endpoint_open(segment, id, control, &engine.endpoint);
 	if (rc == 0)
 		rc = px_interrupt_watch(&engine);
@@ -242,6 +261,8 @@ static PyObject *serve(PyObject *self, PyObject *args)
 	if (rc < 0)
 		return px_raise(rc);
 	serving = &engine;
+	if (start_up(begin, engine.streams) < 0)
+		return NULL;
 	rc = say_ready(engine.endpoint->control);
 	if (rc == 0)
 		rc = px_engine_serve(&engine);

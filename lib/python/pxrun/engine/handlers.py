@@ -10,6 +10,7 @@ import ast
 import importlib
 import linecache
 import pickle
+import tokenize
 import traceback
 import types
 
@@ -102,6 +103,16 @@ class Handlers:
             return values.encode([self.count, None])
         rich = shell.rich(shown)
         return values.encode([self.count, repr(shown)] + [rich] * (rich is not None))
+
+    def start_up(self, code):
+        """The pool's setting startup: code, or the path of a file with it (px_setting_is_path() in lib/pool/setting.c)."""
+        name = "<startup>"
+        if "\n" not in code and (code.startswith("/") or code.endswith(".py")):
+            name = code
+            with tokenize.open(code) as file:
+                code = file.read()
+        linecache.cache[name] = (len(code), None, [line + "\n" for line in code.split("\n")], name)
+        self.run_code(code, name)
 
     def run_code(self, code, name):
         tree, source = self.parse(code, name)

@@ -21,6 +21,7 @@ import types
 from typing import NoReturn
 
 from .. import _pxrun
+from ..wire import failure
 from . import changes, ending, randomness, shell
 from .handlers import Handlers
 
@@ -43,9 +44,22 @@ def _main_module():
     return main.__dict__
 
 
-def _be_engine(birth, log, pool):
+def _start_up(handlers, code, control):
+    """Runs what the pool's setting startup says; an engine in which that fails does not serve."""
+    try:
+        if code:
+            handlers.start_up(code)
+            sys.stdout.flush()
+    except BaseException as error:
+        traceback.print_exc()
+        _pxrun.refuse(control, f"startup: {failure.words(error)}")
+        ending.end(handlers)
+        _pxrun.end(1)
+
+
+def _be_engine(birth, log, options):
     engine_id, slot, epoch, _generation, control, out, err, crash = birth
-    _pxrun.set_title(pool, str(engine_id))
+    _pxrun.set_title(options["pool"], str(engine_id))
     faulthandler.enable(crash, all_threads=False)
     _pxrun.watch_stacks()
     randomness.reseed()
@@ -59,7 +73,9 @@ def _be_engine(birth, log, pool):
     _pxrun.share_arrays()  # large arrays lie in shared memory, so that results need not be copied there
     handlers = Handlers(engine_id, _main_module())
     shell.offer(handlers)
-    code = _pxrun.serve(engine_id, slot, epoch, control, out, err, log, handlers)
+    begin = functools.partial(_start_up, handlers, options.get("startup"), control)
+    limits = (int(options.get(name, 0)) for name in ("max-tasks", "max-memory"))
+    code = _pxrun.serve(engine_id, slot, epoch, control, out, err, log, handlers, begin, *limits)
     if code == _pxrun.EPOOL:  # the supervisor is gone
         os._exit(1)
     ending.end(handlers)
@@ -149,6 +165,7 @@ def main(argv: list[str]) -> int:
     """The template of a pool (``--template``), or one engine (``--engine``)."""
     options = _options(argv)
     _pxrun.prepare_end()
+    os.nice(int(options.get("niceness", 0)))  # of engines too, which are forked from it or started likewise
     if options["mode"] == "engine":  # before code of others runs, which would find a descriptor that can write
         _pxrun.attach_segment(4)
     given = [int(options.get("control", 3)), 5] + [6, 7, 8] * (options["mode"] == "engine")
@@ -169,14 +186,14 @@ def main(argv: list[str]) -> int:
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *others
         _pxrun.set_up_process()
         gc.enable()
-        _be_engine(birth, log, options["pool"])
+        _be_engine(birth, log, options)
     # else each engine would print again what a module has printed
     sys.stdout.flush()
     gc.freeze()
     born = _pxrun.template(control, _reason_not_to_fork())
     if born is not None:
         gc.enable()
-        _be_engine(born, log, options["pool"])
+        _be_engine(born, log, options)
     return 0
 
 
