@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bin/command.h"
@@ -24,6 +25,10 @@
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 static const int from_terminal[] = { SIGINT, SIGQUIT };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* How long a supervisor whose pool has ended is waited for. */
+#define REAP_TRIES 1000
+#define REAP_NAP_NS 1000000
 
 static volatile sig_atomic_t script_pid;
 
@@ -110,6 +115,20 @@ static int script_folder(const char *script, char *out)
 	return 0;
 }
 
+/*
+ * The supervisor would be left to process 1, which in many containers reaps nobody. Of the other orphans of
+ * the script none is waited for: they may go on.
+ */
+static void end_pool(struct px_client *client)
+{
+	const struct timespec nap = { .tv_nsec = REAP_NAP_NS };
+	pid_t supervisor = client->endpoint->segment->header->supervisor_pid;
+
+	px_client_detach(client);
+	for (int i = 0; i < REAP_TRIES && waitpid(supervisor, NULL, WNOHANG) == 0; i++)
+		nanosleep(&nap, NULL);
+}
+
 static int run_with_pool(struct px_settings *settings, char **argv)
 {
 	char self[PATH_MAX], folder[PATH_MAX], connection[128], python[PATH_MAX];
@@ -120,6 +139,7 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 	if (rc == 0)
 		rc = px_settings_set(settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "--sys-path",
 				     folder);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (rc == 0)
 		rc = px_pool_start_by(settings, "", px_command_self(self), 0, warnings, &client);
 	if (rc < 0)
@@ -128,7 +148,7 @@ static int run_with_pool(struct px_settings *settings, char **argv)
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));
 	rc = px_interpreter_of(client, python, sizeof(python));
 	code = rc < 0 ? px_command_fail(rc) : run_script(python, argv, connection);
-	px_client_detach(client);
+	end_pool(client);
 	return code;
 }
 

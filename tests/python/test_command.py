@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -594,6 +595,23 @@ def test_run_ends_with_signal(pxrun, script, number):
     status = run.wait(LIMIT)
     assert status == (128 + number if number == signal.SIGTERM else -number)
     wait_until(lambda: pxrun.pools() == [])
+
+
+CAREFREE = """
+import ctypes, os, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+done = subprocess.run(["pxrun", "run", "-n", "1", sys.argv[1]], stdout=subprocess.DEVNULL)
+try:
+    print(done.returncode, os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG))
+except ChildProcessError:
+    print(done.returncode, "none")
+"""
+
+
+def test_run_leaves_no_zombie_to_a_process_1_that_does_not_reap(pxrun, script):
+    done = subprocess.run([sys.executable, "-c", CAREFREE, script], env=pxrun.env, text=True, stdout=subprocess.PIPE,
+                          timeout=LIMIT, check=True)
+    assert done.stdout == "7 none\n"
 
 
 def test_run_missing_script(pxrun):
