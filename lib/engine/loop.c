@@ -487,6 +487,23 @@ static int doze(struct px_loop *loop)
 	return rc == PX_EPOOL || rc == PX_ECLOSED ? rc : 0;
 }
 
+/*
+ * After requests. A client that calls again as soon as it has its reply does so before the loop comes to rest; so
+ * whether anything waits is asked at once, and then what takes longer.
+ */
+static void look_at_limits(struct px_loop *loop)
+{
+	struct px_engine_process *engine = loop->engine;
+
+	if (!engine->renewal.max_requests && !engine->renewal.max_bytes)
+		return;
+	for (uint32_t i = 0; i < loop->count; i++)
+		if (needs_service(loop, &loop->clients[i]))
+			return;
+	if (is_due(loop))
+		(void)px_renewal_proceed(&engine->renewal, engine->endpoint, engine->id);
+}
+
 /* There was nothing to do. 1: the engine is to end, for another process takes its place. */
 static int rest(struct px_loop *loop)
 {
@@ -505,7 +522,9 @@ int px_engine_serve(struct px_engine_process *engine)
 	int rc = engine->native ? 0 : px_native_new(engine, &engine->native);
 
 	while (rc == 0 && !ends(&loop))
-		if (!round_of_turns(&loop))
+		if (round_of_turns(&loop))
+			look_at_limits(&loop);
+		else
 			rc = rest(&loop);
 	rc = rc > 0 ? 0 : rc;
 	if (engine->closed)
