@@ -44,6 +44,7 @@ extern const struct px_verb px_verb_stack;
 extern const struct px_verb px_verb_start;
 extern const struct px_verb px_verb_status;
 extern const struct px_verb px_verb_stop;
+extern const struct px_verb px_verb_top;
 
 /* The path of this program, by which it starts supervisors; NULL: not known. out has PATH_MAX bytes. */
 const char *px_command_self(char *out);

@@ -46,6 +46,7 @@ static const struct group {
 	{ "looking",
 	  {
 		  &px_verb_status,
+		  &px_verb_top,
 		  &px_verb_log,
 		  &px_verb_stack,
 	  } },

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bin/amount.h"
 #include "bin/command.h"
 #include "client/pxrun.h"
 #include "pool/json.h"
@@ -19,52 +20,24 @@ struct text {
 	char at[32];
 };
 
-static struct text bytes_text(const char *value)
+static struct px_amount bytes_text(const char *value)
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	double bytes = px_json_number(value, 0);
-	unsigned unit = 0;
-	struct text text;
-
-	for (; bytes >= 1024 && unit < 4; unit++)
-		bytes /= 1024;
-	snprintf(text.at, sizeof(text.at), unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes,
-		 units[unit]);
-	return text;
+	return px_amount_bytes(px_json_number(value, 0));
 }
 
 /* The memory that a member uses for arrays and messages. */
-static struct text arrays_text(const char *member)
+static struct px_amount arrays_text(const char *member)
 {
 	return bytes_text(px_json_member(member, "in_use"));
 }
 
 /* The memory that a member has and does not use at the moment. */
-static struct text warm_text(const char *member)
+static struct px_amount warm_text(const char *member)
 {
 	double warm = px_json_number(px_json_member(member, "arena"), 0) -
 		      px_json_number(px_json_member(member, "in_use"), 0);
-	char number[32];
 
-	snprintf(number, sizeof(number), "%.0f", warm > 0 ? warm : 0);
-	return bytes_text(number);
-}
-
-static struct text seconds_text(double seconds)
-{
-	struct text text;
-
-	if (seconds < 0)
-		snprintf(text.at, sizeof(text.at), "-");
-	else if (seconds < 10)
-		snprintf(text.at, sizeof(text.at), "%.1f s", seconds);
-	else if (seconds < 600)
-		snprintf(text.at, sizeof(text.at), "%.0f s", seconds);
-	else if (seconds < 36000)
-		snprintf(text.at, sizeof(text.at), "%.0f min", seconds / 60);
-	else
-		snprintf(text.at, sizeof(text.at), "%.0f h", seconds / 3600);
-	return text;
+	return px_amount_bytes(warm > 0 ? warm : 0);
 }
 
 /* A string member of a JSON object. */
@@ -129,7 +102,7 @@ static void print_pool(const char *pool)
 	unsigned clients = count_items(px_json_member(pool, "clients"));
 
 	printf("pool '%s': %s for %s, process %.0f\n", word(pool, "profile").at,
-	       word(pool, "state").at, seconds_text(number(pool, "uptime")).at,
+	       word(pool, "state").at, px_amount_seconds(number(pool, "uptime")).at,
 	       number(pool, "pid"));
 	if (python &&
 	    px_json_string(px_json_member(pool, "executable"), executable, sizeof(executable)))
@@ -151,7 +124,7 @@ static void print_engines(const char *engines)
 	for (const char *e = px_json_first(engines); e; e = px_json_next(e))
 		printf("%6.0f %8s  %-9s %8.0f %10s %12.0f %9s %9s\n", number(e, "id"),
 		       pid_text(e).at, word(e, "state").at, number(e, "restarts"),
-		       seconds_text(px_json_number(px_json_member(e, "busy"), -1)).at,
+		       px_amount_seconds(px_json_number(px_json_member(e, "busy"), -1)).at,
 		       number(e, "done"), arrays_text(e).at, warm_text(e).at);
 	for (const char *e = px_json_first(engines); e; e = px_json_next(e)) {
 		char who[32];

@@ -2,7 +2,7 @@
 """What pip and build call (PEP 517, PEP 660): a wheel and an sdist over configure and make.
 
 A wheel holds the package and, as its data, the command, the C library with header and pkg-config
-file, and the manual pages. liburing and libyaml are linked into the programs if their static
+file, and the manual pages. liburing, libyaml and ncurses are linked into the programs if their static
 libraries can be, so that the files need nothing but the C library, and can be moved.
 """
 from __future__ import annotations
@@ -90,13 +90,17 @@ def _make(folder: Path, *targets: str) -> None:
 
 
 def _static(folder: Path) -> list[str]:
-    """What has configure link those static libraries that can be linked into a shared object."""
+    """What has configure link those static libraries that can be linked into what may lie anywhere in memory."""
     options = []
-    for name, header, symbol in ("uring", "liburing.h", "io_uring_queue_init"), ("yaml", "yaml.h", "yaml_parser_initialize"):
-        flag = f"-l:lib{name}.a"
+    for name, header, symbol, kind, flag in (
+        ("uring", "liburing.h", "io_uring_queue_init", "-shared", "-l:liburing.a"),
+        ("yaml", "yaml.h", "yaml_parser_initialize", "-shared", "-l:libyaml.a"),
+        # the command's alone
+        ("curses", "curses.h", "newterm", "-pie", "-l:libncursesw.a -l:libtinfo.a"),
+    ):
         code = folder / "probe.c"
-        code.write_text(f"#include <{header}>\nvoid *probe(void);\nvoid *probe(void) {{ return (void *){symbol}; }}\n")
-        command = [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", "probe.so", "probe.c", flag, "-Wl,--no-undefined"]
+        code.write_text(f"#include <{header}>\nint main(void) {{ return (void *){symbol} == 0; }}\n")
+        command = [os.environ.get("CC", "cc"), kind, "-fPIC", "-o", "probe.so", "probe.c", *flag.split(), "-Wl,--no-undefined"]
         with _needs("a C compiler"):
             linked = subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
         if linked:

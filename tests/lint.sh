@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # lint.sh - what make lint does: every checker that is installed; one that is not is named.
-# Environment: devenv, and LINT_CFLAGS (for Python's headers, liburing and libyaml).
+# Environment: devenv, and LINT_CFLAGS (for Python's headers, liburing, libyaml and ncurses).
 
 cd "$PXRUN_SRCDIR" || exit 2
 bad=0

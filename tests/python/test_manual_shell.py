@@ -19,7 +19,7 @@ LIMIT = 60
 # Of a verb whose page has no other way than a terminal, test_VERB.py types the example.
 TERMINAL = r"pxrun (console|top(?!.*--once))\b"
 # What goes on until Ctrl-C.
-ENDLESS = r"pxrun (log .*-f|log .*--follow|top)\b"
+ENDLESS = r"pxrun (log .*-f|log .*--follow)\b"
 # The files that examples name, without showing what is in them.
 FILES = {
     "setup.py": "import math\n",
