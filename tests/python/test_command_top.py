@@ -147,7 +147,7 @@ def test_once_to_a_full_disk_is_no_success(pxrun):
 
 
 def test_once_with_a_stopped_supervisor_says_so(pxrun):
-    """Top was there before it was stopped: nobody can attach to one that is."""
+    """Nobody can attach to it: that ends after some time."""
     pid = pxrun.status()["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
