@@ -61,6 +61,7 @@ static int list_one(void *ctx, const struct px_runtime *runtime)
 	px_runtime_facts(runtime, &facts);
 	print_line(listing, runtime, &facts,
 		   !alive           ? "stale" :
+		   facts.deleted    ? "no-files" :
 		   facts.started[0] ? "running" :
 				      "starting");
 	listing->count++;
@@ -109,6 +110,6 @@ const struct px_verb px_verb_list = {
 	.run = run,
 	.help = "usage: pxrun list [--json]\n"
 		"Lists your pools. One whose supervisor was killed is shown as 'stale', once: what it\n"
-		"left is removed.\n\n"
+		"left is removed. One whose files were deleted, and not put back yet, is 'no-files'.\n\n"
 		"      --json             as a JSON array of objects\n",
 };

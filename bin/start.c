@@ -152,10 +152,10 @@ static void leave_terminal(int log_fd)
 }
 
 /* Takes the pool's folder, and begins its log. */
-static int move_in(struct px_supervisor_options *options, int *lock)
+static int move_in(struct px_supervisor_options *options)
 {
 	const struct px_runtime *runtime = &options->runtime;
-	int rc = px_runtime_lock(runtime, lock);
+	int rc = px_runtime_lock(runtime, &options->lock_fd);
 
 	if (rc < 0)
 		return rc;
@@ -164,7 +164,7 @@ static int move_in(struct px_supervisor_options *options, int *lock)
 			       &options->log_fd);
 	if (rc < 0) {
 		px_runtime_clean(runtime, true);
-		close(*lock);
+		close(options->lock_fd);
 	}
 	return rc;
 }
@@ -172,18 +172,18 @@ static int move_in(struct px_supervisor_options *options, int *lock)
 /* Returns an exit code. */
 static int supervise(const struct request *request, struct px_supervisor_options *options)
 {
-	int lock, code, rc;
+	int code, rc;
 
 	/* Under a small limit of file sizes the writes fail, and say so. */
 	(void)signal(SIGXFSZ, SIG_IGN);
-	rc = move_in(options, &lock);
+	rc = move_in(options);
 	if (rc < 0)
 		return refuse(request, rc);
 	if (request->daemonize)
 		leave_terminal(options->log_fd);
 	code = px_supervisor_run(options);
 	close(options->log_fd);
-	close(lock);
+	close(options->lock_fd);
 	return code;
 }
 

@@ -16,17 +16,19 @@
 
 struct stopping {
 	uint64_t timeout_ns;
+	bool force;
 	unsigned stopped;
 	int failed; /* the last failure */
 };
 
 /* Stops a pool; says so if its supervisor had to be killed. */
-static int end(const char *profile, uint64_t timeout_ns)
+static int end(const char *profile, bool force, uint64_t timeout_ns)
 {
 	pid_t killed = 0;
-	int rc = px_pool_end(profile, timeout_ns, &killed);
+	int rc = force ? px_pool_force_end(profile, timeout_ns, &killed) :
+			 px_pool_end(profile, timeout_ns, &killed);
 
-	if (rc == 0 && killed)
+	if (rc == 0 && killed && !force)
 		fprintf(stderr,
 			"pxrun: the pool's supervisor (process %d) did not answer, and was killed; its "
 			"engines died with it\n",
@@ -41,7 +43,7 @@ static int stop_one(void *ctx, const struct px_runtime *runtime)
 
 	if (!px_runtime_alive(runtime))
 		return 0;
-	rc = end(runtime->profile, stopping->timeout_ns);
+	rc = end(runtime->profile, stopping->force, stopping->timeout_ns);
 	if (rc == 0) {
 		stopping->stopped++;
 	} else if (rc != PX_ENOPOOL) {
@@ -52,9 +54,9 @@ static int stop_one(void *ctx, const struct px_runtime *runtime)
 	return 0;
 }
 
-static int stop_all(uint64_t timeout_ns)
+static int stop_all(bool force, uint64_t timeout_ns)
 {
-	struct stopping stopping = { .timeout_ns = timeout_ns };
+	struct stopping stopping = { .timeout_ns = timeout_ns, .force = force };
 	int rc = px_runtime_list(stop_one, &stopping);
 
 	if (rc < 0)
@@ -71,6 +73,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "all", no_argument, NULL, 'a' },
+		{ "force", no_argument, NULL, 'f' },
 		{ "profile", required_argument, NULL, 'p' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
@@ -78,13 +81,16 @@ static int run(int argc, char **argv)
 	};
 	uint64_t timeout_ns = TIMEOUT_NS;
 	const char *profile = NULL;
-	bool all = false;
+	bool all = false, force = false;
 	int option, rc;
 
-	while ((option = getopt_long(argc, argv, "ap:t:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "afp:t:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'a':
 			all = true;
+			break;
+		case 'f':
+			force = true;
 			break;
 		case 'p':
 			profile = optarg;
@@ -105,8 +111,8 @@ static int run(int argc, char **argv)
 	if (all && profile)
 		return px_command_misuse(&px_verb_stop, "--all and --profile exclude each other");
 	if (all)
-		return stop_all(timeout_ns);
-	rc = end(profile, timeout_ns);
+		return stop_all(force, timeout_ns);
+	rc = end(profile, force, timeout_ns);
 	return rc < 0 ? px_command_fail(rc) : PX_EXIT_OK;
 }
 
@@ -118,6 +124,7 @@ const struct px_verb px_verb_stop = {
 		"Stops a pool and waits until all its processes are gone.\n\n"
 		"  -p, --profile NAME     which pool (default: $PXRUN_PROFILE, else 'default')\n"
 		"  -a, --all              every pool of yours\n"
+		"  -f, --force            kill its supervisor at once, and with it its engines\n"
 		"  -t, --timeout SECONDS  how long to wait (default: 30); a supervisor that does not even\n"
 		"                         answer in that time is killed\n",
 };

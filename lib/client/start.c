@@ -28,7 +28,9 @@ extern char **environ;
 
 /* --- attaching --- */
 
-static int no_pool(const struct px_runtime *runtime)
+#define LOST_LOOK_MS 10
+
+int px_pool_none(const struct px_runtime *runtime)
 {
 	return px_fail(PX_ENOPOOL,
 		       "no pool runs under the profile '%s'; start one with: pxrun start%s%s",
@@ -45,7 +47,7 @@ static int refused(const struct px_runtime *runtime, const char *path, uint64_t 
 	case ENOENT:
 	case ECONNREFUSED:
 	case ENOTDIR:
-		return no_pool(runtime);
+		return px_pool_none(runtime);
 	case EAGAIN:
 		px_runtime_facts(runtime, &facts);
 		return px_control_silent(facts.pid, silence_ns);
@@ -88,19 +90,60 @@ fail:
 	return rc;
 }
 
-int px_pool_dial(const char *profile, uint64_t silence_ns, struct px_runtime *runtime, int *control)
+int px_pool_find(const char *profile, struct px_runtime *out)
 {
-	int rc = profile && strchr(profile, '/') ? px_runtime_from_file(profile, runtime) :
-						   px_runtime_find(profile, false, runtime);
+	return profile && strchr(profile, '/') ? px_runtime_from_file(profile, out) :
+						 px_runtime_find(profile, false, out);
+}
 
-	return rc < 0 ? rc : dial(runtime, silence_ns, control);
+int px_pool_dial(const struct px_runtime *runtime, uint64_t silence_ns, int *control, bool *lost)
+{
+	int rc = dial(runtime, silence_ns, control);
+
+	*lost = rc == PX_ENOPOOL && px_runtime_lost(runtime);
+	/* The socket may have come back before that look. */
+	return rc == PX_ENOPOOL && !*lost ? dial(runtime, silence_ns, control) : rc;
+}
+
+static int still_lost(const struct px_runtime *runtime, uint64_t silence_ns)
+{
+	struct px_runtime_facts facts;
+
+	px_runtime_facts(runtime, &facts);
+	return px_fail(
+		PX_ETIMEDOUT,
+		"the socket %s/control of the pool '%s' was deleted, and the pool's supervisor "
+		"(process %d) has not put it back for %.3g s; it may be stopped: `kill -CONT %d` "
+		"has it go on, `pxrun stop --force --profile %s` ends the pool",
+		runtime->folder, runtime->profile, facts.pid, (double)silence_ns / 1e9, facts.pid,
+		runtime->profile);
+}
+
+/* A supervisor whose files were deleted puts them back in a moment. */
+static int dial_patiently(const char *profile, uint64_t silence_ns, struct px_runtime *runtime,
+			  int *control)
+{
+	uint64_t began = px_os.now_ns();
+	int rc = px_pool_find(profile, runtime);
+	bool lost = true;
+
+	while (rc == 0) {
+		rc = px_pool_dial(runtime, silence_ns, control, &lost);
+		if (!lost)
+			return rc;
+		if (px_os.now_ns() - began > silence_ns)
+			return still_lost(runtime, silence_ns);
+		(void)poll(NULL, 0, LOST_LOOK_MS);
+		rc = 0;
+	}
+	return rc;
 }
 
 static int attach(const char *profile, uint64_t silence_ns, struct px_client **out)
 {
 	struct px_runtime runtime;
 	int control = -1;
-	int rc = px_pool_dial(profile, silence_ns, &runtime, &control);
+	int rc = dial_patiently(profile, silence_ns, &runtime, &control);
 
 	if (rc < 0)
 		return rc;
@@ -108,7 +151,7 @@ static int attach(const char *profile, uint64_t silence_ns, struct px_client **o
 	if (rc < 0)
 		close(control);
 	/* The socket of a supervisor that was just killed still takes connections for a moment. */
-	return rc == PX_EPOOL ? no_pool(&runtime) : rc;
+	return rc == PX_EPOOL ? px_pool_none(&runtime) : rc;
 }
 
 int px_client_attach_within(const char *profile, uint64_t silence_ns, struct px_client **out)

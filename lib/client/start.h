@@ -59,12 +59,15 @@ int px_client_give_pool(struct px_client *client);
 int px_pool_start_by(const struct px_settings *settings, const char *profile, const char *command,
 		     uint64_t limit_ns, char *warnings, struct px_client **client);
 /*
- * Finds the pool of a profile or connection file, and connects to its supervisor within that time:
- * one that is stopped may have no room for more connections. PX_ETIMEDOUT, PX_ENOPOOL, PX_EPERM,
- * PX_EINVAL, PX_ESYSTEM.
+ * Connects to the pool's supervisor within that time: one that is stopped may have no room for more
+ * connections. PX_ETIMEDOUT, PX_EPERM, PX_ESYSTEM; PX_ENOPOOL, also if there is one whose socket was deleted:
+ * *lost says so.
  */
-int px_pool_dial(const char *profile, uint64_t silence_ns, struct px_runtime *runtime,
-		 int *control);
+int px_pool_dial(const struct px_runtime *runtime, uint64_t silence_ns, int *control, bool *lost);
+/* The pool of a profile, or of a connection file, whether one runs or not. PX_EINVAL, PX_EPERM, PX_ENOPOOL. */
+int px_pool_find(const char *profile, struct px_runtime *out);
+/* PX_ENOPOOL in words. */
+int px_pool_none(const struct px_runtime *runtime);
 /* px_client_attach() to a supervisor that answers within that time; 0: within PX_CONTROL_SILENCE_NS. */
 int px_client_attach_within(const char *profile, uint64_t silence_ns, struct px_client **client);
 

@@ -11,6 +11,7 @@
 #include "client/start.h"
 #include "client/stop.h"
 #include "pool/control.h"
+#include "pool/holder.h"
 #include "shm/error.h"
 #include "shm/os.h"
 
@@ -98,13 +99,74 @@ int px_pool_await_end(const struct px_runtime *runtime, const struct px_control_
 	return rc;
 }
 
+/*
+ * Sends a signal to the process that holds the pool's lock; *pid: its, 0 if there is none any more. As it holds
+ * the lock after the pidfd was made, the pidfd is no later process's.
+ */
+static int signal_holder(const struct px_runtime *runtime, int number, pid_t *pid)
+{
+	int pidfd, rc = 0;
+
+	*pid = px_holder_find(runtime);
+	if (!*pid)
+		return px_runtime_alive(runtime) ?
+			       px_fail(PX_ESYSTEM,
+				       "the pool '%s' runs, but its supervisor's process is not to be seen "
+				       "from here: stop it where it was started",
+				       runtime->profile) :
+			       0;
+	pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
+	if (px_holder_find(runtime) != *pid)
+		*pid = 0;
+	else if (pidfd < 0 || syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0)
+		rc = px_fail_errno("sending a signal to the pool's supervisor (process %d)",
+				   (int)*pid);
+	if (pidfd >= 0)
+		close(pidfd);
+	return rc;
+}
+
+static int kill_holder(const struct px_runtime *runtime, uint64_t timeout_ns, pid_t *killed)
+{
+	const struct px_control_wait wait = { .silence_ns = timeout_ns };
+	int rc = signal_holder(runtime, SIGKILL, killed);
+
+	return rc < 0 ? rc : px_pool_await_end(runtime, &wait, *killed);
+}
+
+/* Of a pool whose socket was deleted. */
+static int end_lost(const struct px_runtime *runtime, uint64_t timeout_ns, pid_t *killed)
+{
+	pid_t told;
+	int rc = signal_holder(runtime, SIGTERM, &told);
+
+	*killed = 0;
+	if (rc == 0)
+		rc = await_lock(runtime, at_least(timeout_ns), NULL, NULL);
+	return rc == PX_ETIMEDOUT ? kill_holder(runtime, timeout_ns, killed) : rc;
+}
+
+int px_pool_force_end(const char *profile, uint64_t timeout_ns, pid_t *killed)
+{
+	struct px_runtime runtime;
+	int rc = px_pool_find(profile, &runtime);
+
+	if (rc == 0)
+		rc = kill_holder(&runtime, timeout_ns, killed);
+	return rc == 0 && !*killed ? px_pool_none(&runtime) : rc;
+}
+
 int px_pool_end(const char *profile, uint64_t timeout_ns, pid_t *killed)
 {
 	const struct px_control_wait wait = { .silence_ns = timeout_ns };
 	struct px_runtime runtime;
-	int control = -1;
-	int rc = px_pool_dial(profile, at_least(timeout_ns), &runtime, &control);
+	int control = -1, rc = px_pool_find(profile, &runtime);
+	bool lost = false;
 
+	if (rc == 0)
+		rc = px_pool_dial(&runtime, at_least(timeout_ns), &control, &lost);
+	if (lost)
+		return end_lost(&runtime, timeout_ns, killed);
 	if (rc < 0)
 		return rc;
 	rc = px_pool_tell_stop(control, &wait, killed);

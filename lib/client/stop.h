@@ -28,6 +28,8 @@ int px_pool_tell_stop(int control, const struct px_control_wait *wait, pid_t *ki
  */
 int px_pool_await_end(const struct px_runtime *runtime, const struct px_control_wait *wait,
 		      pid_t killed);
+/* Kills the supervisor of a pool at once, whatever it does, and removes its files. *killed: its pid. PX_ENOPOOL; PX_ESYSTEM. */
+int px_pool_force_end(const char *profile, uint64_t timeout_ns, pid_t *killed);
 /* px_pool_stop(), and the pid of the supervisor that had to be killed for that, or 0. */
 int px_pool_end(const char *profile, uint64_t timeout_ns, pid_t *killed);
 

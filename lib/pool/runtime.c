@@ -13,14 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pool/holder.h"
 #include "pool/json.h"
 #include "shm/error.h"
+#include "shm/killpoint.h"
 
 #define CONNECTION_BYTES_MAX 8192
 #define KERNEL_SOCKETS 5
 
 /* In the order in which they are removed: first the logs, then the lock at the last. */
-static const char *const pool_files[] = { "log",     "log.1",           "log.new",
+static const char *const pool_files[] = { "log",     "log.1",           "log.new", "bound",
 					  "control", "connection.json", "lock" };
 #define POOL_FILES (sizeof(pool_files) / sizeof(pool_files[0]))
 #define LOGS 3
@@ -168,7 +170,7 @@ static int pid_in(int lock_fd)
 	return atoi(text);
 }
 
-static int already_runs(const struct px_runtime *runtime, int lock_fd)
+static int already_runs(const struct px_runtime *runtime, pid_t pid)
 {
 	bool usual = !strcmp(runtime->profile, "default");
 
@@ -176,7 +178,7 @@ static int already_runs(const struct px_runtime *runtime, int lock_fd)
 		PX_EEXIST,
 		"a pool runs under the profile '%s' already (process %d): attach to it, stop it "
 		"with `pxrun stop%s%s`, or start another with --profile NAME",
-		runtime->profile, pid_in(lock_fd), usual ? "" : " --profile ",
+		runtime->profile, (int)pid, usual ? "" : " --profile ",
 		usual ? "" : runtime->profile);
 }
 
@@ -233,13 +235,14 @@ static void remove_stale(const struct px_runtime *runtime)
 	(void)unlink(px_runtime_path(runtime, "connection.json", path, sizeof(path)));
 }
 
-static int write_pid(int fd, const char *path)
+/* By these a supervisor is found if the file is deleted: see holder.c. */
+static int write_holder(const struct px_runtime *runtime, int fd)
 {
-	char text[16];
-	int length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	char text[16 + sizeof(runtime->folder)];
+	int length = snprintf(text, sizeof(text), "%d\n%s\n", (int)getpid(), runtime->folder);
 
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)length, 0) != length)
-		return px_fail_errno("writing %s", path);
+		return px_fail_errno("writing %s/lock", runtime->folder);
 	return 0;
 }
 
@@ -251,7 +254,8 @@ static struct flock whole_file(void)
 	return lock;
 }
 
-int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd)
+/* The folder's file, locked. */
+static int take_lock(const struct px_runtime *runtime, int *lock_fd)
 {
 	struct flock lock = whole_file();
 	char path[128];
@@ -269,34 +273,85 @@ int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd)
 		if (fd < 0)
 			return px_fail_errno("opening %s", path);
 		if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-			rc = errno == EAGAIN || errno == EACCES ? already_runs(runtime, fd) :
-								  px_fail_errno("locking %s", path);
-			break;
-		}
-		if (!same_file(fd, path)) {
+			rc = errno == EAGAIN || errno == EACCES ?
+				     already_runs(runtime, pid_in(fd)) :
+				     px_fail_errno("locking %s", path);
 			close(fd);
-			continue;
+			return rc;
 		}
-		rc = write_pid(fd, path);
-		if (rc < 0) {
-			px_runtime_clean(runtime, false);
-			break;
+		if (same_file(fd, path)) {
+			*lock_fd = fd;
+			return 0;
 		}
-		remove_stale(runtime);
-		*lock_fd = fd;
-		return 0;
+		close(fd);
 	}
+}
+
+int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd)
+{
+	pid_t holder;
+	int fd, rc = take_lock(runtime, &fd);
+
+	if (rc < 0)
+		return rc;
+	/* Only now: a supervisor that comes to its lock's file while we have it tries again, and finds us gone. */
+	holder = px_holder_find(runtime);
+	rc = holder ? already_runs(runtime, holder) : write_holder(runtime, fd);
+	if (rc < 0) {
+		if (!holder)
+			px_runtime_clean(runtime, false);
+		close(fd);
+		return rc;
+	}
+	remove_stale(runtime);
+	*lock_fd = fd;
+	return 0;
+}
+
+/* $XDG_RUNTIME_DIR may be gone as well. */
+static int make_parents(const struct px_runtime *runtime)
+{
+	char root[sizeof(runtime->folder)], base[sizeof(root)];
+
+	memcpy(root, runtime->folder, sizeof(root));
+	*strrchr(root, '/') = '\0';
+	memcpy(base, root, sizeof(base));
+	*strrchr(base, '/') = '\0';
+	(void)mkdir(base, 0700); /* if it cannot be made, what follows says so */
+	return make_folder(root);
+}
+
+int px_runtime_relock(const struct px_runtime *runtime, int lock_fd)
+{
+	int fd, rc = make_parents(runtime);
+
+	if (rc == 0)
+		rc = take_lock(runtime, &fd);
+	if (rc < 0)
+		return rc;
+	rc = write_holder(runtime, fd);
+	PX_KILLPOINT("runtime.lock.retaken"); /* dead here: both locks are free, the file is left */
+	/* The first lock is held until the second one is: there is no moment without. */
+	if (rc == 0 && dup3(fd, lock_fd, O_CLOEXEC) < 0)
+		rc = px_fail_errno("holding %s/lock", runtime->folder);
 	close(fd);
 	return rc;
 }
 
-bool px_runtime_alive(const struct px_runtime *runtime)
+bool px_runtime_holds(const struct px_runtime *runtime, int lock_fd)
+{
+	char path[128];
+
+	return same_file(lock_fd, px_runtime_path(runtime, "lock", path, sizeof(path)));
+}
+
+static bool locked(const struct px_runtime *runtime)
 {
 	struct flock lock = whole_file();
 	char path[128];
 	int fd = open(px_runtime_path(runtime, "lock", path, sizeof(path)),
 		      O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	bool alive;
+	bool held;
 
 	if (fd < 0)
 		return false;
@@ -304,9 +359,22 @@ bool px_runtime_alive(const struct px_runtime *runtime)
 	 * Only a query: taking the lock, even for a moment, could make a pool fail that is just
 	 * starting.
 	 */
-	alive = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 	close(fd);
-	return alive;
+	return held;
+}
+
+bool px_runtime_alive(const struct px_runtime *runtime)
+{
+	return locked(runtime) || px_holder_find(runtime);
+}
+
+bool px_runtime_lost(const struct px_runtime *runtime)
+{
+	char path[128];
+
+	return access(px_runtime_path(runtime, "control", path, sizeof(path)), F_OK) < 0 &&
+	       px_runtime_alive(runtime);
 }
 
 /* --- cleaning --- */
@@ -378,31 +446,60 @@ static int profile_like(const struct dirent *entry)
 	return name_valid(entry->d_name);
 }
 
-int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), void *ctx)
+struct walk {
+	const char *root;
+	int (*each)(void *ctx, const struct px_runtime *runtime);
+	void *ctx;
+};
+
+static int walk_folders(const struct walk *walk)
 {
 	struct dirent **entries;
-	char root[4096];
 	bool there;
-	int count, rc;
+	int count, rc = check_folder(walk->root, &there);
 
-	find_root(root, sizeof(root));
-	rc = check_folder(root, &there);
 	if (rc < 0 || !there)
 		return rc;
-	count = scandir(root, &entries, profile_like, by_name);
+	count = scandir(walk->root, &entries, profile_like, by_name);
 	if (count < 0)
-		return px_fail_errno("reading the folder %s", root);
+		return px_fail_errno("reading the folder %s", walk->root);
 	for (int i = 0; i < count; i++) {
 		struct px_runtime runtime;
 
 		/* A folder that is not ours is no pool; the others are still listed. */
-		if (rc == 0 && name_folder(root, entries[i]->d_name, &runtime) == 0 &&
+		if (rc == 0 && name_folder(walk->root, entries[i]->d_name, &runtime) == 0 &&
 		    check_folder(runtime.folder, &there) == 0 && there)
-			rc = each(ctx, &runtime);
+			rc = walk->each(walk->ctx, &runtime);
 		free(entries[i]);
 	}
 	free(entries);
 	return rc;
+}
+
+/* A pool that has no folder. */
+static int walk_holder(void *ctx, const char *folder, pid_t pid)
+{
+	const struct walk *walk = ctx;
+	size_t length = strlen(walk->root);
+	struct px_runtime runtime;
+
+	(void)pid;
+	if (strncmp(folder, walk->root, length) || folder[length] != '/' ||
+	    !name_valid(folder + length + 1) || access(folder, F_OK) == 0 ||
+	    name_folder(walk->root, folder + length + 1, &runtime) < 0)
+		return 0;
+	return walk->each(walk->ctx, &runtime);
+}
+
+int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), void *ctx)
+{
+	char root[4096];
+	struct walk walk = { root, each, ctx };
+	int rc;
+
+	find_root(root, sizeof(root));
+	rc = walk_folders(&walk);
+	return rc ? rc : px_holder_each(walk_holder, &walk);
 }
 
 /* The logs of private pools that have left nothing else, the newest first. */
@@ -508,6 +605,13 @@ void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts 
 	if (fd >= 0) {
 		out->pid = pid_in(fd);
 		close(fd);
+	}
+	if (!locked(runtime)) {
+		pid_t holder = px_holder_find(runtime);
+
+		out->deleted = holder != 0;
+		if (holder)
+			out->pid = holder;
 	}
 	px_runtime_path(runtime, "connection.json", path, sizeof(path));
 	if (read_file(path, text, sizeof(text)) == 0)

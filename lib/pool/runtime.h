@@ -8,9 +8,11 @@
  *          all but the log, which is the next start's.
  *
  *   $XDG_RUNTIME_DIR/pxrun/PROFILE/   else /tmp/pxrun-UID/PROFILE/, all 0700
- *       lock              the supervisor's pid; locked (F_OFD_SETLK) while the pool lives:
- *                         this decides whether it does
- *       control           the supervisor's socket
+ *       lock              the supervisor's pid and the folder, a line each; locked (F_OFD_SETLK) while
+ *                         the pool lives: this decides whether it does. A supervisor whose lock was
+ *                         deleted still counts: it is found by its process (holder.h), and puts its
+ *                         files back (supervisor/files.h)
+ *       control           the supervisor's socket; "bound" before it listens
  *       connection.json   {"pxrun": VERSION, "profile", "pid", "socket", "engines",
  *                          "python": [major, minor], "started": ISO 8601}
  *       log, log.1        what supervisor and engines print; see log_file.h. They outlive the pool
@@ -44,13 +46,23 @@ const char *px_runtime_path(const struct px_runtime *runtime, const char *file, 
  * left (sockets, connection files). PX_EEXIST: a pool runs, in words with its pid.
  */
 int px_runtime_lock(const struct px_runtime *runtime, int *lock_fd);
-/* Whether a pool lives there: the lock is held. */
+/*
+ * Of a supervisor whose lock's file was deleted: makes folders and file anew, and has the same descriptor
+ * hold it. PX_EEXIST: another process holds it, perhaps for a moment only; PX_EPERM, PX_ESYSTEM.
+ */
+int px_runtime_relock(const struct px_runtime *runtime, int lock_fd);
+/* Whether the file of the lock that is held by this descriptor is still in the folder. */
+bool px_runtime_holds(const struct px_runtime *runtime, int lock_fd);
+/* Whether a pool lives there: the lock is held, or would be, had its file not been deleted. */
 bool px_runtime_alive(const struct px_runtime *runtime);
+/* Whether a pool lives there that cannot be reached, as its socket was deleted. */
+bool px_runtime_lost(const struct px_runtime *runtime);
 
 struct px_runtime_facts {
 	int pid; /* of the supervisor that has, or had, the lock */
 	uint32_t engines;
 	char started[40]; /* "" until the pool serves */
+	bool deleted;     /* it lives, and its lock's file is gone */
 };
 /* What lock and connection file say of a pool; zeros where they say nothing. */
 void px_runtime_facts(const struct px_runtime *runtime, struct px_runtime_facts *out);
@@ -73,7 +85,7 @@ void px_runtime_clean(const struct px_runtime *runtime, bool with_log);
 void px_runtime_clean_dead(const struct px_runtime *runtime);
 /* Of private pools that are gone, and have left a log as they could not be started, leaves the last few. */
 void px_runtime_clean_private(void);
-/* Calls each(ctx, runtime) for every profile folder there is. */
+/* Calls each(ctx, runtime) for every profile folder there is, and for pools whose folder was deleted. */
 int px_runtime_list(int (*each)(void *ctx, const struct px_runtime *runtime), void *ctx);
 /* From a connection file's path to its runtime. PX_ENOPOOL, PX_EINVAL. */
 int px_runtime_from_file(const char *path, struct px_runtime *out);

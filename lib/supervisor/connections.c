@@ -192,23 +192,67 @@ void px_connections_admit(struct px_supervisor *s)
 	}
 }
 
-int px_connections_open(struct px_supervisor *s)
+/* With the lock, so that existing files are of a dead supervisor. Nobody finds it by its name who is refused. */
+static int bind_name(struct px_connections *all, int listener, const struct px_runtime *runtime)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[108];
+	struct stat file;
+
+	px_runtime_path(runtime, "control", path, sizeof(path));
+	px_runtime_path(runtime, "bound", address.sun_path, sizeof(address.sun_path));
+	(void)unlink(address.sun_path);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(address.sun_path, 0600) < 0 || lstat(address.sun_path, &file) < 0 ||
+	    listen(listener, 128) < 0 || rename(address.sun_path, path) < 0)
+		return px_fail_errno("listening on %s", path);
+	all->device = file.st_dev;
+	all->inode = file.st_ino;
+	return 0;
+}
+
+bool px_connections_reachable(const struct px_supervisor *s)
+{
+	char path[128];
+	struct stat file;
+
+	px_runtime_path(&s->options->runtime, "control", path, sizeof(path));
+	return lstat(path, &file) == 0 && file.st_dev == s->connections.device &&
+	       file.st_ino == s->connections.inode;
+}
+
+/* Those who came by the old name still wait at the old listener. */
+static void admit_all(struct px_supervisor *s)
+{
+	struct pollfd look = { .fd = s->connections.listener, .events = POLLIN };
+
+	while (look.fd >= 0 && poll(&look, 1, 0) == 1)
+		px_connections_admit(s);
+}
+
+int px_connections_listen(struct px_supervisor *s)
 {
 	struct px_connections *all = &s->connections;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc;
 
-	px_runtime_path(&s->options->runtime, "control", address.sun_path,
-			sizeof(address.sun_path));
-	all->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	all->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (all->listener < 0)
+	if (listener < 0)
 		return px_fail_errno("making the control socket");
-	/* We have the lock, so an existing file is a dead supervisor's. */
-	(void)unlink(address.sun_path);
-	if (bind(all->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    chmod(address.sun_path, 0600) < 0 || listen(all->listener, 128) < 0)
-		return px_fail_errno("listening on %s", address.sun_path);
-	return px_loop_watch(s->loop, &all->listener_watch, all->listener, listener_ready, s);
+	rc = bind_name(all, listener, &s->options->runtime);
+	if (rc < 0) {
+		close(listener);
+		return rc;
+	}
+	admit_all(s);
+	px_connections_refuse(s);
+	all->listener = listener;
+	return px_loop_watch(s->loop, &all->listener_watch, listener, listener_ready, s);
+}
+
+int px_connections_open(struct px_supervisor *s)
+{
+	s->connections.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return px_connections_listen(s);
 }
 
 void px_connections_refuse(struct px_supervisor *s)

@@ -251,10 +251,9 @@ static size_t connection_text(const struct px_supervisor *s, char *out, size_t o
 {
 	struct px_json_text json = { .at = out, .size = out_bytes };
 	char path[128], date[32];
-	time_t now = time(NULL);
 	struct tm parts;
 
-	gmtime_r(&now, &parts);
+	gmtime_r(&s->published, &parts);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &parts);
 	px_json_put(&json, "{\"pxrun\":\"%s\",\"profile\":", PX_VERSION);
 	px_json_put_string(&json, s->options->runtime.profile);

@@ -2,7 +2,7 @@
 /*
  * supervision.h - the supervisor's state, for the files of this folder.
  *
- * Files call downwards only, in this order: supervisor; connections; client_requests; pending,
+ * Files call downwards only, in this order: supervisor; files; connections; client_requests; pending,
  * status, orphans; engines; engine_end; engine; template, connection; memory_requests; ahead, sweep, signals, owner; and
  * below them those that do not use this struct. What a file further up is to do is marked in the
  * turn.
@@ -10,11 +10,14 @@
 #ifndef PX_SUPERVISION_H
 #define PX_SUPERVISION_H
 
+#include <time.h>
+
 #include "machine/oom.h"
 #include "pool/control.h"
 #include "supervisor/ahead.h"
 #include "supervisor/connections.h"
 #include "supervisor/extents.h"
+#include "supervisor/files.h"
 #include "supervisor/log.h"
 #include "supervisor/orphans.h"
 #include "supervisor/owner.h"
@@ -54,6 +57,8 @@ struct px_supervisor {
 	struct px_orphans orphans;
 	struct px_signals signals;
 	struct px_owner owner;
+	struct px_files files;
+	time_t published; /* when all engines first served */
 	int ready_fd;
 	struct px_watch ready_watch; /* who reads there has gone */
 	bool ready;                  /* all engines that the pool began with have served */

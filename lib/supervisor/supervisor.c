@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "machine/address_space.h"
@@ -89,6 +90,7 @@ static void publish(struct px_supervisor *s)
 {
 	px_loop_timer_stop(s->loop, &s->limit);
 	px_loop_unwatch(s->loop, &s->ready_watch);
+	s->published = time(NULL);
 	if (px_status_publish(s) < 0) {
 		fail(s, PX_ESYSTEM, px_last_error());
 		return;
@@ -185,6 +187,7 @@ static bool take(bool *mark)
  * reap    handles deaths before all else: peers wait to learn of them, and they decide what is
  *         to be started, who to answer, and what can be swept
  * admit   after dead clients have left their descriptors and places
+ * files   puts back those of the pool that were deleted
  * start   replaces dead engines in the same turn
  * answer  everything is now as it will be until the next event: engines are up, gone or
  *         starting. Who waits for that is told: clients, the starter of the pool, the loop
@@ -200,6 +203,8 @@ static void run_phases(struct px_supervisor *s)
 		reap(s);
 	if (take(&s->turn.admit))
 		px_connections_admit(s);
+	if (take(&s->turn.files))
+		px_files_restore(s);
 	if (take(&s->turn.start))
 		px_engines_start(s);
 	if (take(&s->turn.answer))
@@ -285,6 +290,8 @@ static int begin(struct px_supervisor *s)
 		rc = make_segment(s);
 	if (rc == 0)
 		rc = px_connections_open(s);
+	if (rc == 0)
+		px_files_watch(s);
 	s->engines_asked = engines;
 	/* Of an empty pool the starter is told at once. */
 	s->turn.answer = options->empty;
@@ -317,14 +324,16 @@ static void end(struct px_supervisor *s)
 		px_loop_timer_stop(s->loop, &s->sweep.timer);
 		px_loop_timer_stop(s->loop, &s->ahead.timer);
 		px_loop_timer_stop(s->loop, &s->orphans.timer);
+		px_files_close(s);
 		px_signals_close(s);
 		px_loop_free(s->loop);
 	}
 	px_segment_detach(s->segment);
 	px_environment_free(s->environment);
 	PX_KILLPOINT("supervisor.pool.ended"); /* dead here: the next start removes the files */
-	px_runtime_clean(&s->options->runtime,
-			 px_runtime_is_private(&s->options->runtime) && !s->failure);
+	if (px_files_ours(s))
+		px_runtime_clean(&s->options->runtime,
+				 px_runtime_is_private(&s->options->runtime) && !s->failure);
 }
 
 static struct px_supervisor *supervisor_new(const struct px_supervisor_options *options)
@@ -343,6 +352,7 @@ static struct px_supervisor *supervisor_new(const struct px_supervisor_options *
 	s->ready_fd = options->ready_fd;
 	s->signals.fd = -1;
 	s->owner.pidfd = -1;
+	s->files.inotify = -1;
 	s->extents.root = root;
 	s->template = (struct px_template){ .socket = -1, .output = -1, .process.pidfd = -1 };
 	s->connections.listener = s->connections.spare = -1;

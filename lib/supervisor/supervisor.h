@@ -29,12 +29,13 @@ struct px_supervisor_options {
 	uint64_t limit_ns;          /* by when the pool is to be ready, or ends; 0: none */
 	uint32_t start_seconds;     /* template and engines must be ready within it; 0: 120 */
 	int ready_fd; /* gets '\0' and warnings once all engines serve, else "CODE words"; is closed. -1: none */
-	int owner_fd;     /* the pool ends with whoever has its other end (owner.h). -1: none */
-	int log_fd;       /* the log. -1: none */
+	int owner_fd; /* the pool ends with whoever has its other end (owner.h). -1: none */
+	int log_fd;   /* the log. -1: none */
+	int lock_fd;  /* the lock of its folder; stays the caller's. -1: files are not put back */
 	const char *root; /* stands before /proc and /sys paths (cgroup.h); NULL: "" */
 };
 /* clang-format off */
-#define PX_SUPERVISOR_OPTIONS { .ready_fd = -1, .owner_fd = -1, .log_fd = -1 }
+#define PX_SUPERVISOR_OPTIONS { .ready_fd = -1, .owner_fd = -1, .log_fd = -1, .lock_fd = -1 }
 /* clang-format on */
 
 /*

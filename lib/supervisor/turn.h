@@ -17,6 +17,7 @@ struct px_turn {
 	bool stop;   /* the pool is told to stop, for stop_why */
 	bool reap;   /* a process or a client has ended */
 	bool admit;  /* a client wants to connect */
+	bool files;  /* the pool's files may be gone */
 	bool start;  /* an engine waits, and may be started now */
 	bool answer; /* an engine came up or is gone, or a client asks for one that is */
 	bool sweep;  /* a dead member may be freed */
@@ -25,8 +26,8 @@ struct px_turn {
 
 static inline bool px_turn_marked(const struct px_turn *turn)
 {
-	return turn->stop || turn->reap || turn->admit || turn->start || turn->answer ||
-	       turn->sweep;
+	return turn->stop || turn->reap || turn->admit || turn->files || turn->start ||
+	       turn->answer || turn->sweep;
 }
 
 /* Of several reasons the first is reported. */

@@ -87,8 +87,6 @@ void launch(struct pool *pool)
 	assert_true(pool->supervisor >= 0);
 	if (pool->supervisor == 0) {
 		char path[128];
-		int lock;
-
 		close(ready[0]);
 		close(hang[1]);
 		pool->options.ready_fd = ready[1];
@@ -98,7 +96,7 @@ void launch(struct pool *pool)
 			     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		if (getenv("SHOW_LOG"))
 			pool->options.log_fd = 2;
-		if (px_runtime_lock(&pool->options.runtime, &lock) < 0)
+		if (px_runtime_lock(&pool->options.runtime, &pool->options.lock_fd) < 0)
 			_exit(99);
 		_exit(px_supervisor_run(&pool->options));
 	}

@@ -7,6 +7,7 @@ driver sees) is a failure. Exit code 0: all steps ended as they should.
 """
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import functools
 import os
@@ -152,13 +153,25 @@ def returned(view):
     view.client.gc()
 
 
+def deleted(view, profile):
+    # as a cleaner of /tmp does: the supervisor puts them back, unless it is killed
+    folder = os.path.join(os.environ["XDG_RUNTIME_DIR"], "pxrun", profile)
+    names = ("lock", "control", "connection.json")
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+    while not all(os.path.exists(os.path.join(folder, name)) for name in names):
+        view.apply_sync(abs, -1)
+
+
 def main(profile):
     faulthandler.enable()
     client = tolerate(pxrun.Client, profile)
     if client is None:
         return
     meet = functools.partial(native, profile=profile)
-    for step in (calls, queued, tasks, buffers, meet, prints, overtaking, signalled, died, held, filled, returned, dropped, calls):
+    clean = functools.partial(deleted, profile=profile)
+    for step in (calls, queued, tasks, buffers, clean, meet, prints, overtaking, signalled, died, held, filled, returned, dropped, calls):
         tolerate(lambda step=step: step(client[:]))
     tolerate(client.close)
 

@@ -277,7 +277,7 @@ def test_stop_leaves_the_last_log_and_start_begins_anew(world):
 def test_killed_pool_leaves_its_log(world):
     world.start()
     world("exec", "-t", "0", "print('the last')")
-    pid = int((world.home / "lock").read_text())
+    pid = int((world.home / "lock").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     while "stale" not in world("list").stdout:
         pass
