@@ -257,10 +257,10 @@ int px_setting_parse(const struct px_setting *setting, const char *what, const c
 		break;
 	case PX_TYPE_PROGRAM:
 	case PX_TYPE_FILE:
-	case PX_TYPE_CODE:
 		if (!*text)
 			rc = refuse_text(setting, what, text);
 		break;
+	case PX_TYPE_CODE:
 	case PX_TYPE_FOLDERS:
 	case PX_TYPE_VARIABLES:
 		break;

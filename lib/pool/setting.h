@@ -21,9 +21,9 @@ enum px_setting_type {
 	 * alone means true; a value has a '=' before it.
 	 */
 	PX_TYPE_FLAG,
-	PX_TYPE_PROGRAM,   /* its path, "~/" is the home folder; a text, NULL */
-	PX_TYPE_FILE,      /* likewise */
-	PX_TYPE_CODE,      /* or the path of a file with it: px_setting_is_path(); a text, NULL */
+	PX_TYPE_PROGRAM, /* its path, "~/" is the home folder; a text, NULL */
+	PX_TYPE_FILE,    /* likewise */
+	PX_TYPE_CODE, /* or the path of a file with it: px_setting_is_path(); "" none; a text, NULL */
 	PX_TYPE_MODULES,   /* names of modules, separated by commas; "" none; a text, NULL */
 	PX_TYPE_FOLDERS,   /* separated by colons; a text, NULL */
 	PX_TYPE_VARIABLES, /* a map, in a profile only */

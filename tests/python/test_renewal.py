@@ -2,6 +2,7 @@
 """What a profile says of each engine: startup, niceness, and when it is renewed."""
 from __future__ import annotations
 
+import concurrent.futures
 import math
 import os
 import signal
@@ -81,6 +82,12 @@ def test_startup_of_a_relative_file_in_a_profile(command):
     assert "default.yaml:2:10: startup must be Python code, or the absolute path of a file" in error
 
 
+def test_startup_of_the_profile_is_left_out_by_an_empty_one(command):
+    command.profile("startup: 1 / 0\n")
+    with start(command, "--startup", "") as client:
+        assert client.ids == [0]
+
+
 # --- niceness
 
 
@@ -112,6 +119,16 @@ def test_max_tasks_loses_nothing_that_waits(command):
     with start(command, "--max-tasks", "5") as client:
         results = [client[0].apply_async(pow, i, 2) for i in range(200)]
         assert [result.get(60) for result in results] == [i * i for i in range(200)]
+
+
+def test_max_tasks_loses_nothing_of_several_clients(command):
+    def work(_):
+        with pxrun.Client() as client:
+            return [client[0].apply_sync(pow, i, 2) for i in range(150)]
+
+    with start(command, "--max-tasks", "40"), concurrent.futures.ThreadPoolExecutor() as threads:
+        assert list(threads.map(work, range(4))) == [[i * i for i in range(150)]] * 4
+    assert "is renewed" in command("log").stdout
 
 
 def test_max_tasks_loses_no_task(command):
