@@ -247,7 +247,7 @@ def test_stack_of_stopped_process(pxrun):
     pid = pid_of(pxrun, 0)
     os.kill(pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2] == "T")
+        wait_until(lambda: pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T")
         done = pxrun("stack", code=FAILED)
         assert f"engine 0, process {pid}, is stopped, by a signal or a debugger: 'kill -CONT {pid}'" in done.stderr
         assert "engine 1" in done.stdout
