@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "bin/command.h"
+#include "bin/detach.h"
 #include "bin/targets.h"
 #include "client/client.h"
 #include "client/values.h"
@@ -263,18 +264,45 @@ static int send_code(struct px_client *client, struct px_targets *targets, const
 	return rc;
 }
 
-static int execute(const char *profile, struct px_targets *targets, const char *code)
+/* As show_all(), but what was printed is in the pool's log already. */
+static int show_ends(struct px_result *result)
+{
+	int code = PX_EXIT_OK, stopped = 0;
+	struct px_value value;
+
+	for (size_t i = 0; i < px_result_count(result); i++) {
+		while (px_result_value(result, i, &value) == PX_EAGAIN) {
+			stopped = handle_signals(result);
+			if (stopped)
+				return stopped;
+			(void)px_result_wait(result, UINT64_MAX);
+		}
+		code = worse(code, show_end(result, i));
+	}
+	return code;
+}
+
+/* report: -1, or where the command itself waits for a word, as this is the process that goes on. */
+static int execute(const char *profile, struct px_targets *targets, const char *code, int report)
 {
 	struct px_result *result = NULL;
 	struct px_client *client = NULL;
 	int rc, exit_code = PX_EXIT_OK;
 
 	rc = px_client_attach(profile, 0, &client);
-	if (rc < 0)
-		return px_command_fail(rc);
+	if (rc < 0) {
+		exit_code = px_command_fail(rc);
+		if (report >= 0)
+			px_detach_report(report, exit_code);
+		return exit_code;
+	}
 	catch_signals();
 	rc = send_code(client, targets, code, &result);
-	if (rc == 0) {
+	if (rc == 0 && report >= 0) {
+		px_detach_report(report, PX_EXIT_OK);
+		exit_code = show_ends(result);
+		px_detach_log(&client->runtime);
+	} else if (rc == 0) {
 		exit_code = show_all(result);
 	} else if (rc == PX_ETIMEDOUT || rc == PX_EINTR) {
 		(void)px_result_cancel(result, PX_ALL_ENTRIES);
@@ -282,8 +310,25 @@ static int execute(const char *profile, struct px_targets *targets, const char *
 	} else {
 		exit_code = px_command_fail(rc);
 	}
+	if (rc < 0 && report >= 0)
+		px_detach_report(report, exit_code);
 	px_result_free(result);
 	px_client_detach(client);
+	return exit_code;
+}
+
+static int execute_detached(const char *profile, struct px_targets *targets, const char *code)
+{
+	int report = -1, exit_code = PX_EXIT_OK;
+	pid_t pid = px_detach(&report, &exit_code);
+
+	if (pid == 0)
+		return execute(profile, targets, code, report);
+	if (pid < 0)
+		return px_command_fail((int)pid);
+	if (exit_code == PX_EXIT_OK)
+		printf("process %d sees to it, and ends it when it is ended; what comes of it: pxrun log\n",
+		       (int)pid);
 	return exit_code;
 }
 
@@ -325,18 +370,23 @@ static char *read_input(void)
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "detach", no_argument, NULL, 'd' },
 		{ "profile", required_argument, NULL, 'p' },
 		{ "targets", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	struct px_targets targets = { .count = 0 };
-	const char *profile = NULL;
+	const char *profile = NULL, *code;
+	bool detach = false;
 	char *input = NULL;
 	int option, exit_code;
 
-	while ((option = getopt_long(argc, argv, "p:t:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "dp:t:h", options, NULL)) != -1) {
 		switch (option) {
+		case 'd':
+			detach = true;
+			break;
 		case 'p':
 			profile = optarg;
 			break;
@@ -361,7 +411,9 @@ static int run(int argc, char **argv)
 		if (!input)
 			return PX_EXIT_FAILED;
 	}
-	exit_code = execute(profile, &targets, input ? input : argv[optind]);
+	code = input ? input : argv[optind];
+	exit_code = detach ? execute_detached(profile, &targets, code) :
+			     execute(profile, &targets, code, -1);
 	free(input);
 	return exit_code;
 }
@@ -374,6 +426,8 @@ const struct px_verb px_verb_exec = {
 		"Runs code in the engines' namespace and prints what it prints and, as a prompt\n"
 		"does, the value of a last expression. CODE '-' is read from standard input.\n\n"
 		"  -t, --targets IDS      'all' (default) or ids of engines, such as 0,2\n"
+		"  -d, --detach           return at once: what it prints, and how it ends, is in the\n"
+		"                         pool's log\n"
 		"  -p, --profile NAME     which pool (default: $PXRUN_PROFILE, else 'default')\n\n"
 		"Ctrl-C raises KeyboardInterrupt in the code; a second one stops waiting for it.\n"
 		"Exit code: 0, 1 if the code raised, 3 if no pool runs, 4 if an engine died.\n",

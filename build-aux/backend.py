@@ -185,7 +185,7 @@ def _add_installed(wheel: _Wheel, root: Path) -> None:
         elif file.suffix == ".so":
             # a link, which wheels have not; the linker reads this in its stead
             wheel.add(to, f"INPUT({file.name}.0)\n")
-        elif not re.search(r"\.la$|\.so\.0\.0\.0$|/pxrun-engine$|/share/pxrun/env$", to):
+        elif not re.search(r"\.la$|\.so\.0\.0\.0$|/pxrun-engine$|/share/pxrun/env$|/pxrun@\.service$", to):
             wheel.add_file(to, file)
 
 

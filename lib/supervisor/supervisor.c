@@ -26,6 +26,7 @@
 #include "supervisor/engines.h"
 #include "supervisor/environment.h"
 #include "supervisor/pending.h"
+#include "supervisor/service.h"
 #include "supervisor/status.h"
 #include "supervisor/supervision.h"
 
@@ -101,6 +102,7 @@ static void publish(struct px_supervisor *s)
 	px_log(&s->log, "%u engines serve, %.0f ms after the start", s->engines_count,
 	       (double)(px_os.now_ns() - s->began_ns) / 1e6);
 	report(s);
+	px_service_ready(s->engines_count);
 	px_ahead_mark(s);
 }
 
@@ -118,6 +120,7 @@ static void stop(struct px_supervisor *s)
 		return;
 	}
 	s->closing = true;
+	px_service_stopping(s->failure ? s->failure_words : s->turn.stop_why);
 	if (s->segment)
 		/* SYNC pool.closing: release, before any engine is told; partner: px_client_stopping(). */
 		atomic_store_explicit(&s->segment->rw.header->closing, 1, memory_order_release);
