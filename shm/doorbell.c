@@ -154,6 +154,7 @@ static int wait_in_naps(struct px_doorbell_shm *bell, uint32_t why, uint64_t spi
 			int (*on_nap)(void *ctx), void *ctx)
 {
 	uint64_t now, deadline, nap = NAP_MAX_NS;
+	bool interrupted;
 	int rc = ready(ctx);
 
 	if (rc)
@@ -175,16 +176,14 @@ static int wait_in_naps(struct px_doorbell_shm *bell, uint32_t why, uint64_t spi
 			break;
 		}
 		rc = px_doorbell_sleep(bell, ticket, deadline - now < nap ? deadline - now : nap);
+		interrupted = rc == PX_EINTR;
 		nap = 2 * nap < longest_ns ? 2 * nap : longest_ns;
-		if (rc == PX_EINTR) {
-			int news = ready(ctx);
-
-			rc = news ? news : px_fail(PX_EINTR, "a signal arrived");
-			break;
-		}
 		rc = ready(ctx);
+		/* Also where no nap is over: signals of a timer may end each of them. */
 		if (!rc && on_nap)
 			rc = on_nap(ctx);
+		if (!rc && interrupted)
+			rc = px_fail(PX_EINTR, "a signal arrived");
 		if (rc)
 			break;
 	}

@@ -47,8 +47,8 @@ void px_doorbell_cancel(struct px_doorbell_shm *bell);
  * Waits until ready(ctx) is not 0 (its value is returned: 1, or an error), for at
  * most timeout_ns (UINT64_MAX: for ever): PX_ETIMEDOUT. PX_EINTR if a signal
  * handler ran while asleep. Spins with sched_yield for spin_ns first. Between two
- * naps of at most 50 ms, on_nap(ctx) is called if given: not 0 ends the wait
- * with its value; that is where a lost supervisor is noticed.
+ * naps of at most 50 ms, and when a signal ends one, on_nap(ctx) is called if given:
+ * not 0 ends the wait with its value; that is where a lost supervisor is noticed.
  */
 int px_doorbell_wait(struct px_doorbell_shm *bell, uint32_t why, uint64_t spin_ns,
 		     uint64_t timeout_ns, int (*ready)(void *ctx), int (*on_nap)(void *ctx),

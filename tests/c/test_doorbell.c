@@ -338,6 +338,23 @@ static void wait_interrupted_with_news_gives_news(void **state)
 	}
 }
 
+static int say_death(void *ctx)
+{
+	(void)ctx;
+	return PX_EPOOL;
+}
+
+/* A timer's signals end every nap: who has died meanwhile is found out all the same. */
+static void wait_interrupted_in_each_nap_looks_for_the_dead(void **state)
+{
+	(void)state;
+	play.interrupt_at = 1;
+	assert_int_equal(px_doorbell_wait(&bell, PX_BELL_FRAME, 0, UINT64_MAX, play_ready,
+					  say_death, NULL),
+			 PX_EPOOL);
+	assert_int_equal(play.timeouts, 0);
+}
+
 static int fail_ready(void *ctx)
 {
 	(void)ctx;
@@ -661,6 +678,7 @@ int main(void)
 		SCRIPTED(wait_ringer_killed_before_ringing_costs_one_nap),
 		SCRIPTED(wait_interrupted_says_so),
 		SCRIPTED(wait_interrupted_with_news_gives_news),
+		SCRIPTED(wait_interrupted_in_each_nap_looks_for_the_dead),
 		SCRIPTED(wait_passes_errors_on),
 		REAL(wait_threads_ping_pong),
 		REAL(wait_processes_ping_pong),

@@ -76,10 +76,14 @@ class Pool:
         return not os.path.exists(self.once)
 
     def run(self, *command, env=None, check=False):
+        process = subprocess.Popen(command, env=env or self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            done = subprocess.run(command, env=env or self.env, capture_output=True, text=True, timeout=LIMIT)
+            out, err = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            raise Failure(f"{' '.join(command)} hangs\n{self.stacks()}") from None
+            stacks = self.stacks()
+            process.send_signal(signal.SIGABRT)  # the scenario's own stacks are written by Python's faulthandler
+            raise Failure(f"{' '.join(command)} hangs\n{stacks}\n{process.communicate()[1]}{self.log()}") from None
+        done = subprocess.CompletedProcess(command, process.returncode, out, err)
         if check and done.returncode:
             raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.log()}")
         return done
