@@ -41,8 +41,11 @@ static int await(struct px_client *client, uint32_t engine, const struct px_engi
 		if (rc == 0)
 			rc = px_client_engine_status(client, engine, &now);
 		if (rc == 0 && now.state == PX_ENGINE_IS_UP && now.restarts != before->restarts) {
-			printf("engine %u: process %d serves in place of %d\n", engine, now.pid,
-			       before->pid);
+			printf("engine %u: process %d serves", engine, now.pid);
+			/* There is none of one that was just being started. */
+			if (before->pid)
+				printf(" in place of %d", before->pid);
+			putchar('\n');
 			return 0;
 		}
 		if (rc == 0)
