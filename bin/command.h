@@ -35,6 +35,7 @@ extern const struct px_verb px_verb_kill;
 extern const struct px_verb px_verb_list;
 extern const struct px_verb px_verb_log;
 extern const struct px_verb px_verb_map;
+extern const struct px_verb px_verb_profile;
 extern const struct px_verb px_verb_pull;
 extern const struct px_verb px_verb_push;
 extern const struct px_verb px_verb_restart;

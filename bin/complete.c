@@ -6,7 +6,6 @@
  */
 #include "bin/complete.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -151,6 +150,13 @@ static void offer_engines(struct typed *typed)
 		offer(typed, "all", "every engine");
 }
 
+static int offer_profile(void *ctx, const struct px_runtime *runtime, const char *path)
+{
+	(void)path;
+	offer(ctx, runtime->profile, px_runtime_alive(runtime) ? "running" : "not running");
+	return 0;
+}
+
 /* A pool that runs without a file. */
 static int offer_pool(void *ctx, const struct px_runtime *runtime)
 {
@@ -164,27 +170,7 @@ static int offer_pool(void *ctx, const struct px_runtime *runtime)
 
 static void offer_profiles(struct typed *typed)
 {
-	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *folder = NULL;
-
-	if (px_profile_path("default", path, sizeof(path)) == 0) {
-		*strrchr(path, '/') = '\0';
-		folder = opendir(path);
-	}
-	while (folder && (entry = readdir(folder))) {
-		char *ending = strrchr(entry->d_name, '.');
-		struct px_runtime runtime;
-
-		if (!ending || strcmp(ending, ".yaml"))
-			continue;
-		*ending = '\0';
-		if (px_runtime_find(entry->d_name, false, &runtime) == 0)
-			offer(typed, entry->d_name,
-			      px_runtime_alive(&runtime) ? "running" : "not running");
-	}
-	if (folder)
-		closedir(folder);
+	(void)px_profile_list(offer_profile, typed);
 	(void)px_runtime_list(offer_pool, typed);
 }
 
@@ -245,6 +231,24 @@ static void find_profile(struct typed *typed)
 	}
 }
 
+/* "list|show|check", where it is the first argument of the verb. */
+static bool offer_actions(struct typed *typed)
+{
+	char action[40];
+	const char *at = strstr(typed->verb->help, typed->verb->name);
+	size_t length;
+
+	at += strlen(typed->verb->name) + 1;
+	if (typed->count > 2 || !memchr(at, '|', strcspn(at, " \n")))
+		return false;
+	for (; *at != ' ' && *at != '\n'; at += length + (at[length] == '|')) {
+		length = strcspn(at, "| \n");
+		snprintf(action, sizeof(action), "%.*s", (int)length, at);
+		offer(typed, action, "");
+	}
+	return true;
+}
+
 /* "--option=" before what is to be completed. */
 static bool offer_after_equals(struct typed *typed)
 {
@@ -275,8 +279,12 @@ static void offer_for_verb(struct typed *typed)
 	/* The first line of the help says which arguments there are. */
 	if (*typed->last == '-' || strstr(typed->verb->help, "[OPTION...]\n"))
 		offer_options(typed);
+	else if (offer_actions(typed))
+		return;
 	else if (strstr(typed->verb->help, "[ID...]\n"))
 		offer_engines(typed);
+	else if (strstr(typed->verb->help, "[NAME|FILE...]\n"))
+		offer_profiles(typed);
 }
 
 int px_complete(int count, char **words)

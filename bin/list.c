@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "bin/command.h"
+#include "bin/quoted.h"
 #include "pool/runtime.h"
 
 struct listing {
@@ -14,32 +15,18 @@ struct listing {
 	unsigned count;
 };
 
-static void print_quoted(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putchar('\\');
-		if ((unsigned char)*text < ' ')
-			printf("\\u%04x", (unsigned)*text);
-		else
-			putchar(*text);
-	}
-	putchar('"');
-}
-
 static void print_line(const struct listing *listing, const struct px_runtime *runtime,
 		       const struct px_runtime_facts *facts, const char *state)
 {
 	if (listing->json) {
 		fputs(listing->count ? ",\n " : "[", stdout);
 		fputs("{\"profile\": ", stdout);
-		print_quoted(runtime->profile);
+		px_quoted_print(runtime->profile);
 		printf(", \"state\": \"%s\", \"pid\": %d, \"engines\": %u, \"started\": ", state,
 		       facts->pid, facts->engines);
-		print_quoted(facts->started);
+		px_quoted_print(facts->started);
 		fputs(", \"folder\": ", stdout);
-		print_quoted(runtime->folder);
+		px_quoted_print(runtime->folder);
 		fputs("}", stdout);
 		return;
 	}

@@ -23,6 +23,7 @@ static const struct group {
 		  &px_verb_stop,
 		  &px_verb_run,
 		  &px_verb_list,
+		  &px_verb_profile,
 	  } },
 	{ "work",
 	  {

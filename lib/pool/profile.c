@@ -4,8 +4,10 @@
  */
 #include "pool/profile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +26,19 @@ struct reader {
 	const char *file;
 	yaml_document_t *document;
 	struct px_settings *settings;
+	const struct px_profile_listener *listener; /* NULL: the first error is the end */
+	bool wrong;                                 /* it was told an error */
 };
+
+/* Tells the listener of an error in the text. 0: go on. */
+static int heed(struct reader *r, int rc)
+{
+	if (rc != PX_EINVAL || !r->listener)
+		return rc;
+	r->listener->error(r->listener->ctx, px_last_error());
+	r->wrong = true;
+	return 0;
+}
 
 /* File, line and column: "default.yaml:3:8: " and what, in out[PLACE_BYTES]. */
 #define PLACE_BYTES (PATH_BYTES_MAX + 128)
@@ -132,34 +146,48 @@ static int read_scalar(struct reader *r, const yaml_node_t *node, enum px_settin
 	return set(r, node, id, text);
 }
 
-/* [a, b] becomes "a,b". */
-static int read_list(struct reader *r, const yaml_node_t *list, enum px_setting_id id)
+static int check_item(const struct reader *r, const yaml_node_t *node, enum px_setting_id id)
+{
+	const char *key = px_settings_table[id].name, *text = text_of(node);
+	char what[PLACE_BYTES];
+	uint64_t number;
+
+	if (!text || !*text || strchr(text, ','))
+		return fail_at(r, node, "%s: each item must be the name of a module", key);
+	return px_setting_parse(&px_settings_table[id], place(r, node, key, what), text, &number);
+}
+
+/* [a, b] becomes "a,b". Items that are wrong are left out, if that is no end. */
+static int join_items(struct reader *r, const yaml_node_t *list, enum px_setting_id id,
+		      char *joined)
 {
 	const yaml_node_item_t *item = list->data.sequence.items.start;
-	const char *key = px_settings_table[id].name;
 	size_t used = 0;
+
+	for (; item < list->data.sequence.items.top; item++) {
+		const yaml_node_t *node = yaml_document_get_node(r->document, *item);
+		int checked = check_item(r, node, id), rc = heed(r, checked);
+
+		if (rc < 0)
+			return rc;
+		if (checked < 0)
+			continue;
+		/* By aliases a short file may repeat an item very often. */
+		if (used + strlen(text_of(node)) + 2 > PX_PROFILE_FILE_BYTES_MAX)
+			return fail_at(r, node, "%s: is too long", px_settings_table[id].name);
+		used += (size_t)sprintf(joined + used, "%s%s", used ? "," : "", text_of(node));
+	}
+	return 0;
+}
+
+static int read_list(struct reader *r, const yaml_node_t *list, enum px_setting_id id)
+{
 	char *joined = calloc(1, PX_PROFILE_FILE_BYTES_MAX);
-	int rc = 0;
+	int rc;
 
 	if (!joined)
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
-	for (; item < list->data.sequence.items.top && rc == 0; item++) {
-		const yaml_node_t *node = yaml_document_get_node(r->document, *item);
-		const char *text = text_of(node);
-		char what[PLACE_BYTES];
-		uint64_t number;
-
-		if (!text || !*text || strchr(text, ','))
-			rc = fail_at(r, node, "%s: each item must be the name of a module", key);
-		else
-			rc = px_setting_parse(&px_settings_table[id], place(r, node, key, what),
-					      text, &number);
-		/* By aliases a short file may repeat an item very often. */
-		if (rc == 0 && used + strlen(text) + 2 > PX_PROFILE_FILE_BYTES_MAX)
-			rc = fail_at(r, node, "%s: is too long", key);
-		if (rc == 0)
-			used += (size_t)sprintf(joined + used, "%s%s", used ? "," : "", text);
-	}
+	rc = join_items(r, list, id, joined);
 	if (rc == 0)
 		rc = set(r, list, id, joined);
 	free(joined);
@@ -213,7 +241,7 @@ static int read_variables(struct reader *r, const yaml_node_t *node, enum px_set
 	value->source = PX_FROM_PROFILE;
 	note_place(r, node, id);
 	for (; pair < node->data.mapping.pairs.top && rc == 0; pair++)
-		rc = read_variable(r, pair, px_settings_table[id].name, value->list);
+		rc = heed(r, read_variable(r, pair, px_settings_table[id].name, value->list));
 	return rc;
 }
 
@@ -263,8 +291,23 @@ static int read_document(struct reader *r)
 		return fail_at(r, root, "a profile is a map of keys, such as `engines: 4`");
 	for (pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top && rc == 0;
 	     pair++)
-		rc = read_pair(r, pair, seen);
+		rc = heed(r, read_pair(r, pair, seen));
 	return rc;
+}
+
+/* For problems below the level of characters libyaml has no line, only an offset. */
+static int character_error(const char *file, const yaml_parser_t *parser)
+{
+	const char *text = (const char *)parser->input.string.start, *line = text;
+	const char *at = text + parser->problem_offset, *end;
+	size_t lines = 1;
+
+	while ((end = memchr(line, '\n', (size_t)(at - line)))) {
+		line = end + 1;
+		lines++;
+	}
+	return px_fail(PX_EINVAL, "%s:%zu:%zu: not UTF-8 text: %s", file, lines,
+		       (size_t)(at - line) + 1, parser->problem);
 }
 
 static int syntax_error(const char *file, const yaml_parser_t *parser)
@@ -273,39 +316,47 @@ static int syntax_error(const char *file, const yaml_parser_t *parser)
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
-	/* For problems below the level of characters libyaml has no line, only an offset. */
 	if (parser->error == YAML_READER_ERROR)
-		return px_fail(PX_EINVAL, "%s:%zu:%zu: not UTF-8 text: %s", file,
-			       parser->mark.line + 1, parser->mark.column + 1, parser->problem);
+		return character_error(file, parser);
 	return px_fail(PX_EINVAL, "%s:%zu:%zu: not YAML: %s%s%s", file, mark->line + 1,
 		       mark->column + 1, parser->context ? parser->context : "",
 		       parser->context ? ", " : "", parser->problem);
 }
 
 /* There must be one document, and nothing after it. */
-static int load(const char *file, yaml_parser_t *parser, struct px_settings *settings)
+static int read_end(struct reader *r, yaml_parser_t *parser)
 {
-	yaml_document_t document, second;
-	struct reader r = { file, &document, settings };
+	yaml_document_t second;
+	int rc = 0;
+
+	if (!yaml_parser_load(parser, &second))
+		return syntax_error(r->file, parser);
+	if (yaml_document_get_root_node(&second))
+		rc = fail_at(r, yaml_document_get_root_node(&second),
+			     "a second document: a profile is one");
+	yaml_document_delete(&second);
+	return rc;
+}
+
+static int read_text(struct reader *r, yaml_parser_t *parser)
+{
+	yaml_document_t document;
 	int rc;
 
 	if (!yaml_parser_load(parser, &document))
-		return syntax_error(file, parser);
-	rc = read_document(&r);
-	if (rc == 0 && !yaml_parser_load(parser, &second)) {
-		rc = syntax_error(file, parser);
-	} else if (rc == 0) {
-		if (yaml_document_get_root_node(&second))
-			rc = fail_at(&r, yaml_document_get_root_node(&second),
-				     "a second document: a profile is one");
-		yaml_document_delete(&second);
-	}
+		return heed(r, syntax_error(r->file, parser));
+	r->document = &document;
+	rc = heed(r, read_document(r));
+	if (rc == 0)
+		rc = heed(r, read_end(r, parser));
 	yaml_document_delete(&document);
 	return rc;
 }
 
-int px_profile_parse(const char *file, const char *text, size_t bytes, struct px_settings *settings)
+int px_profile_parse(const char *file, const char *text, size_t bytes, struct px_settings *settings,
+		     const struct px_profile_listener *listener)
 {
+	struct reader r = { .file = file, .settings = settings, .listener = listener };
 	yaml_parser_t parser;
 	int rc;
 
@@ -317,9 +368,9 @@ int px_profile_parse(const char *file, const char *text, size_t bytes, struct px
 	if (!settings->profile || !yaml_parser_initialize(&parser))
 		return px_fail(PX_ENOMEM, "no private memory for a profile");
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
-	rc = load(file, &parser, settings);
+	rc = read_text(&r, &parser);
 	yaml_parser_delete(&parser);
-	return rc;
+	return rc == 0 && r.wrong ? PX_EINVAL : rc;
 }
 
 /* --- files --- */
@@ -338,53 +389,112 @@ int px_profile_path(const char *name, char *out, size_t out_bytes)
 	return 0;
 }
 
-/* Reads the file into text; -1 bytes if there is none. */
-static int read_file(const char *path, char *text, ssize_t *bytes)
+static int open_file(const char *path)
 {
-	ssize_t got = 0;
-	size_t used = 0;
-	/* O_NONBLOCK, lest it hang if the path is a FIFO. */
+	/* O_NONBLOCK, lest it hang if the path is a FIFO that nobody writes to. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-	*bytes = -1;
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (fd < 0)
-		return px_fail_errno("opening the profile %s", path);
-	do {
-		got = read(fd, text + used, PX_PROFILE_FILE_BYTES_MAX + 1 - used);
-		if (got > 0)
-			used += (size_t)got;
-	} while ((got > 0 && used <= PX_PROFILE_FILE_BYTES_MAX) || (got < 0 && errno == EINTR));
-	if (got < 0) {
-		int rc = px_fail_errno("reading the profile %s", path);
+	return fd < 0 ? px_fail_errno("opening the profile %s", path) : fd;
+}
 
-		close(fd);
-		return rc;
-	}
+/* Reads the file into text, and one byte more than is allowed. */
+static int read_file(int fd, const char *path, char *text, size_t *bytes)
+{
+	struct pollfd more = { .fd = fd, .events = POLLIN };
+	ssize_t got;
+
+	*bytes = 0;
+	do {
+		got = read(fd, text + *bytes, PX_PROFILE_FILE_BYTES_MAX + 1 - *bytes);
+		if (got > 0)
+			*bytes += (size_t)got;
+		else if (got < 0 && errno == EAGAIN)
+			got = poll(&more, 1, -1);
+	} while ((got > 0 && *bytes <= PX_PROFILE_FILE_BYTES_MAX) || (got < 0 && errno == EINTR));
+	return got < 0 ? px_fail_errno("reading the profile %s", path) : 0;
+}
+
+int px_profile_read(const char *path, struct px_settings *settings,
+		    const struct px_profile_listener *listener)
+{
+	int fd = open_file(path), rc;
+	char *text;
+	size_t bytes = 0;
+
+	if (fd < 0)
+		return fd;
+	text = malloc(PX_PROFILE_FILE_BYTES_MAX + 1);
+	rc = text ? read_file(fd, path, text, &bytes) :
+		    px_fail(PX_ENOMEM, "no private memory for a profile");
 	close(fd);
-	*bytes = (ssize_t)used;
-	return 0;
+	if (rc == 0)
+		rc = px_profile_parse(path, text, bytes, settings, listener);
+	free(text);
+	return rc;
 }
 
 int px_profile_load(const char *name, struct px_settings *settings)
 {
 	char path[PATH_BYTES_MAX];
-	ssize_t bytes = -1;
-	char *text = NULL;
 	int rc = px_profile_path(name, path, sizeof(path));
 
 	/* Users without a home folder, as in many containers, have no profiles either. */
-	if (rc == PX_ESYSTEM)
+	if (rc == PX_ESYSTEM ||
+	    (rc == 0 && access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR)))
 		return 0;
-	if (rc < 0)
-		return rc;
-	text = malloc(PX_PROFILE_FILE_BYTES_MAX + 1);
-	if (!text)
-		return px_fail(PX_ENOMEM, "no private memory for a profile");
-	rc = read_file(path, text, &bytes);
 	if (rc == 0)
-		rc = px_profile_parse(path, text, bytes < 0 ? 0 : (size_t)bytes, settings);
-	free(text);
+		rc = px_profile_read(path, settings, NULL);
+	if (rc == PX_EINVAL)
+		rc = px_fail(rc, "%s (all its errors: pxrun profile check %s)", px_last_error(),
+			     name);
+	return rc;
+}
+
+static int is_profile(const struct dirent *entry)
+{
+	const char *ending = strrchr(entry->d_name, '.');
+
+	return ending && !strcmp(ending, ".yaml");
+}
+
+/* Calls each for "NAME.yaml", if that can be the name of a profile. */
+static int offer(char *file, const char *path,
+		 int (*each)(void *ctx, const struct px_runtime *runtime, const char *path),
+		 void *ctx)
+{
+	struct px_runtime runtime;
+	int rc;
+
+	*strrchr(file, '.') = '\0';
+	rc = px_runtime_find(file, false, &runtime);
+	if (rc == 0)
+		return each(ctx, &runtime, path);
+	return rc == PX_EINVAL ? 0 : rc;
+}
+
+int px_profile_list(int (*each)(void *ctx, const struct px_runtime *runtime, const char *path),
+		    void *ctx)
+{
+	char path[PATH_BYTES_MAX];
+	struct dirent **entries;
+	char *base;
+	int count, rc = px_profile_path("default", path, sizeof(path));
+
+	if (rc < 0)
+		return rc == PX_ESYSTEM ? 0 : rc;
+	base = strrchr(path, '/');
+	*base = '\0';
+	count = scandir(path, &entries, is_profile, alphasort);
+	if (count < 0)
+		return errno == ENOENT || errno == ENOTDIR ?
+			       0 :
+			       px_fail_errno("reading the folder %s", path);
+	for (int i = 0; i < count; i++) {
+		snprintf(base, sizeof(path) - (size_t)(base - path), "/%s", entries[i]->d_name);
+		if (rc == 0)
+			rc = offer(entries[i]->d_name, path, each, ctx);
+		free(entries[i]);
+	}
+	free(entries);
 	return rc;
 }

@@ -19,7 +19,7 @@ static struct px_settings settings;
 static int parse(const char *text)
 {
 	px_settings_clear(&settings);
-	return px_profile_parse("test.yaml", text, strlen(text), &settings);
+	return px_profile_parse("test.yaml", text, strlen(text), &settings, NULL);
 }
 
 static void parsed(const char *text)
@@ -133,7 +133,7 @@ static void parse_leaves_what_goes_before_it(void **state)
 	px_settings_clear(&settings);
 	assert_int_equal(px_settings_set(&settings, PX_SETTING_ENGINES, PX_FROM_OPTION, "-n", "7"),
 			 0);
-	assert_int_equal(px_profile_parse("test.yaml", text, strlen(text), &settings), 0);
+	assert_int_equal(px_profile_parse("test.yaml", text, strlen(text), &settings, NULL), 0);
 	assert_int_equal(NUMBER(ENGINES), 7);
 	assert_int_equal(NUMBER(ARENA), UINT64_C(3) << 30);
 }
@@ -277,6 +277,7 @@ static void parse_bad_syntax_says_line(void **state)
 		{ "engines: *nothing", "test.yaml:1:10: not YAML" },
 		{ "engines: \xff\xfe", "not UTF-8 text" },
 		{ "engines: \x01", "not UTF-8 text" },
+		{ "# \xc3\xa9\n\n pin: \x01", "test.yaml:3:7: not UTF-8 text" },
 	};
 
 	(void)state;
@@ -304,6 +305,30 @@ static void parse_many_aliases_refused(void **state)
 	strcat(text, "]");
 	assert_int_equal(parse(text), PX_EINVAL);
 	assert_non_null(strstr(px_last_error(), "is too long"));
+}
+
+static void count(void *ctx, const char *words)
+{
+	assert_true(words[0]);
+	++*(int *)ctx;
+}
+
+static void parse_with_a_listener_tells_all(void **state)
+{
+	static const char text[] =
+		"engines: 0\narena: 1G\nenv: {1: a, B: b}\npreload: [1, json]\npin: 2";
+	int told = 0;
+	const struct px_profile_listener listener = { .error = count, .ctx = &told };
+
+	(void)state;
+	px_settings_clear(&settings);
+	assert_int_equal(px_profile_parse("test.yaml", text, strlen(text), &settings, &listener),
+			 PX_EINVAL);
+	assert_int_equal(told, 4);
+	/* What is right is read. */
+	assert_int_equal(NUMBER(ARENA), UINT64_C(1) << 30);
+	assert_string_equal(TEXT(PRELOAD), "json");
+	assert_string_equal(settings.values[PX_SETTING_ENV].list[0], "B=b");
 }
 
 static void path_follows_xdg(void **state)
@@ -373,6 +398,7 @@ int main(void)
 		cmocka_unit_test(parse_bad_syntax_says_line),
 		cmocka_unit_test(parse_long_file_refused),
 		cmocka_unit_test(parse_many_aliases_refused),
+		cmocka_unit_test(parse_with_a_listener_tells_all),
 		cmocka_unit_test(path_follows_xdg),
 		cmocka_unit_test(load_file),
 	};

@@ -60,6 +60,11 @@ def test_options_are_those_of_the_help(pool):
     (["start", "--restart=n"], ["--restart=never"]),
     (["exec", "-p"], []),
     (["run", ""], []),
+    (["profile", ""], ["list", "show", "check"]),
+    (["profile", "s"], ["show"]),
+    (["profile", "show", "b"], ["bare"]),
+    (["profile", "check", "waiting", "w"], ["waiting"]),
+    (["profile", "show", "--p"], ["--profile"]),
     (["exec", "--=", ""], []),
 ])
 def test_values(pool, words, expected):
