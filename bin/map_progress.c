@@ -13,11 +13,28 @@
 #define FIRST_NS UINT64_C(1000000000)
 #define WIDTH 30
 
+/* How much of the input a chunk has, as taken_bytes counts it. */
+static uint64_t amount(const struct px_map_run *run, const struct px_map_chunk *chunk)
+{
+	return run->input->arguments ? chunk->count : chunk->bytes;
+}
+
+/* Of the input, what is done: several chunks an engine are taken that still wait or run. */
+static double part_done(const struct px_map_run *run)
+{
+	uint64_t taken = run->input->taken_bytes;
+	uint64_t pending = run->building ? amount(run, run->building) : 0;
+
+	for (const struct px_map_chunk *chunk = run->first; chunk; chunk = chunk->next)
+		if (chunk->state != PX_MAP_DONE)
+			pending += amount(run, chunk);
+	return pending < taken ? (double)(taken - pending) / (double)run->input->total : 0;
+}
+
 static void print_bar(const struct px_map_run *run)
 {
 	char bar[WIDTH + 1];
-	const struct px_map_input *input = run->input;
-	double part = (double)input->taken_bytes / (double)input->total;
+	double part = part_done(run);
 	size_t full = (size_t)(part < 1 ? part * WIDTH : WIDTH);
 
 	memset(bar, '-', WIDTH);

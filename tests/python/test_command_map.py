@@ -455,3 +455,17 @@ def test_the_bar_is_on_a_terminal_only(pxmap):
     os.close(ours)
     assert b"record 1, 'x'" in shown and b"%" in shown and b" done, " in shown and b"1 failed" in shown
     assert shown.endswith(b"1 of 51 records failed\r\n") and b"\r\x1b[K" in shown
+
+
+def test_the_bar_counts_what_is_done(pxmap):
+    ours, theirs = pty.openpty()
+    with pxmap.begin("--init", "import time", "time.sleep(0.4)", ":::", *"0123456789", stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: all of the terminal's other end is closed
+            while piece := os.read(ours, 1000):
+                shown += piece
+        assert process.wait(LIMIT) == 0
+    os.close(ours)
+    bars = re.findall(rb"(\d+)%  (\d+) done", shown)
+    assert bars and all(int(percent) == 10 * int(done) for percent, done in bars), bars
