@@ -299,6 +299,16 @@ def test_a_missing_import_is_hinted_at(pxmap):
     assert "(--init 'import colorsys' imports it)" in pxmap("colorsys.x", ":::", "1", code=FAILED).stderr
 
 
+@pytest.mark.parametrize("arguments, words", [
+    (["basename", ":::", "a"], "(a shell command is behind -c: -c basename)"),
+    (["basename {}", ":::", "a"], "(a shell command is behind -c: -c 'basename {}')"),
+    (["lambda l: l.upper()", ":::", "a"], "a lambda, which nothing calls: give what it returns, of line"),
+])
+def test_what_other_tools_take_is_hinted_at(pxmap, arguments, words):
+    done = pxmap(*arguments, code=FAILED)
+    assert words in done.stderr and done.stdout == ""
+
+
 def test_commands_that_fail(pxmap):
     done = pxmap("-k", "-c", "echo out {}; echo err {} >&2; test {} = 0 || kill -{} $$", ":::", "0", "9", code=FAILED)
     assert done.stdout == "out 0\nout 9\n"

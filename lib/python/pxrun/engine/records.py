@@ -21,6 +21,7 @@ import linecache
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -77,7 +78,9 @@ def _parsed(code: str) -> ast.Module:
         tree = ast.parse(code, "<function>")
     except (SyntaxError, ValueError) as error:
         shown = "".join(traceback.format_exception_only(type(error), error)).rstrip()
-        raise Unusable(f"the function cannot be read:\n{shown}") from None
+        words = code.split()
+        command = f"\n(a shell command is behind -c: -c {shlex.quote(code)})" if words and shutil.which(words[0]) else ""
+        raise Unusable(f"the function cannot be read:\n{shown}{command}") from None
     if not tree.body:
         raise Unusable("the function is empty: give code, such as 'line.upper()', or module:function")
     linecache.cache["<function>"] = (len(code), None, [line + "\n" for line in code.split("\n")], "<function>")
@@ -91,6 +94,8 @@ def _uses(tree: ast.Module, name: str) -> bool:
 def _expression(tree: ast.Module, name: str) -> tuple[Callable, bool]:
     """A function of code whose last expression is its value, and whether it wants the record's number, ``n``."""
     last, numbered = tree.body[-1], _uses(tree, "n")
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Lambda):
+        raise Unusable(f"the function is a lambda, which nothing calls: give what it returns, of {name}")
     if isinstance(last, ast.Expr):
         last = ast.copy_location(ast.Return(last.value), last)
     whole = ast.parse(f"def function({name}{', n' * numbered}):\n _ = {name}", "<function>")
@@ -454,9 +459,11 @@ class _Chunk:
 
 def _hint(error: BaseException) -> str:
     name = getattr(error, "name", None) if type(error) is NameError else None
-    if not name or not importlib.util.find_spec(name):
+    if not name:
         return ""
-    return f" (--init 'import {name}' imports it)"
+    if importlib.util.find_spec(name):
+        return f" (--init 'import {name}' imports it)"
+    return f" (a shell command is behind -c: -c {name})" if shutil.which(name) else ""
 
 
 _jobs: collections.OrderedDict[str, Job] = collections.OrderedDict()
