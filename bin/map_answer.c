@@ -130,15 +130,25 @@ static int take_interrupt(struct px_map_run *run, struct px_map_chunk *chunk,
 /* --- deaths --- */
 
 #define SHOWN_BYTES 60
+#define SHOWN_ROOM (4 * SHOWN_BYTES + 1)
 
-/* So many bytes of its first record are shown: not what would make several lines or fields of it. */
-static int shown(const struct px_map_chunk *chunk)
+/*
+ * The beginning of its first record, as one field of one line: what would control a terminal is escaped as
+ * by Python's repr(). Returns out.
+ */
+static const char *shown(const struct px_map_chunk *chunk, char out[SHOWN_ROOM])
 {
-	int length = 0;
+	size_t used = 0;
 
-	while (length < SHOWN_BYTES && !strchr("\n\t", chunk->data[length]))
-		length++; /* a NUL, which may be what ends it, ends this as well */
-	return length;
+	/* A NUL may be what ends the record, and ends what is shown in any case. */
+	for (size_t i = 0; i < SHOWN_BYTES && chunk->data[i] && chunk->data[i] != '\n'; i++) {
+		unsigned char c = (unsigned char)chunk->data[i];
+
+		used += (size_t)snprintf(out + used, SHOWN_ROOM - used,
+					 c < ' ' || c == 0x7f ? "\\x%02x" : "%c", c);
+	}
+	out[used] = '\0';
+	return out;
 }
 
 /* A line of the log, new. */
@@ -146,14 +156,13 @@ static char *log_line(const struct px_map_run *run, const struct px_map_chunk *c
 		      int code)
 {
 	unsigned long long seq = chunk->first;
-	int length = shown(chunk);
-	char *line = NULL;
+	char record[SHOWN_ROOM], *line = NULL;
 
 	if (!number && !code)
 		code = PX_EXIT_FAILED; /* it has ended its engine in peace, which is no success */
-	if (asprintf(&line, "%llu\t:\t%.3f\t%10.3f\t%zu\t0\t%d\t%d\t%s %.*s\n", seq,
+	if (asprintf(&line, "%llu\t:\t%.3f\t%10.3f\t%zu\t0\t%d\t%d\t%s %s\n", seq,
 		     (double)px_wall_ns() / 1e9, 0.0, chunk->bytes - 1, code, number,
-		     run->job->shell ? "sh -c" : "map", length, chunk->data) < 0)
+		     run->job->shell ? "sh -c" : "map", shown(chunk, record)) < 0)
 		return NULL;
 	return line;
 }
@@ -163,11 +172,11 @@ static int give_up(struct px_map_run *run, struct px_map_chunk *chunk, const cha
 {
 	int number = 0, code = 0, rc;
 	struct px_map_reply reply = { .text = "", .log = "" };
-	char said[1024], *line = NULL;
+	char said[1024], record[SHOWN_ROOM], *line = NULL;
 
 	(void)px_result_death(chunk->result, 0, &number, &code);
-	snprintf(said, sizeof(said), "record %llu, '%.*s': %s", (unsigned long long)chunk->first,
-		 shown(chunk), chunk->data, words);
+	snprintf(said, sizeof(said), "record %llu, '%s': %s", (unsigned long long)chunk->first,
+		 shown(chunk, record), words);
 	run->done++;
 	say_failed(run, chunk->first, said);
 	if (run->job->log) {

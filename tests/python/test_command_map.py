@@ -352,6 +352,12 @@ def test_a_record_that_kills_its_engine_takes_no_other_with_it(pxmap, how):
     assert sorted(int(row[0]) for row in rows if row[6:8] != ["0", "0"]) == [51, 71]
 
 
+def test_a_record_that_kills_its_engine_does_not_control_the_terminal(pxmap):
+    done = pxmap("-n", "1", "--joblog", "log", "import os; os._exit(3)", ":::", "\033[31mred\a\tor\x7f", code=FAILED)
+    assert r"record 1, '\x1b[31mred\x07\x09or\x7f': engine" in done.stderr
+    assert (pxmap.folder / "log").read_text().endswith("\tmap \\x1b[31mred\\x07\\x09or\\x7f\n")
+
+
 @pytest.mark.parametrize("deaths, retries, code", [(1, 0, OK), (2, 0, FAILED), (2, 1, OK), (3, 1, FAILED)])
 def test_a_death_is_retried(pxmap, deaths, retries, code):
     count = f"import os; n = len(os.listdir('.')); n < {deaths} and (open(str(n), 'w'), os.abort()); line"
