@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,20 @@
 #define END_NS UINT64_C(1000000000)
 
 static volatile sig_atomic_t interrupts, ended_by;
+
+/* Why the first write failed that did: stdio keeps no more than that one has. */
+static int output_errno;
+
+static void note_error(FILE *file, bool failed)
+{
+	if (failed && file == stdout && !output_errno)
+		output_errno = errno;
+}
+
+static void flush(void)
+{
+	note_error(stdout, fflush(stdout) != 0);
+}
 
 static void on_signal(int number)
 {
@@ -81,14 +96,14 @@ static void show_lines(struct stream *stream, int which, uint32_t engine, bool r
 		if (!stop)
 			stop = end;
 		fprintf(to, "[std%s:%u] ", which == 1 ? "out" : "err", engine);
-		fwrite(line, 1, (size_t)(stop - line), to);
+		note_error(to, fwrite(line, 1, (size_t)(stop - line), to) < (size_t)(stop - line));
 		fputc('\n', to);
 		line = stop < end ? stop + 1 : end;
 	}
 	stream->length = (size_t)(end - line);
 	if (stream->length)
 		memmove(stream->text, line, stream->length);
-	fflush(to);
+	note_error(to, fflush(to) != 0);
 }
 
 static void show_stream(struct px_result *result, size_t index, int which, struct stream *stream,
@@ -137,7 +152,7 @@ static int show_exception(struct px_result *result, size_t index)
 	uint32_t engine = px_result_engine(result, index);
 
 	(void)px_result_error(result, index, &ename, &evalue, &traceback);
-	fflush(stdout);
+	flush();
 	if (!strcmp(ename, "SystemExit"))
 		return show_exit(evalue);
 	for (size_t i = 0; i < index; i++) {
@@ -166,7 +181,7 @@ static int show_end(struct px_result *result, size_t index)
 	if (value.type == PX_STRING)
 		printf("[%u] Out[%lld]: %s\n", engine, execution_count(result, index),
 		       value.as.text.data);
-	fflush(stdout);
+	flush();
 	return PX_EXIT_OK;
 }
 
@@ -179,13 +194,12 @@ static int show_end(struct px_result *result, size_t index)
 static int handle_signals(struct px_result *result)
 {
 	static int passed_on;
+	int number = ended_by ? ended_by : ferror(stdout) ? SIGPIPE : 0;
 
-	if (ferror(stdout))
-		ended_by = SIGPIPE;
-	if (ended_by) {
+	if (number) {
 		(void)px_result_cancel(result, PX_ALL_ENTRIES);
 		(void)px_result_wait(result, END_NS);
-		return 128 + ended_by;
+		return 128 + number;
 	}
 	if (interrupts == passed_on)
 		return 0;
@@ -282,6 +296,20 @@ static int show_ends(struct px_result *result)
 	return code;
 }
 
+/* Says why not all was written, but of a reader that is gone nothing. Returns the exit code. */
+static int end_output(int code)
+{
+	flush();
+	if (ended_by != SIGPIPE && !output_errno)
+		return code;
+	if (ended_by != SIGPIPE)
+		fprintf(stderr, "pxrun: writing to standard output: %s\n", strerror(output_errno));
+	/* main() has nothing more to say about it. */
+	__fpurge(stdout);
+	clearerr(stdout);
+	return ended_by == SIGPIPE ? 128 + SIGPIPE : code ? code : PX_EXIT_FAILED;
+}
+
 /* report: -1, or where the command itself waits for a word, as this is the process that goes on. */
 static int execute(const char *profile, struct px_targets *targets, const char *code, int report)
 {
@@ -303,7 +331,7 @@ static int execute(const char *profile, struct px_targets *targets, const char *
 		exit_code = show_ends(result);
 		px_detach_log(&client->runtime);
 	} else if (rc == 0) {
-		exit_code = show_all(result);
+		exit_code = end_output(show_all(result));
 	} else if (rc == PX_ETIMEDOUT || rc == PX_EINTR) {
 		(void)px_result_cancel(result, PX_ALL_ENTRIES);
 		exit_code = 128 + (ended_by ? ended_by : SIGINT);

@@ -160,9 +160,12 @@ int main(int argc, char **argv)
 	code = dispatch(argc, argv);
 
 	/* A full disk must not look like success. */
-	if (fflush(stdout) || ferror(stdout)) {
+	if (fflush(stdout))
 		perror("pxrun: writing to standard output");
-		return code ? code : PX_EXIT_FAILED;
-	}
-	return code;
+	else if (ferror(stdout))
+		/* An earlier write has failed: errno is that of some later call. */
+		fputs("pxrun: writing to standard output: not all could be written\n", stderr);
+	else
+		return code;
+	return code ? code : PX_EXIT_FAILED;
 }

@@ -406,6 +406,21 @@ def test_exec_whose_reader_is_gone(pool):
     run.stdout.close()
     assert run.wait(LIMIT) == 128 + signal.SIGPIPE
     wait_until(lambda: pool.status()["engines"][0]["busy"] is None)
+    assert run.stderr.read() == ""
+
+
+def test_exec_whose_reader_is_gone_when_the_code_is_done(pool):
+    run = pool.begin("exec", "-t", "0", "import time; time.sleep(0.2); 1")
+    run.stdout.close()
+    assert run.wait(LIMIT) == 128 + signal.SIGPIPE and run.stderr.read() == ""
+
+
+def test_exec_onto_a_full_disk_says_no_other_error(pool):
+    """Than that of the write that failed, which is not the last one."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(["pxrun", "exec", "-t", "0", "print('x' * 100000, flush=True)\nimport time; time.sleep(0.2)"],
+                              env=pool.env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    assert done.returncode != 0 and done.stderr == "pxrun: writing to standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize("argument, code, words", [("", 0, ""), ("0", 0, ""), ("None", 0, ""), ("7", 7, ""), ("'bad luck'", 1, "bad luck\n")])
