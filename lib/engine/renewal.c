@@ -27,9 +27,13 @@ static uint64_t own_bytes(void)
 
 bool px_renewal_due(const struct px_renewal *renewal, const struct px_endpoint *endpoint)
 {
+	uint64_t done;
+
+	/* There is no way back: nobody sends requests to it any more, also if it has become smaller since. */
+	if (renewal->told_ns)
+		return true;
 	/* Relaxed: our own word. */
-	uint64_t done = atomic_load_explicit(&endpoint->block->activity.requests_done,
-					     memory_order_relaxed);
+	done = atomic_load_explicit(&endpoint->block->activity.requests_done, memory_order_relaxed);
 
 	/* One that is too large from its start on still runs a request. */
 	if (!done)

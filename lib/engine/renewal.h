@@ -28,7 +28,7 @@ struct px_renewal {
 	uint64_t quiet_ns; /* since when there is nothing to do, and nothing can come; 0 */
 };
 
-/* Whether the engine has reached a limit. */
+/* Whether the engine has reached a limit, now or when it told the supervisor so. */
 bool px_renewal_due(const struct px_renewal *renewal, const struct px_endpoint *endpoint);
 /* There is nothing to do, and it is due. Whether it ends now. */
 bool px_renewal_proceed(struct px_renewal *renewal, const struct px_endpoint *endpoint,
