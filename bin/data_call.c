@@ -173,6 +173,23 @@ static bool is_known(struct px_result *result, size_t index, const char *words)
 	return false;
 }
 
+int px_data_given(struct px_result *result, size_t index, bool arrays, struct px_value *out)
+{
+	const struct px_value *parts;
+	struct px_value value;
+	int rc = px_result_value(result, index, &value);
+
+	if (rc < 0)
+		return rc;
+	parts = value.as.list.items;
+	if (value.type != PX_LIST || value.as.list.count != 2 || parts[0].type != PX_STRING ||
+	    (parts[1].type != PX_BYTES && !(arrays && parts[1].type == PX_ARRAY)))
+		return px_fail(PX_ECORRUPT, "the answer of engine %u makes no sense",
+			       px_result_engine(result, index));
+	*out = value;
+	return 0;
+}
+
 int px_data_wait(struct px_result *result, const char *what)
 {
 	int code = PX_EXIT_OK, rc;

@@ -40,5 +40,10 @@ const char *px_data_form(const char *path, const char *otherwise);
  * line. what: NULL if the words say it. Returns an exit code.
  */
 int px_data_wait(struct px_result *result, const char *what);
+/*
+ * What an engine has given, a list of a form's name and bytes, or, if arrays are expected, an array: code of users
+ * can have changed what gives it. As px_result_value(); PX_ECORRUPT.
+ */
+int px_data_given(struct px_result *result, size_t index, bool arrays, struct px_value *out);
 
 #endif

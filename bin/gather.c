@@ -77,7 +77,7 @@ static int join_texts(struct px_result *parts, bool json, struct px_data_file *f
 		struct px_value part;
 		const struct px_value *text;
 
-		rc = px_result_value(parts, i, &part);
+		rc = px_data_given(parts, i, false, &part);
 		if (rc < 0)
 			break;
 		text = &part.as.list.items[1];
@@ -94,39 +94,41 @@ static int join_texts(struct px_result *parts, bool json, struct px_data_file *f
 
 /* --- the verb --- */
 
-/* The form of all parts; those without items have any. NULL: they differ. */
-static const char *common_form(struct px_result *parts)
+/* The form of all parts, in *out; those without items have any. PX_EINVAL: they differ. PX_ECORRUPT. */
+static int common_form(struct px_result *parts, const char *name, const char **out)
 {
 	const char *common = NULL;
 
 	for (size_t i = 0; i < px_result_count(parts); i++) {
 		struct px_value part;
 		const struct px_value *form;
+		int rc = px_data_given(parts, i, false, &part);
 
-		if (px_result_value(parts, i, &part) < 0)
-			return NULL;
+		if (rc < 0)
+			return rc;
 		form = part.as.list.items;
 		if (!strcmp(form->as.text.data, "json") && !form[1].as.text.bytes)
 			continue;
 		if (common && strcmp(common, form->as.text.data) != 0)
-			return NULL;
+			return px_fail(
+				PX_EINVAL,
+				"%s is an array on some engines and a list, or one of other things, on "
+				"others: --format json joins lists",
+				name);
 		common = form->as.text.data;
 	}
-	return common ? common : "json";
+	*out = common ? common : "json";
+	return 0;
 }
 
 static int write_whole(struct px_data_call *call, const char *name, struct px_result *parts)
 {
-	const char *form = common_form(parts);
 	struct px_data_file file;
-	int rc;
+	const char *form = NULL;
+	int rc = common_form(parts, name, &form);
 
-	if (!form)
-		return px_fail(
-			PX_EINVAL,
-			"%s is an array on some engines and a list, or one of other things, on "
-			"others: --format json joins lists",
-			name);
+	if (rc < 0)
+		return rc;
 	if (!strcmp(form, "npy") && !call->output && isatty(STDOUT_FILENO))
 		return px_fail(PX_EINVAL,
 			       "an array is not for a terminal: -o FILE.npy writes it to a file");

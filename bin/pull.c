@@ -95,8 +95,10 @@ static int pull(struct px_data_call *call, const char *name)
 		struct px_value given;
 
 		if (px_result_value(result, i, &given) < 0)
-			continue;
-		rc = write_one(call, px_result_engine(result, i), &given);
+			continue; /* it is said already */
+		rc = px_data_given(result, i, true, &given);
+		if (rc == 0)
+			rc = write_one(call, px_result_engine(result, i), &given);
 		if (rc < 0)
 			code = px_command_fail(rc);
 	}

@@ -272,3 +272,11 @@ def test_native_engines_say_so():
         pxrun("start", "-n", "1", "-d", "--native")
         done = pxrun("pull", "a", code=FAILED)
         assert "interpreter" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb, name", [("pull", "give"), ("gather", "give_part")])
+@pytest.mark.parametrize("answer", ["7", "[]", "['json', 7]", "[7, b'']"])
+def test_an_answer_that_makes_no_sense(pxrun, verb, name, answer):
+    pxrun("exec", f"import pxrun.engine.documents as documents\ndocuments.{name} = lambda *_: {answer}\na = 1")
+    done = pxrun(verb, "a", code=FAILED)
+    assert "the answer of engine 0 makes no sense" in done.stderr
