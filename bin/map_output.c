@@ -155,13 +155,21 @@ static int write_all(struct px_map_output *output, int fd, const char *data, siz
 	return 0;
 }
 
+/* Once something is missing, nothing follows it: what is written is a beginning of the results. */
+static int write_results(struct px_map_output *output, const char *text, size_t bytes)
+{
+	if (output->failed == 0)
+		output->failed = write_all(output, STDOUT_FILENO, text, bytes, "standard output");
+	return output->failed;
+}
+
 int px_map_output_flush(struct px_map_output *output)
 {
 	size_t bytes = output->held_bytes, log_bytes = output->log_bytes;
 	int rc;
 
 	output->held_bytes = output->log_bytes = 0;
-	rc = write_all(output, STDOUT_FILENO, output->held, bytes, "standard output");
+	rc = write_results(output, output->held, bytes);
 	if (rc == 0 && log_bytes)
 		rc = write_all(output, output->log_fd, output->log_held, log_bytes,
 			       output->log_path);
@@ -197,7 +205,7 @@ int px_map_output_put(struct px_map_output *output, const char *text, size_t byt
 	if (output->held_bytes + bytes > HELD_BYTES)
 		rc = px_map_output_flush(output);
 	if (rc == 0 && bytes > HELD_BYTES) {
-		rc = write_all(output, STDOUT_FILENO, text, bytes, "standard output");
+		rc = write_results(output, text, bytes);
 	} else if (rc == 0 && bytes) {
 		memcpy(output->held + output->held_bytes, text, bytes);
 		output->held_bytes += bytes;

@@ -27,6 +27,7 @@ struct px_map_output {
 	size_t log_bytes;
 	const volatile sig_atomic_t *signals; /* how many have arrived that end the command */
 	bool unread;                          /* the reader of the output is gone */
+	int failed;                           /* the code of why results could not be written; 0 */
 };
 
 /* Opens the log, if there is one; resume: reads it first. PX_ESYSTEM, PX_EINVAL, PX_ENOMEM. */

@@ -161,11 +161,14 @@ static int take(struct px_map_run *run, uint64_t timeout_ns)
 
 	while (rc == 0 && run->out) {
 		rc = px_client_next(run->client, timeout_ns, &result);
+		if (rc == PX_ETIMEDOUT || rc == PX_EINTR)
+			return 0;
+		/* Its PX_EINTR is another one: results could not be written, and what follows must not be. */
 		if (rc == 0)
 			rc = px_map_answer(run, px_result_user(result));
 		timeout_ns = 0;
 	}
-	return rc == PX_ETIMEDOUT || rc == PX_EINTR ? 0 : rc;
+	return rc;
 }
 
 /* Until there is more to read, or something is done. */
@@ -217,7 +220,11 @@ static void stop_for(struct px_map_run *run, int rc)
 	px_map_progress_wipe(run);
 	if (!unread && rc != PX_EINTR)
 		(void)px_command_fail(rc);
-	px_map_stop(run, unread ? 128 + SIGPIPE : px_command_exit(rc), 0);
+	px_map_stop(run,
+		    unread         ? 128 + SIGPIPE :
+		    rc == PX_EINTR ? 128 + px_map_signal :
+				     px_command_exit(rc),
+		    0);
 }
 
 static int step(struct px_map_run *run)
@@ -275,7 +282,7 @@ int px_map_run(struct px_map_run *run)
 			stop_for(run, rc);
 	}
 	px_map_progress_wipe(run);
-	rc = broken ? 0 : write_rest(run);
+	rc = broken || run->output->failed ? 0 : write_rest(run);
 	if (rc < 0)
 		stop_for(run, rc);
 	say_end(run);

@@ -8,6 +8,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -438,6 +439,21 @@ def test_a_signal_takes_what_endless_code_does(pxmap):
         process.terminate()
         assert process.wait(20) == 128 + signal.SIGTERM
     assert pxmap("line", ":::", "free").stdout == "free\n"
+
+
+def test_what_a_slow_reader_gets_behind_a_signal_has_no_holes(pxmap):
+    text = lines(range(100_000, 400_000))
+    (pxmap.folder / "in").write_text(text)
+    reader, writer = os.pipe()
+    with open(pxmap.folder / "in") as source, pxmap.begin("line", stdin=source, stdout=writer) as process:
+        os.close(writer)
+        wait_until(lambda: select.select([reader], [], [], 0)[0])
+        time.sleep(0.5)  # the pipe is full
+        process.terminate()
+        time.sleep(1.4)  # it is given up by now, and something else may be tried
+        with open(reader) as output:
+            assert text.startswith(output.read())
+        assert process.wait(LIMIT) == 128 + signal.SIGTERM
 
 
 def test_a_reader_that_leaves_ends_endless_code(pxmap):
