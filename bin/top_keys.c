@@ -37,15 +37,16 @@ static const struct action *find_action(int key)
 	return NULL;
 }
 
-/* Whether it still does what the question was about: what is done to the next is not what was meant. */
-static int check_process(struct px_client *client, const struct px_top_engine *engine)
+/* Whether it is still the process of the question and, for an interrupt, what that runs: others are not meant. */
+static int check_process(struct px_client *client, const struct px_top_engine *engine,
+			 bool interrupt)
 {
 	struct px_engine_work now;
 	int rc = px_engine_work_read(client, engine->id, &now);
 
 	if (rc == 0 && now.pid != engine->work.pid)
 		return px_fail(PX_EENGINE, "engine %u has another process by now", engine->id);
-	if (rc == 0 && !px_engine_work_same(&now, &engine->work))
+	if (rc == 0 && interrupt && !px_engine_work_same(&now, &engine->work))
 		return px_fail(PX_EENGINE, "engine %u runs something else by now", engine->id);
 	return rc;
 }
@@ -54,16 +55,14 @@ static int act(struct px_client *client, const struct px_top_engine *engine, int
 {
 	int rc;
 
-	switch (key) {
-	case 'i':
-		rc = check_process(client, engine);
-		return rc < 0 ? rc : px_client_signal(client, engine->id, SIGINT, ANSWER_NS);
-	case 'k':
-		return px_client_signal(client, engine->id, SIGKILL, ANSWER_NS);
-	default:
+	if (key == 'r') {
 		rc = px_client_restart_engine(client, engine->id, ASK_NS);
 		return rc == PX_ETIMEDOUT ? 0 : rc;
 	}
+	rc = check_process(client, engine, key == 'i');
+	return rc < 0 ? rc :
+			px_client_signal(client, engine->id, key == 'i' ? SIGINT : SIGKILL,
+					 ANSWER_NS);
 }
 
 /* Why there is nothing to be asked; "": there is. */

@@ -209,6 +209,18 @@ def test_what_runs_by_then_is_not_interrupted(pxrun, terminal, busy):
     terminal.see("engine 1 runs something else by now")
 
 
+def test_another_process_is_not_killed(pxrun, terminal):
+    terminal.top().see("idle")
+    terminal.press("k")
+    terminal.see("kill engine 0")
+    pxrun("kill", "0")
+    wait_until(lambda: pxrun.status()["engines"][0]["state"] == "up")
+    pid = pxrun.status()["engines"][0]["pid"]
+    terminal.press("y")
+    terminal.see("engine 0 has another process by now")
+    assert pxrun.status()["engines"][0]["pid"] == pid
+
+
 def test_sorting_moves_the_row_and_not_the_selection(pxrun, terminal, busy):
     terminal.top().see("busy")
     terminal.press("T")
