@@ -4,6 +4,7 @@
  */
 #include "bin/command.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,19 @@ const char *px_command_self(char *out)
 		return NULL;
 	out[length] = '\0';
 	return out;
+}
+
+static int output_errno;
+
+void px_command_written(bool done)
+{
+	if (!done && !output_errno)
+		output_errno = errno;
+}
+
+int px_command_output_errno(void)
+{
+	return output_errno;
 }
 
 int px_command_exit(int rc)

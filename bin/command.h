@@ -6,6 +6,7 @@
 #define PX_COMMAND_H
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -53,6 +54,13 @@ const char *px_command_self(char *out);
 int px_command_fail(int rc);
 /* Prints each of these lines as a warning. */
 void px_command_warn(const char *lines);
+/*
+ * To be told of writes to standard output whose failure is not found at the end of the command, and of which
+ * stdio keeps no errno: that of the first one is kept.
+ */
+void px_command_written(bool done);
+/* That errno; 0: none is known. */
+int px_command_output_errno(void);
 /* The exit code alone. */
 int px_command_exit(int rc);
 /* Prints "pxrun: words" and a pointer to the help; returns PX_EXIT_USAGE. */

@@ -30,18 +30,15 @@
 
 static volatile sig_atomic_t interrupts, ended_by;
 
-/* Why the first write failed that did: stdio keeps no more than that one has. */
-static int output_errno;
-
-static void note_error(FILE *file, bool failed)
+static void written(FILE *to, bool done)
 {
-	if (failed && file == stdout && !output_errno)
-		output_errno = errno;
+	if (to == stdout)
+		px_command_written(done);
 }
 
 static void flush(void)
 {
-	note_error(stdout, fflush(stdout) != 0);
+	px_command_written(fflush(stdout) == 0);
 }
 
 static void on_signal(int number)
@@ -96,14 +93,14 @@ static void show_lines(struct stream *stream, int which, uint32_t engine, bool r
 		if (!stop)
 			stop = end;
 		fprintf(to, "[std%s:%u] ", which == 1 ? "out" : "err", engine);
-		note_error(to, fwrite(line, 1, (size_t)(stop - line), to) < (size_t)(stop - line));
+		written(to, fwrite(line, 1, (size_t)(stop - line), to) == (size_t)(stop - line));
 		fputc('\n', to);
 		line = stop < end ? stop + 1 : end;
 	}
 	stream->length = (size_t)(end - line);
 	if (stream->length)
 		memmove(stream->text, line, stream->length);
-	note_error(to, fflush(to) != 0);
+	written(to, fflush(to) == 0);
 }
 
 static void show_stream(struct px_result *result, size_t index, int which, struct stream *stream,
@@ -296,18 +293,15 @@ static int show_ends(struct px_result *result)
 	return code;
 }
 
-/* Says why not all was written, but of a reader that is gone nothing. Returns the exit code. */
+/* Of a reader that is gone nothing is said. Returns the exit code. */
 static int end_output(int code)
 {
 	flush();
-	if (ended_by != SIGPIPE && !output_errno)
-		return code;
 	if (ended_by != SIGPIPE)
-		fprintf(stderr, "pxrun: writing to standard output: %s\n", strerror(output_errno));
-	/* main() has nothing more to say about it. */
+		return code;
 	__fpurge(stdout);
 	clearerr(stdout);
-	return ended_by == SIGPIPE ? 128 + SIGPIPE : code ? code : PX_EXIT_FAILED;
+	return 128 + SIGPIPE;
 }
 
 /* report: -1, or where the command itself waits for a word, as this is the process that goes on. */

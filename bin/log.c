@@ -52,8 +52,9 @@ static uint64_t show(const struct request *request, struct px_log_reader *reader
 
 	while (!ferror(stdout) && px_log_reader_next(reader, !request->follow))
 		if (is_wanted(request, reader->line) && ++count > but)
-			fwrite(reader->line, 1, reader->length, stdout);
-	fflush(stdout);
+			px_command_written(fwrite(reader->line, 1, reader->length, stdout) ==
+					   reader->length);
+	px_command_written(fflush(stdout) == 0);
 	return count;
 }
 

@@ -160,12 +160,11 @@ int main(int argc, char **argv)
 	code = dispatch(argc, argv);
 
 	/* A full disk must not look like success. */
-	if (fflush(stdout))
-		perror("pxrun: writing to standard output");
-	else if (ferror(stdout))
-		/* An earlier write has failed: errno is that of some later call. */
-		fputs("pxrun: writing to standard output: not all could be written\n", stderr);
-	else
+	px_command_written(fflush(stdout) == 0);
+	if (!ferror(stdout))
 		return code;
+	fprintf(stderr, "pxrun: writing to standard output: %s\n",
+		px_command_output_errno() ? strerror(px_command_output_errno()) :
+					    "not all could be written");
 	return code ? code : PX_EXIT_FAILED;
 }
