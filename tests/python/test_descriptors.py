@@ -313,7 +313,7 @@ if not os.fork():
 with pxrun.Cluster(n=1, preload="") as rc:
     ours = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.connect(sys.argv[1])
-    control = [fd for fd in map(int, os.listdir("/proc/self/fd")) if "control" in peer(fd)]
+    control = [fd for fd in map(int, os.listdir("/proc/self/fd")) if "/pxrun/" in peer(fd)]
     os.dup2(ours.fileno(), control[0])
     try:
         rc._core.stop_pool(1)
