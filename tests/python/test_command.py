@@ -288,7 +288,7 @@ def test_preload_that_is_misspelt_is_an_error(pxrun, verb):
     path = pxrun.profile("engines: 1\npreload: [json, nosuchthing.at.all]\n")
     done = pxrun(*verb, *script, code=ENGINE)
     assert f"preload of 'nosuchthing.at.all': No module named 'nosuchthing'; preload is set in {path}:2:10 (the pool's log: " in done.stderr
-    assert pxrun.pools() == []
+    wait_until(lambda: pxrun.pools() == [])  # the supervisor of a start that failed may be ending still
 
 
 def test_preload_whose_own_import_fails_is_an_error_with_a_traceback_in_the_log(pxrun):
