@@ -15,6 +15,8 @@
 #include "bin/pool_option.h"
 #include "client/pxrun.h"
 
+#define WIDTH 80
+
 const char *px_command_self(char *out)
 {
 	ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
@@ -110,6 +112,23 @@ int px_command_misuse(const struct px_verb *verb, const char *format, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	return px_command_bad_option(verb);
+}
+
+void px_command_write_wrapped(const char *text, int column, FILE *to)
+{
+	int at = column;
+
+	while (*text) {
+		int length = (int)strcspn(text, " ");
+
+		if (at > column && at + 1 + length > WIDTH) {
+			fprintf(to, "\n%*s", column, "");
+			at = column;
+		}
+		at += fprintf(to, "%s%.*s", at > column ? " " : "", length, text);
+		text += length + (text[length] == ' ');
+	}
+	putc('\n', to);
 }
 
 void px_command_write_help(const struct px_verb *verb, FILE *to)

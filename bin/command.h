@@ -29,6 +29,7 @@ struct px_verb {
 };
 
 extern const struct px_verb px_verb_console;
+extern const struct px_verb px_verb_doctor;
 extern const struct px_verb px_verb_exec;
 extern const struct px_verb px_verb_gather;
 extern const struct px_verb px_verb_interrupt;
@@ -75,6 +76,8 @@ void px_command_suggest(const char *argument, const struct option *options);
 int px_command_bad_option(const struct px_verb *verb);
 /* The verbs in the order of the list of `pxrun help`; NULL: there are fewer. */
 const struct px_verb *px_command_verb(size_t index);
+/* Prints words from a column on, where the cursor stands, in lines of at most 80 characters. */
+void px_command_write_wrapped(const char *text, int column, FILE *to);
 /* The help of a verb. */
 void px_command_write_help(const struct px_verb *verb, FILE *to);
 /* Prints the help of a verb on standard output; returns PX_EXIT_OK. */

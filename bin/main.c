@@ -50,6 +50,7 @@ static const struct group {
 		  &px_verb_top,
 		  &px_verb_log,
 		  &px_verb_stack,
+		  &px_verb_doctor,
 	  } },
 };
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))

@@ -119,25 +119,6 @@ int px_seconds_option(const char *name, const char *value, uint64_t *timeout_ns)
 /* --- help --- */
 
 #define COLUMN 25
-#define WIDTH 80
-
-/* Prints words from COLUMN on, where the cursor stands, and at most to WIDTH. */
-static void print_wrapped(const char *text, FILE *to)
-{
-	int at = COLUMN;
-
-	while (*text) {
-		int length = (int)strcspn(text, " ");
-
-		if (at > COLUMN && at + 1 + length > WIDTH) {
-			fprintf(to, "\n%*s", COLUMN, "");
-			at = COLUMN;
-		}
-		at += fprintf(to, "%s%.*s", at > COLUMN ? " " : "", length, text);
-		text += length + (text[length] == ' ');
-	}
-	putc('\n', to);
-}
 
 static void describe(const struct px_setting *row, char *out, size_t out_bytes)
 {
@@ -168,6 +149,6 @@ void px_pool_options_help(const struct px_verb *verb, FILE *to)
 		fprintf(to, "%s %-*s", option, COLUMN - 7 - (int)strlen(option),
 			row->argument ? row->argument : "");
 		describe(row, words, sizeof(words));
-		print_wrapped(words, to);
+		px_command_write_wrapped(words, COLUMN, to);
 	}
 }

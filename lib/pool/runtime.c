@@ -42,7 +42,7 @@ static bool name_valid(const char *name)
 		       length;
 }
 
-static int check_name(const char *name)
+int px_runtime_check_name(const char *name)
 {
 	if (name_valid(name))
 		return 0;
@@ -140,7 +140,7 @@ int px_runtime_find(const char *profile, bool create, struct px_runtime *out)
 			profile = "default";
 	}
 	find_root(root, sizeof(root));
-	rc = check_name(profile);
+	rc = px_runtime_check_name(profile);
 	if (rc == 0)
 		rc = name_folder(root, profile, &found);
 	if (rc == 0)

@@ -33,6 +33,8 @@ struct px_runtime {
 	char folder[108 - 10]; /* + "/control" fits a sockaddr_un */
 };
 
+/* PX_EINVAL, unless it is the name of a profile. */
+int px_runtime_check_name(const char *name);
 /*
  * Finds the folder of a profile (NULL: $PXRUN_PROFILE, else "default"); with create, makes it.
  * PX_EINVAL: a name that is not [A-Za-z0-9._-]{1,63} or begins with a dot; PX_EPERM; PX_ESYSTEM.

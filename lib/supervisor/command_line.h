@@ -5,6 +5,8 @@
  *   [PYTHON] pxrun-engine --template|--engine --control 3 --version VERSION --preload MODULES
  *   --pool NAME [--sys-path FOLDERS] [--id N --slot N --epoch N --generation N]
  *
+ * With --facts the program says what its interpreter has, and ends: for `pxrun doctor`.
+ *
  * pxrun-engine is a script of the interpreter that pxrun was installed for. PYTHON is another one:
  * that of the settings, else of a Python client, else of an activated virtual environment. A native
  * pool's program is pxrun-native, which needs no interpreter, and is a template only.
@@ -24,7 +26,7 @@ struct px_command_line {
 	char numbers[8][24];
 };
 
-/* mode: "--template" or "--engine". */
+/* mode: "--template", "--engine" or "--facts". */
 void px_command_line_begin(struct px_command_line *command,
 			   const struct px_supervisor_options *options, const char *mode);
 /* At most eight, of which px_command_line_begin() has added some. */

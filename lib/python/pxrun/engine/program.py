@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from .. import _pxrun
 from ..wire import failure
-from . import changes, ending, randomness, shell
+from . import changes, ending, facts, randomness, shell
 from .handlers import Handlers
 
 #: Preloaded by default: no error if they are not installed.
@@ -141,11 +141,11 @@ def _reason_not_to_fork():
 
 
 def _options(argv):
-    """Arguments as the supervisor gives them: ``--name value``, and two flags."""
+    """Arguments as the supervisor gives them: ``--name value``, and three flags."""
     options = {"preload": "", "sys-path": "", "pool": "", "version": ""}
     words = iter(argv)
     for word in words:
-        if word in ("--template", "--engine"):
+        if word in ("--template", "--engine", "--facts"):
             options["mode"] = word[2:]
         elif word.startswith("--"):
             options[word[2:]] = next(words, "")
@@ -162,16 +162,19 @@ def _options(argv):
 
 
 def main(argv: list[str]) -> int:
-    """The template of a pool (``--template``), or one engine (``--engine``)."""
+    """The template of a pool (``--template``), or one engine (``--engine``); ``--facts`` is for ``pxrun doctor``."""
     options = _options(argv)
+    # "" is the working folder, as for code that is typed, unless it was asked to be left out
+    sys.path[:0] = [""] * (not sys.flags.safe_path) + [*filter(None, options["sys-path"].split(":"))]
+    if options["mode"] == "facts":
+        facts.tell()
+        return 0
     _pxrun.prepare_end()
     os.nice(int(options.get("niceness", 0)))  # of engines too, which are forked from it or started likewise
     if options["mode"] == "engine":  # before code of others runs, which would find a descriptor that can write
         _pxrun.attach_segment(4)
     given = [int(options.get("control", 3)), 5] + [6, 7, 8] * (options["mode"] == "engine")
     control, log, *others = map(_pxrun.raise_descriptor, given)
-    # "" is the working folder, as for code that is typed, unless it was asked to be left out
-    sys.path[:0] = [""] * (not sys.flags.safe_path) + [*filter(None, options["sys-path"].split(":"))]
     changes.watch()
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
