@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "bin/data_file.h"
 #include "bin/pool_option.h"
 #include "shm/error.h"
 
@@ -45,8 +47,6 @@ static int attach(const char *profile, struct px_data_call *call)
 
 	if (rc == 0)
 		rc = px_targets_find(call->client, &call->targets);
-	for (size_t i = 0; rc == 0 && i < call->targets.count; i++)
-		rc = px_client_check_engine(call->client, call->targets.ids[i]);
 	if (rc == 0)
 		rc = px_view_of(call->client, call->targets.ids, call->targets.count, &call->view);
 	return rc;
@@ -97,7 +97,8 @@ int px_data_name_check(const char *name)
 			      name);
 }
 
-int px_data_parse(const char *argument, char *name, size_t name_bytes, const char **path)
+/* Parts NAME=FILE. PX_EINVAL, in words. */
+static int parse(const char *argument, char *name, size_t name_bytes, const char **path)
 {
 	const char *equals = strchr(argument, '=');
 
@@ -125,6 +126,11 @@ const char *px_data_form(const char *path, const char *otherwise)
 			return endings[i][1];
 	}
 	return otherwise;
+}
+
+const char *px_data_wanted(const struct px_data_call *call)
+{
+	return *call->form || !call->output ? call->form : px_data_form(call->output, "");
 }
 
 /* --- failures --- */
@@ -211,5 +217,36 @@ int px_data_wait(struct px_result *result, const char *what)
 		print_engines(result, i, words);
 		fprintf(stderr, ": %s\n", words);
 	}
+	return code;
+}
+
+/* --- from files --- */
+
+int px_data_send(struct px_data_call *call, const struct px_verb *verb, const char *argument,
+		 const char *stdin_form,
+		 int (*send)(struct px_data_call *call, const struct px_data_source *source,
+			     struct px_result **result))
+{
+	struct px_result *result = NULL;
+	struct px_data_source source;
+	char name[256];
+	int rc = parse(argument, name, sizeof(name), &source.path), code;
+
+	if (rc < 0)
+		return px_command_misuse(verb, "%s", px_last_error());
+	source.name = name;
+	source.form = *call->form ? call->form :
+				    px_data_form(source.path,
+						 strcmp(source.path, "-") ? "text" : stdin_form);
+	if (!*source.form)
+		return px_command_misuse(
+			verb, "standard input does not say what it is: --format npy, json or text");
+	source.fd = px_data_open(source.path);
+	if (source.fd < 0)
+		return px_command_fail(source.fd);
+	rc = send(call, &source, &result);
+	close(source.fd);
+	code = rc < 0 ? px_command_fail(rc) : px_data_wait(result, argument);
+	px_result_free(result);
 	return code;
 }

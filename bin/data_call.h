@@ -29,12 +29,28 @@ int px_data_call_begin(const struct px_verb *verb, int argc, char **argv, bool w
 		       struct px_data_call *out);
 void px_data_call_end(struct px_data_call *call);
 
+/* What an argument NAME=FILE has named. */
+struct px_data_source {
+	const char *name, *path;
+	const char *form; /* "npy", "json" or "text" */
+	int fd;
+};
+
+/*
+ * Parts NAME=FILE, opens the file, has it sent to the engines, and waits. stdin_form: that of standard input,
+ * if no other is given; "": one has to be. Prints failures; returns an exit code.
+ */
+int px_data_send(struct px_data_call *call, const struct px_verb *verb, const char *argument,
+		 const char *stdin_form,
+		 int (*send)(struct px_data_call *call, const struct px_data_source *source,
+			     struct px_result **result));
+
 /* Whether a Python variable can have that name; PX_EINVAL, in words. */
 int px_data_name_check(const char *name);
-/* Parts NAME=FILE. PX_EINVAL, in words. */
-int px_data_parse(const char *argument, char *name, size_t name_bytes, const char **path);
 /* The form of a file by the ending of its name; otherwise: if that tells nothing. */
 const char *px_data_form(const char *path, const char *otherwise);
+/* The form that is asked for: --format's, else that of the output's name; "": none. */
+const char *px_data_wanted(const struct px_data_call *call);
 /*
  * Waits for a result, and prints its failures: "pxrun: WHAT: engine 1: words", those that are alike in one
  * line. what: NULL if the words say it. Returns an exit code.

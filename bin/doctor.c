@@ -5,7 +5,6 @@
 #include "bin/doctor.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,8 +121,6 @@ static int examine(const char *profile, bool json)
 	struct px_doctor doctor = { .profile = profile };
 	unsigned counts[3] = { 0 };
 
-	/* Under a small limit of file sizes a check fails, and says so. */
-	(void)signal(SIGXFSZ, SIG_IGN);
 	px_settings_init(&doctor.settings);
 	for (size_t i = 0; i < CHECKS; i++) {
 		struct px_finding finding = { .state = PX_DOCTOR_OK };

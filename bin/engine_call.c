@@ -67,17 +67,6 @@ static int read_ids(int argc, char **argv, struct px_targets *targets)
 	return 0;
 }
 
-static int find(const char *profile, struct px_engine_call *call)
-{
-	int rc = px_client_attach(profile, 0, &call->client);
-
-	if (rc == 0)
-		rc = px_targets_find(call->client, &call->targets);
-	for (size_t i = 0; rc == 0 && i < call->targets.count; i++)
-		rc = px_client_check_engine(call->client, call->targets.ids[i]);
-	return rc;
-}
-
 int px_engine_call_begin(const struct px_verb *verb, int argc, char **argv,
 			 const struct px_own_options *own, struct px_engine_call *out)
 {
@@ -93,7 +82,9 @@ int px_engine_call_begin(const struct px_verb *verb, int argc, char **argv,
 					 "engines are named by -t and by arguments: one is enough");
 	if (optind < argc && read_ids(argc, argv, &out->targets) < 0)
 		return px_command_misuse(verb, "%s", px_last_error());
-	rc = find(reading.profile, out);
+	rc = px_client_attach(reading.profile, 0, &out->client);
+	if (rc == 0)
+		rc = px_targets_find(out->client, &out->targets);
 	return rc < 0 ? px_command_fail(rc) : -1;
 }
 

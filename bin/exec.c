@@ -14,8 +14,10 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bin/command.h"
+#include "bin/data_file.h"
 #include "bin/detach.h"
 #include "bin/targets.h"
 #include "client/client.h"
@@ -356,37 +358,20 @@ static int execute_detached(const char *profile, struct px_targets *targets, con
 
 /* --- the command line --- */
 
-/* All of standard input as a new string; NULL, with a message, if that fails. */
+/* All of standard input as a new string; NULL, with an error, if that fails. */
 static char *read_input(void)
 {
-	size_t used = 0, room = 65536;
-	char *text = malloc(room);
+	char *text = NULL, *whole = NULL;
+	size_t bytes = 0;
 
-	while (text) {
-		size_t got = fread(text + used, 1, room - 1 - used, stdin);
-		char *grown;
-
-		used += got;
-		if (got == 0)
-			break;
-		if (used + 1 < room)
-			continue;
-		room *= 2;
-		grown = realloc(text, room);
-		if (!grown)
-			free(text);
-		text = grown;
-	}
-	if (!text)
-		fputs("pxrun: no private memory for the code\n", stderr);
-	else if (ferror(stdin))
-		perror("pxrun: reading standard input");
-	else if (memchr(text, '\0', used))
-		fputs("pxrun: the code has a NUL byte in it\n", stderr);
-	else
-		return text[used] = '\0', text;
+	if (px_data_read(STDIN_FILENO, "standard input", &text, &bytes) < 0)
+		return NULL;
+	if (memchr(text, '\0', bytes))
+		px_fail(PX_EINVAL, "the code has a NUL byte in it");
+	else if (!(whole = strndup(text, bytes)))
+		px_fail(PX_ENOMEM, "no private memory for the code");
 	free(text);
-	return NULL;
+	return whole;
 }
 
 static int run(int argc, char **argv)
@@ -430,8 +415,10 @@ static int run(int argc, char **argv)
 					 "the code must be one argument: put it between quotes");
 	if (!strcmp(argv[optind], "-")) {
 		input = read_input();
-		if (!input)
+		if (!input) {
+			px_command_fail(PX_ESYSTEM);
 			return PX_EXIT_FAILED;
+		}
 	}
 	code = input ? input : argv[optind];
 	exit_code = detach ? execute_detached(profile, &targets, code) :

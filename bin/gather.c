@@ -39,7 +39,7 @@ static int whole_new(struct px_client *client, struct px_result *result, struct 
 }
 
 static int join_arrays(struct px_data_call *call, struct px_result *result,
-		       struct px_data_file *file)
+		       struct px_new_file *file)
 {
 	struct px_array *whole;
 	int rc = whole_new(call->client, result, &whole);
@@ -53,7 +53,7 @@ static int join_arrays(struct px_data_call *call, struct px_result *result,
 	return rc;
 }
 
-static int gather_arrays(struct px_data_call *call, const char *name, struct px_data_file *file)
+static int gather_arrays(struct px_data_call *call, const char *name, struct px_new_file *file)
 {
 	struct px_result *result = NULL;
 	int rc = px_view_pull(call->view, name, NULL, &result);
@@ -68,10 +68,10 @@ static int gather_arrays(struct px_data_call *call, const char *name, struct px_
 
 /* --- lists --- */
 
-static int join_texts(struct px_result *parts, bool json, struct px_data_file *file)
+static int join_texts(struct px_result *parts, bool json, struct px_new_file *file)
 {
 	bool first = true;
-	int rc = json ? px_data_file_write(file, "[", 1) : 0;
+	int rc = json ? px_write_all(file->fd, "[", 1, file->path) : 0;
 
 	for (size_t i = 0; rc == 0 && i < px_result_count(parts); i++) {
 		struct px_value part;
@@ -84,12 +84,13 @@ static int join_texts(struct px_result *parts, bool json, struct px_data_file *f
 		if (!text->as.text.bytes)
 			continue;
 		if (json && !first)
-			rc = px_data_file_write(file, ", ", 2);
+			rc = px_write_all(file->fd, ", ", 2, file->path);
 		first = false;
 		if (rc == 0)
-			rc = px_data_file_write(file, text->as.text.data, text->as.text.bytes);
+			rc = px_write_all(file->fd, text->as.text.data, text->as.text.bytes,
+					  file->path);
 	}
-	return rc == 0 && json ? px_data_file_write(file, "]\n", 2) : rc;
+	return rc == 0 && json ? px_write_all(file->fd, "]\n", 2, file->path) : rc;
 }
 
 /* --- the verb --- */
@@ -123,7 +124,7 @@ static int common_form(struct px_result *parts, const char *name, const char **o
 
 static int write_whole(struct px_data_call *call, const char *name, struct px_result *parts)
 {
-	struct px_data_file file;
+	struct px_new_file file;
 	const char *form = NULL;
 	int rc = common_form(parts, name, &form);
 
@@ -142,9 +143,7 @@ static int write_whole(struct px_data_call *call, const char *name, struct px_re
 
 static int gather(struct px_data_call *call, const char *name)
 {
-	const char *form = *call->form  ? call->form :
-			   call->output ? px_data_form(call->output, "") :
-					  "";
+	const char *form = px_data_wanted(call);
 	struct px_result *parts = NULL;
 	int code, rc = px_view_call(call->view, PX_DOCUMENTS "give_part", 2,
 				    (struct px_value[]){ px_string(name), px_string(form) }, NULL,

@@ -2,7 +2,6 @@
 /*
  * map.c - `pxrun map`: a function of Python's, or a shell command, for each record of the input.
  */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +9,9 @@
 
 #include "bin/command.h"
 #include "bin/map_run.h"
+#include "bin/own_pool.h"
 #include "bin/pool_option.h"
 #include "client/client.h"
-#include "client/start.h"
 #include "machine/wall_clock.h"
 #include "pool/profile.h"
 #include "shm/error.h"
@@ -25,6 +24,7 @@ struct line {
 	struct px_map_input input;
 	uint32_t chunk;
 	bool nul, json, csv, tsv, json_out, resume;
+	bool owns; /* the pool is its own */
 };
 
 /* --- the command line --- */
@@ -204,7 +204,6 @@ static int prefer(struct px_settings *settings, const struct px_settings *profil
  */
 static int start_pool(struct px_settings *settings, struct px_client **client)
 {
-	char self[PATH_MAX], warnings[PX_WARNINGS_BYTES] = "";
 	struct px_settings profile;
 	int rc;
 
@@ -216,11 +215,7 @@ static int start_pool(struct px_settings *settings, struct px_client **client)
 		rc = prefer(settings, &profile, PX_SETTING_PRELOAD, "--preload",
 			    "pxrun.engine.records");
 	px_settings_clear(&profile);
-	if (rc == 0)
-		rc = px_pool_start_by(settings, "", px_command_self(self), 0, warnings, client);
-	if (rc == 0)
-		px_command_warn(warnings);
-	return rc;
+	return rc < 0 ? rc : px_own_pool_start(settings, client);
 }
 
 /* The pool that runs, if there is one and no other is asked for. */
@@ -230,7 +225,11 @@ static int find_pool(struct line *line, struct px_client **client)
 
 	if (!asks_for_pool(line))
 		rc = px_client_attach(line->profile, 0, client);
-	return rc == PX_ENOPOOL && !line->profile ? start_pool(&line->settings, client) : rc;
+	if (rc != PX_ENOPOOL || line->profile)
+		return rc;
+	rc = start_pool(&line->settings, client);
+	line->owns = rc == 0;
+	return rc;
 }
 
 static int map(struct line *line)
@@ -256,7 +255,10 @@ static int map(struct line *line)
 	}
 	px_map_input_close(&line->input);
 	px_map_output_close(&output);
-	px_client_detach(run.client);
+	if (line->owns)
+		px_own_pool_end(run.client);
+	else
+		px_client_detach(run.client);
 	return code;
 }
 

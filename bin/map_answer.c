@@ -114,7 +114,20 @@ static int again(struct px_map_run *run, struct px_map_chunk *chunk, uint32_t in
 	return 0;
 }
 
-/* Somebody else has interrupted a record: that one has failed, those behind it have not begun. */
+/* Whether the engine that has answered is being ended, by `pxrun restart` say: it is shown so before it is told. */
+static bool is_ended(const struct px_map_run *run, const struct px_map_chunk *chunk)
+{
+	struct px_engine_status engine = { .size = sizeof(engine) };
+	uint32_t id = px_result_engine(chunk->result, 0);
+
+	return px_client_engine_status(run->client, id, &engine) < 0 ||
+	       engine.state != PX_ENGINE_IS_UP;
+}
+
+/*
+ * Somebody else has interrupted a record: that one has failed, unless it was its engine that was ended, and those
+ * behind it have not begun.
+ */
 static int take_interrupt(struct px_map_run *run, struct px_map_chunk *chunk,
 			  const struct px_map_reply *reply)
 {
@@ -122,6 +135,11 @@ static int take_interrupt(struct px_map_run *run, struct px_map_chunk *chunk,
 
 	if (chunk->cancelled || !*reply->interrupted)
 		return 0;
+	/* Once more, as after a death: it may have ended its engine itself. */
+	if (chunk->tries <= run->job->retries && is_ended(run, chunk)) {
+		chunk->tries++;
+		return again(run, chunk, reply->done, chunk->count);
+	}
 	run->done++;
 	say_failed(run, chunk->first + reply->done, reply->interrupted);
 	return run->stop || next >= chunk->count ? 0 : again(run, chunk, next, chunk->count);

@@ -25,31 +25,40 @@ static const char header[] =
 
 static int mark(struct px_map_output *output, uint64_t seq)
 {
-	uint64_t bits = output->done_bits;
-	uint64_t *grown = output->done;
+	size_t count = output->done_count;
+	struct px_map_range *grown;
 
-	while (bits <= seq)
-		bits = bits ? 2 * bits : 4096;
-	if (bits > output->done_bits) {
-		grown = realloc(grown, bits / 8);
+	if (count && output->done[count - 1].last + 1 == seq) {
+		output->done[count - 1].last = seq;
+		return 0;
+	}
+	if (count == output->done_room) {
+		size_t room = count ? 2 * count : 64;
+
+		grown = realloc(output->done, room * sizeof(*grown));
 		if (!grown)
 			return px_fail(PX_ENOMEM, "no private memory for the log %s",
 				       output->log_path);
-		memset((char *)grown + output->done_bits / 8, 0, (bits - output->done_bits) / 8);
 		output->done = grown;
-		output->done_bits = bits;
+		output->done_room = room;
 	}
-	grown[seq / 64] |= UINT64_C(1) << seq % 64;
+	output->done[output->done_count++] = (struct px_map_range){ seq, seq };
 	return 0;
 }
 
-bool px_map_output_has(const struct px_map_output *output, uint64_t seq)
+static int compare(const void *a, const void *b)
 {
-	return seq < output->done_bits && output->done[seq / 64] >> seq % 64 & 1;
+	const struct px_map_range *one = a, *other = b;
+
+	return (one->first > other->first) - (one->first < other->first);
 }
 
-/* More records than that are none: a damaged log must not take all memory. */
-#define SEQ_MAX (UINT64_C(1) << 36)
+bool px_map_output_has(struct px_map_output *output, uint64_t seq)
+{
+	while (output->done_at < output->done_count && output->done[output->done_at].last < seq)
+		output->done_at++;
+	return output->done_at < output->done_count && output->done[output->done_at].first <= seq;
+}
 
 static int read_line(struct px_map_output *output, const char *line, unsigned long number)
 {
@@ -60,7 +69,7 @@ static int read_line(struct px_map_output *output, const char *line, unsigned lo
 		return 0;
 	if (sscanf(line, "%llu\t%*[^\t]\t%*[^\t]\t%*[^\t]\t%*[^\t]\t%*[^\t]\t%ld\t%ld\t", &seq,
 		   &code, &ended_by) != 3 ||
-	    seq == 0 || seq > SEQ_MAX)
+	    seq == 0)
 		return px_fail(PX_EINVAL, "%s, line %lu: no line of a job log", output->log_path,
 			       number);
 	/* What failed is done again. */
@@ -86,6 +95,9 @@ static int read_log(struct px_map_output *output, off_t *end)
 	}
 	if (rc == 0 && ferror(file))
 		rc = px_fail_errno("reading the job log %s", output->log_path);
+	/* Results that came out of order, and records that were done again, are not in theirs. */
+	if (output->done)
+		qsort(output->done, output->done_count, sizeof(*output->done), compare);
 	free(line);
 	fclose(file);
 	return rc;

@@ -16,12 +16,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Numbers of records that follow one another. */
+struct px_map_range {
+	uint64_t first, last;
+};
+
 struct px_map_output {
 	const char *log_path; /* NULL: there is none */
 	int log_fd;
-	uint64_t *done; /* bits by number of the record: those that the log has as done */
-	uint64_t done_bits;
-	char *held; /* results and lines that are not written yet */
+	struct px_map_range *done; /* those that the log has as done, in order */
+	size_t done_count, done_room;
+	size_t done_at; /* of what was asked for last */
+	char *held;     /* results and lines that are not written yet */
 	size_t held_bytes;
 	char *log_held;
 	size_t log_bytes;
@@ -33,8 +39,8 @@ struct px_map_output {
 /* Opens the log, if there is one; resume: reads it first. PX_ESYSTEM, PX_EINVAL, PX_ENOMEM. */
 int px_map_output_open(struct px_map_output *output, bool resume);
 void px_map_output_close(struct px_map_output *output);
-/* Whether the log that was read has a record as done. */
-bool px_map_output_has(const struct px_map_output *output, uint64_t seq);
+/* Whether the log that was read has a record as done; to be asked for records in their order. */
+bool px_map_output_has(struct px_map_output *output, uint64_t seq);
 /* Takes a result and its lines of the log. As px_map_output_flush(). */
 int px_map_output_put(struct px_map_output *output, const char *text, size_t bytes, const char *log,
 		      size_t log_bytes);

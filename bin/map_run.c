@@ -118,14 +118,19 @@ static int build(struct px_map_run *run)
 
 /* --- posting --- */
 
-static int post(struct px_map_run *run)
+/* The first that waits to be posted. */
+static struct px_map_chunk *next_waiting(const struct px_map_run *run)
 {
 	struct px_map_chunk *chunk = run->first;
-	int rc;
 
 	while (chunk->state != PX_MAP_WAITS)
 		chunk = chunk->next;
-	rc = px_map_chunk_post(chunk, run->view, run->job, run->input);
+	return chunk;
+}
+
+static int post(struct px_map_run *run, struct px_map_chunk *chunk)
+{
+	int rc = px_map_chunk_post(chunk, run->view, run->job, run->input);
 	if (rc < 0)
 		return rc;
 	chunk->state = PX_MAP_OUT;
@@ -139,14 +144,18 @@ static int feed(struct px_map_run *run)
 	int rc = 0;
 
 	while (rc == 0 && run->waiting && run->out < OUT_EACH * run->engines)
-		rc = post(run);
+		rc = post(run, next_waiting(run));
 	while (rc == 0 && !run->stop && !run->exhausted && !px_map_signals && may_hold(run)) {
 		rc = build(run);
 		if (rc <= 0)
 			break;
-		if (run->building && run->waiting == 0)
+		if (run->building && run->waiting == 0) {
+			/* Without a search: the first of many may be slow. */
 			finish_building(run);
-		rc = post(run);
+			rc = post(run, run->last);
+		} else {
+			rc = post(run, next_waiting(run));
+		}
 	}
 	return rc;
 }

@@ -47,14 +47,14 @@ static int check_array(const struct px_data_call *call)
 	return 0;
 }
 
-static int write_text(struct px_data_file *file, const struct px_value *text, bool whole_line)
+static int write_text(struct px_new_file *file, const struct px_value *text, bool whole_line)
 {
 	const char *data = text->as.text.data;
 	uint64_t bytes = text->as.text.bytes;
-	int rc = px_data_file_write(file, data, bytes);
+	int rc = px_write_all(file->fd, data, bytes, file->path);
 
 	if (rc == 0 && whole_line && (!bytes || data[bytes - 1] != '\n'))
-		rc = px_data_file_write(file, "\n", 1);
+		rc = px_write_all(file->fd, "\n", 1, file->path);
 	return rc;
 }
 
@@ -63,7 +63,7 @@ static int write_one(const struct px_data_call *call, uint32_t engine, const str
 {
 	const struct px_value *form = &given->as.list.items[0], *what = form + 1;
 	char path[PATH_MAX];
-	struct px_data_file file;
+	struct px_new_file file;
 	int rc = what->type == PX_ARRAY ? check_array(call) : 0;
 
 	if (rc == 0 && call->output)
@@ -82,9 +82,7 @@ static int write_one(const struct px_data_call *call, uint32_t engine, const str
 
 static int pull(struct px_data_call *call, const char *name)
 {
-	const char *form = *call->form  ? call->form :
-			   call->output ? px_data_form(call->output, "") :
-					  "";
+	const char *form = px_data_wanted(call);
 	struct px_result *result = NULL;
 	int code, rc = px_view_call(call->view, PX_DOCUMENTS "give", 2,
 				    (struct px_value[]){ px_string(name), px_string(form) }, NULL,

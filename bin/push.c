@@ -2,69 +2,50 @@
 /*
  * push.c - `pxrun push`: assigns what files have to names on engines.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bin/data_call.h"
 #include "bin/data_file.h"
 #include "client/npy.h"
 
-static int push_array(struct px_data_call *call, const char *name, const char *path, int fd,
+static int push_array(struct px_data_call *call, const struct px_data_source *source,
 		      struct px_result **result)
 {
 	struct px_array *array;
 	struct px_value value;
-	int rc = px_npy_read(call->client, fd, path, &array);
+	int rc = px_npy_read(call->client, source->fd, source->path, &array);
 
 	if (rc < 0)
 		return rc;
 	value = px_of_array(array);
-	rc = px_view_push(call->view, name, &value, NULL, result);
+	rc = px_view_push(call->view, source->name, &value, NULL, result);
 	px_array_unref(array);
 	return rc;
 }
 
-static int push_text(struct px_data_call *call, const char *form, const char *name,
-		     const char *path, int fd, struct px_result **result)
+static int push_text(struct px_data_call *call, const struct px_data_source *source,
+		     struct px_result **result)
 {
 	char *text = NULL;
 	size_t bytes = 0;
-	int rc = px_data_read(fd, path, &text, &bytes);
+	int rc = px_data_read(source->fd, source->path, &text, &bytes);
 
 	if (rc == 0)
 		rc = px_view_call(call->view, PX_DOCUMENTS "put", 3,
-				  (struct px_value[]){ px_string(name), px_string(form),
+				  (struct px_value[]){ px_string(source->name),
+						       px_string(source->form),
 						       px_bytes(text, bytes) },
 				  NULL, NULL, result);
 	free(text);
 	return rc;
 }
 
-static int push(struct px_data_call *call, const char *argument)
+static int push(struct px_data_call *call, const struct px_data_source *source,
+		struct px_result **result)
 {
-	struct px_result *result = NULL;
-	const char *path, *form;
-	char name[256];
-	int rc = px_data_parse(argument, name, sizeof(name), &path), fd, code;
-
-	if (rc < 0)
-		return px_command_misuse(&px_verb_push, "%s", px_last_error());
-	form = *call->form ? call->form : px_data_form(path, strcmp(path, "-") ? "text" : "");
-	if (!*form)
-		return px_command_misuse(
-			&px_verb_push,
-			"standard input does not say what it is: --format npy, json or text");
-	fd = px_data_open(path);
-	if (fd < 0)
-		return px_command_fail(fd);
-	rc = strcmp(form, "npy") ? push_text(call, form, name, path, fd, &result) :
-				   push_array(call, name, path, fd, &result);
-	close(fd);
-	code = rc < 0 ? px_command_fail(rc) : px_data_wait(result, argument);
-	px_result_free(result);
-	return code;
+	return strcmp(source->form, "npy") ? push_text(call, source, result) :
+					     push_array(call, source, result);
 }
 
 static int run(int argc, char **argv)
@@ -75,7 +56,7 @@ static int run(int argc, char **argv)
 	if (code < 0) {
 		code = PX_EXIT_OK;
 		for (int i = optind; i < argc && code == PX_EXIT_OK; i++)
-			code = push(&call, argv[i]);
+			code = px_data_send(&call, &px_verb_push, argv[i], "", push);
 	}
 	px_data_call_end(&call);
 	return code;

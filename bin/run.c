@@ -11,24 +11,19 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bin/command.h"
 #include "bin/interpreter.h"
+#include "bin/own_pool.h"
 #include "bin/pool_option.h"
 #include "client/client.h"
-#include "client/start.h"
 #include "shm/error.h"
 
 /* These are passed on to the script; a terminal sends the others to it directly. */
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 static const int from_terminal[] = { SIGINT, SIGQUIT };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* How long a supervisor whose pool has ended is waited for. */
-#define REAP_TRIES 1000
-#define REAP_NAP_NS 1000000
 
 static volatile sig_atomic_t script_pid;
 
@@ -115,40 +110,23 @@ static int script_folder(const char *script, char *out)
 	return 0;
 }
 
-/*
- * The supervisor would be left to process 1, which in many containers reaps nobody. Of the other orphans of
- * the script none is waited for: they may go on.
- */
-static void end_pool(struct px_client *client)
-{
-	const struct timespec nap = { .tv_nsec = REAP_NAP_NS };
-	pid_t supervisor = client->endpoint->segment->header->supervisor_pid;
-
-	px_client_detach(client);
-	for (int i = 0; i < REAP_TRIES && waitpid(supervisor, NULL, WNOHANG) == 0; i++)
-		nanosleep(&nap, NULL);
-}
-
 static int run_with_pool(struct px_settings *settings, char **argv)
 {
-	char self[PATH_MAX], folder[PATH_MAX], connection[128], python[PATH_MAX];
-	char warnings[PX_WARNINGS_BYTES] = "";
+	char folder[PATH_MAX], connection[128], python[PATH_MAX];
 	struct px_client *client = NULL;
 	int code, rc = script_folder(argv[1], folder);
 
 	if (rc == 0)
 		rc = px_settings_set(settings, PX_SETTING_SYS_PATH, PX_FROM_OPTION, "--sys-path",
 				     folder);
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (rc == 0)
-		rc = px_pool_start_by(settings, "", px_command_self(self), 0, warnings, &client);
+		rc = px_own_pool_start(settings, &client);
 	if (rc < 0)
 		return px_command_fail(rc);
-	px_command_warn(warnings);
 	px_runtime_path(&client->runtime, "connection.json", connection, sizeof(connection));
 	rc = px_interpreter_of(client, python, sizeof(python));
 	code = rc < 0 ? px_command_fail(rc) : run_script(python, argv, connection);
-	end_pool(client);
+	px_own_pool_end(client);
 	return code;
 }
 

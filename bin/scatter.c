@@ -4,39 +4,39 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bin/data_call.h"
 #include "bin/data_file.h"
 #include "client/npy.h"
 
-static int scatter_array(struct px_data_call *call, const char *name, const char *path, int fd,
+static int scatter_array(struct px_data_call *call, const struct px_data_source *source,
 			 struct px_result **result)
 {
 	struct px_array *array;
-	int rc = px_npy_read(call->client, fd, path, &array);
+	int rc = px_npy_read(call->client, source->fd, source->path, &array);
 
 	if (rc < 0)
 		return rc;
-	rc = px_view_scatter(call->view, name, array, 0, PX_BLOCK, NULL, result);
+	rc = px_view_scatter(call->view, source->name, array, 0, PX_BLOCK, NULL, result);
 	px_array_unref(array);
 	return rc;
 }
 
 /* Each engine gets the whole, of which there is one copy, and finds its own part. */
-static int scatter_items(struct px_data_call *call, const char *form, const char *name,
-			 const char *path, int fd, struct px_result **result)
+static int scatter_items(struct px_data_call *call, const struct px_data_source *source,
+			 struct px_result **result)
 {
 	struct px_value engines[PX_ENGINES_MAX];
 	char *text = NULL;
 	size_t bytes = 0;
-	int rc = px_data_read(fd, path, &text, &bytes);
+	int rc = px_data_read(source->fd, source->path, &text, &bytes);
 
 	for (size_t i = 0; i < call->targets.count; i++)
 		engines[i] = px_int(call->targets.ids[i]);
 	if (rc == 0)
 		rc = px_view_call(call->view, PX_DOCUMENTS "put_part", 4,
-				  (struct px_value[]){ px_string(name), px_string(form),
+				  (struct px_value[]){ px_string(source->name),
+						       px_string(source->form),
 						       px_bytes(text, bytes),
 						       px_list(engines, call->targets.count) },
 				  NULL, NULL, result);
@@ -44,25 +44,11 @@ static int scatter_items(struct px_data_call *call, const char *form, const char
 	return rc;
 }
 
-static int scatter(struct px_data_call *call, const char *argument)
+static int scatter(struct px_data_call *call, const struct px_data_source *source,
+		   struct px_result **result)
 {
-	struct px_result *result = NULL;
-	const char *path, *form;
-	char name[256];
-	int rc = px_data_parse(argument, name, sizeof(name), &path), fd, code;
-
-	if (rc < 0)
-		return px_command_misuse(&px_verb_scatter, "%s", px_last_error());
-	form = *call->form ? call->form : px_data_form(path, "text");
-	fd = px_data_open(path);
-	if (fd < 0)
-		return px_command_fail(fd);
-	rc = strcmp(form, "npy") ? scatter_items(call, form, name, path, fd, &result) :
-				   scatter_array(call, name, path, fd, &result);
-	close(fd);
-	code = rc < 0 ? px_command_fail(rc) : px_data_wait(result, argument);
-	px_result_free(result);
-	return code;
+	return strcmp(source->form, "npy") ? scatter_items(call, source, result) :
+					     scatter_array(call, source, result);
 }
 
 static int run(int argc, char **argv)
@@ -71,7 +57,7 @@ static int run(int argc, char **argv)
 	int code = px_data_call_begin(&px_verb_scatter, argc, argv, false, 1, &call);
 
 	if (code < 0)
-		code = scatter(&call, argv[optind]);
+		code = px_data_send(&call, &px_verb_scatter, argv[optind], "text", scatter);
 	px_data_call_end(&call);
 	return code;
 }

@@ -174,8 +174,6 @@ static int supervise(const struct request *request, struct px_supervisor_options
 {
 	int code, rc;
 
-	/* Under a small limit of file sizes the writes fail, and say so. */
-	(void)signal(SIGXFSZ, SIG_IGN);
 	rc = move_in(options);
 	if (rc < 0)
 		return refuse(request, rc);
@@ -348,7 +346,8 @@ static int take_own(void *ctx, int option, const char *value)
 	case OPTION_CLIENT_PYTHON:
 		free(request->client_python);
 		request->client_python = strdup(value);
-		return 0;
+		return request->client_python ? 0 :
+						px_fail(PX_ENOMEM, "no private memory for a path");
 	case OPTION_READY_FD:
 		return parse_fd("--ready-fd", value, &request->ready_fd);
 	case OPTION_ENV_FD:

@@ -40,10 +40,12 @@ int px_targets_parse(const char *text, struct px_targets *out)
 
 int px_targets_find(struct px_client *client, struct px_targets *targets)
 {
-	int count;
+	int count, rc = 0;
 
+	for (size_t i = 0; rc == 0 && i < targets->count; i++)
+		rc = px_client_check_engine(client, targets->ids[i]);
 	if (targets->count)
-		return 0;
+		return rc;
 	count = px_client_engines(client, targets->ids, PX_ENGINES_MAX);
 	if (count == 0)
 		return px_client_no_engines(client);

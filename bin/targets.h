@@ -14,7 +14,10 @@ struct px_targets {
 
 /* Reads 'all', or ids separated by commas. PX_EINVAL. */
 int px_targets_parse(const char *text, struct px_targets *out);
-/* Has the ids of all engines, if none are named. PX_EENGINE: the pool has none. */
+/*
+ * Has the ids of all engines, if none are named; those that are named exist. PX_EENGINE: they do not, or the pool
+ * has none; PX_EPOOL.
+ */
 int px_targets_find(struct px_client *client, struct px_targets *targets);
 
 #endif

@@ -108,6 +108,7 @@ static void ask_and_act(struct px_client *client, const struct px_top_sample *sa
 
 /* --- selecting --- */
 
+/* Its row; the first one if the engine that was selected is gone. */
 static uint32_t find_selected(const struct px_top_sample *sample, const struct px_top_view *view)
 {
 	for (uint32_t i = 0; i < sample->engines_count; i++)
@@ -169,8 +170,13 @@ bool px_top_key_press(struct px_client *client, struct px_top_sample *sample,
 		select_row(sample, view, sample->engines_count);
 		break;
 	default:
-		if (action && sample->engines_count && !view->help)
+		if (!action || !sample->engines_count || view->help)
+			break;
+		if (sample->engines[at].id == view->selected)
 			ask_and_act(client, sample, &sample->engines[at], action, view);
+		else
+			snprintf(view->words, sizeof(view->words),
+				 "engine %u is not there any more", view->selected);
 	}
 	return true;
 }

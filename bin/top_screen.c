@@ -175,8 +175,7 @@ static struct px_top_line words_of(const char *words)
 {
 	struct px_top_line line;
 
-	strncpy(line.at, words, sizeof(line.at) - 1);
-	line.at[sizeof(line.at) - 1] = '\0';
+	snprintf(line.at, sizeof(line.at), "%s", words);
 	return line;
 }
 

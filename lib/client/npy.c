@@ -6,16 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/array.h"
 #include "client/dlpack.h"
+#include "client/new_file.h"
 #include "shm/error.h"
 
 /* What numpy refuses to read as well, unless it is told to trust the file. */
@@ -172,22 +169,6 @@ int px_array_load(struct px_client *client, const char *path, struct px_array **
 
 /* --- writing --- */
 
-static int write_all(int fd, const void *from, uint64_t bytes, const char *path)
-{
-	uint64_t done = 0;
-
-	while (done < bytes) {
-		ssize_t put = write(fd, (const uint8_t *)from + done, bytes - done);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return px_fail_errno("writing '%s'", path);
-		done += (uint64_t)put;
-	}
-	return 0;
-}
-
 /* Whether its elements lie in column-major order without gaps. */
 static bool is_fortran(const struct px_array *array)
 {
@@ -212,7 +193,7 @@ static int write_compact(int fd, const struct px_array *array, const char *path)
 
 	if (rc == 0) {
 		px_array_copy_to(array, copy, compact->strides);
-		rc = write_all(fd, copy, array->bytes, path);
+		rc = px_write_all(fd, copy, array->bytes, path);
 		px_array_unref(compact);
 	}
 	free(copy);
@@ -228,37 +209,22 @@ int px_npy_write(int fd, const struct px_array *array, const char *path)
 	int rc;
 
 	memcpy(npy.shape, array->shape, (size_t)array->ndim * sizeof(int64_t));
-	rc = write_all(fd, header, px_npy_print(&npy, header), path);
+	rc = px_write_all(fd, header, px_npy_print(&npy, header), path);
 	if (rc < 0)
 		return rc;
-	return npy.fortran || array->c_contiguous ? write_all(fd, array->data, array->bytes, path) :
-						    write_compact(fd, array, path);
+	return npy.fortran || array->c_contiguous ?
+		       px_write_all(fd, array->data, array->bytes, path) :
+		       write_compact(fd, array, path);
 }
 
 int px_array_save(struct px_array *array, const char *path)
 {
-	static _Atomic uint32_t count;
-	char temporary[PATH_MAX];
-	int rc = px_array_check(array), fd;
+	struct px_new_file file;
+	int rc = px_array_check(array);
 
 	if (rc == 0)
 		rc = px_need(path, "npy");
-	if (rc < 0)
-		return rc;
-	/* No mkstemp(3): its file would be its owner's alone, and umask(2) cannot be asked in threads. */
-	if (snprintf(temporary, sizeof(temporary), "%s.%d-%u", path, (int)getpid(),
-		     atomic_fetch_add_explicit(&count, 1, memory_order_relaxed)) >=
-	    (int)sizeof(temporary))
-		return px_fail(PX_EINVAL, "the name of the .npy file is too long");
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return px_fail_errno("making a file beside '%s'", path);
-	rc = px_npy_write(fd, array, path);
-	if (close(fd) < 0 && rc == 0)
-		rc = px_fail_errno("writing '%s'", path);
-	if (rc == 0 && rename(temporary, path) < 0)
-		rc = px_fail_errno("writing '%s'", path);
-	if (rc < 0)
-		unlink(temporary);
-	return rc;
+	if (rc == 0)
+		rc = px_new_file_begin(path, &file);
+	return rc < 0 ? rc : px_new_file_end(&file, px_npy_write(file.fd, array, path));
 }

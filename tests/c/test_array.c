@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/array.h"
@@ -548,6 +549,32 @@ static void npy_of_gaps_is_whole_or_not_there(void **state)
 	remove_files();
 }
 
+/* A link is followed, and a device written to: neither is replaced by a file. */
+static void npy_goes_where_a_name_leads(void **state)
+{
+	double data[] = { 1, 2 };
+	struct px_array *array;
+	struct stat st;
+
+	(void)state;
+	make_files();
+	assert_int_equal(px_array_wrap(data, PX_DTYPE_FLOAT64, 1, (int64_t[]){ 2 }, NULL, &array),
+			 0);
+	assert_int_equal(px_array_save(array, in_folder("meant.npy")), 0);
+	data[1] = 3;
+	assert_int_equal(symlink("meant.npy", in_folder("link.npy")), 0);
+	assert_int_equal(px_array_save(array, in_folder("link.npy")), 0);
+	assert_int_equal(lstat(in_folder("link.npy"), &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	run(first, "assert np.load('meant.npy').tolist() == [1, 3]");
+	assert_int_equal(symlink("/dev/full", in_folder("full.npy")), 0);
+	assert_int_equal(px_array_save(array, in_folder("full.npy")), PX_ESYSTEM);
+	assert_int_equal(stat(in_folder("full.npy"), &st), 0);
+	assert_true(S_ISCHR(st.st_mode));
+	px_array_unref(array);
+	remove_files();
+}
+
 /* Whatever a header says, it is refused or a shape that fits. */
 static void npy_damaged_never_crashes(void **state)
 {
@@ -599,6 +626,7 @@ int main(void)
 		cmocka_unit_test(npy_from_numpy_and_back),
 		cmocka_unit_test(npy_that_cannot_be_read_says_why),
 		cmocka_unit_test(npy_of_gaps_is_whole_or_not_there),
+		cmocka_unit_test(npy_goes_where_a_name_leads),
 		cmocka_unit_test(npy_damaged_never_crashes),
 	};
 

@@ -615,7 +615,7 @@ def test_run_ends_with_signal(pxrun, script, number):
 CAREFREE = """
 import ctypes, os, subprocess, sys, time
 ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-done = subprocess.run(["pxrun", "run", "-n", "1", sys.argv[1]], stdout=subprocess.DEVNULL)
+done = subprocess.run(["pxrun", *sys.argv[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 try:
     print(done.returncode, os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG))
 except ChildProcessError:
@@ -623,10 +623,12 @@ except ChildProcessError:
 """
 
 
-def test_run_leaves_no_zombie_to_a_process_1_that_does_not_reap(pxrun, script):
-    done = subprocess.run([sys.executable, "-c", CAREFREE, script], env=pxrun.env, text=True, stdout=subprocess.PIPE,
+@pytest.mark.parametrize("verb, code", [("run", 7), ("map", 0)])
+def test_own_pool_leaves_no_zombie_to_a_process_1_that_does_not_reap(pxrun, script, verb, code):
+    arguments = [verb, "-n", "1", script if verb == "run" else "line"]
+    done = subprocess.run([sys.executable, "-c", CAREFREE, *arguments], env=pxrun.env, text=True, stdout=subprocess.PIPE,
                           timeout=LIMIT, check=True)
-    assert done.stdout == "7 none\n"
+    assert done.stdout == f"{code} none\n"
 
 
 def test_run_missing_script(pxrun):

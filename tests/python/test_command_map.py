@@ -377,6 +377,30 @@ def test_an_engine_killed_from_outside(pxmap):
         assert process.wait(LIMIT) == OK
 
 
+def test_an_engine_restarted_from_outside(pxmap):
+    """The record that runs there is interrupted, and run once more."""
+    slowly = "time.sleep(0.01) or line"
+    with pxmap.begin("-p", "default", "--init", "import time", slowly, stdin=subprocess.PIPE) as process:
+        process.stdin.write(lines(range(200)))
+        process.stdin.close()
+        assert process.stdout.readline() == "0\n"
+        subprocess.run(["pxrun", "restart"], env=pxmap.env, timeout=LIMIT, check=True, stdout=subprocess.DEVNULL)
+        assert process.stdout.read() == lines(range(1, 200))
+        assert process.wait(LIMIT) == OK and not process.stderr.read()
+
+
+def test_a_record_that_ends_its_engine_in_peace_is_not_run_for_ever(pxmap):
+    done = pxmap("-n", "1", "-k", "--init", "import os, signal, time",
+                 "os.kill(os.getpid(), signal.SIGTERM) or time.sleep(60) if line == 'x' else line", input="a\nx\nb\n", code=FAILED)
+    assert done.stdout == "a\nb\n" and "1 of 3 records failed" in done.stderr
+
+
+@pytest.mark.parametrize("code, name", [("len", "len"), ("line.upper", "str.upper"), ("dict", "dict")])
+def test_a_result_that_is_a_function_is_refused(pxmap, code, name):
+    done = pxmap(code, input="a\n", code=FAILED)
+    assert f"the result is a function, {name}, which nothing calls" in done.stderr and not done.stdout
+
+
 # --- signals, and the job log ---
 
 COLUMNS = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand"
@@ -400,6 +424,12 @@ def test_resume_does_what_is_not_done(pxmap):
     assert done.stdout == "x!\n4!\n"
     assert pxmap("--joblog", "log", "--resume", "line", input="1\nx\n3\n4\n").stdout == ""
     assert (pxmap.folder / "log").read_text().count("Seq") == 1
+
+
+def test_resume_after_results_out_of_order_and_of_records_with_any_number(pxmap):
+    rows = [f"{n}\t:\t1.000\t     0.000\t1\t1\t0\t0\tline" for n in (5, 4, 2, 2, 3, 8, 2**63, 7)]
+    (pxmap.folder / "log").write_text("\n".join([COLUMNS, *rows]) + "\n")
+    assert pxmap("--joblog", "log", "--resume", "line", input=lines(range(1, 11))).stdout == lines([1, 6, 9, 10])
 
 
 def test_resume_refuses_what_is_no_log(pxmap):

@@ -108,6 +108,8 @@ def give_part(name: str, form: str) -> list:
     value = _value(name)
     if _is_array(value) and form in ("", "npy"):
         return [*give(name, "npy")[:1], b""]  # pulled as an array
+    if _is_array(value):
+        raise Refusal(f"{name} is an array, and parts of arrays are joined as .npy alone: --format npy, or pull it")
     if form == "npy" or not isinstance(value, list):
         raise Refusal(f"{name} is of type {type(value).__name__}: parts of arrays and of lists are joined")
     if form == "text" or (not form and value and all(isinstance(item, str) for item in value)):

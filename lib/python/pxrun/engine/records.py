@@ -26,6 +26,7 @@ import signal
 import sys
 import time
 import traceback
+import types
 from typing import Any, Callable, cast
 
 from ..wire import failure
@@ -271,6 +272,8 @@ def _to_text(value: Any) -> str:
 
 
 def _to_line(value: Any) -> str:
+    if isinstance(value, (types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)):
+        raise ValueError(f"the result is a function, {getattr(value, '__qualname__', value)}, which nothing calls: write its arguments behind it")
     return "" if value is None else _to_text(value) + "\n"
 
 
