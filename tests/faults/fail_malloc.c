@@ -2,7 +2,7 @@
 /*
  * fail_malloc.c - preloaded: in one program, pxrun's nth allocation of private memory fails, once.
  *
- * PXRUN_FAIL_MALLOC="NAME=N=FILE": in processes whose name (comm) begins with NAME; FILE is removed when it
+ * PXRUN_FAIL_MALLOC="NAME=N=FILE": in processes of that name (comm); FILE is removed when it
  * has failed, so that only one does. What libraries and Python allocate goes through.
  */
 #include <dlfcn.h>
@@ -44,6 +44,15 @@ static int ours(const void *caller)
 	       !strncmp(base, "_pxrun", 6) || !strncmp(base, "lt-", 3);
 }
 
+/* With a * at its end it is the beginning of names. */
+static int named(const char *comm)
+{
+	size_t length = strlen(name);
+
+	return length && name[length - 1] == '*' ? !strncmp(comm, name, length - 1) :
+						   !strcmp(comm, name);
+}
+
 static int fails(const void *caller)
 {
 	char comm[16] = "";
@@ -51,7 +60,7 @@ static int fails(const void *caller)
 	if (!nth || !ours(caller))
 		return 0;
 	(void)prctl(PR_GET_NAME, comm);
-	if (strncmp(comm, name, strlen(name)))
+	if (!named(comm))
 		return 0;
 	if (atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) + 1 != nth)
 		return 0;

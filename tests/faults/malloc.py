@@ -15,8 +15,8 @@ import sys
 
 from run import HERE, PXRUN, Failure, Pool
 
-#: The beginnings of the processes' names.
-NAMES = {"supervisor": "pxrun:", "engine": "px-", "client": "python", "program": "c-program", "command": "pxrun"}
+#: The processes' names; * stands for any end.
+NAMES = {"supervisor": "pxrun: faults", "engine": "pxrun:faults *", "client": "python*", "program": "c-program", "command": "pxrun"}
 PRELOAD = os.path.join(os.environ["PXRUN_BUILDDIR"], "tests", "faults", ".libs", "fail_malloc.so")
 PROGRAM = os.path.join(os.environ["PXRUN_BUILDDIR"], "tests", "faults", "malloc_work")
 ENOUGH = 2000
