@@ -123,7 +123,7 @@ def test_by_value(pool):
     head = pickling.value_head(lambda x: x + 1, True)
     assert head.startswith(b"V") and ask(pool, head + b"t\1\0\0\0i" + (6).to_bytes(8, "little")) == 7
     assert ask(pool, head + pickle.dumps((6.5,))) == 7.5
-    of_module = types.FunctionType((lambda: HTTP_PORT).__code__, http.client.__dict__)
+    of_module = types.FunctionType((lambda: HTTP_PORT).__code__, http.client.__dict__)  # noqa: F821
     head = pickling.value_head(of_module, True)
     assert head.startswith(b"V") and ask(pool, head + b"t\0\0\0\0") == http.client.HTTP_PORT
     # with more than code

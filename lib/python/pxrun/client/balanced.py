@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Any, Callable
 
 from .. import _pxrun, error
-from ..serialize import Reference
 from ..wire import calls, failure, frames, mapped, pickling
 from . import chunks, completion, dependency, seeds
 from .apart import Apart
