@@ -73,11 +73,26 @@ static void put(struct buffer *b, const char *bytes, size_t count)
 	b->used += count;
 }
 
-/* What is held becomes a line. */
+/* The bytes at the end that begin a character of UTF-8, whose others have not come yet. */
+static size_t begun_character(const char *text, size_t bytes)
+{
+	for (size_t i = 1; i <= 3 && i <= bytes; i++) {
+		unsigned char c = (unsigned char)text[bytes - i];
+		size_t whole = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+
+		if ((c & 0xc0) != 0x80)
+			return whole > i ? i : 0;
+	}
+	return 0;
+}
+
+/* What is held becomes a line; one that goes on does not end amid a character. */
 static void put_line(struct buffer *b, bool ended)
 {
 	struct px_log_lines *lines = b->lines;
+	size_t kept = ended ? 0 : begun_character(lines->text, lines->held);
 
+	lines->held -= kept;
 	/* Nothing is left of one that has just been written as far as it went. */
 	if (lines->held || !lines->continued) {
 		if (b->used + b->head_bytes + 4 + lines->held > sizeof(b->bytes))
@@ -89,7 +104,8 @@ static void put_line(struct buffer *b, bool ended)
 		put(b, lines->text, lines->held);
 		put(b, "\n", 1);
 	}
-	lines->held = 0;
+	memmove(lines->text, lines->text + lines->held, kept);
+	lines->held = kept;
 	lines->continued = !ended;
 }
 
@@ -121,7 +137,7 @@ void px_log_lines_flush(struct px_log_lines *lines)
 {
 	struct buffer b;
 
-	if (!lines->held)
+	if (lines->held == begun_character(lines->text, lines->held))
 		return;
 	begin(&b, lines);
 	put_line(&b, false);
@@ -130,7 +146,12 @@ void px_log_lines_flush(struct px_log_lines *lines)
 
 void px_log_lines_end(struct px_log_lines *lines)
 {
-	px_log_lines_flush(lines);
+	struct buffer b;
+
+	begin(&b, lines);
+	if (lines->held)
+		put_line(&b, true);
+	write_out(&b);
 	lines->continued = false;
 }
 

@@ -7,12 +7,13 @@
  *     2026-11-28T02:40:12.789Z engine 3+ and one that goes on where its last one has ended
  *
  * Each is written in one piece, so that those of several processes do not mix. What is printed without
- * an end of line is held until that comes, but no longer than its process goes on printing.
+ * an end of line is held until that comes, but no longer than its process goes on printing. No line ends
+ * amid a character of UTF-8.
  *
  * Who:     the supervisor and each engine; a struct px_log_lines has one writer at a time.
  * Where:   private memory.
  * Blocks:  as write() does.
- * Death:   loses what is held, which is nothing while the process prints nothing.
+ * Death:   loses what is held, which is nothing while the process prints nothing, but for a part of a character.
  */
 #ifndef PX_LOG_LINE_H
 #define PX_LOG_LINE_H

@@ -88,6 +88,37 @@ static void flush_writes_a_part_and_the_rest_follows_it(void **state)
 	assert_string_equal(written(), "engine 3: a\nengine 3+ b\nengine 3: c\nengine 3: d\n");
 }
 
+static void no_line_ends_amid_a_character(void **state)
+{
+	static const char *const whole[] = { "\xc3\xb6", "\xe2\x82\xac", "\xf0\x9f\x90\x8d" };
+	char expected[256] = "";
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t cut = 1; cut < strlen(whole[i]); cut++) {
+			char first[8] = "", line[32];
+
+			memcpy(first, whole[i], cut);
+			add(first);
+			px_log_lines_flush(&lines);
+			add(whole[i] + cut);
+			px_log_lines_flush(&lines);
+			add("\n");
+			snprintf(line, sizeof(line), "engine 3: %s\n", whole[i]);
+			strcat(expected, line);
+		}
+	}
+	/* These begin none, or never end. */
+	add("\xb6\xff");
+	px_log_lines_flush(&lines);
+	add("a\xe2");
+	px_log_lines_flush(&lines);
+	px_log_lines_end(&lines);
+	strcat(expected, "engine 3: \xb6\nengine 3+ \xff"
+			 "a\nengine 3+ \xe2\n");
+	assert_string_equal(written(), expected);
+}
+
 /* The disk was full, and is no longer. */
 static void add_after_a_torn_line_begins_a_line(void **state)
 {
@@ -216,6 +247,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(add_marks_each_line_once),
 		cmocka_unit_test(flush_writes_a_part_and_the_rest_follows_it),
+		cmocka_unit_test(no_line_ends_amid_a_character),
 		cmocka_unit_test(add_after_a_torn_line_begins_a_line),
 		cmocka_unit_test(end_begins_a_line),
 		cmocka_unit_test(add_of_many_lines_writes_whole_ones),

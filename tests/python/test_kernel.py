@@ -498,8 +498,8 @@ def test_dead_supervisor_s_kernels_are_removed(tmp_path):
     with pxrun.Client(profile="kernels") as rc:
         folder = os.path.dirname(rc[0].apply_sync(bind_kernel))
         os.kill(rc.supervisor_pid, signal.SIGKILL)
-    # as long as the lock is held, the pool is listed as running
-    wait_until(lambda: subprocess.run([command, "list"], capture_output=True, check=True) and not os.path.exists(folder))
+    # as long as the lock is held, the pool is listed as running; its log stays
+    wait_until(lambda: subprocess.run([command, "list"], capture_output=True, check=True) and os.listdir(folder) == ["log"])
 
 
 def test_client_that_a_cell_makes_is_of_the_engine_s_pool(rc, jupyter):
