@@ -283,6 +283,7 @@ static void nowait_says_eagain_where_there_is_no_room(void **state)
 	int sent = 0, rc;
 
 	(void)state;
+	wait_for_start(busy);
 	memset(code, ' ', sizeof(code) - 2);
 	code[0] = '1';
 	how.flags = PX_NOWAIT;
