@@ -49,6 +49,8 @@ def main():
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(workloads.ALL)}")
     # engines of peers that are started by exec find the functions only so
     os.environ["PYTHONPATH"] = os.pathsep.join([workloads.HERE, os.environ.get("PYTHONPATH", "")])
+    # what is installed has its bytecode, as the peers have theirs
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows = []
     for name, workload in workloads.ALL.items():
         if not options.workload or name in options.workload:

@@ -13,7 +13,6 @@ import csv
 import faulthandler
 import functools
 import importlib.util
-import inspect
 import io
 import itertools
 import json
@@ -21,7 +20,6 @@ import linecache
 import os
 import re
 import shlex
-import shutil
 import signal
 import sys
 import time
@@ -41,6 +39,7 @@ _JOBS_KEPT = 8
 #: Seconds that code has to end when its time is over.
 _HEED = 2
 _SHOWN = 60  # characters of a record in a message
+_GENERATOR = 0x20  # inspect.CO_GENERATOR, whose module takes as long to import as half of what is here
 
 
 class Unusable(Exception):
@@ -74,13 +73,19 @@ def _compiled(source: Any, name: str) -> Callable:
     return made[name]
 
 
+def _is_command(name: str) -> bool:
+    import shutil  # only for what failed: it loads three libraries
+
+    return shutil.which(name) is not None
+
+
 def _parsed(code: str) -> ast.Module:
     try:
         tree = ast.parse(code, "<function>")
     except (SyntaxError, ValueError) as error:
         shown = "".join(traceback.format_exception_only(type(error), error)).rstrip()
         words = code.split()
-        command = f"\n(a shell command is behind -c: -c {shlex.quote(code)})" if words and shutil.which(words[0]) else ""
+        command = f"\n(a shell command is behind -c: -c {shlex.quote(code)})" if words and _is_command(words[0]) else ""
         raise Unusable(f"the function cannot be read:\n{shown}{command}") from None
     if not tree.body:
         raise Unusable("the function is empty: give code, such as 'line.upper()', or module:function")
@@ -106,7 +111,7 @@ def _expression(tree: ast.Module, name: str) -> tuple[Callable, bool]:
         function = _compiled(whole, "function")
     except SyntaxError as error:  # such as a break outside of a loop
         raise Unusable(f"the function cannot be read: {failure.words(error)}") from None
-    if inspect.isgeneratorfunction(function):
+    if function.__code__.co_flags & _GENERATOR:
         raise Unusable("the function yields, and has to give one result: a list, for instance")
     return function, numbered
 
@@ -466,7 +471,7 @@ def _hint(error: BaseException) -> str:
         return ""
     if importlib.util.find_spec(name):
         return f" (--init 'import {name}' imports it)"
-    return f" (a shell command is behind -c: -c {name})" if shutil.which(name) else ""
+    return f" (a shell command is behind -c: -c {name})" if _is_command(name) else ""
 
 
 _jobs: collections.OrderedDict[str, Job] = collections.OrderedDict()

@@ -12,7 +12,6 @@ classes and functions, the contents of lists and dicts.
 """
 from __future__ import annotations
 
-import hashlib
 import pickle
 import sys
 import types
@@ -236,6 +235,8 @@ def _mark(value: Any) -> tuple:
 
 
 def _pickled(definitions: dict[str, _Definition]) -> bytes | None:
+    import hashlib  # loads OpenSSL, which engines that only receive need not wait for
+
     parts = []
     for name, definition in sorted(definitions.items()):
         pickled: Any = definition.pickled
