@@ -32,7 +32,7 @@ struct px_engine_work {
 	int pid; /* 0: it has no process at the moment */
 	bool busy;
 	double seconds; /* that it has been for */
-	/* Of the request: that of another moment differs in one of them. */
+	/* Of the request: that of another moment differs in one of them. The last one alone names it on its engine. */
 	uint32_t client_slot, client_epoch;
 	uint64_t request_id, started_ns;
 	char asked_by[64];  /* "process 4711 (python3)" */

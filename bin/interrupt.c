@@ -2,7 +2,6 @@
 /*
  * interrupt.c - `pxrun interrupt`: raises KeyboardInterrupt in what engines run, whoever asked for it.
  */
-#include <signal.h>
 #include <stdio.h>
 
 #include "bin/engine_call.h"
@@ -11,13 +10,13 @@
 /* How long what was interrupted may take to end until it is said not to heed. */
 #define HEED_NS UINT64_C(1000000000)
 
-/* Interrupts what an engine runs; *work is without a process or a request if it runs nothing. */
+/* Interrupts what an engine runs, and nothing that it has begun meanwhile; *work is without a process or a request if it runs nothing. */
 static int interrupt(struct px_client *client, uint32_t engine, struct px_engine_work *work)
 {
 	int rc = px_engine_work_read(client, engine, work);
 
 	if (rc == 0 && work->pid && work->busy)
-		rc = px_client_signal(client, engine, SIGINT, 0);
+		rc = px_client_interrupt(client, engine, work->started_ns, 0);
 	return rc;
 }
 

@@ -60,9 +60,11 @@ static int act(struct px_client *client, const struct px_top_engine *engine, int
 		return rc == PX_ETIMEDOUT ? 0 : rc;
 	}
 	rc = check_process(client, engine, key == 'i');
-	return rc < 0 ? rc :
-			px_client_signal(client, engine->id, key == 'i' ? SIGINT : SIGKILL,
-					 ANSWER_NS);
+	if (rc == 0 && key == 'i')
+		rc = px_client_interrupt(client, engine->id, engine->work.started_ns, ANSWER_NS);
+	else if (rc == 0)
+		rc = px_client_signal(client, engine->id, SIGKILL, ANSWER_NS);
+	return rc;
 }
 
 /* Why there is nothing to be asked; "": there is. */

@@ -236,6 +236,12 @@ uint64_t px_result_id(const struct px_result *result);
  * PX_ECLOSED.
  */
 int px_request_abort(struct px_request *request);
+/*
+ * As px_client_signal() with SIGINT, but for the request alone that the engine began then, as its block says, whoever
+ * asked for it: no other one is interrupted if that has ended.
+ */
+int px_client_interrupt(struct px_client *client, uint32_t engine, uint64_t began_ns,
+			uint64_t timeout_ns);
 /* px_result_interrupt(). */
 int px_request_interrupt(struct px_request *request);
 /* px_result_cancel(). */

@@ -88,17 +88,24 @@ static int ask(struct px_client *client, struct px_control call, struct px_packe
 }
 
 /* The same; enters the client. */
-static int call(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
-		uint64_t timeout_ns, struct px_packet *packet)
+static int call_with(struct px_client *client, const struct px_control *head, uint64_t timeout_ns,
+		     struct px_packet *packet)
 {
 	int rc = px_client_begin(client);
 
 	if (rc < 0)
 		return rc;
-	rc = ask(client, (struct px_control){ .type = type, .a = a, .b = b }, packet, timeout_ns,
-		 give_up_if_closed);
+	rc = ask(client, *head, packet, timeout_ns, give_up_if_closed);
 	px_client_leave(client);
 	return rc;
+}
+
+static int call(struct px_client *client, uint16_t type, uint64_t a, uint64_t b,
+		uint64_t timeout_ns, struct px_packet *packet)
+{
+	struct px_control head = { .type = type, .a = a, .b = b };
+
+	return call_with(client, &head, timeout_ns, packet);
 }
 
 int px_client_ask_why(struct px_client *client, uint32_t engine)
@@ -125,6 +132,17 @@ int px_client_signal(struct px_client *client, uint32_t engine, int signal_numbe
 		     uint64_t timeout_ns)
 {
 	return call(client, PX_CONTROL_SIGNAL, engine, (uint64_t)signal_number, timeout_ns, NULL);
+}
+
+int px_client_interrupt(struct px_client *client, uint32_t engine, uint64_t began_ns,
+			uint64_t timeout_ns)
+{
+	struct px_control head = { .type = PX_CONTROL_SIGNAL,
+				   .a = engine,
+				   .b = (uint64_t)PX_SIGNAL_INTERRUPT,
+				   .c = began_ns };
+
+	return call_with(client, &head, timeout_ns, NULL);
 }
 
 int px_client_restart_engine(struct px_client *client, uint32_t engine, uint64_t timeout_ns)

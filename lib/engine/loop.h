@@ -56,6 +56,7 @@ struct px_engine_process {
 	_Atomic int *stop;               /* set by a signal handler: end the loop */
 	struct px_link *_Atomic running; /* whose request runs, else NULL; for signal handlers */
 	_Atomic uint64_t running_id;     /* of that request */
+	_Atomic uint64_t aimed_ns;       /* when the request began that is to end (aim.h) */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/aim.h"
 #include "engine/library.h"
 #include "engine/native_values.h"
 #include "shm/barrier.h"
@@ -273,14 +274,13 @@ static void name(struct px_native_engine *n, const struct px_function *function)
 		"native.function.named"); /* dead here: it is said to be the function's doing */
 }
 
-static void begin(const struct px_native_engine *n, const struct px_link *link, uint64_t id)
+static void begin(const struct px_native_engine *n)
 {
 	atomic_store_explicit(&cancelled, 0, memory_order_relaxed);
 	/* SYNC native.runs: seq_cst, store before the load of what is wanted; partner: px_native_interrupt(). */
 	atomic_store_explicit(&runs, 1, memory_order_seq_cst);
 	/* The signal may have come just before. */
-	if (px_link_interrupted(link, id) ||
-	    atomic_load_explicit(n->engine->stop, memory_order_relaxed))
+	if (px_aim_hits(n->engine) || atomic_load_explicit(n->engine->stop, memory_order_relaxed))
 		atomic_store_explicit(&cancelled, 1, memory_order_relaxed);
 }
 
@@ -381,8 +381,8 @@ static void reply_result(struct px_native_engine *n, struct px_reply *reply)
 }
 
 /* Finds the function, and calls it if that is what is asked. */
-static int run(struct px_native_engine *n, const struct px_link *link, struct px_incoming *in,
-	       const struct request *request, struct px_reply *reply)
+static int run(struct px_native_engine *n, struct px_incoming *in, const struct request *request,
+	       struct px_reply *reply)
 {
 	const struct px_function *function;
 	int rc = px_libraries_find(&n->libraries, &request->call, request->names, &function);
@@ -398,7 +398,7 @@ static int run(struct px_native_engine *n, const struct px_link *link, struct px
 		return 0;
 	}
 	n->broken = 0;
-	begin(n, link, in->id);
+	begin(n);
 	returned = call(n, function, request->call.argc);
 	atomic_store_explicit(&runs, 0, memory_order_relaxed);
 	if (returned)
@@ -419,7 +419,7 @@ void px_native_run(struct px_native_engine *n, const struct px_link *link, struc
 	if (rc == 0 && request.call.count > 1)
 		rc = join(n, link, in, &request);
 	if (rc == 0)
-		rc = run(n, link, in, &request, reply);
+		rc = run(n, in, &request, reply);
 	if (n->native.count > 1)
 		px_barrier_leave(n->barrier.shared, n->barrier.rank);
 	if (rc < 0)

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/aim.h"
 #include "engine/native.h"
 #include "shm/error.h"
 
@@ -42,13 +43,13 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
 
 static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
 {
-	const struct px_link *link = atomic_load_explicit(&watched->running, memory_order_relaxed);
-
 	(void)number, (void)context;
-	if (info->si_code == SI_TIMER)
+	if (info->si_code == SI_TIMER) {
 		die(SIGTERM);
-	else if (link && px_link_interrupted(link, atomic_load_explicit(&watched->running_id,
-									memory_order_relaxed)))
+		return;
+	}
+	px_aim_take(watched, info);
+	if (px_aim_hits(watched))
 		px_native_interrupt();
 }
 

@@ -3,7 +3,7 @@
  * native_signals.h - the signal handlers of an engine without an interpreter.
  *
  * Who:     the engine's main thread; the handlers run in whichever thread a signal comes to.
- * Where:   SIGINT cancels the function that runs, PX_SIGNAL_INTERRUPT only if its client wants it; SIGTERM
+ * Where:   SIGINT cancels the function that runs, PX_SIGNAL_INTERRUPT only if it is aimed at that (aim.h); SIGTERM
  *          cancels it and ends the loop, and two seconds later the process. A crash writes its native
  *          stack to a descriptor, and ends the process as it would.
  * Blocks:  never.

@@ -32,7 +32,7 @@ enum px_control_type {
 	/* client -> supervisor */
 	PX_CONTROL_HELLO,  /* reply: a = slot, b = epoch; fds: segment */
 	PX_CONTROL_STATUS, /* reply: text, JSON */
-	PX_CONTROL_SIGNAL, /* a = engine id, b = signal number */
+	PX_CONTROL_SIGNAL, /* a = engine id, b = signal number, c = what comes with it; 0: nothing */
 	PX_CONTROL_RESTART, /* a = engine id (UINT64_MAX: all); answered when the engine is up again */
 	PX_CONTROL_ADD,     /* a = number of engines; reply: a = first new id; when they are up */
 	PX_CONTROL_REMOVE, /* a = engine id: stop it for good */

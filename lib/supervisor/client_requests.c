@@ -57,13 +57,20 @@ static void signal_engine(struct px_connection *c, const struct px_control *head
 {
 	struct px_engine *e = engine_of(c, head);
 
+	int rc = 0;
+
 	if (!e)
 		return;
 	if (head->b == 0 || head->b > (uint64_t)SIGRTMAX)
-		px_connection_reply(c, head, PX_EINVAL, "there is no such signal", 0, 0);
+		rc = px_fail(PX_EINVAL, "there is no such signal");
+	else if (head->c)
+		rc = px_process_signal_value(&e->process, (int)head->b, head->c);
 	else if (!px_process_signal(&e->process, (int)head->b))
-		px_connection_reply(c, head, PX_EENGINE, "the engine has no process at the moment",
-				    0, 0);
+		rc = PX_EENGINE;
+	if (rc == PX_EENGINE)
+		rc = px_fail(PX_EENGINE, "the engine has no process at the moment");
+	if (rc < 0)
+		px_connection_refuse(c, head, rc);
 	else
 		px_connection_reply(c, head, 0, NULL, 0, 0);
 }

@@ -171,6 +171,21 @@ bool px_process_signal(const struct px_process *process, int signal_number)
 	return process->pid > 0 && pidfd_signal(process->pidfd, signal_number) == 0;
 }
 
+int px_process_signal_value(const struct px_process *process, int signal_number, uint64_t value)
+{
+	siginfo_t info = { .si_signo = signal_number, .si_code = SI_QUEUE };
+
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	/* A uintptr_t has all of it: there is no pool on 32-bit machines. */
+	info.si_value.sival_ptr = (void *)(uintptr_t)value;
+	if (process->pid <= 0)
+		return PX_EENGINE;
+	if (syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, &info, 0) == 0)
+		return 0;
+	return errno == ESRCH ? PX_EENGINE : px_fail_errno("sending an engine a signal");
+}
+
 void px_process_kill(const struct px_process *process)
 {
 	if (process->pid <= 0)

@@ -39,6 +39,8 @@ int px_process_spawn(const struct px_spawn *spawn, struct px_process *out);
 int px_process_adopt(pid_t pid, struct px_process *out);
 /* Sends a signal to the process alone. False if it is gone. */
 bool px_process_signal(const struct px_process *process, int signal_number);
+/* Likewise; the signal's handler is given the value. PX_EENGINE: it is gone. PX_ESYSTEM: too many signals wait. */
+int px_process_signal_value(const struct px_process *process, int signal_number, uint64_t value);
 /* Kills it and its process group. */
 void px_process_kill(const struct px_process *process);
 

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/client.h"
 #include "client/pxrun.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -847,6 +848,46 @@ static void interrupt_and_cancel_hit_no_other_request(void **state)
 	px_client_detach(other);
 }
 
+/* When engine 0 began what it runs; 0: nothing. */
+static uint64_t began_ns(void)
+{
+	const struct px_segment *segment;
+	struct px_endpoint *endpoint;
+	uint64_t began;
+	uint32_t slot;
+
+	assert_int_equal(px_client_endpoint(client, &endpoint), 0);
+	segment = endpoint->segment;
+	slot = atomic_load(&segment->engines[0].slot);
+	began = atomic_load(&px_segment_block(segment, slot)->activity.started_ns);
+	px_endpoint_release(endpoint);
+	return began;
+}
+
+static void interrupt_of_what_has_ended_hits_no_other_request(void **state)
+{
+	struct px_result *ended, *next;
+	struct px_value value;
+	uint64_t began;
+
+	(void)state;
+	ended = occupy(client);
+	wait_until_it_prints(ended);
+	began = began_ns();
+	assert_int_equal(px_result_interrupt(ended, 0), 0);
+	assert_int_equal(px_result_wait(ended, LIMIT), 0);
+	px_result_free(ended);
+	next = occupy(client);
+	wait_until_it_prints(next);
+	assert_int_equal(px_client_interrupt(client, 0, began, 0), 0);
+	assert_int_equal(px_result_wait(next, SECOND / 20), PX_ETIMEDOUT);
+	assert_int_equal(px_client_interrupt(client, 0, began_ns(), 0), 0);
+	assert_int_equal(px_result_wait(next, LIMIT), 0);
+	assert_int_equal(px_result_value(next, 0, &value), PX_EREMOTE);
+	px_result_free(next);
+	assert_int_equal(px_client_interrupt(client, 2, began, 0), PX_EENGINE);
+}
+
 static void cancel_all_stops_what_runs_and_what_waits(void **state)
 {
 	struct px_result *running, *behind;
@@ -934,6 +975,7 @@ int main(void)
 		cmocka_unit_test(next_gives_what_failed_and_then_that_the_pool_is_lost),
 		cmocka_unit_test(fd_is_readable_as_long_as_there_is_a_next),
 		cmocka_unit_test(interrupt_and_cancel_hit_no_other_request),
+		cmocka_unit_test(interrupt_of_what_has_ended_hits_no_other_request),
 		cmocka_unit_test(cancel_all_stops_what_runs_and_what_waits),
 		cmocka_unit_test(start_wrong_options_are_refused),
 	};

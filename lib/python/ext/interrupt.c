@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/aim.h"
 #include "engine/native.h"
 #include "shm/error.h"
 
@@ -76,16 +77,6 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
 		interrupt_python();
 }
 
-/* Whether the client of the request that runs wants it interrupted. */
-static int interrupt_wanted(void)
-{
-	const struct px_link *link =
-		watched ? atomic_load_explicit(&watched->running, memory_order_relaxed) : NULL;
-
-	return link && px_link_interrupted(link, atomic_load_explicit(&watched->running_id,
-								      memory_order_relaxed));
-}
-
 static void die(int number)
 {
 	(void)signal(number, SIG_DFL);
@@ -95,9 +86,13 @@ static void die(int number)
 static void on_aimed_interrupt(int number, siginfo_t *info, void *context)
 {
 	(void)number, (void)context;
-	if (info->si_code == SI_TIMER && info->si_value.sival_ptr == &late)
-		die(SIGTERM);
-	else if (info->si_code != SI_TIMER && interrupt_wanted()) {
+	if (info->si_code == SI_TIMER) {
+		if (info->si_value.sival_ptr == &late)
+			die(SIGTERM);
+		return;
+	}
+	px_aim_take(watched, info);
+	if (px_aim_hits(watched)) {
 		px_native_interrupt();
 		if (runs())
 			interrupt_python();
@@ -164,7 +159,7 @@ void px_interrupt_begin(void)
 	/* SYNC interrupt.runs: seq_cst, store before the load of what is wanted; partner: runs(). */
 	atomic_store_explicit(&request_runs, 1, memory_order_seq_cst);
 	/* The signal may have come just before, while nothing ran. */
-	if (interrupt_wanted())
+	if (watched && px_aim_hits(watched))
 		interrupt_python();
 }
 

@@ -4,7 +4,7 @@
  *
  * Who:     the engine's main thread; the handlers run in it.
  * Where:   SIGINT interrupts the running request, PX_SIGNAL_INTERRUPT only if it is the one that its
- *          client wants interrupted; SIGTERM interrupts it and ends the loop, and two seconds later the
+ *          client, or who has named it, wants interrupted (engine/aim.h); SIGTERM interrupts it and ends the loop, and two seconds later the
  *          process. A request that sends its own process SIGTERM ends it at once, as a child dies of
  *          SIGTERM that user code forked.
  * Blocks:  never.
