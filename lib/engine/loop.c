@@ -487,21 +487,41 @@ static int doze(struct px_loop *loop)
 	return rc == PX_EPOOL || rc == PX_ECLOSED ? rc : 0;
 }
 
+/* Of direct requests; counts no more than one above what may wait when it is told. */
+static uint32_t count_waiting(const struct px_loop *loop)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < loop->count && count <= PX_RENEWAL_QUEUE; i++)
+		if (loop->clients[i].link && !loop->clients[i].dropped)
+			count += px_link_waiting(loop->clients[i].link,
+						 PX_RENEWAL_QUEUE + 1 - count);
+	return count;
+}
+
 /*
  * After requests. A client that calls again as soon as it has its reply does so before the loop comes to rest; so
  * whether anything waits is asked at once, and then what takes longer.
  */
 static void look_at_limits(struct px_loop *loop)
 {
-	struct px_engine_process *engine = loop->engine;
+	struct px_renewal *renewal = &loop->engine->renewal;
+	uint32_t waiting;
+	uint64_t now;
 
-	if (!engine->renewal.max_requests && !engine->renewal.max_bytes)
+	if (renewal->told_ns || (!renewal->max_requests && !renewal->max_bytes))
 		return;
-	for (uint32_t i = 0; i < loop->count; i++)
-		if (needs_service(loop, &loop->clients[i]))
+	waiting = count_waiting(loop);
+	if (waiting > PX_RENEWAL_QUEUE)
+		return;
+	if (waiting) {
+		now = px_os.now_ns();
+		if (now - renewal->looked_ns < PX_RENEWAL_LOOK_NS)
 			return;
+		renewal->looked_ns = now;
+	}
 	if (is_due(loop))
-		(void)px_renewal_proceed(&engine->renewal, engine->endpoint, engine->id);
+		(void)px_renewal_proceed(renewal, loop->engine->endpoint, loop->engine->id);
 }
 
 /* There was nothing to do. 1: the engine is to end, for another process takes its place. */

@@ -7,9 +7,10 @@
  * Blocks:  never.
  * Death:   as of any engine.
  *
- * An engine that is due tells the supervisor when no request waits for it. The supervisor shows it as
- * starting, so that later requests wait for the next process; the engine serves what was sent just before
- * somebody could see that, and ends when there has been nothing for PX_RENEWAL_QUIET_NS.
+ * An engine that is due tells the supervisor when few requests wait for it, or none. The supervisor shows it as
+ * starting, so that later requests wait for the next process; the engine serves what was sent before
+ * somebody could see that, and ends when there has been nothing for PX_RENEWAL_QUIET_NS. A long queue is worked
+ * off first, for meanwhile others have their turns.
  */
 #ifndef PX_RENEWAL_H
 #define PX_RENEWAL_H
@@ -22,8 +23,15 @@
 /* From a client's look at an engine's state to the frame in its ring: microseconds, if it is not preempted. */
 #define PX_RENEWAL_QUIET_NS UINT64_C(50000000)
 
+/* So many requests may wait when the supervisor is told: those of clients that call and call. */
+#define PX_RENEWAL_QUEUE 64
+
+/* While requests wait, the limits are looked at so often: what the kernel says of memory takes long. */
+#define PX_RENEWAL_LOOK_NS UINT64_C(20000000)
+
 struct px_renewal {
 	uint64_t max_requests, max_bytes; /* 0: no limit */
+	uint64_t looked_ns;               /* when it was busy, and the limits were looked at */
 	uint64_t told_ns;                 /* when the supervisor was told; 0: not yet */
 	uint64_t quiet_ns; /* since when there is nothing to do, and nothing can come; 0 */
 };

@@ -226,6 +226,8 @@ int px_link_find_urgent(struct px_link *link, uint64_t after_id, struct px_incom
 int px_link_skip_urgent(struct px_link *link, uint64_t done_id);
 /* The receiver: the id of the newest message, 0 if none waits. PX_ECORRUPT. */
 int px_link_newest(struct px_link *link, uint64_t *id);
+/* The receiver: how many messages are not read yet; counts no more than most. */
+uint32_t px_link_waiting(const struct px_link *link, uint32_t most);
 /* Makes a message of a frame; px_link_receive() does that with the oldest one. */
 int px_link_decode(struct px_link *link, const struct px_frame *frame, struct px_incoming *in);
 

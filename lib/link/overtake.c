@@ -147,3 +147,17 @@ int px_link_newest(struct px_link *link, uint64_t *id)
 	}
 	return rc;
 }
+
+uint32_t px_link_waiting(const struct px_link *link, uint32_t most)
+{
+	_Atomic uint64_t nowhere;
+	struct px_consumer ahead = look_ahead(link, &nowhere);
+	struct px_frame frame;
+	uint32_t count = 0;
+
+	while (count < most && px_consumer_peek(&ahead, &frame) > 0) {
+		count++;
+		px_consumer_advance(&ahead);
+	}
+	return count;
+}

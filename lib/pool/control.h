@@ -59,7 +59,7 @@ enum px_control_type {
 	/* engine -> supervisor */
 	PX_CONTROL_BORN, /* a = pid; the first thing a forked engine says, once it is the supervisor's
 	                    child: so it can be watched and ended before it is ready */
-	/* An engine has reached max_tasks or max_memory. a = 0: nothing waits for it, and nothing more is
+	/* An engine has reached max_tasks or max_memory. a = 0: little waits for it, and nothing more is
 	 * to be sent to it; a = 1: it ends, and another process is to take its place. No reply */
 	PX_CONTROL_RENEW,
 	/* template -> supervisor */

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/client.h"
-#include "client/pxrun.h"
+#include "client/internal.h"
+#include "shm/os.h"
 
 #define SECOND UINT64_C(1000000000)
 #define LIMIT (30 * SECOND)
@@ -914,6 +914,45 @@ static void cancel_all_stops_what_runs_and_what_waits(void **state)
 	px_result_free(behind);
 }
 
+static uint64_t real_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* A minute takes a second and a half. */
+static uint64_t fast_now(void)
+{
+	return real_now() * 40;
+}
+
+/* The time for its start counts from the end of the process before, which takes two seconds. */
+static void request_waits_for_an_engine_whose_process_has_much_to_do(void **state)
+{
+	struct px_result *deaf, *result;
+
+	(void)state;
+	assert_int_equal(px_view_execute(first,
+					 "import time\nprint('runs', flush=True)\nwhile True:\n"
+					 "    try:\n        time.sleep(1)\n"
+					 "    except BaseException: pass",
+					 NULL, &deaf),
+			 0);
+	wait_until_it_prints(deaf);
+	assert_int_equal(px_client_restart_engine(client, 0, 1), PX_ETIMEDOUT);
+	while (px_client_engine_state(client, 0) != PX_ENGINE_STARTING)
+		usleep(1000);
+	px_os.now_ns = fast_now;
+	if (px_view_noop(first, NULL, &result) < 0)
+		fail_msg("%s", px_last_error());
+	px_os.now_ns = real_now;
+	assert_int_equal(px_result_wait(result, LIMIT), 0);
+	px_result_free(result);
+	px_result_free(deaf);
+}
+
 static void start_wrong_options_are_refused(void **state)
 {
 	struct px_pool_options options = PX_POOL_OPTIONS;
@@ -977,6 +1016,7 @@ int main(void)
 		cmocka_unit_test(interrupt_and_cancel_hit_no_other_request),
 		cmocka_unit_test(interrupt_of_what_has_ended_hits_no_other_request),
 		cmocka_unit_test(cancel_all_stops_what_runs_and_what_waits),
+		cmocka_unit_test(request_waits_for_an_engine_whose_process_has_much_to_do),
 		cmocka_unit_test(start_wrong_options_are_refused),
 	};
 

@@ -254,14 +254,17 @@ static void newest_is_the_last_that_waits(void **state)
 	(void)state;
 	assert_int_equal(px_link_newest(engine.link, &id), 0);
 	assert_int_equal(id, 0);
+	assert_int_equal(px_link_waiting(engine.link, 5), 0);
 	(void)ask(1);
 	ask_urgently(2);
 	(void)ask(3);
 	assert_int_equal(px_link_newest(engine.link, &id), 0);
 	assert_int_equal(id, 3);
+	assert_int_equal(px_link_waiting(engine.link, 2), 2);
 	assert_true(begin(1));
 	assert_int_equal(px_link_newest(engine.link, &id), 0);
 	assert_int_equal(id, 3);
+	assert_int_equal(px_link_waiting(engine.link, 5), 2);
 }
 
 /* A message whose header says that it is longer than its frame. */

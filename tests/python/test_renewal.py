@@ -2,6 +2,7 @@
 """What a profile says of each engine: startup, niceness, and when it is renewed."""
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import math
 import os
@@ -130,6 +131,35 @@ def test_max_tasks_loses_nothing_of_several_clients(command):
     with start(command, "--max-tasks", "40"), concurrent.futures.ThreadPoolExecutor() as threads:
         assert list(threads.map(work, range(4))) == [[i * i for i in range(150)]] * 4
     assert "is renewed" in command("log").stdout
+
+
+@pytest.mark.parametrize("depth", [1, 8])
+def test_max_tasks_renews_under_steady_load(command, depth):
+    def work(seconds):
+        import os
+        import time
+        time.sleep(seconds)
+        return os.getpid()
+
+    with start(command, "--max-tasks", "100") as client:
+        waiting, seen = collections.deque(), []
+        while len(set(seen)) < 4 and len(seen) < 5000:
+            waiting.append(client[0].apply_async(work, 0.001))
+            if len(waiting) >= depth:
+                seen.append(waiting.popleft().get(60))
+        assert len(set(seen)) == 4
+        assert all(result.get(60) for result in waiting)
+        assert min(seen.count(pid) for pid in list(dict.fromkeys(seen))[:-1]) >= 100
+
+
+def test_max_tasks_gives_others_their_turns_before_a_long_queue_is_done(command):
+    with start(command, "--max-tasks", "1") as client, pxrun.Client() as other:
+        queue = [client[0].apply_async(time.sleep, 0.01) for _ in range(300)]
+        for _ in range(3):
+            other[0].apply_sync(int)
+        assert not queue[-1].ready()
+        for result in queue:
+            result.get(60)
 
 
 def test_max_tasks_loses_no_task(command):
