@@ -63,14 +63,14 @@ int px_command_fail(int rc)
 {
 	const char *words = px_last_error();
 
-	fflush(stdout);
+	px_command_written(fflush(stdout) == 0);
 	fprintf(stderr, "pxrun: %s\n", *words ? words : px_strerror(rc));
 	return px_command_exit(rc);
 }
 
 void px_command_warn(const char *lines)
 {
-	fflush(stdout);
+	px_command_written(fflush(stdout) == 0);
 	while (*lines) {
 		int length = (int)strcspn(lines, "\n");
 

@@ -88,7 +88,7 @@ static void print_lines(const char *name, const struct px_finding *finding)
 		px_command_write_wrapped(finding->advice, COLUMN, stdout);
 	}
 	/* The next one may take a while. */
-	fflush(stdout);
+	px_command_written(fflush(stdout) == 0);
 }
 
 static void print_json(const char *name, const struct px_finding *finding, bool first)

@@ -148,7 +148,7 @@ static int show(struct px_client *client, uint32_t engine)
 	rc = print(client, engine, &work);
 	if (rc == 0)
 		return PX_EXIT_OK;
-	fflush(stdout);
+	px_command_written(fflush(stdout) == 0);
 	fprintf(stderr, "pxrun: engine %u, process %d, %s\n", engine, work.pid, px_last_error());
 	return px_command_exit(rc);
 }

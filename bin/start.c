@@ -210,11 +210,14 @@ static void announce(const struct px_runtime *runtime, const char *how)
 	/* The pool was stopped before it was ready: there is nothing to announce. */
 	if (!facts.started[0])
 		return;
+	/* For people. A pool is none the worse if there is nowhere to say it, as where services are started. */
+	if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return;
 	printf("pool '%s': %u engine%s, pid %d; stop it with %s`pxrun stop%s%s`\n",
 	       runtime->profile, facts.engines, facts.engines == 1 ? "" : "s", facts.pid, how,
 	       strcmp(runtime->profile, "default") ? " --profile " : "",
 	       strcmp(runtime->profile, "default") ? runtime->profile : "");
-	fflush(stdout);
+	px_command_written(fflush(stdout) == 0);
 }
 
 /*

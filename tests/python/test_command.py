@@ -104,6 +104,24 @@ def test_full_disk_is_no_success(pxrun):
     assert "No space left" in done.stderr
 
 
+@pytest.mark.parametrize("words", ["help", "--version", "list", "status", "exec 1", "exec 'print(1)'", "pull a -t 0", "gather a",
+                                   "map line ::: a", "map -c echo ::: a", "top --once", "stack 0", "log", "profile show",
+                                   "doctor", "status --json"])
+@pytest.mark.parametrize("others", ["", "<&-"])
+def test_results_without_an_output_are_no_success(pool, words, others):
+    pool("exec", "a = [1]")
+    done = subprocess.run(f"pxrun {words} >&- {others}", shell=True, env=pool.env, stderr=subprocess.PIPE, text=True,
+                          timeout=LIMIT, check=False)
+    assert done.returncode == FAILED
+    assert "standard output" in done.stderr and "Bad file descriptor" in done.stderr
+
+
+def test_what_prints_nothing_needs_no_output(pool):
+    done = subprocess.run("pxrun exec 'a = 1' <&- >&- 2>&- && pxrun stop >&-", shell=True, env=pool.env, timeout=LIMIT,
+                          check=False)
+    assert done.returncode == OK
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b/", ".hidden", "a b", "x" * 64])
 def test_profile_name_refused(pxrun, name):
     done = pxrun("start", "--daemonize", "--profile", name, code=USAGE)
