@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define PX_SEGMENT_MAGIC UINT64_C(0x31304e5552585001) /* "\1PXRUN01" */
-#define PX_SEGMENT_VERSION 8
+#define PX_SEGMENT_VERSION 9
 #define PX_LINE_BYTES 64
 #define PX_PAGE_BYTES 4096
 

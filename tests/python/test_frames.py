@@ -155,3 +155,23 @@ def test_code_of_another_python_is_refused(pool):
 def test_garbage_by_value_is_an_error(pool, body):
     assert ask(pool, body)[0] in ("TypeError", "EOFError", "ValueError")
     assert pool[0].apply_sync(os.getpid)
+
+
+def test_a_damaged_call_by_value_is_an_error_or_works(pool):
+    """Of some code that was damaged marshal would die, of other code the interpreter."""
+
+    def halve(number):
+        halves = []
+        while len(halves) < 3 and number:
+            number //= 2
+            halves.append(str(number))
+        return tuple(halves)
+
+    body = pickling.value_head(halve, True) + b"t\1\0\0\0i" + (6).to_bytes(8, "little")
+    assert body.startswith(b"V") and ask(pool, body) == ("3", "1", "0")
+    before = pool[pool.ids[0]].apply_sync(os.getpid)
+    for at in range(len(body)):
+        for bit in range(8):
+            answer = ask(pool, body[:at] + bytes([body[at] ^ 1 << bit]) + body[at + 1 :])
+            assert type(answer) is tuple and all(isinstance(one, str) for one in answer)
+    assert pool[pool.ids[0]].apply_sync(os.getpid) == before

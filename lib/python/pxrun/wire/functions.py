@@ -10,6 +10,7 @@ import importlib
 import marshal
 import sys
 import types
+import zlib
 from typing import Any, Callable
 
 from . import brought
@@ -32,6 +33,15 @@ _CACHE_MAX = 4096
 VERSION = bytes(sys.version_info[:2])
 
 
+_CHECKSUM_BYTES = 4
+_HEAD_BYTES = len(VERSION) + _CHECKSUM_BYTES
+
+
+def _checksum(marshalled: bytes) -> bytes:
+    """Since damaged bytes would end the process that reads them, or runs what they have become, and nothing else tells."""
+    return zlib.crc32(marshalled).to_bytes(_CHECKSUM_BYTES, "little")
+
+
 def code_bytes(code: types.CodeType) -> bytes:
     """Code for code_of()."""
     found = _marshalled.get(id(code))
@@ -39,7 +49,8 @@ def code_bytes(code: types.CodeType) -> bytes:
         return found[1]
     if len(_marshalled) >= _CACHE_MAX:
         _marshalled.clear()
-    data = VERSION + marshal.dumps(code)
+    marshalled = marshal.dumps(code)
+    data = VERSION + _checksum(marshalled) + marshalled
     _marshalled[id(code)] = code, data
     return data
 
@@ -61,7 +72,13 @@ def code_of(data: bytes) -> types.CodeType:
         if len(_codes) >= _CACHE_MAX:
             _codes.clear()
         check_version(data[: len(VERSION)])
-        code = _codes[data] = marshal.loads(data[len(VERSION) :])
+        checksum, marshalled = data[len(VERSION) : _HEAD_BYTES], data[_HEAD_BYTES:]
+        if checksum != _checksum(marshalled):
+            raise ValueError(
+                "the code of a function that is sent by value has arrived damaged: something in its client's process, "
+                "an extension module perhaps, writes where it must not"
+            )
+        code = _codes[data] = marshal.loads(marshalled)
     return code
 
 
