@@ -30,6 +30,7 @@ struct px_verb {
 
 extern const struct px_verb px_verb_console;
 extern const struct px_verb px_verb_doctor;
+extern const struct px_verb px_verb_engine;
 extern const struct px_verb px_verb_exec;
 extern const struct px_verb px_verb_gather;
 extern const struct px_verb px_verb_interrupt;

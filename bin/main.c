@@ -44,6 +44,7 @@ static const struct group {
 		  &px_verb_interrupt,
 		  &px_verb_restart,
 		  &px_verb_kill,
+		  &px_verb_engine,
 	  } },
 	{ "looking",
 	  {

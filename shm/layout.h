@@ -90,7 +90,9 @@ struct px_member_shm {
 	_Atomic uint32_t oom_killed; /* the kernel's OOM killer did it */
 	_Atomic uint32_t expected;   /* it was told to stop */
 	_Atomic uint64_t joined_ns, died_ns;
-	uint8_t reserved[64];
+	/* Whose end took it along: engine, process and how; pid 0: nobody's. */
+	_Atomic int32_t cause_engine, cause_pid, cause_signal, cause_code;
+	uint8_t reserved[48];
 };
 _Static_assert(sizeof(struct px_member_shm) == 128, "two lines");
 

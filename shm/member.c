@@ -69,6 +69,8 @@ int px_member_read(const struct px_segment *segment, uint32_t slot, struct px_me
 			.exit_code = LOAD(m->exit_code),
 			.oom_killed = LOAD(m->oom_killed),
 			.expected = LOAD(m->expected),
+			.cause = { LOAD(m->cause_engine), LOAD(m->cause_pid), LOAD(m->cause_signal),
+				   LOAD(m->cause_code) },
 			.joined_ns = LOAD(m->joined_ns),
 			.died_ns = LOAD(m->died_ns),
 		};
@@ -279,6 +281,7 @@ int px_member_join(struct px_segment *segment, enum px_member_kind kind, int32_t
 	STORE(m->exit_code, 0);
 	STORE(m->oom_killed, 0);
 	STORE(m->expected, 0);
+	STORE(m->cause_pid, 0);
 	STORE(m->joined_ns, px_os.now_ns());
 	STORE(m->died_ns, 0);
 	/* SYNC member.state: release of all that; partner: the acquire in px_member_read(). */
@@ -313,6 +316,10 @@ void px_member_mark_dead(struct px_segment *segment, struct px_member_id id,
 		STORE(m->exit_code, death->exit_code);
 		STORE(m->oom_killed, death->oom_killed);
 		STORE(m->expected, death->expected);
+		STORE(m->cause_engine, death->cause.engine);
+		STORE(m->cause_signal, death->cause.exit_signal);
+		STORE(m->cause_code, death->cause.exit_code);
+		STORE(m->cause_pid, death->cause.pid);
 		STORE(m->died_ns, px_os.now_ns());
 		/* SYNC member.dead: release of why; partner: the acquire in px_member_alive(). */
 		atomic_store_explicit(&m->dead_epoch, id.epoch, memory_order_release);

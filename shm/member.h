@@ -19,6 +19,16 @@ struct px_member_id {
 	uint32_t slot, epoch;
 };
 
+/*
+ * The process whose end took others along: the engines of an MPI world end together. engine is its id,
+ * -1: it is that which has started them. pid 0: there is none.
+ */
+struct px_cause {
+	int32_t engine, pid, exit_signal, exit_code;
+};
+/* An exit_code that nobody has told us: another process has started it. */
+#define PX_EXIT_UNKNOWN (-1)
+
 /* A consistent copy of a slot. */
 struct px_member {
 	struct px_member_id id;
@@ -28,6 +38,7 @@ struct px_member {
 	uint64_t start_time;
 	int32_t exit_signal, exit_code;
 	bool oom_killed, expected;
+	struct px_cause cause;
 	uint64_t joined_ns, died_ns;
 };
 
@@ -63,6 +74,7 @@ void px_member_live(struct px_segment *segment, struct px_member_id id, int32_t 
 struct px_death {
 	int32_t exit_signal, exit_code;
 	bool oom_killed, expected;
+	struct px_cause cause;
 };
 void px_member_mark_dead(struct px_segment *segment, struct px_member_id id,
 			 const struct px_death *death);

@@ -131,11 +131,15 @@ struct px_pool_options {
 	uint64_t start_timeout_ns; /* 0: no limit but the supervisor's own */
 	int log_fd; /* gets a line for each warning. 0: nothing does */
 	int native; /* 1: engines without an interpreter, which call native functions alone */
+	/* NULL: "local"; "mpi": engines are the ranks of an MPI world, see pxrun-mpi(7). */
+	const char *launcher;
+	const char *mpiexec;  /* NULL: "mpiexec", on PATH */
+	const char *mpi_args; /* further arguments for it, separated by blanks. NULL: none */
 };
 #define PX_POOL_OPTIONS                                                                            \
 	{                                                                                          \
 		sizeof(struct px_pool_options), NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, \
-			NULL, NULL, 0, 0, 0                                                        \
+			NULL, NULL, 0, 0, 0, NULL, NULL, NULL                                      \
 	}
 /* The same as a function, of this header and so of its struct: that of the library may be larger. */
 static inline void px_pool_options_init(struct px_pool_options *options)

@@ -328,6 +328,32 @@ static int native_words(const struct px_client *client, uint32_t slot, char *out
 			(int)sizeof(function->words), function->words);
 }
 
+/* "exited with code 3" and the like. */
+static int end_words(int exit_signal, int exit_code, char *out, size_t out_bytes)
+{
+	if (exit_signal)
+		return snprintf(out, out_bytes, "was killed by SIG%s (signal %d)",
+				signal_word(exit_signal), exit_signal);
+	if (exit_code == PX_EXIT_UNKNOWN)
+		return snprintf(out, out_bytes, "ended, how is not known");
+	return snprintf(out, out_bytes, "exited with code %d", exit_code);
+}
+
+/* Of an engine that was taken along. */
+static int cause_words(const struct px_cause *cause, char *out, size_t out_bytes)
+{
+	char how[80];
+
+	end_words(cause->exit_signal, cause->exit_code, how, sizeof(how));
+	if (cause->engine < 0)
+		return snprintf(out, out_bytes,
+				"was ended with its MPI world: mpiexec (process %d) %s%s",
+				cause->pid, how,
+				cause->exit_code > 0 ? ", as after MPI_Abort()" : "");
+	return snprintf(out, out_bytes, "was ended with its MPI world: engine %d (process %d) %s",
+			cause->engine, cause->pid, how);
+}
+
 static void death_words(const struct px_client *client, const struct px_queue *queue, char *out,
 			size_t out_bytes)
 {
@@ -345,11 +371,10 @@ static void death_words(const struct px_client *client, const struct px_queue *q
 			     "needs more memory than there is");
 	else if (member.expected)
 		n = snprintf(out, out_bytes, "was stopped");
-	else if (member.exit_signal)
-		n = snprintf(out, out_bytes, "was killed by SIG%s (signal %d)",
-			     signal_word(member.exit_signal), member.exit_signal);
+	else if (member.cause.pid)
+		n = cause_words(&member.cause, out, out_bytes);
 	else
-		n = snprintf(out, out_bytes, "exited with code %d", member.exit_code);
+		n = end_words(member.exit_signal, member.exit_code, out, out_bytes);
 	out += n;
 	out_bytes -= (size_t)n;
 	n = native_words(client, queue->link->peer.slot, out, out_bytes);

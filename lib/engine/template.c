@@ -37,7 +37,7 @@ static void prefer_for_oom_killer(void)
  * ended. PR_SET_PDEATHSIG is about the parent of the moment, so it has to wait for the
  * supervisor.
  */
-int px_engine_set_up_process(const struct px_segment *segment)
+static int become_child(const struct px_segment *segment)
 {
 	int supervisor_pid = segment->header->supervisor_pid;
 
@@ -50,8 +50,17 @@ int px_engine_set_up_process(const struct px_segment *segment)
 	if (getppid() != supervisor_pid)
 		return px_fail(PX_EPOOL, "the supervisor is gone");
 	(void)setpgid(0, 0);
-	prefer_for_oom_killer();
 	return 0;
+}
+
+int px_engine_set_up_process(const struct px_segment *segment, bool joined)
+{
+	/* Who has joined is our child from the beginning, or never. */
+	bool foreign = joined && getppid() != segment->header->supervisor_pid;
+	int rc = foreign ? 0 : become_child(segment);
+
+	prefer_for_oom_killer();
+	return rc;
 }
 
 static int move_fd(int from, int to)
@@ -80,7 +89,7 @@ static int become_engine(int control, const struct px_packet *packet, struct px_
 	if (rc == 0)
 		rc = px_address_space_explain(px_segment_attach(packet->fds[6], &segment));
 	if (rc == 0)
-		rc = px_engine_set_up_process(segment);
+		rc = px_engine_set_up_process(segment, false);
 	if (rc == 0)
 		rc = px_control_send(packet->fds[0], &born, NULL, NULL, 0);
 	/* Dead here: the supervisor sees it, and starts another. */

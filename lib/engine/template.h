@@ -10,6 +10,7 @@
 #ifndef PX_TEMPLATE_H
 #define PX_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/segment.h"
@@ -37,8 +38,8 @@ int px_template_run(int control, const char *reason, const struct px_forking *fo
 /*
  * What a forked engine has done already, for one started by exec: waits until it is the
  * child of the segment's supervisor, asks to die with it, and makes its own process group. PX_EPOOL:
- * the supervisor is gone.
+ * the supervisor is gone. Of one that has joined, as another's child, that is up to its parent.
  */
-int px_engine_set_up_process(const struct px_segment *segment);
+int px_engine_set_up_process(const struct px_segment *segment, bool joined);
 
 #endif

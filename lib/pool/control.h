@@ -22,8 +22,9 @@
 
 #define PX_CONTROL_MAGIC 0x31505850u /* "PXP1" */
 #define PX_CONTROL_TEXT_MAX 60000
-#define PX_CONTROL_FDS_MAX 8
+#define PX_CONTROL_FDS_MAX 9
 #define PX_CONTROL_FORK_FDS 7 /* of PX_CONTROL_FORK */
+#define PX_CONTROL_JOIN_FDS 9 /* of the reply to PX_CONTROL_JOIN */
 /* Of the lines of which whoever starts a pool is warned, with the NUL. */
 #define PX_WARNINGS_BYTES 1024
 
@@ -38,6 +39,14 @@ enum px_control_type {
 	PX_CONTROL_REMOVE, /* a = engine id: stop it for good */
 	PX_CONTROL_STOP,   /* reply at once; the socket hangs up when all engines are gone */
 	PX_CONTROL_PING,   /* reply at once: it is there */
+	/*
+	 * A process is to be an engine of the pool. a = the id that it wants, UINT64_MAX: the next one;
+	 * b = number of the MPI world whose rank it is, 0: of none; c = PX_SEGMENT_VERSION.
+	 * reply: a = its id; fds: those of PX_CONTROL_FORK, the log, and one that hangs up when the
+	 * supervisor is gone; text, JSON: "argv", the engine's program, which only lacks its descriptors;
+	 * "env", the pool's variables; "threads", for its libraries; "connection", the pool's file
+	 */
+	PX_CONTROL_JOIN,
 	PX_CONTROL_WHY, /* a = engine id; reply at once: PX_EENGINE and how it went, if it is gone for
 	                    good; PX_EPOOL while the pool stops; else 0 */
 	/* client or engine -> supervisor */
@@ -65,7 +74,9 @@ enum px_control_type {
 	/* template -> supervisor */
 	PX_CONTROL_PRELOAD, /* text: the module that is imported next; "": none any more. No reply */
 	PX_CONTROL_WARN,    /* text: what the starter of the pool should know. No reply */
-	PX_CONTROL_PYTHON,  /* text: the path of the template's interpreter. No reply */
+	/* text: the path of the template's interpreter; b: its PY_VERSION_HEX. No reply. Also from an engine
+	 * that has joined, as PX_CONTROL_WARN is */
+	PX_CONTROL_PYTHON,
 };
 
 struct px_control {

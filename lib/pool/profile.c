@@ -146,14 +146,23 @@ static int read_scalar(struct reader *r, const yaml_node_t *node, enum px_settin
 	return set(r, node, id, text);
 }
 
+/* What stands between the items of a list, in its text. */
+static char separator_of(enum px_setting_id id)
+{
+	return px_settings_table[id].type == PX_TYPE_WORDS ? ' ' : ',';
+}
+
 static int check_item(const struct reader *r, const yaml_node_t *node, enum px_setting_id id)
 {
 	const char *key = px_settings_table[id].name, *text = text_of(node);
 	char what[PLACE_BYTES];
 	uint64_t number;
 
-	if (!text || !*text || strchr(text, ','))
-		return fail_at(r, node, "%s: each item must be the name of a module", key);
+	if (!text || !*text || strchr(text, separator_of(id)))
+		return fail_at(r, node, "%s: each item must be %s", key,
+			       px_settings_table[id].type == PX_TYPE_WORDS ?
+				       "one word" :
+				       "the name of a module");
 	return px_setting_parse(&px_settings_table[id], place(r, node, key, what), text, &number);
 }
 
@@ -175,7 +184,9 @@ static int join_items(struct reader *r, const yaml_node_t *list, enum px_setting
 		/* By aliases a short file may repeat an item very often. */
 		if (used + strlen(text_of(node)) + 2 > PX_PROFILE_FILE_BYTES_MAX)
 			return fail_at(r, node, "%s: is too long", px_settings_table[id].name);
-		used += (size_t)sprintf(joined + used, "%s%s", used ? "," : "", text_of(node));
+		if (used)
+			joined[used++] = separator_of(id);
+		used += (size_t)sprintf(joined + used, "%s", text_of(node));
 	}
 	return 0;
 }
@@ -253,7 +264,7 @@ static int read_value(struct reader *r, const yaml_node_t *node, enum px_setting
 
 	if (type == PX_TYPE_VARIABLES)
 		return read_variables(r, node, id);
-	if (type == PX_TYPE_MODULES && node->type == YAML_SEQUENCE_NODE)
+	if ((type == PX_TYPE_MODULES || type == PX_TYPE_WORDS) && node->type == YAML_SEQUENCE_NODE)
 		return read_list(r, node, id);
 	return read_scalar(r, node, id);
 }

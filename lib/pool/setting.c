@@ -60,6 +60,10 @@ static void allowed(const struct px_setting *setting, char *out, size_t out_byte
 		[PX_TYPE_FLAG] = "true or false",
 		[PX_TYPE_PROGRAM] = "the absolute path of a program, such as /usr/bin/python3",
 		[PX_TYPE_FILE] = "the absolute path of a file, such as ~/pool.log",
+		[PX_TYPE_COMMAND] =
+			"the name of a program, such as mpiexec.mpich, or its absolute path",
+		[PX_TYPE_WORDS] =
+			"words separated by blanks, such as '--oversubscribe --bind-to core'",
 		[PX_TYPE_CODE] =
 			"Python code, or the absolute path of a file with it, such as ~/startup.py",
 		[PX_TYPE_MODULES] =
@@ -255,11 +259,16 @@ int px_setting_parse(const struct px_setting *setting, const char *what, const c
 	case PX_TYPE_MODULES:
 		rc = parse_modules(setting, what, text);
 		break;
+	case PX_TYPE_COMMAND:
+		if (!*text || (strchr(text, '/') && text[0] != '/' && strncmp(text, "~/", 2) != 0))
+			rc = refuse_text(setting, what, text);
+		break;
 	case PX_TYPE_PROGRAM:
 	case PX_TYPE_FILE:
 		if (!*text)
 			rc = refuse_text(setting, what, text);
 		break;
+	case PX_TYPE_WORDS:
 	case PX_TYPE_CODE:
 	case PX_TYPE_FOLDERS:
 	case PX_TYPE_VARIABLES:

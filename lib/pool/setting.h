@@ -23,6 +23,8 @@ enum px_setting_type {
 	PX_TYPE_FLAG,
 	PX_TYPE_PROGRAM, /* its path, "~/" is the home folder; a text, NULL */
 	PX_TYPE_FILE,    /* likewise */
+	PX_TYPE_COMMAND, /* its name, which is looked for on PATH, or its path; a text, NULL */
+	PX_TYPE_WORDS,   /* separated by blanks; a text, NULL */
 	PX_TYPE_CODE, /* or the path of a file with it: px_setting_is_path(); "" none; a text, NULL */
 	PX_TYPE_MODULES,   /* names of modules, separated by commas; "" none; a text, NULL */
 	PX_TYPE_FOLDERS,   /* separated by colons; a text, NULL */

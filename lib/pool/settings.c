@@ -79,6 +79,36 @@ const struct px_setting px_settings_table[PX_SETTINGS] = {
 		.preset = "on-failure",
 		.help = "whether an engine that ends is started again",
 	},
+	[PX_SETTING_LAUNCHER] = {
+		.name = "launcher",
+		/* As in ipyparallel. */
+		.keyword = "engines",
+		.argument = "LAUNCHER",
+		.type = PX_TYPE_WORD,
+		.who = EVERYBODY,
+		IN_OPTIONS(launcher),
+		.words = { [PX_LAUNCHER_LOCAL] = "local", [PX_LAUNCHER_MPI] = "mpi" },
+		.preset = "local",
+		.help = "who starts engines; with mpi they are the ranks of an MPI world",
+	},
+	[PX_SETTING_MPIEXEC] = {
+		.name = "mpiexec",
+		.argument = "PROGRAM",
+		.type = PX_TYPE_COMMAND,
+		.who = EVERYBODY,
+		IN_OPTIONS(mpiexec),
+		.preset = "mpiexec",
+		.help = "MPI's program that starts the ranks, by name or path",
+	},
+	[PX_SETTING_MPI_ARGS] = {
+		.name = "mpi_args",
+		.argument = "ARGS",
+		.type = PX_TYPE_WORDS,
+		.who = EVERYBODY,
+		IN_OPTIONS(mpi_args),
+		.preset_words = "none",
+		.help = "further arguments for mpiexec, such as --oversubscribe",
+	},
 	[PX_SETTING_EVENT_LOOP] = {
 		.name = "event_loop",
 		.argument = "LOOP",
@@ -337,8 +367,8 @@ static int copy_text(const struct px_setting *row, const char *text, char **out)
 {
 	char path[4096];
 
-	if ((row->type == PX_TYPE_PROGRAM || row->type == PX_TYPE_FILE ||
-	     px_setting_is_path(row, text)) &&
+	if ((row->type == PX_TYPE_PROGRAM || row->type == PX_TYPE_COMMAND ||
+	     row->type == PX_TYPE_FILE || px_setting_is_path(row, text)) &&
 	    !strncmp(text, "~/", 2)) {
 		int rc = px_home_path(text + 1, path, sizeof(path));
 

@@ -23,6 +23,9 @@ enum px_setting_id {
 	PX_SETTING_QUOTA,
 	PX_SETTING_HUGE_PAGES,
 	PX_SETTING_RESTART,
+	PX_SETTING_LAUNCHER,
+	PX_SETTING_MPIEXEC,
+	PX_SETTING_MPI_ARGS,
 	PX_SETTING_EVENT_LOOP,
 	PX_SETTING_PRELOAD,
 	PX_SETTING_PYTHON,
@@ -42,6 +45,7 @@ enum px_setting_id {
 /* The numbers of words. */
 enum px_huge_pages { PX_HUGE_PAGES_AUTO, PX_HUGE_PAGES_NEVER };
 enum px_restart { PX_RESTART_NEVER, PX_RESTART_ON_FAILURE, PX_RESTART_ALWAYS };
+enum px_launcher { PX_LAUNCHER_LOCAL, PX_LAUNCHER_MPI };
 enum px_loop_kind { PX_LOOP_AUTO, PX_LOOP_URING, PX_LOOP_EPOLL };
 
 extern const struct px_setting px_settings_table[PX_SETTINGS];

@@ -12,6 +12,7 @@
 #include "shm/killpoint.h"
 #include "supervisor/connection.h"
 #include "supervisor/engine.h"
+#include "supervisor/join.h"
 #include "supervisor/memory_requests.h"
 #include "supervisor/pending.h"
 #include "supervisor/status.h"
@@ -78,13 +79,24 @@ static void signal_engine(struct px_connection *c, const struct px_control *head
 static void restart(struct px_connection *c, const struct px_control *head)
 {
 	struct px_supervisor *s = c->supervisor;
-	bool all = head->a == UINT64_MAX;
-	struct px_engine *e = all ? NULL : engine_of(c, head);
+	/* The ranks of an MPI world live and die together. */
+	bool all = head->a == UINT64_MAX || s->world.on;
+	struct px_engine *e = head->a == UINT64_MAX ? NULL : engine_of(c, head);
 
-	if ((!all && !e) || !px_pending_add(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
+	if (!all && !e)
+		return;
+	if (e && e->origin == PX_ENGINE_JOINED) {
+		px_connection_reply(
+			c, head, PX_EINVAL,
+			"the engine was started by somebody else, who alone can start it "
+			"again: `pxrun kill` ends it, and `pxrun engine` starts another",
+			0, 0);
+		return;
+	}
+	if (!px_pending_add(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
 		return;
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (all || s->engines[i] == e)
+		if ((all && s->engines[i]->origin != PX_ENGINE_JOINED) || s->engines[i] == e)
 			px_engine_stop(s->engines[i], true);
 }
 
@@ -92,6 +104,13 @@ static void remove_engine(struct px_connection *c, const struct px_control *head
 {
 	struct px_engine *e = engine_of(c, head);
 
+	if (e && e->origin == PX_ENGINE_RANK) {
+		px_connection_reply(c, head, PX_EINVAL,
+				    "the engine is a rank of an MPI world, which ends as a whole: "
+				    "stop the pool, or start another one with fewer engines",
+				    0, 0);
+		return;
+	}
 	if (!e || !px_pending_add(c, head, e->id, 1))
 		return;
 	px_engine_stop(e, false);
@@ -101,6 +120,12 @@ static int may_add(const struct px_supervisor *s, uint64_t count)
 {
 	if (count == 0)
 		return px_fail(PX_EINVAL, "0 more engines: count is how many to start");
+	if (s->world.on && s->engines_count)
+		return px_fail(
+			PX_EINVAL,
+			"an MPI world keeps the %u engines that it began with: start another "
+			"pool with more",
+			s->engines_count);
 	if (count <= PX_ENGINES_MAX - s->engines_count)
 		return 0;
 	return px_fail(PX_EINVAL,
@@ -123,7 +148,7 @@ static void add_engines(struct px_connection *c, const struct px_control *head)
 	if (!px_pending_add(c, head, first, (uint32_t)head->a))
 		return;
 	for (uint64_t i = 0; i < head->a; i++)
-		if (px_engine_new(s, &e) < 0) {
+		if (px_engine_new(s, s->world.on ? PX_ENGINE_RANK : PX_ENGINE_OURS, &e) < 0) {
 			px_log(&s->log, "%s", px_last_error());
 			break;
 		}
@@ -197,6 +222,8 @@ void px_client_request_serve(struct px_connection *c, const struct px_control *h
 		px_connection_reply(c, head, PX_EPOOL, "the pool is being stopped", 0, 0);
 	} else if (head->type == PX_CONTROL_HELLO) {
 		hello(c, head);
+	} else if (head->type == PX_CONTROL_JOIN) {
+		px_join_serve(c, head);
 	} else if (head->type == PX_CONTROL_WHY) {
 		why_gone(c, head);
 	} else if (head->type == PX_CONTROL_SIGNAL) {

@@ -27,16 +27,15 @@ static void add_option(struct px_command_line *command, const char *option, cons
  * supervisor has one kind of engines: who installs pxrun anew while we run moves our program away before
  * it is deleted.
  */
-static const char *find_program(const char *name)
+static const char *find_program(const char *name, char *found)
 {
-	static char found[PATH_MAX];
 	size_t name_bytes = strlen(name) + 1;
 	ssize_t length;
 	char *slash;
 
 	if (found[0])
 		return found;
-	length = readlink("/proc/self/exe", found, sizeof(found) - name_bytes);
+	length = readlink("/proc/self/exe", found, PATH_MAX - name_bytes);
 	if (length > 0) {
 		found[length] = '\0';
 		slash = strrchr(found, '/');
@@ -46,8 +45,15 @@ static const char *find_program(const char *name)
 				return found;
 		}
 	}
-	snprintf(found, sizeof(found), "%s/%s", PX_BINDIR, name);
+	snprintf(found, PATH_MAX, "%s/%s", PX_BINDIR, name);
 	return found;
+}
+
+const char *px_command_line_self(void)
+{
+	static char found[PATH_MAX];
+
+	return find_program("pxrun", found);
 }
 
 /* The interpreter that is named; NULL: none, so that of pxrun-engine. */
@@ -71,18 +77,19 @@ void px_command_line_begin(struct px_command_line *command,
 {
 	const char *sys_path = px_settings_text(options->settings, PX_SETTING_SYS_PATH);
 	const char *startup = px_settings_text(options->settings, PX_SETTING_STARTUP);
+	static char program[PATH_MAX];
 	const char *python;
 
 	*command = (struct px_command_line){ .count = 0 };
 	if (options->engine_program) {
 		add(command, options->engine_program);
 	} else if (px_settings_number(options->settings, PX_SETTING_NATIVE)) {
-		add(command, find_program("pxrun-native"));
+		add(command, find_program("pxrun-native", program));
 	} else {
 		python = find_python(command, options);
 		if (python)
 			add(command, python);
-		add(command, find_program("pxrun-engine"));
+		add(command, find_program("pxrun-engine", program));
 	}
 	add(command, mode);
 	add_option(command, "--control", "3");

@@ -3,7 +3,10 @@
  * command_line.h - program and arguments of the template, and of engines started by exec.
  *
  *   [PYTHON] pxrun-engine --template|--engine --control 3 --version VERSION --preload MODULES
- *   --pool NAME [--sys-path FOLDERS] [--id N --slot N --epoch N --generation N]
+ *   --pool NAME [--sys-path FOLDERS] [--id N --slot N --epoch N --generation N] [--ranks N]
+ *
+ * With --ranks the engine has joined the pool, as others have started it, and is one of so many ranks of an
+ * MPI world, unless it is 0.
  *
  * With --facts the program says what its interpreter has, and ends: for `pxrun doctor`.
  *
@@ -23,13 +26,15 @@ struct px_command_line {
 	char *argv[40];
 	uint32_t count, numbers_count;
 	char python[4096];
-	char numbers[8][24];
+	char numbers[10][24];
 };
 
 /* mode: "--template", "--engine" or "--facts". */
 void px_command_line_begin(struct px_command_line *command,
 			   const struct px_supervisor_options *options, const char *mode);
-/* At most eight, of which px_command_line_begin() has added some. */
+/* At most ten, of which px_command_line_begin() has added some. */
 void px_command_line_number(struct px_command_line *command, const char *option, uint64_t value);
+/* The path of the command pxrun, as that of the other programs is found. Ours. */
+const char *px_command_line_self(void);
 
 #endif

@@ -89,9 +89,14 @@ void px_engine_close(struct px_engine *e)
 
 void px_engine_ended(struct px_engine *e)
 {
+	struct px_world *w = &e->supervisor->world;
+
 	px_loop_unwatch(e->supervisor->loop, &e->death_watch);
 	e->ended = true;
 	e->supervisor->turn.reap = true;
+	/* MPI ends the others soon after, so that the order of these events tells which was the first. */
+	if (!w->first)
+		w->first = e;
 }
 
 static void died(void *ctx)
@@ -158,6 +163,9 @@ static int adopt(struct px_engine *e, pid_t pid)
 {
 	int rc = px_process_adopt(pid, &e->process);
 
+	/* Where mpiexec's ranks do not descend from us, they are others' children. */
+	if (rc < 0 && e->origin == PX_ENGINE_RANK)
+		rc = px_process_meet(pid, &e->process);
 	if (rc < 0)
 		return rc;
 	rc = px_engine_watch_death(e);
@@ -166,7 +174,8 @@ static int adopt(struct px_engine *e, pid_t pid)
 		e->process = (struct px_process){ .pidfd = -1 };
 		return rc;
 	}
-	px_template_answered(e->supervisor);
+	if (e->origin == PX_ENGINE_OURS)
+		px_template_answered(e->supervisor);
 	/* Now that its pid is known, other children can be told from it. */
 	e->supervisor->turn.reap = true;
 	if (e->life == PX_LIFE_DYING && e->told)
@@ -266,6 +275,8 @@ static void control_ready(void *ctx)
 		introduced(e, &s->packet);
 		return;
 	}
+	if (e->origin != PX_ENGINE_OURS && px_template_told(s, head))
+		return;
 	if (head->type == PX_CONTROL_RENEW) {
 		renews(e, head->a == 1);
 		return;
@@ -368,9 +379,44 @@ int px_engine_start(struct px_engine *e)
 	return 0;
 }
 
+/* --- joining --- */
+
+void px_engine_expect(struct px_engine *e)
+{
+	e->life = PX_LIFE_STARTING;
+	e->started_ns = px_os.now_ns();
+	e->why[0] = '\0';
+	px_loop_timer_set(e->supervisor->loop, &e->timer, e->supervisor->start_limit_ns, too_late,
+			  e);
+}
+
+int px_engine_join(struct px_engine *e, pid_t pid, int theirs[6])
+{
+	struct px_supervisor *s = e->supervisor;
+	int rc = px_member_join(s->segment, PX_MEMBER_ENGINE, (int32_t)e->id, &e->member);
+
+	for (int i = 0; i < 6; i++)
+		theirs[i] = -1;
+	if (rc == 0)
+		rc = px_channels_open(&e->ours, theirs);
+	if (rc == 0)
+		rc = px_loop_watch(s->loop, &e->control_watch, e->ours.control, control_ready, e);
+	if (rc == 0 && pid)
+		rc = px_process_meet(pid, &e->process);
+	if (rc == 0 && pid)
+		rc = px_engine_watch_death(e);
+	if (rc < 0) {
+		snprintf(e->why, sizeof(e->why), "engine %u cannot join: %.400s", e->id,
+			 px_last_error());
+		px_process_kill(&e->process);
+		px_engine_ended(e);
+	}
+	return rc;
+}
+
 /* --- ids --- */
 
-int px_engine_new(struct px_supervisor *s, struct px_engine **out)
+int px_engine_new(struct px_supervisor *s, enum px_engine_origin origin, struct px_engine **out)
 {
 	struct px_engine *e;
 
@@ -382,6 +428,7 @@ int px_engine_new(struct px_supervisor *s, struct px_engine **out)
 		return px_fail(PX_ENOMEM, "no private memory for an engine");
 	e->supervisor = s;
 	e->id = s->engines_count;
+	e->origin = origin;
 	e->ours = PX_CHANNELS_NONE;
 	px_engine_wait(e);
 	s->engines[s->engines_count++] = e;

@@ -18,7 +18,7 @@
 struct px_supervisor;
 
 /*
- *   WAITING  -> STARTING                    the template takes the request
+ *   WAITING  -> STARTING                    the template takes the request, or a process joins
  *   STARTING -> UP                          it says that it serves
  *   STARTING -> WAITING | BACKOFF | GONE    it died, or took too long: again, at most 3 times
  *   UP       -> WAITING | BACKOFF | GONE    it died: by policy
@@ -36,9 +36,17 @@ enum px_life {
 	PX_LIFE_GONE
 };
 
+/* Who starts the processes of an id. */
+enum px_engine_origin {
+	PX_ENGINE_OURS,  /* the template, or we ourselves */
+	PX_ENGINE_RANK,  /* mpiexec, which we start (world.h) */
+	PX_ENGINE_JOINED /* somebody else, once */
+};
+
 struct px_engine {
 	struct px_supervisor *supervisor;
 	uint32_t id;
+	enum px_engine_origin origin;
 	enum px_life life;
 	struct px_member_id member; /* of the present process; epoch 0: none */
 	struct px_process process;  /* pid 0: not known yet */
@@ -60,7 +68,7 @@ struct px_engine {
 };
 
 /* A new id, which waits. PX_EINVAL: no id is left, PX_ENOMEM. */
-int px_engine_new(struct px_supervisor *s, struct px_engine **out);
+int px_engine_new(struct px_supervisor *s, enum px_engine_origin origin, struct px_engine **out);
 /* Frees an engine; its process, if any, is killed. */
 void px_engine_free(struct px_engine *engine);
 /*
@@ -68,6 +76,13 @@ void px_engine_free(struct px_engine *engine);
  * All other failures are the engine's: 0.
  */
 int px_engine_start(struct px_engine *engine);
+/* A process that others start is expected, within the time that engines have to serve. */
+void px_engine_expect(struct px_engine *engine);
+/*
+ * It has come; only for one that is expected. pid 0: it will say itself which process it is. theirs is what it gets, as px_channels_open() has it; the caller
+ * closes it by px_channels_close_theirs(). On failure the engine is ended: PX_ENOMEM, PX_EINVAL, PX_ESYSTEM.
+ */
+int px_engine_join(struct px_engine *engine, pid_t pid, int theirs[6]);
 /* Marks that its process has ended, or that it has none that we could wait for. */
 void px_engine_ended(struct px_engine *engine);
 /* Stops the process: SIGTERM, after 2 s SIGKILL; with keep another one replaces it. */

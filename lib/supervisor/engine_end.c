@@ -19,14 +19,16 @@
 #include "supervisor/supervisor.h"
 
 /* Whether another process replaces one that ended like this. */
-static bool is_replaced(const struct px_engine *e, const struct px_exit *how)
+static bool is_replaced(const struct px_engine *e, const struct px_process_exit *how)
 {
 	const struct px_supervisor *s = e->supervisor;
 
-	if (s->closing)
+	if (s->closing || e->origin == PX_ENGINE_JOINED)
 		return false;
 	if (e->told)
 		return e->keep;
+	if (e->origin == PX_ENGINE_RANK)
+		return s->world.follows;
 	if (s->restart == PX_RESTART_NEVER)
 		return false;
 	if (!e->served)
@@ -54,15 +56,20 @@ static void keep_crash_text(const struct px_engine *e)
 }
 
 /* Comes first: clients that wait for the dead engine learn of it before anything else is done. */
-static void mark_dead(struct px_engine *e, const struct px_exit *how, bool oom_killed, bool follows)
+static void mark_dead(struct px_engine *e, const struct px_process_exit *how, bool oom_killed,
+		      bool follows)
 {
-	struct px_segment *segment = e->supervisor->segment;
+	struct px_supervisor *s = e->supervisor;
+	struct px_segment *segment = s->segment;
 	struct px_death death = {
 		.exit_signal = how->signal,
 		.exit_code = how->code,
 		.oom_killed = oom_killed,
 		.expected = e->told,
 	};
+
+	if (e->origin == PX_ENGINE_RANK)
+		death.cause = px_world_cause(s, e);
 
 	/* Before the death can be seen, for who sees it reads why. */
 	keep_crash_text(e);
@@ -75,7 +82,7 @@ static void mark_dead(struct px_engine *e, const struct px_exit *how, bool oom_k
 }
 
 /* Copies the crash text in the engine's block to the log. */
-static void log_crash(const struct px_engine *e, const struct px_exit *how,
+static void log_crash(const struct px_engine *e, const struct px_process_exit *how,
 		      struct px_log_lines *lines)
 {
 	struct px_segment *segment = e->supervisor->segment;
@@ -93,7 +100,7 @@ static void log_crash(const struct px_engine *e, const struct px_exit *how,
 }
 
 /* What it has left in its pipes, and its crash. */
-static void log_output(const struct px_engine *e, const struct px_exit *how,
+static void log_output(const struct px_engine *e, const struct px_process_exit *how,
 		       struct px_last_words *words)
 {
 	struct px_log_lines lines;
@@ -108,8 +115,8 @@ static void log_output(const struct px_engine *e, const struct px_exit *how,
 }
 
 /* "engine 3 (process 123) died before it served: exit code 1: ImportError: …" */
-static void explain(struct px_engine *e, pid_t pid, const struct px_exit *how, bool oom_killed,
-		    struct px_last_words *words)
+static void explain(struct px_engine *e, pid_t pid, const struct px_process_exit *how,
+		    bool oom_killed, struct px_last_words *words)
 {
 	const char *line = e->served || e->told ? "" : px_last_words_line(words);
 	const char *join = oom_killed ? ", by the kernel's OOM killer" : *line ? ": " : "";
@@ -143,7 +150,9 @@ static void follow(struct px_engine *e)
 	uint64_t delay = 0;
 
 	if (!e->told) {
-		delay = px_backoff_ns(&e->failures, e->started_ns);
+		/* That of a world is the world's. */
+		if (e->origin != PX_ENGINE_RANK)
+			delay = px_backoff_ns(&e->failures, e->started_ns);
 		e->restarts++;
 	}
 	px_log(&e->supervisor->log, "%s; the next one starts in %u ms", e->why,
@@ -156,7 +165,7 @@ static void follow(struct px_engine *e)
 }
 
 /* The process has ended; pid 0: its pid was never known. */
-static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
+static void deal_with(struct px_engine *e, pid_t pid, const struct px_process_exit *how)
 {
 	struct px_supervisor *s = e->supervisor;
 	bool oom_killed = how->signal == SIGKILL && !e->told && px_oom_charge(&s->oom);
@@ -166,15 +175,19 @@ static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 
 	if (!e->served && !e->told)
 		e->starts_failed++;
+	if (e->origin == PX_ENGINE_RANK)
+		px_world_falls(s, e, pid, how);
 	follows = is_replaced(e, how);
 	mark_dead(e, how, oom_killed, follows);
 	px_loop_timer_stop(s->loop, &e->timer);
 	unbind(e);
 	log_output(e, how, &words);
-	if (!pid && e->ours.control >= 0)
+	if (!pid && e->ours.control >= 0 && e->origin == PX_ENGINE_OURS)
 		px_template_answered(s);
 	px_engine_close(e);
 	explain(e, pid, how, oom_killed, &words);
+	if (e->origin == PX_ENGINE_RANK)
+		px_world_explain(s, e);
 	e->member = (struct px_member_id){ 0 };
 	if (follows) {
 		follow(e);
@@ -189,7 +202,7 @@ static void deal_with(struct px_engine *e, pid_t pid, const struct px_exit *how)
 
 void px_engine_reap(struct px_engine *e)
 {
-	struct px_exit how = { .signal = 0, .code = 0 };
+	struct px_process_exit how = { .signal = 0, .code = 0 };
 	pid_t pid = e->process.pid;
 
 	if (!e->ended)

@@ -13,23 +13,28 @@
 
 void px_engines_reap(struct px_supervisor *s)
 {
+	/* What it has done to the others is not to be taken for theirs. */
+	if (s->world.first)
+		px_engine_reap(s->world.first);
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		px_engine_reap(s->engines[i]);
 }
 
+/* Of those that we start. */
 static uint32_t count(const struct px_supervisor *s, enum px_life life)
 {
 	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		found += s->engines[i]->life == life;
+		found += s->engines[i]->origin == PX_ENGINE_OURS && s->engines[i]->life == life;
 	return found;
 }
 
 static void give_up(struct px_supervisor *s, const char *why)
 {
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->life == PX_LIFE_WAITING)
+		if (s->engines[i]->origin == PX_ENGINE_OURS &&
+		    s->engines[i]->life == PX_LIFE_WAITING)
 			px_engine_give_up(s->engines[i], why);
 }
 
@@ -40,6 +45,7 @@ void px_engines_start(struct px_supervisor *s)
 
 	if (s->closing)
 		return;
+	px_world_start(s);
 	if (px_template_given_up(s, &why))
 		give_up(s, why);
 	if (count(s, PX_LIFE_WAITING))
@@ -48,7 +54,8 @@ void px_engines_start(struct px_supervisor *s)
 	for (uint32_t i = 0; i < s->engines_count && starting < STARTING_MAX; i++) {
 		if (!px_template_ready(s))
 			return;
-		if (s->engines[i]->life != PX_LIFE_WAITING)
+		if (s->engines[i]->origin != PX_ENGINE_OURS ||
+		    s->engines[i]->life != PX_LIFE_WAITING)
 			continue;
 		if (px_engine_start(s->engines[i]) < 0)
 			return;

@@ -33,7 +33,8 @@ const char *px_last_words_line(struct px_last_words *words)
 {
 	char *newline;
 
-	while (words->used > 0 && strchr(" \t\r\n", words->text[words->used - 1]))
+	/* Open MPI and MPICH draw rules below what they say. */
+	while (words->used > 0 && strchr(" \t\r\n-=", words->text[words->used - 1]))
 		words->text[--words->used] = '\0';
 	newline = strrchr(words->text, '\n');
 	return newline ? newline + 1 : words->text;

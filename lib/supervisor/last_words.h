@@ -19,7 +19,7 @@ struct px_last_words {
 };
 
 void px_last_words_add(struct px_last_words *words, const char *bytes, size_t count);
-/* The last line that is not blank; "" if none. Lends: cuts the text off behind it. */
+/* The last line with more than blanks and rules; "" if none. Lends: cuts the text off behind it. */
 const char *px_last_words_line(struct px_last_words *words);
 /*
  * Moves what is in a pipe to the log, and to words unless NULL. Does not wait, and does not

@@ -43,9 +43,10 @@ void px_log_of_engine(struct px_log *log, uint32_t id, struct px_log_lines *line
 	snprintf(lines->who, sizeof(lines->who), "engine %" PRIu32, id);
 }
 
-void px_log_of_template(struct px_log *log, struct px_log_lines *lines)
+void px_log_of(struct px_log *log, const char *who, struct px_log_lines *lines)
 {
-	*lines = (struct px_log_lines){ .write = write_bytes, .ctx = log, .who = "template" };
+	*lines = (struct px_log_lines){ .write = write_bytes, .ctx = log };
+	snprintf(lines->who, sizeof(lines->who), "%s", who);
 }
 
 void px_log(struct px_log *log, const char *format, ...)

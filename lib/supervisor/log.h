@@ -22,7 +22,7 @@ struct px_log {
 void px_log(struct px_log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* For what an engine has left in its pipes. */
 void px_log_of_engine(struct px_log *log, uint32_t id, struct px_log_lines *lines);
-/* For what the template prints. */
-void px_log_of_template(struct px_log *log, struct px_log_lines *lines);
+/* For what another process of the pool prints: "template", "mpiexec". */
+void px_log_of(struct px_log *log, const char *who, struct px_log_lines *lines);
 
 #endif

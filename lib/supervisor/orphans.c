@@ -50,7 +50,7 @@ static size_t list(const struct px_supervisor *s, pid_t *out)
 
 	for (size_t i = 0; i < count; i++)
 		if (out[i] != s->orphans.foreign && out[i] != s->template.process.pid &&
-		    !px_engines_have(s, out[i]))
+		    out[i] != s->world.process.pid && !px_engines_have(s, out[i]))
 			out[kept++] = out[i];
 	return kept;
 }
@@ -65,6 +65,10 @@ static bool reap(struct px_supervisor *s)
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
 		if (info.si_pid == s->template.process.pid) {
 			px_template_ended(s);
+			return true;
+		}
+		if (info.si_pid == s->world.process.pid) {
+			px_world_process_ended(s);
 			return true;
 		}
 		if (px_engines_ended(s, info.si_pid))

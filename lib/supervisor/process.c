@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "shm/error.h"
+#include "shm/member.h"
 
 /* glibc has these since 2.36 only. */
 int px_pidfd_open(pid_t pid)
@@ -160,7 +162,18 @@ int px_process_adopt(pid_t pid, struct px_process *out)
 		close(pidfd);
 		return px_fail(PX_EINVAL, "process %d is no child of the supervisor", (int)pid);
 	}
-	*out = (struct px_process){ pid, pidfd };
+	*out = (struct px_process){ .pid = pid, .pidfd = pidfd };
+	return 0;
+}
+
+int px_process_meet(pid_t pid, struct px_process *out)
+{
+	int pidfd = px_pidfd_open(pid);
+
+	if (pidfd < 0)
+		return errno == ESRCH ? px_fail(PX_EINVAL, "process %d is gone", (int)pid) :
+					px_fail_errno("opening process %d", (int)pid);
+	*out = (struct px_process){ .pid = pid, .pidfd = pidfd, .foreign = true };
 	return 0;
 }
 
@@ -191,21 +204,64 @@ void px_process_kill(const struct px_process *process)
 	if (process->pid <= 0)
 		return;
 	(void)pidfd_signal(process->pidfd, SIGKILL);
-	(void)kill(-process->pid, SIGKILL);
+	if (!process->foreign)
+		(void)kill(-process->pid, SIGKILL);
 }
 
-bool px_process_reap(struct px_process *process, struct px_exit *out)
+static struct px_process_exit exit_of(int status)
+{
+	return (struct px_process_exit){
+		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+		.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+	};
+}
+
+/* The last field of a zombie's /proc/PID/stat is its wait status, until its parent has reaped it. */
+static struct px_process_exit exit_of_zombie(pid_t pid)
+{
+	char path[32], line[1024];
+	const char *name_end = NULL, *last = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (file && fgets(line, sizeof(line), file)) {
+		name_end = strrchr(line, ')');
+		last = strrchr(line, ' ');
+	}
+	if (file)
+		fclose(file);
+	if (!name_end || !last || strncmp(name_end, ") Z", 3) != 0)
+		return (struct px_process_exit){ .code = PX_EXIT_UNKNOWN };
+	return exit_of(atoi(last));
+}
+
+static bool foreign_reap(struct px_process *process, struct px_process_exit *out)
+{
+	struct pollfd look = { .fd = process->pidfd, .events = POLLIN };
+
+	if (poll(&look, 1, 0) != 1)
+		return false;
+	*out = exit_of_zombie(process->pid);
+	close(process->pidfd);
+	*process = (struct px_process){ .pidfd = -1 };
+	return true;
+}
+
+bool px_process_reap(struct px_process *process, struct px_process_exit *out)
 {
 	siginfo_t info = { 0 };
 
 	if (process->pid <= 0)
 		return false;
+	if (process->foreign)
+		return foreign_reap(process, out);
 	if (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 	    info.si_pid == 0)
 		return false;
 	(void)kill(-process->pid, SIGKILL);
 	(void)waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
-	*out = (struct px_exit){
+	*out = (struct px_process_exit){
 		.signal = info.si_code == CLD_EXITED ? 0 : info.si_status,
 		.code = info.si_code == CLD_EXITED ? info.si_status : 0,
 	};
@@ -216,22 +272,28 @@ bool px_process_reap(struct px_process *process, struct px_exit *out)
 
 void px_process_end(struct px_process *process)
 {
+	struct pollfd gone = { .fd = process->pidfd, .events = POLLIN };
 	siginfo_t info;
 
 	if (process->pid <= 0)
 		return;
 	px_process_kill(process);
-	while (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED) < 0 && errno == EINTR)
+	while (process->foreign && poll(&gone, 1, -1) < 0 && errno == EINTR)
+		;
+	while (!process->foreign && waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED) < 0 &&
+	       errno == EINTR)
 		;
 	close(process->pidfd);
 	*process = (struct px_process){ .pidfd = -1 };
 }
 
-const char *px_exit_words(const struct px_exit *how, char *out, size_t out_bytes)
+const char *px_exit_words(const struct px_process_exit *how, char *out, size_t out_bytes)
 {
 	const char *name = sigabbrev_np(how->signal);
 
-	if (!how->signal)
+	if (!how->signal && how->code == PX_EXIT_UNKNOWN)
+		snprintf(out, out_bytes, "how is not known");
+	else if (!how->signal)
 		snprintf(out, out_bytes, "exit code %d", how->code);
 	else if (name)
 		snprintf(out, out_bytes, "SIG%s", name);

@@ -29,7 +29,7 @@ static void ready(void *ctx)
 		s->turn.reap = true;
 		return;
 	}
-	(void)px_exit_words(&(struct px_exit){ .signal = (int)info.ssi_signo }, name, sizeof(name));
+	(void)px_exit_words(&(struct px_process_exit){ .signal = (int)info.ssi_signo }, name, sizeof(name));
 	snprintf(why, sizeof(why), "%s from process %d", name, (int)info.ssi_pid);
 	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP)
 		px_turn_stop(&s->turn, why);

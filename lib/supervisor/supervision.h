@@ -2,8 +2,9 @@
 /*
  * supervision.h - the supervisor's state, for the files of this folder.
  *
- * Files call downwards only, in this order: supervisor; files; connections; client_requests; pending,
- * status, orphans; engines; engine_end; engine; template, connection; memory_requests; ahead, sweep, signals, owner; and
+ * Files call downwards only, in this order: supervisor; files; connections; client_requests; join, pending,
+ * status, orphans; engines; engine_end; world; engine; template, connection; memory_requests; ahead, sweep, signals,
+ * owner; and
  * below them those that do not use this struct. What a file further up is to do is marked in the
  * turn.
  */
@@ -25,6 +26,7 @@
 #include "supervisor/sweep.h"
 #include "supervisor/template.h"
 #include "supervisor/turn.h"
+#include "supervisor/world.h"
 
 struct px_engine;
 struct px_pending;
@@ -47,6 +49,7 @@ struct px_supervisor {
 	struct px_extents extents;
 	struct px_oom oom;
 	struct px_template template;
+	struct px_world world;
 	struct px_engine *engines[PX_ENGINES_MAX];
 	uint32_t engines_count;
 	uint32_t engines_asked; /* as many as the settings say */
@@ -58,6 +61,7 @@ struct px_supervisor {
 	struct px_signals signals;
 	struct px_owner owner;
 	struct px_files files;
+	int lifeline;     /* the end of a pipe; who has joined dies when it closes (join.c). -1: none yet */
 	time_t published; /* when all engines first served */
 	int ready_fd;
 	struct px_watch ready_watch; /* who reads there has gone */

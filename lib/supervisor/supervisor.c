@@ -130,6 +130,7 @@ static void stop(struct px_supervisor *s)
 	PX_KILLPOINT("supervisor.pool.closing"); /* dead here: as if killed before */
 	/* Without it no engine is started any more; those already forked are stopped below. */
 	px_template_end(s);
+	px_world_stop(s);
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		px_engine_stop(s->engines[i], false);
 }
@@ -138,6 +139,7 @@ static void reap(struct px_supervisor *s)
 {
 	px_engines_reap(s);
 	px_template_reap(s);
+	px_world_reap(s);
 	px_connections_reap(s);
 	px_orphans_reap(s);
 	/* The end of the pool waits for all of them. */
@@ -150,6 +152,11 @@ static void answer_starter(struct px_supervisor *s)
 	uint32_t serve = 0;
 
 	for (uint32_t i = 0; i < s->engines_count; i++) {
+		/* Nobody has promised that they come. */
+		if (s->engines[i]->origin == PX_ENGINE_JOINED) {
+			serve++;
+			continue;
+		}
 		if (s->engines[i]->life == PX_LIFE_GONE) {
 			fail(s, PX_EENGINE, s->engines[i]->why);
 			return;
@@ -170,7 +177,7 @@ static void answer(struct px_supervisor *s)
 		gone += s->engines[i]->life == PX_LIFE_GONE;
 	}
 	if (s->closing)
-		s->done = gone == s->engines_count && px_orphans_end(s);
+		s->done = gone == s->engines_count && px_world_ended(s) && px_orphans_end(s);
 	else if (!s->ready && !s->failure)
 		answer_starter(s);
 }
@@ -272,6 +279,8 @@ static int begin(struct px_supervisor *s)
 	int rc = px_loop_new((enum px_loop_kind)px_settings_number(settings, PX_SETTING_EVENT_LOOP),
 			     &s->loop);
 
+	if (rc == 0)
+		rc = px_world_begin(s);
 	if (!engines)
 		engines = processors;
 	if (rc == 0)
@@ -301,7 +310,7 @@ static int begin(struct px_supervisor *s)
 	for (uint32_t i = 0; i < engines && rc == 0 && !options->empty; i++) {
 		struct px_engine *engine;
 
-		rc = px_engine_new(s, &engine);
+		rc = px_engine_new(s, s->world.on ? PX_ENGINE_RANK : PX_ENGINE_OURS, &engine);
 	}
 	return rc;
 }
@@ -312,6 +321,7 @@ static void end(struct px_supervisor *s)
 {
 	if (s->loop) {
 		px_template_end(s);
+		px_world_end(s);
 		px_orphans_end_last(s);
 	}
 	for (uint32_t i = 0; i < s->engines_count; i++)
@@ -331,6 +341,8 @@ static void end(struct px_supervisor *s)
 		px_signals_close(s);
 		px_loop_free(s->loop);
 	}
+	if (s->lifeline >= 0)
+		close(s->lifeline);
 	px_segment_detach(s->segment);
 	px_environment_free(s->environment);
 	PX_KILLPOINT("supervisor.pool.ended"); /* dead here: the next start removes the files */
@@ -358,6 +370,8 @@ static struct px_supervisor *supervisor_new(const struct px_supervisor_options *
 	s->files.inotify = -1;
 	s->extents.root = root;
 	s->template = (struct px_template){ .socket = -1, .output = -1, .process.pidfd = -1 };
+	s->lifeline = -1;
+	s->world = (struct px_world){ .output = -1, .process.pidfd = -1 };
 	s->connections.listener = s->connections.spare = -1;
 	px_oom_begin(&s->oom, root);
 	return s;

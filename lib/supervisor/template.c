@@ -213,6 +213,22 @@ static void warns(struct px_supervisor *s, const char *text)
 		snprintf(s->warnings + used, sizeof(s->warnings) - used, "%.300s\n", text);
 }
 
+bool px_template_told(struct px_supervisor *s, const struct px_control *head)
+{
+	struct px_template *t = &s->template;
+
+	if (head->type == PX_CONTROL_WARN)
+		warns(s, s->packet.text);
+	else if (head->type == PX_CONTROL_PYTHON)
+		snprintf(t->executable, sizeof(t->executable), "%.*s",
+			 (int)sizeof(t->executable) - 1, s->packet.text);
+	else
+		return false;
+	if (head->b)
+		t->python = (uint32_t)head->b;
+	return true;
+}
+
 /* Reads one packet; false if there is no more. */
 static bool read_one(struct px_supervisor *s)
 {
@@ -239,12 +255,7 @@ static bool read_one(struct px_supervisor *s)
 		ready(s);
 	else if (head->type == PX_CONTROL_PRELOAD)
 		preloads(t, s->packet.text);
-	else if (head->type == PX_CONTROL_WARN)
-		warns(s, s->packet.text);
-	else if (head->type == PX_CONTROL_PYTHON)
-		snprintf(t->executable, sizeof(t->executable), "%.*s",
-			 (int)sizeof(t->executable) - 1, s->packet.text);
-	else
+	else if (!px_template_told(s, head))
 		px_log(&s->log, IT " sent a packet of type %u", head->type);
 	return true;
 }
@@ -309,7 +320,7 @@ void px_template_reap(struct px_supervisor *s)
 	pid_t pid = t->process.pid;
 	char how[64], why[1400], from[600], import[100], do_this[700];
 	const char *line;
-	struct px_exit end;
+	struct px_process_exit end;
 
 	if (!t->ended)
 		return;
@@ -417,7 +428,7 @@ void px_template_start(struct px_supervisor *s)
 	t->started_ns = px_os.now_ns();
 	t->words.used = 0;
 	t->words.text[0] = '\0';
-	px_log_of_template(&s->log, &t->lines);
+	px_log_of(&s->log, "template", &t->lines);
 	t->module[0] = '\0';
 	t->state = PX_TEMPLATE_STARTING;
 	px_loop_timer_set(s->loop, &t->timer, s->start_limit_ns, took_too_long, s);

@@ -84,6 +84,11 @@ int px_template_fork(struct px_supervisor *s, const struct px_template_order *or
 		     struct px_process *process);
 /* An engine that was asked for has begun, or will not. */
 void px_template_answered(struct px_supervisor *s);
+/*
+ * Takes a packet on the interpreter, or for the starter of the pool; false: it is another. Where there is no
+ * template, an engine says it.
+ */
+bool px_template_told(struct px_supervisor *s, const struct px_control *head);
 /* Marks that its process has ended. */
 void px_template_ended(struct px_supervisor *s);
 /* The phase of the turn: handles its end. */

@@ -225,7 +225,7 @@ static void reap_says_how_it_ended(void **state)
 {
 	static const struct {
 		const char *script;
-		struct px_exit how;
+		struct px_process_exit how;
 		const char *words;
 	} cases[] = {
 		{ "exit 0", { 0, 0 }, "exit code 0" },
@@ -240,7 +240,7 @@ static void reap_says_how_it_ended(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct px_process shell;
-		struct px_exit how;
+		struct px_process_exit how;
 
 		assert_int_equal(spawn_shell(cases[i].script, fds, &shell), 0);
 		wait_for_end(&shell);
@@ -259,7 +259,7 @@ static void reap_of_the_living_is_false(void **state)
 {
 	int fds[PX_SPAWN_FDS] = NO_FDS;
 	struct px_process shell;
-	struct px_exit how;
+	struct px_process_exit how;
 
 	(void)state;
 	assert_int_equal(spawn_shell("kill -STOP $$", fds, &shell), 0);
@@ -276,7 +276,7 @@ static void reap_kills_the_group(void **state)
 {
 	int ends[2], fds[PX_SPAWN_FDS] = NO_FDS;
 	struct px_process shell;
-	struct px_exit how;
+	struct px_process_exit how;
 	char byte;
 
 	(void)state;

@@ -299,6 +299,9 @@ static void options_all_fields_are_read(void **state)
 	options.quota_bytes = 1 << 20;
 	options.huge_pages = "never";
 	options.native = 1;
+	options.launcher = "mpi";
+	options.mpiexec = "mpiexec.mpich";
+	options.mpi_args = "-l -bind-to core";
 	assert_int_equal(px_settings_set_options(&settings, &options, &known), 0);
 	assert_memory_equal(&known, &options, sizeof(known));
 	for (int id = 0; id < PX_SETTINGS; id++)
@@ -313,6 +316,9 @@ static void options_all_fields_are_read(void **state)
 	assert_string_equal(px_settings_text(&settings, PX_SETTING_PRELOAD), "");
 	assert_string_equal(px_settings_text(&settings, PX_SETTING_SYS_PATH), "/a:/b");
 	assert_string_equal(px_settings_text(&settings, PX_SETTING_HUGE_PAGES), "never");
+	assert_string_equal(px_settings_text(&settings, PX_SETTING_LAUNCHER), "mpi");
+	assert_string_equal(px_settings_text(&settings, PX_SETTING_MPIEXEC), "mpiexec.mpich");
+	assert_string_equal(px_settings_text(&settings, PX_SETTING_MPI_ARGS), "-l -bind-to core");
 }
 
 static void options_untouched_set_nothing(void **state)

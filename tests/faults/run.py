@@ -26,6 +26,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ["PXRUN_BUILDDIR"]
 PXRUN = os.path.join(BUILD, "bin", "pxrun")
 ROLES = ("client", "engine", "template", "supervisor")
+WORLD = os.path.join(HERE, "world")
+#: Passed by where engines are the ranks of a world.
+OF_WORLDS = ("supervisor.join.answered", "supervisor.world.falls", "supervisor.world.started")
 LIMIT = 60  # seconds; nothing here takes two
 
 
@@ -47,14 +50,17 @@ def labels():
 class Pool:
     """One named pool with its own runtime folder, found again by a mark in its environment."""
 
-    def __init__(self, loop):
+    def __init__(self, loop, world=False):
         self.folder = tempfile.TemporaryDirectory(prefix="pxrun-faults-")
         self.mark = os.path.basename(self.folder.name)
         self.once = os.path.join(self.folder.name, "once")
         self.profile = "faults"
         self.loop = loop
+        self.launcher = ["--launcher", "mpi", "--mpiexec", os.path.join(WORLD, "mpiexec")] if world else []
         self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder.name, PXRUN_FAULTS=self.mark)
         self.env.pop("PXRUN_PROFILE", None)
+        if world:
+            self.env["PYTHONPATH"] = os.pathsep.join([WORLD, self.env.get("PYTHONPATH", "")])
 
     def __enter__(self):
         return self
@@ -98,7 +104,7 @@ class Pool:
 
     def start(self, env=None, engines=2):
         return self.run(PXRUN, "start", "--daemonize", "--profile", self.profile, "-n", str(engines),
-                        "--preload", "", "--restart", "always", "--arena", "64M", f"--event-loop={self.loop}", env=env)
+                        "--preload", "", "--restart", "always", "--arena", "64M", f"--event-loop={self.loop}", *self.launcher, env=env)
 
     def scenario(self, env=None):
         return self.run(sys.executable, os.path.join(HERE, "scenario.py"), self.profile, env=env)
@@ -174,7 +180,7 @@ class Pool:
 
 def try_point(role, label, hit, loop):
     """One kill; True if it happened."""
-    with Pool(loop) as pool:
+    with Pool(loop, label in OF_WORLDS) as pool:
         return kill_there(pool, role, label, hit)
 
 

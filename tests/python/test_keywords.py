@@ -44,7 +44,8 @@ def test_keywords_that_mean_what_is_done_anyway(pool):
 
 
 @pytest.mark.parametrize("make, words", [
-    (lambda: Cluster(engines="mpi"), "engines='mpi': pxrun starts engines on this machine.*only be 'local'$"),
+    (lambda: Cluster(engines="ssh"), "engines='ssh': pxrun starts engines on this machine.*only be 'local' or 'mpi'$"),
+    (lambda: Cluster(controller="mpi"), "controller='mpi': pxrun starts engines on this machine.*only be 'local'$"),
     (lambda: Cluster(controller_launcher_class="ssh"), "controller_launcher_class='ssh'"),
     (lambda: Client(sshserver="me@there"), "sshserver='me@there': .*this machine only"),
     (lambda: Cluster(profile="a", cluster_id="b"), "one name: give profile='a' or cluster_id='b'"),

@@ -105,7 +105,7 @@ static PyObject *raise_descriptor(PyObject *self, PyObject *fd)
 /* Tells the supervisor a text. */
 static PyObject *tell(PyObject *args, uint16_t type, int32_t code)
 {
-	struct px_control packet = { .type = type, .code = code };
+	struct px_control packet = { .type = type, .b = (uint64_t)Py_Version, .code = code };
 	const char *text;
 	int control, rc;
 
@@ -152,11 +152,11 @@ static PyObject *set_title(PyObject *self, PyObject *args)
 	PX_RETURN_NONE;
 }
 
-static PyObject *set_up_process(PyObject *self, PyObject *unused)
+static PyObject *set_up_process(PyObject *self, PyObject *joined)
 {
-	int rc = px_engine_set_up_process(segment);
+	int rc = px_engine_set_up_process(segment, PyObject_IsTrue(joined));
 
-	(void)self, (void)unused;
+	(void)self;
 	if (rc < 0)
 		return px_raise(rc);
 	PX_RETURN_NONE;
@@ -379,8 +379,8 @@ static PyMethodDef functions[] = {
 	  "interpreter(control, path)\n\nTells the supervisor which one the template runs in." },
 	{ "set_title", set_title, METH_VARARGS,
 	  "set_title(pool, who)\n\nWhat ps(1) shows as the command line, and as the name." },
-	{ "set_up_process", set_up_process, METH_NOARGS,
-	  "set_up_process()\n\nWhat a forked engine has done already, for one started by exec." },
+	{ "set_up_process", set_up_process, METH_O,
+	  "set_up_process(joined)\n\nWhat a forked engine has done already, for one started by exec." },
 	{ "attach_segment", attach_segment, METH_O,
 	  "attach_segment(fd)\n\nWhat a forked engine has done already, for one started by exec. Takes fd." },
 	{ "serve", serve, METH_VARARGS,

@@ -90,7 +90,8 @@ static PyObject *describe(const struct px_setting *row)
 		[PX_TYPE_WORD] = "word",       [PX_TYPE_FLAG] = "flag",
 		[PX_TYPE_PROGRAM] = "program", [PX_TYPE_MODULES] = "modules",
 		[PX_TYPE_FOLDERS] = "folders", [PX_TYPE_VARIABLES] = "variables",
-		[PX_TYPE_FILE] = "file",
+		[PX_TYPE_FILE] = "file",       [PX_TYPE_COMMAND] = "command",
+		[PX_TYPE_WORDS] = "arguments",
 	};
 	char option[PX_SETTING_NAME_BYTES], letter[3] = { '-', row->letter };
 	bool command = row->who & (PX_OF_START | PX_OF_RUN);

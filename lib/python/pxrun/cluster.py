@@ -352,7 +352,7 @@ def _text(name: str, value: Any) -> str:
     if hasattr(value, "__index__"):
         return str(operator.index(value))
     if isinstance(value, Iterable):
-        return ",".join(value)
+        return (" " if name == "mpi_args" else ",").join(value)
     raise TypeError(f"{name} must be a text, a number or several texts, not of type {type(value).__name__}")
 
 
@@ -371,6 +371,8 @@ _TYPES = {
     "size": "int or str",
     "flag": "bool",
     "program": "str or os.PathLike",
+    "command": "str or os.PathLike",
+    "arguments": "str or iterable of str",
     "modules": "iterable of str",
 }
 

@@ -19,6 +19,8 @@ _IGNORED = {
 }
 _SSH = ("sshserver", "sshkey", "password", "paramiko")
 _LAUNCHERS = ("engines", "controller", "engine_launcher_class", "controller_launcher_class")
+#: What of them may be MPI's, which pxrun has too: the setting `engines`.
+_OF_ENGINES = ("engines", "engine_launcher_class")
 _warned: set[tuple[str, str]] = set()
 
 
@@ -39,12 +41,14 @@ def without_foreign(owner: str, given: dict[str, Any]) -> dict[str, Any]:
     owner : {'Cluster', 'Client'}
     """
     ignored: list[str] = []
-    left = {}
+    left: dict[str, Any] = {}
     for name, value in given.items():
         if owner == "Client" and name in _SSH:
             _refuse_ssh(name, value)
-        elif owner == "Cluster" and name in _LAUNCHERS and not str(value).isdigit():  # a number is meant for n
-            _refuse_launcher(name, value)
+        elif owner == "Cluster" and name == "engines" and str(value).isdigit():
+            raise TypeError(f"Cluster() got engines={value!r}, did you mean 'n'? engines is 'local' or 'mpi'")
+        elif owner == "Cluster" and name in _LAUNCHERS:
+            left |= _launcher(name, value)
         elif name in _IGNORED[owner]:
             ignored += [name] if value is not None else []
         else:
@@ -66,9 +70,13 @@ def _refuse_ssh(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r}: pxrun attaches to pools of this machine only; run the script on the other one")
 
 
-def _refuse_launcher(name: str, value: Any) -> None:
-    """'local', and classes such as LocalEngineSetLauncher, ask for what is done anyway."""
+def _launcher(name: str, value: Any) -> dict[str, str]:
+    """'local' and 'mpi', and ipyparallel's classes of them, such as MPIEngineSetLauncher, as the setting `engines`."""
     word = value if isinstance(value, str) else getattr(value, "__name__", None)
-    if value is None or (word is not None and word.rpartition(".")[2].lower().startswith("local")):
-        return
-    raise ValueError(f"{name}={value!r}: pxrun starts engines on this machine, by itself: {name} can only be 'local'")
+    kind = "local" if value is None else (word or "").rpartition(".")[2].lower()
+    if kind.startswith("local"):
+        return {"engines": "local"} if name == "engines" and value is not None else {}
+    if kind.startswith("mpi") and name in _OF_ENGINES:
+        return {"engines": "mpi"}
+    may = "'local' or 'mpi'" if name in _OF_ENGINES else "'local'"
+    raise ValueError(f"{name}={value!r}: pxrun starts engines on this machine, by itself or by mpiexec: {name} can only be {may}")

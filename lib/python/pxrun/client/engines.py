@@ -122,7 +122,10 @@ class Engines:
             self._core.stop_pool(10.0)
             self.close()
             return
-        for engine in self._chosen(targets):
+        chosen = self._chosen(targets)
+        if restart and json.loads(self._core.status())["launcher"] == "mpi":
+            del chosen[1:]  # the others restart with it
+        for engine in chosen:
             (self._core.restart if restart else self._core.remove)(engine)
 
     def memory(self: Any) -> dict:

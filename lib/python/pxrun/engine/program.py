@@ -162,7 +162,11 @@ def _options(argv):
 
 
 def main(argv: list[str]) -> int:
-    """The template of a pool (``--template``), or one engine (``--engine``); ``--facts`` is for ``pxrun doctor``."""
+    """The template of a pool (``--template``), or one engine (``--engine``); ``--facts`` is for ``pxrun doctor``.
+
+    Their descriptors lie side by side from ``--control`` on: the control socket, the segment, the log; of an engine also its
+    standard output and error to read, and its crash text. Of one that has joined, another is only kept open.
+    """
     options = _options(argv)
     # "" is the working folder, as for code that is typed, unless it was asked to be left out
     sys.path[:0] = [""] * (not sys.flags.safe_path) + [*filter(None, options["sys-path"].split(":"))]
@@ -173,23 +177,31 @@ def main(argv: list[str]) -> int:
         return 0
     _pxrun.prepare_end()
     os.nice(int(options.get("niceness", 0)))  # of engines too, which are forked from it or started likewise
-    if options["mode"] == "engine":  # before code of others runs, which would find a descriptor that can write
-        _pxrun.attach_segment(4)
-    given = [int(options.get("control", 3)), 5] + [6, 7, 8] * (options["mode"] == "engine")
-    control, log, *others = map(_pxrun.raise_descriptor, given)
+    is_engine, joined = options["mode"] == "engine", "ranks" in options
+    first = int(options.get("control", 3))
+    if is_engine:  # before code of others runs, which would find a descriptor that can write
+        _pxrun.attach_segment(first + 1)
+    control, log, *others = map(_pxrun.raise_descriptor, [first, *range(first + 2, first + 3 + 3 * is_engine + joined)])
     changes.watch()
     # imports leave hardly any garbage, and collecting costs a tenth of their time
     gc.disable()
     is_template = options["mode"] == "template"
     if is_template:
         _pxrun.set_title(options["pool"], "template")
+    if is_template or joined:
         _pxrun.interpreter(control, sys.executable or "")
     # what an engine would tell, its template has told
-    tell, warn = (functools.partial(f, control) if is_template else str for f in (_pxrun.preloading, _pxrun.warn))
-    _preload([name for name in options["preload"].split(",") if name], tell, warn, functools.partial(_pxrun.refuse, control))
-    if options["mode"] == "engine":
-        birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *others
-        _pxrun.set_up_process()
+    tell = functools.partial(_pxrun.preloading, control) if is_template else str
+    warn = functools.partial(_pxrun.warn, control) if is_template or joined else str
+    refuse = functools.partial(_pxrun.refuse, control)
+    if int(options.get("ranks", 0)):
+        from . import ranks
+
+        ranks.become(int(options["id"]), int(options["ranks"]), refuse)
+    _preload([name for name in options["preload"].split(",") if name], tell, warn, refuse)
+    if is_engine:
+        birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *others[:3]
+        _pxrun.set_up_process(joined)
         gc.enable()
         _be_engine(birth, log, options)
     # else each engine would print again what a module has printed

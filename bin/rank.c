@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rank.c - forks an engine that the supervisor adopts, and waits for its end.
+ */
+#include "bin/rank.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shm/error.h"
+
+/* The parent of a process; 0: it has none that we know. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], line[512];
+	const char *name_end = NULL;
+	int parent = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	/* The state and the parent follow the name, which may contain anything. */
+	if (fgets(line, sizeof(line), file))
+		name_end = strrchr(line, ')');
+	fclose(file);
+	if (name_end && strlen(name_end) > 4)
+		parent = atoi(name_end + 4);
+	return parent;
+}
+
+bool px_rank_descends(pid_t ancestor)
+{
+	pid_t pid = getppid();
+
+	while (pid > 1 && pid != ancestor)
+		pid = parent_of(pid);
+	return pid == ancestor;
+}
+
+int px_rank_hang_on(int lifeline)
+{
+	struct pollfd gone = { .fd = lifeline };
+
+	/* The kernel sends the signal for what it calls input: of a pipe that nobody writes to, its end. */
+	if (fcntl(lifeline, F_SETOWN, getpid()) < 0 || fcntl(lifeline, F_SETSIG, SIGKILL) < 0 ||
+	    fcntl(lifeline, F_SETFL, O_NONBLOCK | O_ASYNC) < 0)
+		return px_fail_errno("asking to end with another process");
+	if (poll(&gone, 1, 0) == 1)
+		return px_fail(PX_EPOOL, "the pool's supervisor, or mpiexec's rank, is gone");
+	return 0;
+}
+
+/*
+ * What stays, with the end of a pipe whose other one only the engine has. It keeps nothing else open: MPICH
+ * learns of a rank's end as the last process that has its socket ends.
+ */
+static _Noreturn void stand(int end)
+{
+	struct pollfd engine = { .fd = end };
+
+	if (dup2(end, STDIN_FILENO) >= 0) {
+		engine.fd = STDIN_FILENO;
+		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	}
+	while (poll(&engine, 1, -1) < 0 && errno == EINTR)
+		;
+	_exit(EXIT_SUCCESS);
+}
+
+/* The process in between has as good as ended. */
+static int wait_for_parent(pid_t supervisor, int lifeline)
+{
+	struct pollfd gone = { .fd = lifeline };
+
+	while (getppid() != supervisor) {
+		if (poll(&gone, 1, 0) == 1)
+			return px_fail(PX_EPOOL, "the pool's supervisor is gone");
+		sched_yield();
+	}
+	return 0;
+}
+
+int px_rank_fork(pid_t supervisor, int *lifeline)
+{
+	int ends[2], status = 0, rc;
+	pid_t middle;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return px_fail_errno("making a pipe for an engine");
+	middle = fork();
+	if (middle < 0)
+		return px_fail_errno("forking an engine");
+	if (middle > 0) {
+		close(ends[0]);
+		(void)waitpid(middle, &status, 0);
+		if (status != 0)
+			return px_fail(PX_ESYSTEM, "an engine could not be forked: %s",
+				       strerror(WEXITSTATUS(status)));
+		stand(ends[1]);
+	}
+	middle = fork();
+	if (middle != 0)
+		_exit(middle < 0 ? errno : 0);
+	close(ends[1]);
+	rc = wait_for_parent(supervisor, *lifeline);
+	*lifeline = ends[0];
+	return rc < 0 ? rc : px_rank_hang_on(ends[0]);
+}

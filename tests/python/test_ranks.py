@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Engines as the ranks of an MPI world: Cluster(engines='mpi'), under Open MPI and MPICH."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import stat
+import time
+
+import numpy
+import pytest
+
+import pxrun
+from command import USAGE, gone, own_command, wait_until
+from pxrun import error
+
+import worlds
+
+
+@pytest.fixture(params=worlds.NAMES)
+def mpi(request, monkeypatch):
+    return worlds.need(request.param, monkeypatch)
+
+
+@pytest.fixture
+def world(mpi):
+    with pxrun.Cluster(n=3, engines="mpi", **mpi) as rc:
+        yield rc
+
+
+def status(rc):
+    return json.loads(rc.status())
+
+
+def busy(rc, engine):
+    return status(rc)["engines"][engine]["busy"] is not None
+
+
+def comm():
+    from mpi4py import MPI
+
+    return MPI.COMM_WORLD
+
+
+def die(how):
+    """Ends this process, or all of them, in one of the ways there are."""
+    if how == "exit":
+        os._exit(3)
+    elif how == "abort":
+        comm().Abort(5)
+    else:
+        os.kill(os.getpid(), how)
+
+
+def mpiexec_of(rc):
+    """Its process: the supervisor's child that is no engine."""
+    supervisor = status(rc)["pid"]
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            words = pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+            line = pathlib.Path("/proc", name, "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(words[1]) == supervisor and b"mpiexec" in line.split(b"\0")[0]:
+            return int(name)
+    raise AssertionError("no mpiexec")
+
+
+def barrier_without(absent):
+    if comm().Get_rank() != absent:
+        comm().Barrier()
+
+
+def all_fail(ar):
+    """The errors of all engines, by id."""
+    with pytest.raises(error.CompositeError) as caught:
+        ar.get(timeout=20)
+    return {info[-1]["engine_id"]: f"{info[0]}: {info[1]}" for info in caught.value.elist}
+
+
+# --- what works as on other engines ---
+
+
+def test_rank_is_the_engines_id(world):
+    assert world.ids == [0, 1, 2]
+    assert world[:].apply_sync(lambda: (comm().Get_rank(), comm().Get_size())) == [(0, 3), (1, 3), (2, 3)]
+    assert world[:].apply_sync(lambda: comm().allreduce(comm().Get_rank())) == [3, 3, 3]
+
+
+def test_mpi_moves_what_was_scattered(world):
+    view = world[:]
+    view.scatter("part", numpy.arange(30.0))
+    view.execute("from mpi4py import MPI\nimport numpy\nleft = numpy.empty(10)\nrank = MPI.COMM_WORLD.Get_rank()\n"
+                 "MPI.COMM_WORLD.Sendrecv(part.copy(), (rank + 1) % 3, 0, left, (rank - 1) % 3, 0)", block=True)
+    assert numpy.array_equal(view.gather("left", block=True), numpy.roll(numpy.arange(30.0), 10))
+
+
+def test_output_and_errors_are_those_of_any_engine(world):
+    ar = world[:].execute("print('rank', __import__('mpi4py.MPI').MPI.COMM_WORLD.Get_rank())", block=False)
+    ar.get()
+    assert ar.stdout == ["rank 0\n", "rank 1\n", "rank 2\n"]
+    with pytest.raises(error.CompositeError, match="ZeroDivisionError"):
+        world[:].apply_sync(lambda: 1 / 0)
+    assert world[1].apply_sync(lambda: 7) == 7
+
+
+def test_engines_are_children_of_the_pool_and_leave_none(mpi):
+    with pxrun.Cluster(n=2, engines="mpi", **mpi) as rc:
+        pids = rc[:].apply_sync(os.getpid)
+        assert set(rc[:].apply_sync(os.getppid)) == {status(rc)["pid"]}
+        mpiexec = mpiexec_of(rc)
+        assert status(rc)["launcher"] == "mpi"
+    wait_until(lambda: all(map(gone, [*pids, mpiexec])))
+
+
+def test_mpi_is_finalised_when_the_pool_stops(mpi, tmp_path):
+    """atexit functions are called before that, as they are at a script's end."""
+    with pxrun.Cluster(n=2, engines="mpi", **mpi) as rc:
+        rc[:].push({"folder": str(tmp_path)})
+        rc[:].execute("import atexit, os\nfrom mpi4py import MPI\n"
+                      "@atexit.register\ndef last():\n"
+                      "    open(f'{folder}/{MPI.COMM_WORLD.allreduce(1)}.{MPI.COMM_WORLD.Get_rank()}', 'w').close()", block=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2.0", "2.1"]
+
+
+# --- death ---
+
+
+@pytest.mark.parametrize("how, words", [
+    (signal.SIGKILL, "was killed by SIGKILL (signal 9)"), (signal.SIGSEGV, "was killed by SIGSEGV (signal 11)"),
+    ("exit", "exited with code 3"),
+])
+def test_a_rank_that_dies_takes_its_world_along(world, how, words):
+    pids = world[:].apply_sync(os.getpid)
+    others = world[[0, 2]].apply_async(barrier_without, 1)
+    wait_until(lambda: busy(world, 0) and busy(world, 2))
+    with pytest.raises(error.EngineError) as died:
+        world[1].apply_sync(die, how)
+    assert f"engine 1 (process {pids[1]}) {words}" in str(died.value)
+    for engine, text in all_fail(others).items():
+        assert text.startswith(f"EngineError: engine {engine} (process {pids[engine]}) was ended with its MPI world: "
+                               f"engine 1 (process {pids[1]}) {words}")
+    # and another world follows, under the same ids, with empty namespaces
+    assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
+    assert not set(world[:].apply_sync(os.getpid)) & set(pids)
+    assert [engine["restarts"] for engine in status(world)["engines"]] == [1, 1, 1]
+
+
+def test_abort_ends_the_world_and_names_the_code(world):
+    ar = world[:].apply_async(lambda: die("abort") if comm().Get_rank() == 1 else comm().Barrier())
+    texts = all_fail(ar)
+    assert len(texts) == 3
+    assert all("code 5" in text for text in texts.values() if "with its MPI world" in text)
+    assert any("code 5" in text for text in texts.values())
+    assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
+
+
+def test_mpiexec_that_is_killed_is_named(world):
+    ar = world[:].apply_async(barrier_without, 1)
+    mpiexec = mpiexec_of(world)
+    wait_until(lambda: busy(world, 0))
+    os.kill(mpiexec, signal.SIGKILL)
+    texts = all_fail(ar)
+    assert {engine for engine, text in texts.items()
+            if f"was ended with its MPI world: mpiexec (process {mpiexec}) was killed by SIGKILL" in text} >= {0, 2}
+    assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
+
+
+def test_supervisor_that_is_killed_leaves_no_rank(mpi):
+    cluster = pxrun.Cluster(n=2, engines="mpi", **mpi)
+    rc = cluster.start_and_connect_sync()
+    pids = [*rc[:].apply_sync(os.getpid), mpiexec_of(rc)]
+    rc[:].apply_async(barrier_without, 1)
+    wait_until(lambda: busy(rc, 0))
+    os.kill(status(rc)["pid"], signal.SIGKILL)
+    wait_until(lambda: all(map(gone, pids)))
+    rc.close()
+
+
+def test_without_restart_the_world_is_gone(mpi):
+    with pxrun.Cluster(n=2, engines="mpi", restart="never", **mpi) as rc:
+        with pytest.raises(error.EngineError):
+            rc[0].apply_sync(die, signal.SIGKILL)
+        with pytest.raises(error.EngineError, match="engine 0 .* (died: SIGKILL|was killed by SIGKILL)"):
+            wait_until(lambda: rc[1].apply_sync(int) is None)
+        wait_until(lambda: rc.ids == [])
+
+
+def test_worlds_that_die_again_and_again_are_started_more_slowly(mpi):
+    with pxrun.Cluster(n=2, engines="mpi", **mpi) as rc:
+        for _ in range(4):
+            with pytest.raises(error.EngineError):
+                rc[0].apply_sync(die, signal.SIGKILL)
+        assert rc[:].apply_sync(lambda: comm().allreduce(1)) == [2, 2]
+
+
+# --- what is asked of the pool ---
+
+
+@pytest.mark.parametrize("restart", [lambda rc: rc.restart(1), lambda rc: rc.cluster.restart_engines_sync()], ids=["one", "all"])
+def test_restart_of_one_rank_is_that_of_all(world, restart):
+    pids = world[:].apply_sync(os.getpid)
+    world[:]["a"] = 1
+    restart(world)
+    assert [engine["generation"] for engine in status(world)["engines"]] == [1, 1, 1]
+    assert not set(world[:].apply_sync(os.getpid)) & set(pids)
+    assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
+    with pytest.raises(error.CompositeError, match="NameError"):
+        world[:].pull("a", block=True)
+
+
+def test_a_rank_that_waits_for_ever_is_restarted(world):
+    ar = world[0].apply_async(barrier_without, 1)
+    wait_until(lambda: busy(world, 0))
+    begin = time.monotonic()
+    world.restart(0)
+    assert time.monotonic() - begin < 10
+    with pytest.raises(error.EngineError, match="was stopped"):
+        ar.get(timeout=10)
+    assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
+
+
+def test_a_world_does_not_change_its_size(world):
+    with pytest.raises((error.PoolError, ValueError), match="keeps the 3 engines that it began with"):
+        world.cluster.start_engines_sync(1)
+    with pytest.raises((error.PoolError, ValueError), match="rank of an MPI world, which ends as a whole"):
+        world.cluster.stop_engines_sync(0)
+    assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
+
+
+# --- what can be wrong ---
+
+
+@pytest.fixture
+def command():
+    with own_command() as run:
+        yield run
+
+
+def test_mpiexec_that_is_missing_is_named(command):
+    done = command("start", "-d", "--launcher", "mpi", "--mpiexec", "mpiexec.none", code=4)
+    assert "there is no program 'mpiexec.none': install Open MPI (Debian: openmpi-bin) or MPICH (mpich)" in done.stderr
+    assert "Traceback" not in done.stderr and not command.pools()
+
+
+def test_mpi4py_that_is_missing_is_named(mpi, command, tmp_path):
+    (tmp_path / "mpi4py.py").write_text("raise ImportError('it is broken')")
+    command.env["PYTHONPATH"] = f"{tmp_path}:{command.env['PYTHONPATH']}"
+    done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", mpi["mpiexec"], "--python", mpi["python"],
+                   "--mpi-args", " ".join(mpi.get("mpi_args", [])), code=4)
+    assert f"launcher: mpi needs mpi4py in {mpi['python']}, which cannot be imported (it is broken): install it there" in done.stderr
+
+
+def test_mpi4py_of_another_mpi_is_found_out(command, monkeypatch):
+    worlds.need("mpich", monkeypatch)
+    python = worlds.need("openmpi", monkeypatch)["python"]
+    done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", "mpiexec.mpich", "--python", python, code=4)
+    assert "was built for another MPI (Open MPI v" in done.stderr and "starts the engines (MPICH)" in done.stderr
+
+
+def test_too_few_slots(command, monkeypatch):
+    worlds.need("openmpi", monkeypatch)
+    command.env |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    many = str(os.cpu_count() * 2 + 1)
+    done = command("start", "-d", "-n", many, "--launcher", "mpi", "--mpiexec", "mpiexec.openmpi", code=4)
+    assert f"Open MPI has fewer slots on this machine than the {many} engines" in done.stderr
+    assert "--mpi-args=--oversubscribe" in done.stderr
+
+
+def test_root_is_told_how_to_insist(command, monkeypatch):
+    worlds.need("openmpi", monkeypatch)
+    if os.getuid():
+        pytest.skip("is not root")
+    done = command("start", "-d", "-n", "1", "--launcher", "mpi", "--mpiexec", "mpiexec.openmpi", code=4)
+    assert "Open MPI starts no programs for root" in done.stderr and "--allow-run-as-root" in done.stderr
+
+
+@pytest.mark.parametrize("script, words", [
+    ("echo one; echo; echo -----; exit 7", r"mpiexec \(process \d+\) ended before its engines served: exit code 7: one"),
+    ("kill -SEGV $$", r"mpiexec \(process \d+\) ended before its engines served: SIGSEGV"),
+    ("exit 0", r"mpiexec \(process \d+\) ended before its engines served: exit code 0"),
+])
+def test_mpiexec_that_starts_nothing_is_quoted(command, tmp_path, script, words):
+    program = tmp_path / "mpiexec"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", str(program), code=4)
+    assert re.search(words, done.stderr), done.stderr
+
+
+def test_native_engines_are_no_ranks(command):
+    done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--native", code=USAGE)
+    assert "launcher: mpi and native" in done.stderr
+
+
+def test_profile_has_the_settings(mpi, command):
+    args = "".join(f"\n  - {arg}" for arg in mpi.get("mpi_args", [])) or " ''"
+    command.profile(f"launcher: mpi\nengines: 2\nmpiexec: {mpi['mpiexec']}\nmpi_args:{args}\npython: {mpi['python']}\n")
+    command("start", "-d")
+    assert command("exec", "from mpi4py import MPI; MPI.COMM_WORLD.Get_size()").stdout == "[0] Out[1]: 2\n[1] Out[1]: 2\n"
+    assert command.status()["launcher"] == "mpi"
+    # a process of its own is no rank of this world
+    done = command("engine", code=USAGE)
+    assert "are an MPI world, which another process cannot join" in done.stderr
