@@ -110,6 +110,9 @@ static void print_pool(const char *pool)
 		       px_json_number(px_json_next(python), 0), executable);
 	if (px_json_true(px_json_member(pool, "native")))
 		printf("native: engines without an interpreter\n");
+	if (px_json_number(px_json_member(pool, "mpiexec"), 0) > 0)
+		printf("engines are the ranks of an MPI world, of mpiexec, process %.0f\n",
+		       number(pool, "mpiexec"));
 	printf("event loop %s, restart %s, %u client%s\n", word(pool, "event_loop").at,
 	       word(pool, "restart").at, clients, clients == 1 ? "" : "s");
 	printf("arrays: %s used, %s free, in %s\n", bytes_text(px_json_member(arena, "used")).at,

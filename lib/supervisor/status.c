@@ -82,7 +82,9 @@ static void put_pool(struct px_json_text *json, const struct px_supervisor *s)
 	px_json_put(json, ",\"native\":%s",
 		    px_settings_number(s->options->settings, PX_SETTING_NATIVE) ? "true" : "false");
 	px_json_put(json, ",\"n\":%u", s->engines_asked);
-	px_json_put(json, ",\"launcher\":\"%s\"", px_settings_text(s->options->settings, PX_SETTING_LAUNCHER));
+	px_json_put(json, ",\"launcher\":\"%s\",\"mpiexec\":",
+		    px_settings_text(s->options->settings, PX_SETTING_LAUNCHER));
+	put_pid(json, s->world.process.pid);
 	px_json_put(json,
 		    ",\"event_loop\":\"%s\",\"restart\":\"%s\",\"uptime\":%.3f,\"state\":\"%s\"",
 		    px_loop_name(s->loop),

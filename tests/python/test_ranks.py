@@ -3,7 +3,6 @@
 
 import json
 import os
-import pathlib
 import re
 import signal
 import stat
@@ -54,22 +53,6 @@ def die(how):
         os.kill(os.getpid(), how)
 
 
-def mpiexec_of(rc):
-    """Its process: the supervisor's child that is no engine."""
-    supervisor = status(rc)["pid"]
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            words = pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-            line = pathlib.Path("/proc", name, "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(words[1]) == supervisor and b"mpiexec" in line.split(b"\0")[0]:
-            return int(name)
-    raise AssertionError("no mpiexec")
-
-
 def barrier_without(absent):
     if comm().Get_rank() != absent:
         comm().Barrier()
@@ -112,8 +95,8 @@ def test_engines_are_children_of_the_pool_and_leave_none(mpi):
     with pxrun.Cluster(n=2, engines="mpi", **mpi) as rc:
         pids = rc[:].apply_sync(os.getpid)
         assert set(rc[:].apply_sync(os.getppid)) == {status(rc)["pid"]}
-        mpiexec = mpiexec_of(rc)
         assert status(rc)["launcher"] == "mpi"
+        mpiexec = status(rc)["mpiexec"]
     wait_until(lambda: all(map(gone, [*pids, mpiexec])))
 
 
@@ -161,7 +144,7 @@ def test_abort_ends_the_world_and_names_the_code(world):
 
 def test_mpiexec_that_is_killed_is_named(world):
     ar = world[:].apply_async(barrier_without, 1)
-    mpiexec = mpiexec_of(world)
+    mpiexec = status(world)["mpiexec"]
     wait_until(lambda: busy(world, 0))
     os.kill(mpiexec, signal.SIGKILL)
     texts = all_fail(ar)
@@ -173,7 +156,7 @@ def test_mpiexec_that_is_killed_is_named(world):
 def test_supervisor_that_is_killed_leaves_no_rank(mpi):
     cluster = pxrun.Cluster(n=2, engines="mpi", **mpi)
     rc = cluster.start_and_connect_sync()
-    pids = [*rc[:].apply_sync(os.getpid), mpiexec_of(rc)]
+    pids = [*rc[:].apply_sync(os.getpid), status(rc)["mpiexec"]]
     rc[:].apply_async(barrier_without, 1)
     wait_until(lambda: busy(rc, 0))
     os.kill(status(rc)["pid"], signal.SIGKILL)
