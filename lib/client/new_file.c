@@ -31,15 +31,53 @@ static int open_temporary(struct px_new_file *file)
 	return file->fd;
 }
 
-/* Begins a file beside the one that is named, or, behind symbolic links, meant. */
+#define LINKS_MAX 40 /* as Linux has it */
+
+/* What a symbolic link says, seen from where it is, in its place. 1; 0: it is none. */
+static int follow(char place[PATH_MAX])
+{
+	char says[PATH_MAX], link[PATH_MAX];
+	ssize_t length = readlink(place, says, sizeof(says) - 1);
+	const char *last = strrchr(place, '/');
+	int folder;
+
+	if (length < 0)
+		return 0;
+	says[length] = '\0';
+	folder = last && says[0] != '/' ? (int)(last - place) + 1 : 0;
+	memcpy(link, place, PATH_MAX);
+	if (snprintf(place, PATH_MAX, "%.*s%s", folder, link, says) >= PATH_MAX)
+		return px_fail(PX_EINVAL, "the name of the file is too long");
+	return 1;
+}
+
+/* The file that is named, or, behind symbolic links, meant: it need not be there. */
+static int find_place(const char *path, char place[PATH_MAX])
+{
+	int links = 0, rc;
+
+	if (realpath(path, place))
+		return 0;
+	if (snprintf(place, PATH_MAX, "%s", path) >= PATH_MAX)
+		return px_fail(PX_EINVAL, "the name of the file is too long");
+	do
+		rc = follow(place);
+	while (rc > 0 && ++links < LINKS_MAX);
+	if (rc <= 0)
+		return rc;
+	errno = ELOOP;
+	return px_fail_errno("writing '%s'", path);
+}
+
+/* Begins a file beside that one. */
 static int begin_beside(const char *path, struct px_new_file *file)
 {
 	static _Atomic uint32_t count;
 	struct stat st;
+	int rc = find_place(path, file->place);
 
-	if (!realpath(path, file->place) &&
-	    snprintf(file->place, sizeof(file->place), "%s", path) >= (int)sizeof(file->place))
-		return px_fail(PX_EINVAL, "the name of the file is too long");
+	if (rc < 0)
+		return rc;
 	if (snprintf(file->temporary, sizeof(file->temporary), "%s.%d-%u", file->place,
 		     (int)getpid(), atomic_fetch_add_explicit(&count, 1, memory_order_relaxed)) >=
 	    (int)sizeof(file->temporary))

@@ -170,15 +170,15 @@ def test_forms_that_are_asked_for(pxrun):
     (["pull", "a", "b"], USAGE, "unexpected argument 'b'"),
     (["pull", "1"], USAGE, "'1' is no name of a variable"),
     (["pull", "few"], FAILED, "pxrun: engines 0, 2: few is not defined there"),
-    (["pull", "-t", "0", "odd"], FAILED, "engine 0: odd has no form in JSON (type set): --format text gives its repr"),
-    (["pull", "-t", "0", "me"], FAILED, "engine 0: me has no form in JSON (Circular reference detected)"),
-    (["pull", "-t", "0", "odd", "-o", "x.npy"], FAILED, "odd is of type set, which is not for a .npy file"),
+    (["pull", "-t", "0", "odd"], FAILED, "engine 0: odd cannot be written as JSON (type complex has no form in JSON): --format text gives its repr"),
+    (["pull", "-t", "0", "me"], FAILED, "engine 0: me cannot be written as JSON (Circular reference detected)"),
+    (["pull", "-t", "0", "odd", "-o", "x.npy"], FAILED, "odd is of type complex, which is not for a .npy file"),
     (["pull", "-t", "0", "words", "-o", "x.npy"], FAILED, "words is an array of dtype <U1 and shape (1,), which is not for a .npy"),
     (["pull", "rows"], USAGE, "arrays of several engines: -o FILE.npy writes a file for each"),
     (["pull", "rows", "-o", ""], USAGE, "-o must be the name of a file"),
     (["pull", "rows", "-o", "x" * 300], FAILED, "File name too long"),
     (["gather", "few"], FAILED, "few is not defined there"),
-    (["gather", "odd"], FAILED, "odd is of type set: parts of arrays and of lists are joined"),
+    (["gather", "odd"], FAILED, "odd is of type complex: parts of arrays and of lists are joined"),
     (["gather", "mixed"], USAGE, "mixed is an array on some engines"),
     (["gather", "rows", "-o", "x.npy"], USAGE, "dimension 1 of entry 1 is 2, that of the array 1"),
 ])
@@ -194,7 +194,7 @@ def test_what_is_wrong_is_said_and_nothing_is_left(pxrun, arguments, code, words
     np.save("scalar.npy", np.array(1.0))
     np.save("a.npy", np.arange(100))
     write("short.npy", read("a.npy")[:-1])
-    pxrun("exec", "import numpy as np; odd = {1}; me = []; me.append(me); words = np.array(['x'])")
+    pxrun("exec", "import numpy as np; odd = 1j; me = []; me.append(me); words = np.array(['x'])")
     for engine in range(3):
         pxrun("exec", "-t", str(engine), f"rows = np.zeros((2, {engine} + 1)); mixed = [np.zeros(1), [1], ['a']][{engine}]")
     pxrun("exec", "-t", "1", "few = 1")
@@ -254,6 +254,16 @@ def test_links_modes_and_devices_stay(pxrun):
     pxrun("exec", "t = 'new'")
     pxrun("pull", "t", "-t", "0", "-o", "link")
     assert os.path.islink("link") and read("real") == b"new" and stat.S_IMODE(os.stat("real").st_mode) == 0o640
+    os.mkdir("far")
+    os.symlink("../made", "far/second")
+    os.symlink("far/second", "first")
+    pxrun("pull", "t", "-t", "0", "-o", "first")  # creates what is meant, as the shell's > does
+    assert os.path.islink("first") and os.path.islink("far/second") and read("made") == b"new"
+    os.symlink("nowhere/made", "lost")
+    os.symlink("loop", "loop")
+    assert "No such file" in pxrun("pull", "t", "-t", "0", "-o", "lost", code=FAILED).stderr
+    assert "Too many levels" in pxrun("pull", "t", "-t", "0", "-o", "loop", code=FAILED).stderr
+    assert os.path.islink("lost") and os.path.islink("loop")
     pxrun("pull", "t", "-t", "0", "-o", "/dev/null")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
