@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bin/process_name.h"
 #include "machine/wall_clock.h"
 #include "shm/error.h"
 
@@ -106,21 +107,14 @@ void px_engine_call_nap(void)
 static void name_client(const struct px_segment *segment, struct px_engine_work *work)
 {
 	struct px_member member;
-	char path[40], name[17] = "";
-	FILE *file;
+	char name[PX_PROCESS_NAME_BYTES];
 
 	if (px_member_read(segment, work->client_slot, &member) < 0 ||
 	    member.id.epoch != work->client_epoch) {
 		snprintf(work->asked_by, sizeof(work->asked_by), "a process that is gone");
 		return;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)member.pid);
-	file = fopen(path, "re");
-	if (file && !fgets(name, sizeof(name), file))
-		name[0] = '\0';
-	if (file)
-		fclose(file);
-	name[strcspn(name, "\n")] = '\0';
+	px_process_name((int)member.pid, name);
 	snprintf(work->asked_by, sizeof(work->asked_by), "process %d%s%s%s", (int)member.pid,
 		 *name ? " (" : "", name, *name ? ")" : "");
 }

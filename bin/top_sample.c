@@ -167,9 +167,7 @@ static void read_clients(const struct px_endpoint *endpoint, struct px_top_sampl
 		    slot == endpoint->self.slot)
 			continue;
 		client->pid = member.pid;
-		if (!read_file(member.pid, "comm", client->name, sizeof(client->name)))
-			client->name[0] = '\0';
-		client->name[strcspn(client->name, "\n")] = '\0';
+		px_process_name(member.pid, client->name);
 		client->arrays_bytes = arrays_of(endpoint->segment, slot);
 		sample->clients_count++;
 	}

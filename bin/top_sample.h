@@ -8,6 +8,7 @@
 #define PX_TOP_SAMPLE_H
 
 #include "bin/engine_call.h"
+#include "bin/process_name.h"
 
 struct px_top_engine {
 	uint32_t id, restarts;
@@ -19,7 +20,7 @@ struct px_top_engine {
 
 struct px_top_client {
 	int pid;
-	char name[17];
+	char name[PX_PROCESS_NAME_BYTES];
 	uint64_t arrays_bytes;
 };
 

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any
 
-from . import neutral, shell
+from . import jsontext, neutral, shell
 
 
 class Refusal(Exception):
@@ -69,18 +69,11 @@ def _is_array(value: Any) -> bool:
     return hasattr(numpy, "ndarray") and isinstance(value, numpy.ndarray)
 
 
-def _plain(value: Any) -> Any:
-    """For what JSON does not know: arrays and numbers of numpy's are lists and numbers."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"type {type(value).__name__}")
-
-
 def _json(name: str, value: Any) -> str:
     try:
-        return json.dumps(value, default=_plain, ensure_ascii=False)
+        return jsontext.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Refusal(f"{name} has no form in JSON ({error}): --format text gives its repr") from None
+        raise Refusal(f"{name} cannot be written as JSON ({error}): --format text gives its repr") from None
 
 
 def _form(value: Any) -> str:

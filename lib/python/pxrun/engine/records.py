@@ -28,6 +28,7 @@ import types
 from typing import Any, Callable, cast
 
 from ..wire import failure
+from . import jsontext
 
 #: What a record is called in code, for each format of the input.
 _NAMES = {"lines": "line", "json": "x", "csv": "row"}
@@ -248,17 +249,8 @@ def _retried(f: Callable, retries: int) -> Callable:
 # --- results ----------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
-    """What JSON does not know: numpy's numbers and arrays, sets."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    raise TypeError(f"a result of type {type(value).__name__} has no form in JSON")
-
-
 def _to_json(value: Any) -> str:
-    return json.dumps(value, default=_plain, ensure_ascii=False) + "\n"
+    return jsontext.dumps(value) + "\n"
 
 
 _CELL = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
