@@ -69,6 +69,40 @@ static uint32_t allowed(void)
 	return 1;
 }
 
+/* The first processor of the core that one belongs to; itself, if that is not known. */
+static int core_of(const char *root, int processor)
+{
+	char path[512];
+	int first = processor;
+	FILE *file;
+
+	snprintf(path, sizeof(path),
+		 "%s/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", root, processor);
+	file = fopen(path, "re");
+	if (!file)
+		return processor;
+	/* "0,4", or "0-1" */
+	if (fscanf(file, "%d", &first) != 1 || first < 0 || first >= CPU_SETSIZE)
+		first = processor;
+	fclose(file);
+	return first;
+}
+
+uint32_t px_cores(const char *root)
+{
+	uint32_t processors = px_processors(), count;
+	cpu_set_t may, cores;
+
+	CPU_ZERO(&cores);
+	if (sched_getaffinity(0, sizeof(may), &may) < 0)
+		return processors;
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &may))
+			CPU_SET(core_of(root, i), &cores);
+	count = (uint32_t)CPU_COUNT(&cores);
+	return count < processors ? count : processors;
+}
+
 uint32_t px_processors(void)
 {
 	uint32_t quota = px_processors_quota(""), count = allowed();

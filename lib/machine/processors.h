@@ -13,6 +13,8 @@
 
 /* Those we may run on (sched_getaffinity), or fewer if a control group allots less time; >= 1. */
 uint32_t px_processors(void);
+/* The cores that these belong to; >= 1. `root` stands before /sys (cgroup.h). */
+uint32_t px_cores(const char *root);
 /* What the control groups below `root` (cgroup.h) allot, rounded up; UINT32_MAX if no limit. */
 uint32_t px_processors_quota(const char *root);
 

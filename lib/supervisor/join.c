@@ -16,6 +16,7 @@
 #include "supervisor/command_line.h"
 #include "supervisor/connection.h"
 #include "supervisor/engine.h"
+#include "supervisor/engines.h"
 #include "supervisor/environment.h"
 #include "supervisor/supervision.h"
 #include "supervisor/supervisor.h"
@@ -110,6 +111,8 @@ static int find_place(struct px_connection *c, const struct px_control *head,
 		return px_fail(PX_EINVAL,
 			       "the pool '%s' is native: its engines are forked, and none can join",
 			       s->options->runtime.profile);
+	if (px_engines_have(s, c->pid))
+		return px_fail(PX_EINVAL, "process %d is an engine already", (int)c->pid);
 	if (head->b)
 		return find_rank(s, head, out);
 	if (s->world.on)

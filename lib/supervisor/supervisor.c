@@ -281,8 +281,9 @@ static int begin(struct px_supervisor *s)
 
 	if (rc == 0)
 		rc = px_world_begin(s);
+	/* Open MPI has as many slots as there are cores. */
 	if (!engines)
-		engines = processors;
+		engines = s->world.on ? px_cores(s->extents.root) : processors;
 	if (rc == 0)
 		rc = px_signals_watch(s);
 	if (rc == 0)

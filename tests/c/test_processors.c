@@ -47,6 +47,24 @@ static void quota_that_makes_no_sense_is_none(void **state)
 	assert_int_equal(px_processors_quota(machine_root()), UINT32_MAX);
 }
 
+static void cores_have_several_processors(void **state)
+{
+	uint32_t processors = px_processors();
+	char path[100];
+
+	(void)state;
+	machine_put_unified(MIB, 0, 0);
+	/* Nothing is known of them. */
+	assert_int_equal(px_cores(machine_root()), processors);
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
+		machine_put(path, i < 64 ? "0-63\n" : "nonsense\n");
+	}
+	if (processors <= 64)
+		assert_int_equal(px_cores(machine_root()), 1);
+}
+
 static void affinity_is_the_most(void **state)
 {
 	uint32_t before = px_processors();
@@ -70,6 +88,7 @@ int main(void)
 		cmocka_unit_test(quota_is_rounded_up_and_the_least_of_all_groups),
 		cmocka_unit_test(quota_of_less_than_one_is_one),
 		cmocka_unit_test(quota_that_makes_no_sense_is_none),
+		cmocka_unit_test(cores_have_several_processors),
 		cmocka_unit_test(affinity_is_the_most),
 	};
 
