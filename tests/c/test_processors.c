@@ -5,6 +5,7 @@
 #include "tests/c/machine.h"
 
 #include <sched.h>
+#include <stdio.h>
 
 #include "machine/processors.h"
 
