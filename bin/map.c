@@ -40,6 +40,7 @@ enum {
 	OPTION_CHUNK,
 	OPTION_JOBLOG,
 	OPTION_RESUME,
+	OPTION_DRY_RUN,
 };
 
 static const struct option options[] = {
@@ -57,6 +58,8 @@ static const struct option options[] = {
 	{ "chunk", required_argument, NULL, OPTION_CHUNK },
 	{ "joblog", required_argument, NULL, OPTION_JOBLOG },
 	{ "resume", no_argument, NULL, OPTION_RESUME },
+	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
+	{ "colsep", required_argument, NULL, 'C' },
 	{ "profile", required_argument, NULL, 'p' },
 };
 
@@ -94,6 +97,8 @@ static int take_flag(struct line *line, int option)
 		line->job.keep_going = true;
 	else if (option == OPTION_RESUME)
 		line->resume = true;
+	else if (option == OPTION_DRY_RUN)
+		line->job.dry = true;
 	else
 		*flags[option - OPTION_JSON] = true;
 	return 0;
@@ -108,6 +113,9 @@ static int take_option(void *ctx, int option, const char *value)
 		line->job.shell = true;
 		line->job.code = value;
 		return 0;
+	case 'C':
+		line->job.colsep = value;
+		return *value ? 0 : px_fail(PX_EINVAL, "--colsep must not be empty");
 	case 'j':
 	case 'P': /* as parallel and xargs call it */
 		return px_settings_set(&line->settings, PX_SETTING_ENGINES, PX_FROM_OPTION,
@@ -162,9 +170,11 @@ static int check(struct line *line)
 		return px_fail(PX_EINVAL, "-0, --json and --csv exclude each other");
 	if (line->tsv && line->json_out)
 		return px_fail(PX_EINVAL, "--tsv and --json-out exclude each other");
-	if (line->job.shell && (line->json || line->csv || line->tsv || line->json_out))
-		return px_fail(PX_EINVAL, "-c takes lines, or with -0 what ends with NUL, and its "
-					  "results are what the command prints");
+	if (line->job.shell && (line->json || line->tsv || line->json_out))
+		return px_fail(PX_EINVAL, "-c takes lines, with -0 what ends with NUL, or --csv, "
+					  "and its results are what the command prints");
+	if (*line->job.colsep && (line->json || line->csv || !line->job.shell))
+		return px_fail(PX_EINVAL, "--colsep is for lines of -c: code has line.split()");
 	if (line->resume && !line->job.log)
 		return px_fail(PX_EINVAL, "--resume needs the --joblog of the run that ended");
 	if (line->profile && asks_for_pool(line))
@@ -234,7 +244,9 @@ static int find_pool(struct line *line, struct px_client **client)
 
 static int map(struct line *line)
 {
-	struct px_map_output output = { .log_path = line->job.log, .signals = &px_map_signals };
+	struct px_map_output output = { .log_path = line->job.log,
+					.log_stays = line->job.dry,
+					.signals = &px_map_signals };
 	struct px_map_run run = { .job = &line->job,
 				  .input = &line->input,
 				  .output = &output,
@@ -243,6 +255,8 @@ static int map(struct line *line)
 	int rc, code;
 
 	rc = px_map_output_open(&output, line->resume);
+	if (line->job.dry)
+		line->job.log = NULL;
 	if (rc == 0)
 		rc = find_pool(line, &run.client);
 	if (rc == 0) {
@@ -267,7 +281,7 @@ static int map(struct line *line)
 /* Whether there is something to be done; else *code is the exit code. */
 static bool read_line(struct line *line, int argc, char **argv, int *code)
 {
-	const struct px_own_options own = { .letters = "c:0ukj:P:p:",
+	const struct px_own_options own = { .letters = "c:0ukC:j:P:p:",
 					    .list = options,
 					    .count = sizeof(options) / sizeof(options[0]),
 					    .take = take_option,
@@ -298,7 +312,7 @@ static bool read_line(struct line *line, int argc, char **argv, int *code)
 
 static int run(int argc, char **argv)
 {
-	struct line line = { .job = { .init = "" } };
+	struct line line = { .job = { .init = "", .colsep = "" } };
 	int code;
 
 	px_settings_init(&line.settings);
@@ -329,7 +343,9 @@ const struct px_verb px_verb_map = {
 		"  -c, --command COMMAND  runs this; its results are what it prints\n"
 		"  -0, --null             records end with NUL, not with a newline\n"
 		"      --json             each line is JSON, x in code, and so are the results\n"
-		"      --csv              the first line has names: row['name'] in code\n"
+		"      --csv              the first line has names: row['name'] in code, {name} or {1}\n"
+		"                         in a command\n"
+		"  -C, --colsep REGEX     what is between the columns of lines, {1} and so on in a command\n"
 		"      --json-out         results as JSON\n"
 		"      --tsv              results as fields with tabs between them\n"
 		"  -u, --unordered        results as they come\n"
@@ -340,6 +356,7 @@ const struct px_verb px_verb_map = {
 		"      --chunk N          records of a task (default: auto, by how long they take)\n"
 		"      --joblog FILE      a line for each record that is done, as GNU parallel's\n"
 		"      --resume           leaves out what that FILE has as done\n"
+		"      --dry-run          prints what would run\n"
 		"  -p, --profile NAME     which pool (default: that which runs, or else a new one)\n\n"
 		"Any of these starts a pool for this command, -j and -P as -n:\n",
 	.settings = PX_OF_RUN,

@@ -17,6 +17,9 @@
 struct px_map_job {
 	const char *code; /* an expression, module:function, or a shell command */
 	bool shell;
+	const char *
+		colsep; /* what is between the columns of a line, a regular expression; "": it has none */
+	bool dry;       /* nothing is run: the result is what would be */
 	const char *init;   /* "": none */
 	const char *output; /* "lines", "json", "tsv" */
 	uint64_t timeout_ns;

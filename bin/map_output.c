@@ -114,7 +114,7 @@ int px_map_output_open(struct px_map_output *output, bool resume)
 		return px_fail(PX_ENOMEM, "no private memory for results");
 	if (output->log_path && resume)
 		rc = read_log(output, &end);
-	if (rc < 0 || !output->log_path)
+	if (rc < 0 || !output->log_path || output->log_stays)
 		return rc;
 	output->log_fd = open(output->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	if (output->log_fd < 0)

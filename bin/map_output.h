@@ -23,6 +23,7 @@ struct px_map_range {
 
 struct px_map_output {
 	const char *log_path; /* NULL: there is none */
+	bool log_stays;       /* as it is */
 	int log_fd;
 	struct px_map_range *done; /* those that the log has as done, in order */
 	size_t done_count, done_room;

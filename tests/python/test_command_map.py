@@ -200,6 +200,10 @@ def test_init_runs_once_in_each_engine(pxmap):
     (["--json", "-0", "x"], "exclude each other"),
     (["--tsv", "--json-out", "x"], "exclude each other"),
     (["--json", "-c", "x"], "-c takes lines"),
+    (["--colsep", "", "-c", "x"], "--colsep must not be empty"),
+    (["--colsep", ",", "--csv", "-c", "x"], "--colsep is for lines of -c"),
+    (["-C", ",", "line"], "--colsep is for lines of -c"),
+    (["--dryrun", "line"], "did you mean '--dry-run'?"),
     (["--resume", "x"], "--resume needs the --joblog"),
     (["--chunk", "0", "x"], "--chunk must be a whole number from 1 on, not '0'"),
     (["--chunk", "many", "x"], "--chunk must be"),
@@ -258,6 +262,43 @@ def test_closed_descriptors(pxmap, redirection, code):
 
 def test_csv_with_a_nul_byte(pxmap):
     assert "NUL" in pxmap("--csv", "row", input="a\n\0\n", code=USAGE).stderr
+
+
+# --- columns of commands, and what would run ---
+
+
+def test_columns_of_csv_in_a_command(pxmap):
+    text = 'from,to,a.b\na b,"c,d"\n"it\'s",/e/f.txt,"x\ny"\n'
+    done = pxmap("--csv", "-c", "echo {2}:{from}:{a.b} {2/}:{to.}:{2//} {#}:{7}", input=text)
+    assert done.stdout == "c,d:a b: c,d:c,d:. 1:\n/e/f.txt:it's:x\ny f.txt:/e/f:/e 2:\n"
+    assert pxmap("--csv", "-c", "printf '<%s>'", input=text).stdout == "<a b><c,d><it's></e/f.txt><x\ny>"
+    failed = pxmap("-k", "--csv", "--joblog", "log", "-c", "echo {1}", input="h\na\rb\nc\n", code=FAILED)
+    assert failed.stdout == "c\n" and "record 1, 'a\\rb': Error: new-line character" in failed.stderr
+    assert len((pxmap.folder / "log").read_text().splitlines()) == 3
+
+
+def test_columns_of_lines_in_a_command(pxmap):
+    assert pxmap("-C", r"[;|]", "-c", "echo {2}-{1}", input="a b ; $HOME|x\nc\n").stdout == "$HOME-a b\n-c\n"
+    assert pxmap("--colsep", r"\t", "-c", "echo {3/.}", ":::", "a\tb\tc/d.e").stdout == "d\n"
+    assert pxmap("-c", "echo {} | grep -E 'a{2}'", ":::", "aa").stdout == "aa\n"  # lines have none
+    assert "'(' is no regular expression" in pxmap("-C", "(", "-c", "echo", ":::", "a", code=FAILED).stderr
+
+
+def test_dry_run_runs_nothing(pxmap):
+    shown = pxmap("--dry-run", "-c", "touch {} made", ":::", "it's", "a b").stdout
+    assert shown == "touch 'it'\"'\"'s' made\ntouch 'a b' made\n"
+    assert pxmap("--dry-run", "--init", "open('made', 'w')", "--retries", "3", "--timeout", "1", "os:mkdir", ":::", "made").stdout == "os:mkdir made\n"
+    assert not list(pxmap.folder.iterdir())
+    subprocess.run(["sh"], input=shown, text=True, check=True, cwd=pxmap.folder)
+    assert {path.name for path in pxmap.folder.iterdir()} == {"it's", "a b", "made"}
+
+
+def test_dry_run_leaves_the_job_log(pxmap):
+    pxmap("-k", "--joblog", "log", "-c", "exit {}", ":::", "0", "3", code=FAILED)
+    before = (pxmap.folder / "log").read_text()
+    assert pxmap("--dry-run", "--joblog", "log", "--resume", "-c", "exit {}", ":::", "0", "3", "4").stdout == "exit 3\nexit 4\n"
+    assert pxmap("--dry-run", "--joblog", "log", "-c", "exit {}", ":::", "0").stdout == "exit 0\n"
+    assert (pxmap.folder / "log").read_text() == before
 
 
 # --- records that fail ---

@@ -33,8 +33,8 @@ from . import jsontext
 #: What a record is called in code, for each format of the input.
 _NAMES = {"lines": "line", "json": "x", "csv": "row"}
 _IMPORTABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-#: As GNU parallel's.
-_REPLACED = re.compile(r"\{(#|\.|/|//|/\.|)\}")
+#: What is replaced in a command, as GNU parallel does: the record's number, or what of the record, and of it what.
+_REPLACED = r"\{(?:(#)|(%s)(\.|/|//|/\.|))\}"
 #: Jobs that an engine remembers; clients of one pool may run several at once.
 _JOBS_KEPT = 8
 #: Seconds that code has to end when its time is over.
@@ -144,27 +144,49 @@ def _imported(name: str) -> Callable:
     return found
 
 
-class _Command:
-    """Runs a shell command for each record, and gives what it prints."""
+def _quoted(path: str, kind: str) -> str:
+    if kind == "//":
+        path = os.path.dirname(path) or "."
+    elif "/" in kind:
+        path = os.path.basename(path)
+    return shlex.quote(os.path.splitext(path)[0] if "." in kind else path)
 
-    def __init__(self, template: str) -> None:
-        self.template = template if _REPLACED.search(template) else template + " {}"
+
+def _splitter(colsep: str) -> Callable[[str], list[str]]:
+    try:
+        separator = re.compile(colsep)
+    except re.error as error:
+        raise Unusable(f"--colsep: {colsep!r} is no regular expression: {error}") from None
+    return lambda text: [column.strip() for column in separator.split(text)]
+
+
+class _Command:
+    """Runs a shell command for each record, and gives what it prints.
+
+    With ``split``, which gives a record's columns, ``{1}`` and so on are one of them, and so are their names.
+    """
+
+    def __init__(self, template: str, split: Callable[[str], list[str]] | None, names: list[str]) -> None:
+        self.split = split
+        self.columns = {name: index for index, name in enumerate(names) if name}
+        of = "|".join([r"[1-9]\d*", *map(re.escape, self.columns)]) if split else ""
+        self.replaced = re.compile(_REPLACED % (of + "|"))
+        self.template = template if self.replaced.search(template) else template + " {}"
 
     def line(self, record: str, n: int) -> str:
         """The command with the record in the places of ``{}`` and so on, quoted."""
+        columns = self.split(record) if self.split else [record]
 
         def replace(found):
-            kind = found[1]
-            if kind == "#":
+            number, column, kind = found.groups()
+            if number:
                 return str(n)
-            path = record
-            if kind == "//":
-                path = os.path.dirname(record) or "."
-            elif "/" in kind:
-                path = os.path.basename(record)
-            return shlex.quote(os.path.splitext(path)[0] if "." in kind else path)
+            if not column:
+                return " ".join(_quoted(text, kind) for text in columns)
+            index = self.columns[column] if column in self.columns else int(column) - 1
+            return _quoted(columns[index] if index < len(columns) else "", kind)
 
-        return _REPLACED.sub(replace, self.template)
+        return self.replaced.sub(replace, self.template)
 
     def __call__(self, record: str, n: int) -> _Output:
         line = os.fsencode(self.line(record, n))
@@ -313,12 +335,17 @@ class Job:
         self.header: list[str] = next(csv.reader([os.fsdecode(wants["header"])]), [])
         self.timed = bool(wants["log"])
         self.form = _FORMS[wants["output"]]
-        self.command = _Command(self.code) if wants["shell"] else None
+        self.command = self._command() if wants["shell"] else None
+        self.limit: _Limit | None = None
+        self.loop: Callable | None = None
+        self.numbered = True
+        if wants["dry"]:
+            self.function: Callable = self._shown
+            return
         self._initialize(os.fsdecode(wants["init"]))
         self.limit = _Limit(wants["timeout"]) if wants["timeout"] else None
-        self.loop: Callable | None = None
         if self.command:
-            f, self.numbered = cast(Callable, self.command), True
+            f = cast(Callable, self.command)
         elif _IMPORTABLE.fullmatch(self.code):
             f, self.numbered = _imported(self.code), False
         else:
@@ -331,11 +358,20 @@ class Job:
             f = self.limit.applied_to(f)
         self.function = _retried(f, wants["retries"]) if wants["retries"] else f
 
+    def _command(self) -> _Command:
+        colsep = os.fsdecode(self.wants["colsep"])
+        split = (lambda text: next(csv.reader([text]))) if self.wants["input"] == "csv" else _splitter(colsep) if colsep else None
+        return _Command(self.code, split, self.header)
+
+    def _shown(self, text: str, n: int) -> _Output:
+        """What would run, for --dry-run."""
+        return _Output(_encoded((self.command.line(text, n) if self.command else self.title(text, n)) + "\n"))
+
     def _reading(self, f: Callable) -> Callable:
         """The function of the text of a record."""
         if self.wants["input"] == "json":
             return lambda text, *n: f(json.loads(text), *n)
-        if self.wants["input"] == "csv":
+        if self.wants["input"] == "csv" and not self.command:
             return lambda text, *n: f(dict(zip(self.header, next(csv.reader([text])))), *n)
         return f
 
@@ -349,7 +385,10 @@ class Job:
 
     def title(self, text: str, n: int) -> str:
         """The last column of the job log."""
-        words = self.command.line(text, n) if self.command else f"{self.code} {text}"
+        words = f"{self.code} {text}"
+        if self.command:
+            with contextlib.suppress(csv.Error):  # it has no columns, and has failed
+                words = self.command.line(text, n)
         return words.translate(_CELL)
 
 
