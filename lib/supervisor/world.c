@@ -249,10 +249,11 @@ static void back_off_over(void *ctx)
 	s->turn.start = true;
 }
 
+/* … and are to go on. Those that are told to end may take mpiexec along. */
 static bool any_lives(const struct px_supervisor *s)
 {
 	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (lives(s->engines[i]))
+		if (lives(s->engines[i]) && !s->engines[i]->told)
 			return true;
 	return false;
 }
