@@ -169,7 +169,7 @@ class _Command:
     def __init__(self, template: str, split: Callable[[str], list[str]] | None, names: list[str]) -> None:
         self.split = split
         self.columns = {name: index for index, name in enumerate(names) if name}
-        of = "|".join([r"[1-9]\d*", *map(re.escape, self.columns)]) if split else ""
+        of = "|".join([r"[1-9]\d*"] + [re.escape(name) for name in self.columns]) if split else ""
         self.replaced = re.compile(_REPLACED % (of + "|"))
         self.template = template if self.replaced.search(template) else template + " {}"
 
