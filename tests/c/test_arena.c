@@ -33,7 +33,8 @@ static struct world {
 	uint64_t asked[GETS_MAX];        /* bytes of each call of source_get() */
 	bool earnest[GETS_MAX];          /* and how */
 	unsigned asks, shift;            /* of the offsets given: a range that cannot be mapped */
-	int advices, fail_at, fail_how;  /* the fail_at-th madvise returns fail_how */
+	_Atomic int advices;             /* of several threads */
+	int fail_at, fail_how;           /* the fail_at-th madvise returns fail_how */
 	struct px_os os;
 } world;
 
@@ -75,8 +76,9 @@ static void source_put(void *ctx, uint64_t offset, uint64_t bytes)
 
 static int madvise_scripted(void *at, size_t bytes, int advice)
 {
-	return ++world.advices == world.fail_at ? world.fail_how :
-						  world.os.madvise(at, bytes, advice);
+	int nth = atomic_fetch_add(&world.advices, 1) + 1;
+
+	return nth == world.fail_at ? world.fail_how : world.os.madvise(at, bytes, advice);
 }
 
 static int setup(void **state)

@@ -630,6 +630,7 @@ int main(void)
 
 	/* A sanitizer in the engines would explain crashes instead of dying of them. */
 	setenv("ASAN_OPTIONS", "detect_leaks=0:handle_segv=0:handle_sigfpe=0", 1);
+	setenv("TSAN_OPTIONS", "die_after_fork=0:handle_segv=0:handle_sigfpe=0:handle_abort=0", 1);
 	failed = cmocka_run_group_tests_name("engines with an interpreter", cases, start, stop);
 
 	native = 1;

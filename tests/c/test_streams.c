@@ -93,6 +93,12 @@ static struct got get_all(uint64_t id)
 	return got;
 }
 
+static void forget(struct got *got)
+{
+	for (unsigned i = 0; i < PX_STREAMS; i++)
+		free(got->texts[i]);
+}
+
 static void read_all(void)
 {
 	struct px_incoming in;
@@ -146,6 +152,7 @@ static void what_a_request_prints_is_there_at_its_end(void **state)
 	got = get_all(7);
 	assert_string_equal(got.texts[PX_STREAM_STDOUT], "one\n");
 	assert_string_equal(got.texts[PX_STREAM_STDERR], "two\n");
+	forget(&got);
 }
 
 static void what_is_printed_comes_while_the_request_runs(void **state)
@@ -217,6 +224,7 @@ static void what_is_published_comes_after_what_was_printed(void **state)
 	assert_string_equal(got.order, "odex");
 	assert_string_equal(got.texts[PX_STREAM_DISPLAY], "shown");
 	assert_string_equal(got.texts[PX_STREAM_DATA], "data");
+	forget(&got);
 }
 
 static void what_is_displayed_without_end_is_refused(void **state)
@@ -315,6 +323,7 @@ static void output_that_nobody_reads_is_bounded(void **state)
 	assert_non_null(strstr(text, "bytes of output are left out here]"));
 	assert_int_equal(strtoul(text + got.lengths[PX_STREAM_STDOUT] - LINE_BYTES, NULL, 10),
 			 LINES - 1);
+	forget(&got);
 }
 
 /* The next request's output is whole again. */
@@ -332,6 +341,7 @@ static void output_after_what_was_left_out_is_whole(void **state)
 	end();
 	got = get_all(8);
 	assert_string_equal(got.texts[PX_STREAM_STDOUT], "next");
+	forget(&got);
 }
 
 int main(void)

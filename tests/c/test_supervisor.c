@@ -152,7 +152,8 @@ static void supervisor_killed_takes_all_with_it(void **state)
 	assert_int_equal(supervisor_exit(pool), -SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0)
 		left++;
-	assert_int_equal(left, 3); /* template and engines, dead: they have become ours */
+	/* Template and engines, dead, have become ours, and who forked these if he had not ended yet. */
+	assert_in_range(left, 3, 5);
 	/* The next pool removes the files that are left. */
 	start(pool);
 	stop(pool);
