@@ -332,7 +332,7 @@ static void extent_not_reserved_is_put_back(void **state)
 	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "memory"));
 	world.fail_how = -EIO;
-	world.fail_at = world.advices + 1;
+	world.fail_at = atomic_load(&world.advices) + 1;
 	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), strerror(EIO)));
 	assert_null(r);
@@ -347,7 +347,7 @@ static void extent_reserve_interrupted_is_tried_again(void **state)
 	world.fail_how = -EINTR;
 	world.fail_at = 1;
 	px_region_release(region(64));
-	assert_int_equal(world.advices, 2);
+	assert_int_equal(atomic_load(&world.advices), 2);
 }
 
 static void extent_not_mapped_is_put_back(void **state)
@@ -394,14 +394,14 @@ static void madvise_fails_at_any_step_leaks_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(day_in_the_life(), 0);
-	steps = world.advices;
+	steps = atomic_load(&world.advices);
 	assert_true(steps > 6);
 	world.fail_how = -EFAULT;
 	for (int step = 1; step <= steps; step++) {
-		world.advices = 0;
+		atomic_store(&world.advices, 0);
 		world.fail_at = step;
 		(void)day_in_the_life();
-		assert_true(world.advices >= step);
+		assert_true(atomic_load(&world.advices) >= step);
 		assert_int_equal(world.taken_units, 0);
 		assert_int_equal(usage().extent_bytes, 0);
 		assert_int_equal(usage().used_bytes, 0);

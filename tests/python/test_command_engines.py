@@ -264,4 +264,5 @@ def test_verbs_of_native_engines():
         assert pid_of(pxrun, 0) == pid
         assert pxrun("interrupt").stdout == "engine 0: nothing runs there\n"
         assert "another one is started" in pxrun("kill").stdout
+        wait_until(lambda: pid_of(pxrun, 0) not in (None, 0, pid))
         assert "serves in place of" in pxrun("restart").stdout
