@@ -8,11 +8,13 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bin/nearest.h"
 #include "bin/pool_option.h"
+#include "bin/visible.h"
 #include "client/pxrun.h"
 
 #define WIDTH 80
@@ -59,12 +61,33 @@ int px_command_exit(int rc)
 	}
 }
 
+static void say(const char *format, va_list ap)
+{
+	char *words = NULL;
+
+	if (vasprintf(&words, format, ap) < 0)
+		words = NULL;
+	fputs("pxrun: ", stderr);
+	px_visible_write(words ? words : "no private memory for words", stderr);
+	fputc('\n', stderr);
+	free(words);
+}
+
+void px_command_say(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	say(format, ap);
+	va_end(ap);
+}
+
 int px_command_fail(int rc)
 {
 	const char *words = px_last_error();
 
 	px_command_written(fflush(stdout) == 0);
-	fprintf(stderr, "pxrun: %s\n", *words ? words : px_strerror(rc));
+	px_command_say("%s", *words ? words : px_strerror(rc));
 	return px_command_exit(rc);
 }
 
@@ -74,7 +97,7 @@ void px_command_warn(const char *lines)
 	while (*lines) {
 		int length = (int)strcspn(lines, "\n");
 
-		fprintf(stderr, "pxrun: warning: %.*s\n", length, lines);
+		px_command_say("warning: %.*s", length, lines);
 		lines += length + (lines[length] == '\n');
 	}
 }
@@ -106,11 +129,9 @@ int px_command_misuse(const struct px_verb *verb, const char *format, ...)
 {
 	va_list ap;
 
-	fputs("pxrun: ", stderr);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	say(format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	return px_command_bad_option(verb);
 }
 

@@ -54,6 +54,8 @@ extern const struct px_verb px_verb_top;
 const char *px_command_self(char *out);
 /* Prints "pxrun: words" of a failure and returns its exit code. */
 int px_command_fail(int rc);
+/* Prints "pxrun: " and these words, of which some may be another's: they do not control a terminal. */
+void px_command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints each of these lines as a warning. */
 void px_command_warn(const char *lines);
 /*

@@ -12,6 +12,7 @@
 
 #include "bin/data_file.h"
 #include "bin/pool_option.h"
+#include "bin/visible.h"
 #include "shm/error.h"
 
 /* --- the command line --- */
@@ -215,7 +216,9 @@ int px_data_wait(struct px_result *result, const char *what)
 			continue;
 		fprintf(stderr, "pxrun: %s%s", what ? what : "", what ? ": " : "");
 		print_engines(result, i, words);
-		fprintf(stderr, ": %s\n", words);
+		fputs(": ", stderr);
+		px_visible_write(words, stderr);
+		fputc('\n', stderr);
 	}
 	return code;
 }

@@ -20,6 +20,7 @@
 #include "bin/data_file.h"
 #include "bin/detach.h"
 #include "bin/targets.h"
+#include "bin/visible.h"
 #include "client/client.h"
 #include "client/values.h"
 #include "shm/error.h"
@@ -157,12 +158,18 @@ static int show_exception(struct px_result *result, size_t index)
 	for (size_t i = 0; i < index; i++) {
 		if (px_result_error(result, i, NULL, NULL, &other) < 0 || strcmp(other, traceback))
 			continue;
-		fprintf(stderr, "[%u:execute]: as on engine %u: %s: %s\n", engine,
-			px_result_engine(result, i), ename, evalue);
+		fprintf(stderr, "[%u:execute]: as on engine %u: ", engine,
+			px_result_engine(result, i));
+		px_visible_write(ename, stderr);
+		fputs(": ", stderr);
+		px_visible_write(evalue, stderr);
+		fputc('\n', stderr);
 		return PX_EXIT_FAILED;
 	}
-	fprintf(stderr, "[%u:execute]:\n%s%s", engine, traceback,
-		*traceback && traceback[strlen(traceback) - 1] == '\n' ? "" : "\n");
+	fprintf(stderr, "[%u:execute]:\n", engine);
+	px_visible_write(traceback, stderr);
+	if (!*traceback || traceback[strlen(traceback) - 1] != '\n')
+		fputc('\n', stderr);
 	return PX_EXIT_FAILED;
 }
 

@@ -76,7 +76,7 @@ static void say_failed(struct px_map_run *run, uint64_t seq, const char *words)
 {
 	run->failed++;
 	px_map_progress_wipe(run);
-	fprintf(stderr, "pxrun: %s\n", words);
+	px_command_say("%s", words);
 	if (!run->job->keep_going)
 		px_map_stop(run, PX_EXIT_FAILED, seq);
 }

@@ -9,6 +9,7 @@
 
 #include "bin/engine_call.h"
 #include "bin/stacks.h"
+#include "bin/visible.h"
 
 /* Before the name of a thread, where its frames begin. */
 #define TITLE "Thread "
@@ -45,7 +46,7 @@ static void print_frames(const char *frames)
 	for (; *line == ' '; line += line_bytes(line))
 		if (!is_ours(line))
 			end = line + line_bytes(line);
-	fwrite(frames, 1, (size_t)((end ? end : line) - frames), stdout);
+	px_visible_write_part(frames, (size_t)((end ? end : line) - frames), stdout);
 }
 
 /* --- a process --- */
@@ -149,7 +150,7 @@ static int show(struct px_client *client, uint32_t engine)
 	if (rc == 0)
 		return PX_EXIT_OK;
 	px_command_written(fflush(stdout) == 0);
-	fprintf(stderr, "pxrun: engine %u, process %d, %s\n", engine, work.pid, px_last_error());
+	px_command_say("engine %u, process %d, %s", engine, work.pid, px_last_error());
 	return px_command_exit(rc);
 }
 

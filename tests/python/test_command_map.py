@@ -547,6 +547,29 @@ def test_a_reader_that_leaves_before_there_is_a_result(pxmap):
     assert pxmap("line", ":::", "free").stdout == "free\n"
 
 
+@pytest.mark.parametrize("words", [
+    ["map", "int('\\x1b[2J\\r\\x7f\\x9b2J')", ":::", "a"],
+    ["map", "-k", "open(line)", ":::", "\x1b[2J\x9b2J\r\x7f"],
+    ["exec", "raise ValueError('\\x1b[2J\\r\\x7f\\x9b2J', 'ä')\n# ä"],
+    ["exec", "class E(Exception): __str__ = lambda self: '\\x1b[2J\\r\\x7f\\x9b2J\\tä'\nraise E"],
+    ["pull", "\x1b[2J\r\x7f\u009b2J"],
+    ["status", "-p", "\x1b[2J\r\x7f\u009b2J"],
+])
+def test_what_others_say_does_not_control_a_terminal(env, words):
+    ours, theirs = pty.openpty()
+    subprocess.run(["pxrun", *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, timeout=LIMIT, check=False)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: all of the terminal's other end is closed
+        while piece := os.read(ours, 1000):
+            shown += piece
+    os.close(ours)
+    shown = shown.replace(b"\r\n", b"\n")
+    assert b"\\x1b[2J" in shown and not set(shown) & {0x1b, 0x7f, 0x0d} and b"\xc2\x9b" not in shown
+    if words[0] == "exec":
+        assert "ä".encode() in shown
+
+
 def test_the_bar_is_on_a_terminal_only(pxmap):
     ours, theirs = pty.openpty()
     with pxmap.begin("-k", "--init", "import time", "time.sleep(0.05) or int(line)", ":::", *"x12345678901234567890123456789012345678901234567890",
