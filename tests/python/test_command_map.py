@@ -158,7 +158,6 @@ def test_a_line_is_worked_on_before_the_next_one_comes(pxmap):
         assert process.wait(LIMIT) == OK
 
 
-@pytest.mark.skipif(bool(os.environ.get("PXRUN_SANITIZE_PRELOAD")), reason="a sanitizer keeps what was freed")
 def test_endless_input_and_a_slow_reader_take_little_memory(pxmap):
     # of a sanitizer, which keeps what is freed from being used again, as much as it likes
     env = dict(pxmap.env, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1")
