@@ -175,6 +175,21 @@ static int write_results(struct px_map_output *output, const char *text, size_t 
 	return output->failed;
 }
 
+/* Results that nobody has logged are no secret: who resumes gets them twice. */
+static int write_log(struct px_map_output *output, size_t bytes)
+{
+	char why[400];
+	int rc = write_all(output, output->log_fd, output->log_held, bytes, output->log_path);
+
+	if (rc == 0)
+		return 0;
+	snprintf(why, sizeof(why), "%s", px_last_error());
+	return px_fail(rc,
+		       "%s; the last results that were printed may not be in it, and --resume "
+		       "would give those again",
+		       why);
+}
+
 int px_map_output_flush(struct px_map_output *output)
 {
 	size_t bytes = output->held_bytes, log_bytes = output->log_bytes;
@@ -182,10 +197,7 @@ int px_map_output_flush(struct px_map_output *output)
 
 	output->held_bytes = output->log_bytes = 0;
 	rc = write_results(output, output->held, bytes);
-	if (rc == 0 && log_bytes)
-		rc = write_all(output, output->log_fd, output->log_held, log_bytes,
-			       output->log_path);
-	return rc;
+	return rc == 0 && log_bytes ? write_log(output, log_bytes) : rc;
 }
 
 bool px_map_output_unread(struct px_map_output *output)

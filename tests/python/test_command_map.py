@@ -249,7 +249,7 @@ def test_a_full_disk_is_said(pxmap):
                               stderr=subprocess.PIPE, timeout=LIMIT, check=False)
     assert done.returncode == FAILED and "No space left" in done.stderr
     done = pxmap("--joblog", "/dev/full", "line", input="a\n", code=FAILED)
-    assert "/dev/full: No space left" in done.stderr
+    assert "/dev/full: No space left" in done.stderr and "--resume would give those again" in done.stderr
 
 
 @pytest.mark.parametrize("redirection, code", [("<&-", OK), (">&-", FAILED), ("2>&-", OK), ("</", FAILED)])
