@@ -108,7 +108,13 @@ static int ask(const struct request *request, struct px_packet *packet, pid_t *s
 	if (rc < 0)
 		return rc;
 	*supervisor = px_control_supervisor(control);
-	rc = px_control_call(control, &call, packet, NULL);
+	/* The supervisor sees those in namespaces below its own, but under other ids than they have there. */
+	if (*supervisor <= 0)
+		rc = px_fail(PX_EINVAL,
+			     "a process of another PID namespace cannot be an engine: the pool "
+			     "knows it under another process id");
+	else
+		rc = px_control_call(control, &call, packet, NULL);
 	close(control);
 	if (rc == 0 && packet->head.fds != PX_CONTROL_JOIN_FDS)
 		rc = px_fail(PX_ECORRUPT, "the supervisor sent no channels for an engine");

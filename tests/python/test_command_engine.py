@@ -104,6 +104,15 @@ def test_is_refused_in_words(command, arguments, code, words):
     assert len(command.status()["engines"]) == 1
 
 
+def test_a_container_is_refused(command):
+    namespace = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    if subprocess.run([*namespace, "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("unshare makes no PID namespace here")
+    done = subprocess.run([*namespace, "pxrun", "engine"], env=command.env, text=True, capture_output=True, timeout=20, check=False)
+    assert done.returncode == USAGE and "a process of another PID namespace cannot be an engine" in done.stderr
+    assert len(command.status()["engines"]) == 1
+
+
 def test_native_pools_refuse(command):
     command("start", "-d", "-n", "1", "--native", "-p", "native")
     assert "is native: its engines are forked" in command("engine", "-p", "native", code=USAGE).stderr
