@@ -34,23 +34,35 @@ static int taken(const struct px_engine *e)
 		       e->id, (int)e->process.pid);
 }
 
-/* A rank of the world that runs. */
+/* Whether it is to be a rank of the world that runs. */
+static bool is_rank(const struct px_supervisor *s, const struct px_control *head)
+{
+	return s->world.on && head->b == s->world.number && s->world.state == PX_WORLD_RUNNING &&
+	       !s->world.falls;
+}
+
 static int find_rank(struct px_supervisor *s, const struct px_control *head, struct px_engine **out)
 {
 	if (!s->world.on)
 		return px_fail(PX_EINVAL, "the pool '%s' starts no MPI world",
 			       s->options->runtime.profile);
-	if (head->b != s->world.number || s->world.state != PX_WORLD_RUNNING || s->world.falls)
+	if (!is_rank(s, head))
 		return px_fail(PX_EINVAL, "MPI world %" PRIu64 " of the pool '%s' has ended",
 			       head->b, s->options->runtime.profile);
+	if (head->a == UINT64_MAX)
+		return px_fail(
+			PX_EINVAL,
+			"mpiexec does not tell its ranks their numbers, as Open MPI's and MPICH's "
+			"do: name one of these by mpiexec");
 	if (head->a >= s->engines_count)
 		return px_fail(PX_EINVAL,
 			       "mpiexec has started a rank %" PRIu64
 			       ", and the pool has %u engines",
 			       head->a, s->engines_count);
 	*out = s->engines[head->a];
-	if ((*out)->life != PX_LIFE_STARTING || (*out)->process.pid)
-		return taken(*out);
+	if ((*out)->life != PX_LIFE_STARTING || (*out)->ours.control >= 0)
+		return px_fail(PX_EINVAL, "mpiexec has started two processes as rank %" PRIu64,
+			       head->a);
 	return 0;
 }
 
@@ -217,6 +229,8 @@ void px_join_serve(struct px_connection *c, const struct px_control *head)
 	if (rc == 0)
 		rc = open_lifeline(s, &lifeline);
 	if (rc < 0) {
+		if (is_rank(s, head))
+			px_world_refuses(s);
 		px_log(&s->log, "process %d does not join: %s", (int)c->pid, px_last_error());
 		px_connection_refuse(c, head, rc);
 		return;

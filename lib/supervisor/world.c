@@ -24,6 +24,8 @@
 /* For mpiexec to remove its files, after the last rank has ended. */
 #define MPIEXEC_GRACE_NS UINT64_C(2000000000)
 #define ARGUMENTS_MAX 64
+/* … of its output, after its end: what a pipe holds. */
+#define LAST_READS 16
 
 int px_world_begin(struct px_supervisor *s)
 {
@@ -47,8 +49,8 @@ static void heard(struct px_world *w, const char *bytes, size_t count)
 	px_last_words_add(&w->words, bytes, count);
 	if (count > room)
 		count = room;
-	memcpy(w->begun + w->begun_bytes, bytes, count);
-	w->begun_bytes += count;
+	for (size_t i = 0; i < count; i++)
+		w->begun[w->begun_bytes++] = bytes[i] ? bytes[i] : ' ';
 	w->begun[w->begun_bytes] = '\0';
 }
 
@@ -76,6 +78,24 @@ static void output_ready(void *ctx)
 	(void)read_output(ctx);
 }
 
+/*
+ * The first paragraph of its output, which says what was wrong, as one line; what follows says how to get help,
+ * or where in mpiexec that was noticed. Open MPI and MPICH draw rules around what they say.
+ */
+static const char *first_words(struct px_world *w)
+{
+	char *words = w->begun + strspn(w->begun, " \t\r\n-=");
+
+	for (char *newline = strchr(words, '\n'); newline; newline = strchr(newline, '\n')) {
+		if (!newline[1] || strchr("\r\n-=", newline[1])) {
+			*newline = '\0';
+			break;
+		}
+		*newline = ' ';
+	}
+	return words;
+}
+
 /* What mpiexec's end means, and what to do about it. */
 static void explain_mpiexec(struct px_supervisor *s, pid_t pid, const struct px_process_exit *how)
 {
@@ -94,8 +114,10 @@ static void explain_mpiexec(struct px_supervisor *s, pid_t pid, const struct px_
 			 "Open MPI starts no programs for root: start the pool as another user, or "
 			 "insist by `mpi_args: --allow-run-as-root` in the profile, or "
 			 "--mpi-args=--allow-run-as-root");
+	else if (!w->served && w->refused[0])
+		snprintf(w->why, sizeof(w->why), "%s", w->refused);
 	else {
-		line = px_last_words_line(&w->words);
+		line = w->served ? px_last_words_line(&w->words) : first_words(w);
 		snprintf(w->why, sizeof(w->why), "mpiexec (process %d) ended%s: %s%s%.400s",
 			 (int)pid, w->served ? "" : " before its engines served",
 			 px_exit_words(how, end, sizeof(end)), *line ? ": " : "", line);
@@ -198,6 +220,9 @@ void px_world_explain(struct px_supervisor *s, struct px_engine *e)
 
 	if (!w->falls || e->told)
 		return;
+	/* mpiexec ends the others for it. */
+	if (!w->served && w->refused[0])
+		snprintf(e->why, sizeof(e->why), "%s", w->refused);
 	if (w->cause.engine == (int32_t)e->id)
 		snprintf(w->why, sizeof(w->why), "%s", e->why);
 	else if (!e->served)
@@ -207,13 +232,19 @@ void px_world_explain(struct px_supervisor *s, struct px_engine *e)
 			 e->id, w->why);
 }
 
+void px_world_refuses(struct px_supervisor *s)
+{
+	snprintf(s->world.refused, sizeof(s->world.refused), "%s", px_last_error());
+}
+
 /* --- the end of mpiexec --- */
 
 static void let_go(struct px_supervisor *s)
 {
 	struct px_world *w = &s->world;
 
-	while (read_output(s))
+	/* What it has left there; a process that it has left as well may fill the pipe faster than we read. */
+	for (size_t i = 0; i < LAST_READS && read_output(s); i++)
 		;
 	px_log_lines_end(&w->lines);
 	px_loop_timer_stop(s->loop, &w->timer);
@@ -258,6 +289,14 @@ static bool any_lives(const struct px_supervisor *s)
 	return false;
 }
 
+/* Those that have not joined will not, and nobody is to wait for them. */
+static void end_expected(struct px_supervisor *s)
+{
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		if (s->engines[i]->life == PX_LIFE_DYING && s->engines[i]->ours.control < 0)
+			px_engine_ended(s->engines[i]);
+}
+
 void px_world_reap(struct px_supervisor *s)
 {
 	struct px_world *w = &s->world;
@@ -278,6 +317,7 @@ void px_world_reap(struct px_supervisor *s)
 		px_log(&s->log, "%s", w->why);
 		fall(s, NULL, pid, &how);
 	}
+	end_expected(s);
 	w->state = PX_WORLD_ABSENT;
 	s->turn.start = true;
 	if (w->falls && w->delay_ns) {
@@ -433,7 +473,7 @@ void px_world_start(struct px_supervisor *s)
 	w->number++;
 	w->falls = w->follows = w->served = false;
 	w->first = NULL;
-	w->why[0] = w->begun[0] = w->words.text[0] = '\0';
+	w->why[0] = w->refused[0] = w->begun[0] = w->words.text[0] = '\0';
 	w->begun_bytes = w->words.used = 0;
 	w->started_ns = px_os.now_ns();
 	px_log_of(&s->log, "mpiexec", &w->lines);

@@ -44,6 +44,7 @@ struct px_world {
 	struct px_engine *first; /* that was seen to end; NULL */
 	struct px_cause cause;   /* of the fall */
 	char why[1024];          /* the same in words */
+	char refused[256];       /* why a rank of it could not join; "" */
 	uint64_t started_ns, delay_ns;
 	uint32_t failures;      /* falls in a row, each soon after its start */
 	uint32_t starts_failed; /* in a row */
@@ -69,6 +70,8 @@ void px_world_falls(struct px_supervisor *s, const struct px_engine *e, pid_t pi
 struct px_cause px_world_cause(const struct px_supervisor *s, const struct px_engine *e);
 /* Why such an engine has ended, in e->why; else keeps the reason that is there for the others. */
 void px_world_explain(struct px_supervisor *s, struct px_engine *e);
+/* A rank of it could not join (px_last_error()), so that it will not be whole. */
+void px_world_refuses(struct px_supervisor *s);
 /* The pool stops, and its engines are about to be told. */
 void px_world_stop(struct px_supervisor *s);
 /* Whether mpiexec is gone; if not, it has only moments left. */

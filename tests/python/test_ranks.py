@@ -262,15 +262,43 @@ def test_root_is_told_how_to_insist(command, monkeypatch):
     assert "Open MPI starts no programs for root" in done.stderr and "--allow-run-as-root" in done.stderr
 
 
+def mpiexec_of(tmp_path, script):
+    program = tmp_path / "mpiexec"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
+
+
+def test_a_world_of_another_size_is_found_out(mpi, command, tmp_path):
+    program = mpiexec_of(tmp_path, f'{mpi["mpiexec"]} {" ".join(mpi.get("mpi_args", []))} -n 1 pxrun engine --profile default --world 1')
+    done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", str(program), "--python", mpi["python"], code=4)
+    assert "mpiexec has started a world of 1, and the pool has 2 engines: leave their number out of mpi_args" in done.stderr
+
+
+def test_mpiexec_that_hangs_is_stopped_at_once(command, tmp_path):
+    began = tmp_path / "began"
+    program = mpiexec_of(tmp_path, f"touch {began}; exec sleep 100")
+    with command.begin("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", str(program)) as starter:
+        wait_until(began.exists)
+        begin = time.monotonic()
+        command("stop")
+        assert time.monotonic() - begin < 1.5
+        assert "was stopped before its engines were ready" in starter.communicate(timeout=10)[1]
+
+
 @pytest.mark.parametrize("script, words", [
     ("echo one; echo; echo -----; exit 7", r"mpiexec \(process \d+\) ended before its engines served: exit code 7: one"),
     ("kill -SEGV $$", r"mpiexec \(process \d+\) ended before its engines served: SIGSEGV"),
     ("exit 0", r"mpiexec \(process \d+\) ended before its engines served: exit code 0"),
+    # its reason comes first, and may be wrapped
+    ("echo -----; echo no host; echo elsewhere; echo; echo for help, see; echo the manual; exit 2", "exit code 2: no host elsewhere [(]the pool"),
+    # the ranks of another launcher
+    ("while [ $1 != -n ]; do shift; done; shift 2; env -u SLURM_PROCID $@", "mpiexec does not tell its ranks their numbers"),
+    ("while [ $1 != -n ]; do shift; done; shift 2; PMI_RANK=2 $@", "mpiexec has started a rank 2, and the pool has 2 engines"),
+    ("while [ $1 != -n ]; do shift; done; shift 2; for _ in 1 2; do PMI_RANK=1 $@ & done; wait", "mpiexec has started two processes as rank 1"),
 ])
-def test_mpiexec_that_starts_nothing_is_quoted(command, tmp_path, script, words):
-    program = tmp_path / "mpiexec"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+def test_mpiexec_that_starts_no_world_is_quoted(command, tmp_path, script, words):
+    program = mpiexec_of(tmp_path, script)
     done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", str(program), code=4)
     assert re.search(words, done.stderr), done.stderr
 

@@ -60,6 +60,8 @@ def become(rank: int, size: int, refuse: Callable[[str], object]) -> None:
     MPI.Init_thread(MPI.THREAD_MULTIPLE)
     atexit.register(_finalize, MPI)  # first, so that it is called last
     found = MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()
+    if launcher and os.environ[_MARKS[launcher]] == str(found[1]) != str(size):
+        cannot(f"mpiexec has started a world of {found[1]}, and the pool has {size} engines: leave their number out of mpi_args")
     if found != (rank, size):
         cannot(
             f"MPI calls this process rank {found[0]} of {found[1]}, and it is to be rank {rank} of {size}: "
