@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import stat
+import subprocess
 import time
 
 import numpy
@@ -108,6 +109,37 @@ def test_mpi_is_finalised_when_the_pool_stops(mpi, tmp_path):
                       "@atexit.register\ndef last():\n"
                       "    open(f'{folder}/{MPI.COMM_WORLD.allreduce(1)}.{MPI.COMM_WORLD.Get_rank()}', 'w').close()", block=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.0", "2.1"]
+
+
+@pytest.mark.parametrize("n, size", [("2", "40"), ("3", "41")])
+def test_example_of_conjugate_gradients(mpi, n, size):
+    example = os.path.join(os.environ["PXRUN_SRCDIR"], "examples", "cg.py")
+    words = ["--mpiexec", mpi["mpiexec"], f"--mpi-args={' '.join(mpi.get('mpi_args', []))}"]
+    done = subprocess.run([mpi["python"], example, "--size", size, "-n", n, *words], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0 and "The solution is the serial one, but for" in done.stdout, done.stdout + done.stderr
+    assert re.search(rf"{n} engines \d\d+ steps", done.stdout)
+
+
+def test_example_without_mpi_is_a_sentence():
+    example = os.path.join(os.environ["PXRUN_SRCDIR"], "examples", "cg.py")
+    done = subprocess.run([os.environ["PYTHON"], example, "--mpiexec", "mpiexec.none"], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("cg.py: launcher: mpi needs MPI's mpiexec")
+    assert "Traceback" not in done.stderr
+
+
+def test_cells_of_px_meet_in_mpi(world, monkeypatch, tmp_path, capsys):
+    InteractiveShell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell.instance()
+    try:
+        view = world[:]
+        view.block = True
+        view.activate()
+        shell.run_cell("%%px\nfrom mpi4py import MPI\nprint(MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.Get_rank() + 1))")
+    finally:
+        InteractiveShell.clear_instance()
+    out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert sorted(out.splitlines()) == [f"[stdout:{i}] 6" for i in range(3)]
 
 
 # --- death ---
