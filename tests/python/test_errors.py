@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 
 import pytest
@@ -244,6 +245,8 @@ class NewNeedsMore(Exception):
     def __init__(self, a, b): super().__init__('new')
 class ReadOnly(Exception):
     traceback = property(lambda self: 1)
+class Coded(Exception):
+    def __bool__(self): return bool(int(self.args[0]))
 """
 
 
@@ -259,6 +262,7 @@ class ReadOnly(Exception):
         ("Lock()", "Lock"),
         ("NewNeedsMore(1, 2)", "NewNeedsMore"),
         ("ReadOnly('x')", "ReadOnly"),
+        ("Coded(5)", "Coded"),
         ("ValueError('\\udcff')", "ValueError"),
         ("ValueError('a\\0b')", "ValueError"),
         ("ValueError()", "ValueError"),
@@ -272,7 +276,20 @@ def test_misbehaving_exception_is_told(pool, made, ename):
     assert e.ename == ename and isinstance(e.evalue, str)
     assert str(e).startswith(f"[0:execute] {ename}" + ": " * bool(e.evalue)) and e.render_traceback()
     assert pickle.loads(pickle.dumps(e)).ename == ename
+    assert ename in "".join(traceback.format_exception(e))  # which tests it for truth
     assert pool[0].apply_sync(lambda: 5) == 5
+
+
+def test_exception_that_compares_its_fields_is_caught(pool, tmp_path, monkeypatch):
+    """It has no hash, and no truth before it has its fields."""
+    (tmp_path / "fields.py").write_text("import dataclasses\n@dataclasses.dataclass\nclass Fields(Exception):\n"
+                                        "    n: int\n    def __len__(self): return self.n\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import fields
+
+    with pytest.raises(fields.Fields) as caught:
+        pool[0].execute(f"import sys; sys.path.append({str(tmp_path)!r})\nimport fields\nraise fields.Fields(3)", block=True)
+    assert caught.value.n == 3 and "Fields" in "".join(traceback.format_exception(caught.value))
 
 
 def test_misbehaving_exception_of_several_engines(pool):

@@ -23,12 +23,25 @@ def make(base: type, ename: str, evalue: str, pickled: bytes) -> Any:
     error = None
     if cls is not None:
         error = attempt(base, cls, lambda twin: bare(twin, (ename, evalue), original), (ename, evalue, "", {}))
+    if error is not None and original is not None:
+        copy_attributes(original, error)
+        error = error if _has_truth(error) else None
     if error is None:
         error = bare(base, (ename, evalue))
+        if original is not None:
+            copy_attributes(original, error)
     if original is not None:
-        copy_attributes(original, error)
         copy_notes(original, error)
     return error
+
+
+def _has_truth(error: BaseException) -> bool:
+    """Whether it can be tested, as the traceback module does; mpi4py's class wants arguments of its own for that."""
+    try:
+        bool(error)
+        return True
+    except Exception:
+        return False
 
 
 def attempt(base: type, cls: type, new: Callable[[type], Any], arguments: tuple) -> Any:
