@@ -23,6 +23,8 @@
 
 /* For mpiexec to remove its files, after the last rank has ended. */
 #define MPIEXEC_GRACE_NS UINT64_C(2000000000)
+/* For mpiexec to end by itself after a rank has; Open MPI's takes a second. */
+#define MPIEXEC_NOTICE_NS UINT64_C(2000000000)
 #define ARGUMENTS_MAX 64
 /* … of its output, after its end: what a pipe holds. */
 #define LAST_READS 16
@@ -36,6 +38,12 @@ int px_world_begin(struct px_supervisor *s)
 		return px_fail(PX_EINVAL,
 			       "launcher: mpi and native: native engines are forked, and cannot be "
 			       "ranks of MPI; leave one of the two out");
+	if (s->world.on && (px_settings_number(settings, PX_SETTING_MAX_TASKS) ||
+			    px_settings_number(settings, PX_SETTING_MAX_MEMORY)))
+		return px_fail(
+			PX_EINVAL,
+			"launcher: mpi and max_tasks or max_memory: a rank of MPI cannot be "
+			"renewed without ending what the others do; leave one of the two out");
 	return 0;
 }
 
@@ -84,15 +92,23 @@ static void output_ready(void *ctx)
  */
 static const char *first_words(struct px_world *w)
 {
-	char *words = w->begun + strspn(w->begun, " \t\r\n-=");
+	char *words = w->begun + strspn(w->begun, " \t\r\n-="), *end = words;
 
-	for (char *newline = strchr(words, '\n'); newline; newline = strchr(newline, '\n')) {
-		if (!newline[1] || strchr("\r\n-=", newline[1])) {
-			*newline = '\0';
+	for (const char *from = words; *from;) {
+		size_t gap = strspn(from, " \t\r\n"), lines = 0;
+
+		for (size_t i = 0; i < gap; i++)
+			lines += from[i] == '\n';
+		/* What is announced by a colon may stand apart. */
+		if (lines && end[-1] != ':' && (lines > 1 || strchr("-=", from[gap])))
 			break;
-		}
-		*newline = ' ';
+		if (gap)
+			*end++ = ' ';
+		else
+			*end++ = *from;
+		from += gap ? gap : 1;
 	}
+	*end = '\0';
 	return words;
 }
 
@@ -133,6 +149,15 @@ static void kill_mpiexec(void *ctx)
 	px_log(&s->log, "mpiexec (process %d) is killed: its ranks have ended, and it has not",
 	       (int)s->world.process.pid);
 	px_process_kill(&s->world.process);
+}
+
+/* It does not end by itself. While it does, Open MPI's would crash of that, and leave its files. */
+static void tell_mpiexec(void *ctx)
+{
+	struct px_supervisor *s = ctx;
+
+	(void)px_process_signal(&s->world.process, SIGTERM);
+	px_loop_timer_set(s->loop, &s->world.timer, MPIEXEC_GRACE_NS, kill_mpiexec, s);
 }
 
 /* Engines that run, or are expected. */
@@ -192,9 +217,8 @@ static void fall(struct px_supervisor *s, const struct px_engine *e, pid_t pid,
 	w->delay_ns = w->follows ? px_backoff_ns(&w->failures, w->started_ns) : 0;
 	w->cause = (struct px_cause){ e ? (int32_t)e->id : -1, pid, how->signal, how->code };
 	end_others(s, e);
-	/* So it need not find out by itself, which takes Open MPI a second. */
-	if (px_process_signal(&w->process, SIGTERM))
-		px_loop_timer_set(s->loop, &w->timer, MPIEXEC_GRACE_NS, kill_mpiexec, s);
+	if (w->process.pid)
+		px_loop_timer_set(s->loop, &w->timer, MPIEXEC_NOTICE_NS, tell_mpiexec, s);
 	PX_KILLPOINT("supervisor.world.falls"); /* dead here: the pool ends */
 }
 

@@ -55,7 +55,7 @@ struct px_world {
 	struct px_log_lines lines;
 };
 
-/* Before any engine is made. PX_EINVAL: no such pool can have native engines. */
+/* Before any engine is made. PX_EINVAL: no such pool can have native engines, or ones that are renewed. */
 int px_world_begin(struct px_supervisor *s);
 /* The phase of the turn: starts a world if all its engines wait. A failure is handled inside. */
 void px_world_start(struct px_supervisor *s);

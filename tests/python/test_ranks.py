@@ -324,6 +324,7 @@ def test_mpiexec_that_hangs_is_stopped_at_once(command, tmp_path):
     ("exit 0", r"mpiexec \(process \d+\) ended before its engines served: exit code 0"),
     # its reason comes first, and may be wrapped
     ("echo -----; echo no host; echo elsewhere; echo; echo for help, see; echo the manual; exit 2", "exit code 2: no host elsewhere [(]the pool"),
+    ("echo cannot be made:; echo; echo '  Folder: /nosuch'; echo; echo for help, see; exit 2", "exit code 2: cannot be made: Folder: /nosuch [(]"),
     # the ranks of another launcher
     ("while [ $1 != -n ]; do shift; done; shift 2; env -u SLURM_PROCID $@", "mpiexec does not tell its ranks their numbers"),
     ("while [ $1 != -n ]; do shift; done; shift 2; PMI_RANK=2 $@", "mpiexec has started a rank 2, and the pool has 2 engines"),
@@ -338,6 +339,24 @@ def test_mpiexec_that_starts_no_world_is_quoted(command, tmp_path, script, words
 def test_native_engines_are_no_ranks(command):
     done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--native", code=USAGE)
     assert "launcher: mpi and native" in done.stderr
+
+
+@pytest.mark.parametrize("option", [["--max-tasks", "2"], ["--max-memory", "1G"]])
+def test_ranks_are_not_renewed(command, option):
+    done = command("start", "-d", "-n", "2", "--launcher", "mpi", *option, code=USAGE)
+    assert "a rank of MPI cannot be renewed without ending what the others do" in done.stderr
+
+
+def test_mpiexec_is_left_to_end_by_itself(mpi, command):
+    """Told to end while it does, that of Open MPI crashes, and leaves files in /dev/shm."""
+    command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", mpi["mpiexec"], "--python", mpi["python"],
+            "--mpi-args", " ".join(mpi.get("mpi_args", [])))
+    for generation in range(1, 6):
+        os.kill(command.status()["engines"][1]["pid"], signal.SIGKILL)
+        wait_until(lambda: [(engine["state"], engine["restarts"]) for engine in command.status()["engines"]] == [("up", generation)] * 2)
+    command("stop")
+    log = (command.runtime / "pxrun" / "default" / "log").read_text()
+    assert "died: SIGKILL" in log and "already in progress" not in log and "Signal:" not in log
 
 
 def test_profile_has_the_settings(mpi, command):
