@@ -17,6 +17,7 @@ import measure
 import natives
 import peers
 import prompts
+import ranks
 import searches
 import shared_arrays
 import small_calls
@@ -200,5 +201,5 @@ print(time.perf_counter() - begin)
 """
 
 ALL = {f.__name__: f for f in (calls, from_c, idle, start, death, crowd)}
-for module in (small_calls, asleep, shared_arrays, arrays, tasks, stopped, searches, prompts, natives, commands):
+for module in (small_calls, asleep, shared_arrays, arrays, tasks, stopped, searches, prompts, natives, commands, ranks):
     ALL |= module.ALL
