@@ -237,6 +237,14 @@ static int become_engine(const struct px_packet *packet, bool say)
 	return rc;
 }
 
+/* The supervisor says it to those that wait for the engine. */
+static void refuse(const struct px_packet *packet, int rc)
+{
+	struct px_control head = { .type = PX_CONTROL_READY, .code = rc };
+
+	(void)px_control_send(packet->fds[0], &head, px_last_error(), NULL, 0);
+}
+
 static int run(int argc, char **argv)
 {
 	static const struct option list[] = {
@@ -258,10 +266,12 @@ static int run(int argc, char **argv)
 	if (request.id == UINT64_MAX)
 		request.id = rank();
 	rc = ask(&request, &packet, &supervisor);
-	if (rc == 0)
-		rc = settle(&packet, supervisor, request.world != 0);
+	if (rc < 0)
+		return px_command_fail(rc);
+	rc = settle(&packet, supervisor, request.world != 0);
 	if (rc == 0)
 		rc = become_engine(&packet, request.world == 0);
+	refuse(&packet, rc);
 	return px_command_fail(rc);
 }
 

@@ -78,22 +78,26 @@ static _Noreturn void stand(int end)
 }
 
 /* The process in between has as good as ended. */
-static int wait_for_parent(pid_t supervisor, int lifeline)
+static int wait_for_parent(pid_t middle, pid_t supervisor, int lifeline)
 {
 	struct pollfd gone = { .fd = lifeline };
 
-	while (getppid() != supervisor) {
-		if (poll(&gone, 1, 0) == 1)
-			return px_fail(PX_EPOOL, "the pool's supervisor is gone");
+	while (getppid() == middle)
 		sched_yield();
-	}
-	return 0;
+	if (getppid() == supervisor)
+		return 0;
+	if (poll(&gone, 1, 0) == 1)
+		return px_fail(PX_EPOOL, "the pool's supervisor is gone");
+	return px_fail(PX_ESYSTEM,
+		       "process %d, which mpiexec has started or was started by, adopts engines "
+		       "(PR_SET_CHILD_SUBREAPER), and only the pool may: leave that program out",
+		       (int)getppid());
 }
 
 int px_rank_fork(pid_t supervisor, int *lifeline)
 {
 	int ends[2], status = 0, rc;
-	pid_t middle;
+	pid_t middle, engine;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return px_fail_errno("making a pipe for an engine");
@@ -108,11 +112,12 @@ int px_rank_fork(pid_t supervisor, int *lifeline)
 				       strerror(WEXITSTATUS(status)));
 		stand(ends[1]);
 	}
-	middle = fork();
-	if (middle != 0)
-		_exit(middle < 0 ? errno : 0);
+	middle = getpid();
+	engine = fork();
+	if (engine != 0)
+		_exit(engine < 0 ? errno : 0);
 	close(ends[1]);
-	rc = wait_for_parent(supervisor, *lifeline);
+	rc = wait_for_parent(middle, supervisor, *lifeline);
 	*lifeline = ends[0];
 	return rc < 0 ? rc : px_rank_hang_on(ends[0]);
 }

@@ -219,6 +219,16 @@ static int welcome(struct px_connection *c, const struct px_control *head,
 	return px_control_send(c->socket, &answer, text, fds, PX_CONTROL_JOIN_FDS);
 }
 
+static void refuse(struct px_connection *c, const struct px_control *head, int rc)
+{
+	struct px_supervisor *s = c->supervisor;
+
+	if (is_rank(s, head))
+		px_world_refuses(s);
+	px_log(&s->log, "process %d does not join: %s", (int)c->pid, px_last_error());
+	px_connection_refuse(c, head, rc);
+}
+
 void px_join_serve(struct px_connection *c, const struct px_control *head)
 {
 	struct px_supervisor *s = c->supervisor;
@@ -229,10 +239,7 @@ void px_join_serve(struct px_connection *c, const struct px_control *head)
 	if (rc == 0)
 		rc = open_lifeline(s, &lifeline);
 	if (rc < 0) {
-		if (is_rank(s, head))
-			px_world_refuses(s);
-		px_log(&s->log, "process %d does not join: %s", (int)c->pid, px_last_error());
-		px_connection_refuse(c, head, rc);
+		refuse(c, head, rc);
 		return;
 	}
 	px_engine_expect(e);
@@ -244,7 +251,7 @@ void px_join_serve(struct px_connection *c, const struct px_control *head)
 	PX_KILLPOINT("supervisor.join.answered"); /* dead here: the engine dies with us */
 	if (rc < 0) {
 		px_engine_ended(e);
-		px_connection_refuse(c, head, rc);
+		refuse(c, head, rc);
 		return;
 	}
 	px_log(&s->log, "process %d joins as engine %u", (int)c->pid, e->id);
