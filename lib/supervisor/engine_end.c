@@ -25,10 +25,11 @@ static bool is_replaced(const struct px_engine *e, const struct px_process_exit 
 
 	if (s->closing || e->origin == PX_ENGINE_JOINED)
 		return false;
+	/* One that was told to restart is not to wait for others that will not come. */
+	if (e->origin == PX_ENGINE_RANK && s->world.falls)
+		return s->world.follows;
 	if (e->told)
 		return e->keep;
-	if (e->origin == PX_ENGINE_RANK)
-		return s->world.follows;
 	if (s->restart == PX_RESTART_NEVER)
 		return false;
 	if (!e->served)

@@ -189,10 +189,22 @@ static bool all_up(const struct px_supervisor *s)
 	return true;
 }
 
-static bool is_followed(struct px_supervisor *s, const struct px_process_exit *how)
+/* … and are to go on. Those that are told to end may take mpiexec along. */
+static bool any_lives(const struct px_supervisor *s)
+{
+	for (uint32_t i = 0; i < s->engines_count; i++)
+		if (lives(s->engines[i]) && !s->engines[i]->told)
+			return true;
+	return false;
+}
+
+static bool is_followed(struct px_supervisor *s, const struct px_engine *e,
+			const struct px_process_exit *how)
 {
 	struct px_world *w = &s->world;
 
+	if (e && e->told) /* to be replaced */
+		return !s->closing;
 	if (w->served)
 		w->starts_failed = 0;
 	else
@@ -213,8 +225,9 @@ static void fall(struct px_supervisor *s, const struct px_engine *e, pid_t pid,
 
 	w->falls = true;
 	w->served = all_up(s);
-	w->follows = is_followed(s, how);
-	w->delay_ns = w->follows ? px_backoff_ns(&w->failures, w->started_ns) : 0;
+	w->follows = is_followed(s, e, how);
+	w->delay_ns =
+		w->follows && !(e && e->told) ? px_backoff_ns(&w->failures, w->started_ns) : 0;
 	w->cause = (struct px_cause){ e ? (int32_t)e->id : -1, pid, how->signal, how->code };
 	end_others(s, e);
 	if (w->process.pid)
@@ -225,7 +238,10 @@ static void fall(struct px_supervisor *s, const struct px_engine *e, pid_t pid,
 void px_world_falls(struct px_supervisor *s, const struct px_engine *e, pid_t pid,
 		    const struct px_process_exit *how)
 {
-	if (s->world.state == PX_WORLD_RUNNING && !s->world.falls && !e->told)
+	if (s->world.state != PX_WORLD_RUNNING || s->world.falls)
+		return;
+	/* A restart leaves those that are starting alone; but they would wait for this one's successor for ever. */
+	if (!e->told || (e->keep && any_lives(s)))
 		fall(s, e, pid, how);
 }
 
@@ -242,7 +258,7 @@ void px_world_explain(struct px_supervisor *s, struct px_engine *e)
 {
 	struct px_world *w = &s->world;
 
-	if (!w->falls || e->told)
+	if (!w->falls || (e->told && w->cause.engine != (int32_t)e->id))
 		return;
 	/* mpiexec ends the others for it. */
 	if (!w->served && w->refused[0])
@@ -302,15 +318,6 @@ static void back_off_over(void *ctx)
 
 	s->world.state = PX_WORLD_ABSENT;
 	s->turn.start = true;
-}
-
-/* … and are to go on. Those that are told to end may take mpiexec along. */
-static bool any_lives(const struct px_supervisor *s)
-{
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (lives(s->engines[i]) && !s->engines[i]->told)
-			return true;
-	return false;
 }
 
 /* Those that have not joined will not, and nobody is to wait for them. */
@@ -416,6 +423,8 @@ static int compose(const struct px_supervisor *s, struct command *command)
 	*command = (struct command){ .count = 0 };
 	add(command, px_settings_text(settings, PX_SETTING_MPIEXEC));
 	rc = add_words(command, more ? more : "");
+	if (rc < 0)
+		return rc;
 	snprintf(command->ranks, sizeof(command->ranks), "%u", s->engines_count);
 	snprintf(command->number, sizeof(command->number), "%" PRIu64, s->world.number);
 	add(command, "-n");
@@ -426,7 +435,7 @@ static int compose(const struct px_supervisor *s, struct command *command)
 	add(command, s->options->runtime.profile);
 	add(command, "--world");
 	add(command, command->number);
-	return rc;
+	return 0;
 }
 
 static int launch(struct px_supervisor *s)

@@ -63,7 +63,7 @@ void px_world_start(struct px_supervisor *s);
 void px_world_reap(struct px_supervisor *s);
 /* Marks that mpiexec has ended. */
 void px_world_process_ended(struct px_supervisor *s);
-/* An engine of it has ended, before anything is decided about it: unless it was told to, the world falls. */
+/* An engine of it has ended, before anything is decided about it: unless all are told to, the world falls. */
 void px_world_falls(struct px_supervisor *s, const struct px_engine *e, pid_t pid,
 		    const struct px_process_exit *how);
 /* Whose end has taken this engine along; none, if it has ended by itself. */

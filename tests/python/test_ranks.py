@@ -247,13 +247,42 @@ def test_a_world_does_not_change_its_size(world):
     assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
 
 
-# --- what can be wrong ---
+# --- worlds of a mpiexec that leaves its ranks to the pool (tests/faults/world) ---
+
+FAKE = os.path.join(os.path.dirname(__file__), "..", "faults", "world")
+
 
 
 @pytest.fixture
 def command():
     with own_command() as run:
         yield run
+
+
+def start_fake(command, profile):
+    command.env["PYTHONPATH"] = f"{FAKE}:{command.env['PYTHONPATH']}"
+    command.profile(f"launcher: mpi\nengines: 2\nmpiexec: {FAKE}/mpiexec\n{profile}")
+    command("start", "-d")
+
+
+def of_engines(command, what):
+    return [engine[what] for engine in command.status()["engines"]]
+
+
+def test_restart_while_one_rank_serves_and_another_starts(command, tmp_path):
+    slow = tmp_path / "slow"
+    start_fake(command, "startup: import os, time; "
+                        f"time.sleep(60 * (os.environ['PMI_RANK'] == '0' and os.path.exists('{slow}')))\n")
+    slow.touch()
+    with command.begin("restart", "-t", "1") as first:
+        wait_until(lambda: of_engines(command, "state") == ["starting", "up"])
+        slow.unlink()
+        command("restart")
+        first.communicate(timeout=20)
+    wait_until(lambda: of_engines(command, "state") == ["up", "up"])
+
+
+# --- what can be wrong ---
 
 
 def test_mpiexec_that_is_missing_is_named(command):
@@ -334,6 +363,14 @@ def test_mpiexec_that_starts_no_world_is_quoted(command, tmp_path, script, words
     program = mpiexec_of(tmp_path, script)
     done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", str(program), code=4)
     assert re.search(words, done.stderr), done.stderr
+
+
+def test_mpiexec_that_adopts_engines_is_named(command, tmp_path):
+    command.env["PYTHONPATH"] = f"{FAKE}:{command.env['PYTHONPATH']}"
+    program = mpiexec_of(tmp_path, f"exec {os.environ['PYTHON']} -c 'import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1); "
+                                   f'os.spawnv(os.P_WAIT, "{FAKE}/mpiexec", sys.argv)\' "$@"')
+    done = command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", str(program), code=4)
+    assert re.search(r"process \d+, which mpiexec has started or was started by, adopts engines", done.stderr), done.stderr
 
 
 def test_native_engines_are_no_ranks(command):
