@@ -61,7 +61,7 @@ int px_command_exit(int rc)
 	}
 }
 
-static void say(const char *format, va_list ap)
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list ap)
 {
 	char *words = NULL;
 

@@ -105,7 +105,7 @@ def main():
             begin = time.perf_counter()
             x, steps = solve_on_engines(rc, b, options.tolerance, options.steps)
             with_engines = time.perf_counter() - begin
-    except pxrun.error.EngineError as error:
+    except (pxrun.error.EngineError, pxrun.error.CompositeError) as error:
         sys.exit(f"cg.py: {error}")
 
     begin = time.perf_counter()
