@@ -17,6 +17,9 @@
 
 #include "shm/error.h"
 
+/* When a rank aborts, mpiexec ends all: so long that one has to be seen to end by itself, before the others are. */
+#define ABORT_MS 1000
+
 /* The parent of a process; 0: it has none that we know. */
 static pid_t parent_of(pid_t pid)
 {
@@ -60,6 +63,14 @@ int px_rank_hang_on(int lifeline)
 	return 0;
 }
 
+static volatile sig_atomic_t told;
+
+static void on_sigterm(int number)
+{
+	(void)number;
+	told = 1;
+}
+
 /*
  * What stays, with the end of a pipe whose other one only the engine has. It keeps nothing else open: MPICH
  * learns of a rank's end as the last process that has its socket ends.
@@ -67,13 +78,24 @@ int px_rank_hang_on(int lifeline)
 static _Noreturn void stand(int end)
 {
 	struct pollfd engine = { .fd = end };
+	struct sigaction action = { .sa_handler = on_sigterm };
+	sigset_t none, terminate;
 
+	sigemptyset(&none);
+	sigemptyset(&terminate);
+	sigaddset(&terminate, SIGTERM);
+	sigemptyset(&action.sa_mask);
+	/* Only ppoll() is interrupted by it, so that none comes unnoticed between a look and a wait. */
+	(void)sigprocmask(SIG_SETMASK, &terminate, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
 	if (dup2(end, STDIN_FILENO) >= 0) {
 		engine.fd = STDIN_FILENO;
 		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	}
-	while (poll(&engine, 1, -1) < 0 && errno == EINTR)
+	while (!told && ppoll(&engine, 1, NULL, &none) < 0 && errno == EINTR)
 		;
+	if (told)
+		(void)poll(&engine, 1, ABORT_MS);
 	_exit(EXIT_SUCCESS);
 }
 

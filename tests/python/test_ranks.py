@@ -168,8 +168,8 @@ def test_a_rank_that_dies_takes_its_world_along(world, how, words):
 def test_abort_ends_the_world_and_names_the_code(world):
     ar = world[:].apply_async(lambda: die("abort") if comm().Get_rank() == 1 else comm().Barrier())
     texts = all_fail(ar)
-    assert len(texts) == 3
-    assert all("code 5" in text for text in texts.values() if "with its MPI world" in text)
+    assert len(texts) == 3, texts
+    assert all("code 5" in text for text in texts.values() if "with its MPI world" in text), texts
     assert any("code 5" in text for text in texts.values())
     assert world[:].apply_sync(lambda: comm().allreduce(1)) == [3, 3, 3]
 
@@ -390,7 +390,7 @@ def test_mpiexec_is_left_to_end_by_itself(mpi, command):
             "--mpi-args", " ".join(mpi.get("mpi_args", [])))
     for generation in range(1, 6):
         os.kill(command.status()["engines"][1]["pid"], signal.SIGKILL)
-        wait_until(lambda: [(engine["state"], engine["restarts"]) for engine in command.status()["engines"]] == [("up", generation)] * 2)
+        wait_until(lambda: [(engine["state"], engine["restarts"]) for engine in command.status()["engines"]] == [("up", generation)] * 2, 40)
     command("stop")
     log = (command.runtime / "pxrun" / "default" / "log").read_text()
     assert "died: SIGKILL" in log and "already in progress" not in log and "Signal:" not in log
