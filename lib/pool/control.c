@@ -77,11 +77,12 @@ int px_control_send(int socket, const struct px_control *head, const char *text,
 	return send_packet(socket, head, text, fds, fds_count, 0);
 }
 
-/* Copies the descriptors of a message out; returns their number. */
-static uint16_t take_fds(struct msghdr *message, int *fds)
+/* Copies the descriptors of a message out; returns their number. *more: there were too many, by padding. */
+static uint16_t take_fds(struct msghdr *message, int *fds, bool *more)
 {
 	uint16_t count = 0;
 
+	*more = false;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
@@ -89,10 +90,12 @@ static uint16_t take_fds(struct msghdr *message, int *fds)
 		for (size_t i = 0; i < n; i++) {
 			int fd;
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (count < PX_CONTROL_FDS_MAX)
+			if (count < PX_CONTROL_FDS_MAX) {
 				fds[count++] = fd;
-			else
-				close(fd);
+				continue;
+			}
+			close(fd);
+			*more = true;
 		}
 	}
 	return count;
@@ -128,7 +131,7 @@ int px_control_receive(int socket, struct px_packet *packet)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	bool reset = false;
+	bool reset = false, more;
 	ssize_t got;
 
 	/*
@@ -146,10 +149,10 @@ int px_control_receive(int socket, struct px_packet *packet)
 		return socket_failure("reading from");
 	if (got == 0)
 		return px_fail(PX_EPOOL, "the pool's supervisor is gone");
-	uint16_t fds = take_fds(&message, packet->fds);
+	uint16_t fds = take_fds(&message, packet->fds, &more);
 	size_t text = (size_t)got - sizeof(packet->head);
 	if ((size_t)got < sizeof(packet->head) || packet->head.magic != PX_CONTROL_MAGIC ||
-	    packet->head.text_bytes != text || packet->head.fds != fds ||
+	    packet->head.text_bytes != text || packet->head.fds != fds || more ||
 	    (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		return refuse(packet, fds, got, message.msg_flags);
 	}

@@ -84,8 +84,8 @@ static void begin_elsewhere_adds_to_what_is_there(void **state)
 	close(open_log());
 	assert_int_equal(size_of(other), 6);
 	assert_int_equal(size_of(path), 0);
-	assert_int_equal(px_log_file_begin(&runtime, "/nonexistent/log", &fd), PX_ESYSTEM);
-	assert_words("opening the log /nonexistent/log: No such file or directory");
+	assert_int_equal(px_log_file_begin(&runtime, "/proc/nonexistent/log", &fd), PX_ESYSTEM);
+	assert_words("opening the log /proc/nonexistent/log: No such file or directory");
 }
 
 static void renew_keeps_what_there_was(void **state)
