@@ -18,8 +18,7 @@
 
 struct reading {
 	const struct px_own_options *own; /* of the verb; NULL */
-	const char *profile;
-	const char *targets; /* NULL: not given */
+	const char *targets;              /* NULL: not given */
 	struct px_engine_call *call;
 };
 
@@ -28,7 +27,7 @@ static int take(void *ctx, int option, const char *value)
 	struct reading *reading = ctx;
 
 	if (option == 'p')
-		reading->profile = value;
+		reading->call->profile = value;
 	else if (option == 't')
 		reading->targets = value;
 	else
@@ -83,7 +82,7 @@ int px_engine_call_begin(const struct px_verb *verb, int argc, char **argv,
 					 "engines are named by -t and by arguments: one is enough");
 	if (optind < argc && read_ids(argc, argv, &out->targets) < 0)
 		return px_command_misuse(verb, "%s", px_last_error());
-	rc = px_client_attach(reading.profile, 0, &out->client);
+	rc = px_client_attach(out->profile, 0, &out->client);
 	if (rc == 0)
 		rc = px_targets_find(out->client, &out->targets);
 	return rc < 0 ? px_command_fail(rc) : -1;

@@ -14,6 +14,7 @@
 struct px_engine_call {
 	struct px_client *client; /* NULL: it is not attached */
 	struct px_targets targets;
+	const char *profile; /* as it was given; NULL: it was not */
 };
 
 /*

@@ -35,22 +35,24 @@ static bool heeds(struct px_client *client, uint32_t engine, const struct px_eng
 }
 
 /* Says what became of it. Returns an exit code. */
-static int say(struct px_client *client, uint32_t engine, const struct px_engine_work *work,
-	       uint64_t until_ns)
+static int say(const struct px_engine_call *call, uint32_t engine,
+	       const struct px_engine_work *work, uint64_t until_ns)
 {
+	const char *option = call->profile ? " -p " : "";
+	const char *profile = call->profile ? call->profile : "";
 	char time[32];
 
 	if (!work->pid) {
 		printf("engine %u: it has no process at the moment\n", engine);
 	} else if (!work->busy) {
 		printf("engine %u: nothing runs there\n", engine);
-	} else if (heeds(client, engine, work, until_ns)) {
+	} else if (heeds(call->client, engine, work, until_ns)) {
 		printf("engine %u: interrupted what %s had asked, after %s\n", engine,
 		       work->asked_by, px_engine_work_time(work, time));
 	} else {
 		printf("engine %u: what %s had asked goes on: it does not heed interrupts. 'pxrun "
-		       "stack %u' shows where it is, 'pxrun restart %u' ends it\n",
-		       engine, work->asked_by, engine, engine);
+		       "stack%s%s %u' shows where it is, 'pxrun restart%s%s %u' ends it\n",
+		       engine, work->asked_by, option, profile, engine, option, profile, engine);
 		return PX_EXIT_FAILED;
 	}
 	return PX_EXIT_OK;
@@ -70,7 +72,7 @@ static int run(int argc, char **argv)
 	}
 	until_ns = px_os.now_ns() + HEED_NS;
 	for (size_t i = 0; i < told; i++)
-		if (say(call.client, call.targets.ids[i], &work[i], until_ns) != PX_EXIT_OK)
+		if (say(&call, call.targets.ids[i], &work[i], until_ns) != PX_EXIT_OK)
 			code = PX_EXIT_FAILED;
 	if (rc < 0)
 		code = px_command_fail(rc);

@@ -116,7 +116,11 @@ def test_interrupt_leaves_others_alone(pxrun):
 
 def test_interrupt_that_is_not_heeded_is_said(pxrun):
     with running(pxrun, DEAF):
-        assert "it does not heed interrupts" in pxrun("interrupt", "0", code=FAILED).stdout
+        said = pxrun("interrupt", "0", code=FAILED).stdout
+        assert "it does not heed interrupts. 'pxrun stack 0' shows where it is, 'pxrun restart 0' ends it\n" in said
+        # what it advises is about the same pool
+        said = pxrun("interrupt", "-p", "default", "0", code=FAILED).stdout
+        assert "'pxrun stack -p default 0' shows where it is, 'pxrun restart -p default 0' ends it\n" in said
         assert "serves in place of" in pxrun("restart", "0").stdout
 
 
