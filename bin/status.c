@@ -77,11 +77,17 @@ static unsigned count_items(const char *array)
 	return count;
 }
 
+/* Some of the sentences begin with whom they are about. */
 static void print_why(const char *who, const char *object)
 {
+	size_t length = strlen(who);
 	char why[1024];
 
-	if (px_json_string(px_json_member(object, "why"), why, sizeof(why)) && why[0])
+	if (!px_json_string(px_json_member(object, "why"), why, sizeof(why)) || !why[0])
+		return;
+	if (strncmp(why, who, length) == 0 && why[length] == ' ')
+		printf("%s\n", why);
+	else
 		printf("%s: %s\n", who, why);
 }
 

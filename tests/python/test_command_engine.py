@@ -127,6 +127,7 @@ def test_an_engine_that_is_gone_is_not_replaced(command, rc):
     with pytest.raises(pxrun.error.EngineError, match=rf"engine 1 \(process {process.pid}\)"):
         ar.get(timeout=10)
     wait_until(lambda: rc.ids == [0])
+    assert f"\nengine 1 (process {process.pid}) " in command("status").stdout  # its name once
     assert "there was an engine 1, and an id is not used again" in command("engine", "--id", "1", code=USAGE).stderr
     joins(command)
     assert rc.ids == [0, 2]
