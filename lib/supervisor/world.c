@@ -344,6 +344,7 @@ void px_world_reap(struct px_supervisor *s)
 	}
 	let_go(s);
 	if (!w->falls && !s->closing && any_lives(s)) {
+		w->served = all_up(s);
 		explain_mpiexec(s, pid, &how);
 		px_log(&s->log, "%s", w->why);
 		fall(s, NULL, pid, &how);

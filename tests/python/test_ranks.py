@@ -384,6 +384,18 @@ def test_ranks_are_not_renewed(command, option):
     assert "a rank of MPI cannot be renewed without ending what the others do" in done.stderr
 
 
+def test_mpiexec_that_ends_after_its_engines_have_served_is_told_so(mpi, command):
+    command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", mpi["mpiexec"], "--python", mpi["python"],
+            "--restart", "never", "--mpi-args", " ".join(mpi.get("mpi_args", [])))
+    mpiexec = command.status()["mpiexec"]
+    os.kill(mpiexec, signal.SIGKILL)
+    wait_until(lambda: [engine["state"] for engine in command.status()["engines"]] == ["gone"] * 2, 40)
+    log = (command.runtime / "pxrun" / "default" / "log").read_text()
+    # MPICH's ranks may be seen to end before it
+    assert f"mpiexec (process {mpiexec}) ended: SIGKILL" in log or re.search(r"engine \d \(process \d+\) died: ", log)
+    assert "before its engines served" not in log
+
+
 def test_mpiexec_is_left_to_end_by_itself(mpi, command):
     """Told to end while it does, that of Open MPI crashes, and leaves files in /dev/shm."""
     command("start", "-d", "-n", "2", "--launcher", "mpi", "--mpiexec", mpi["mpiexec"], "--python", mpi["python"],
