@@ -80,7 +80,8 @@ bool px_engines_ended(struct px_supervisor *s, pid_t pid)
 {
 	struct px_engine *e = find(s, pid);
 
-	if (e)
+	/* Ranks are left to their pidfds, whose order tells which was the first; that of children does not. */
+	if (e && e->origin != PX_ENGINE_RANK)
 		px_engine_ended(e);
 	return e != NULL;
 }

@@ -13,7 +13,7 @@ struct px_supervisor;
 /* Phases of the turn: handles engines that have ended; starts engines that wait. */
 void px_engines_reap(struct px_supervisor *s);
 void px_engines_start(struct px_supervisor *s);
-/* Whether the pid is an engine's, which has ended; marks it to be reaped in the next turn. */
+/* Whether the pid is an engine's, which has ended; if so it is reaped in a later turn. */
 bool px_engines_ended(struct px_supervisor *s, pid_t pid);
 /* Whether the pid is an engine's. */
 bool px_engines_have(const struct px_supervisor *s, pid_t pid);
