@@ -194,11 +194,14 @@ def main(argv: list[str]) -> int:
     tell = functools.partial(_pxrun.preloading, control) if is_template else str
     warn = functools.partial(_pxrun.warn, control) if is_template or joined else str
     refuse = functools.partial(_pxrun.refuse, control)
-    if int(options.get("ranks", 0)):
+    is_rank = int(options.get("ranks", 0)) > 0
+    if is_rank:
         from . import ranks
 
         ranks.become(int(options["id"]), int(options["ranks"]), refuse)
-    _preload([name for name in options["preload"].split(",") if name], tell, warn, refuse)
+    preload = [name for name in options["preload"].split(",") if name]
+    # each of them would import it for itself, and the first call that needs it does
+    _preload([name for name in preload if not (is_rank and name == "cloudpickle")], tell, warn, refuse)
     if is_engine:
         birth = *(int(options[k]) for k in ("id", "slot", "epoch", "generation")), control, *others[:3]
         _pxrun.set_up_process(joined)
