@@ -28,6 +28,9 @@
 /* How often output of a running request is looked for. */
 #define LOOK_NS UINT64_C(30000000)
 
+/* How often it is looked whether a signal came just before a wait, which it then did not end. */
+#define NAP_NS UINT64_C(500000000)
+
 /* How long the engines may take to end what is interrupted, when the command itself is ended. */
 #define END_NS UINT64_C(1000000000)
 
@@ -295,7 +298,7 @@ static int show_ends(struct px_result *result)
 			stopped = handle_signals(result);
 			if (stopped)
 				return stopped;
-			(void)px_result_wait(result, UINT64_MAX);
+			(void)px_result_wait(result, NAP_NS);
 		}
 		code = worse(code, show_end(result, i));
 	}

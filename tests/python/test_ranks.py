@@ -50,6 +50,7 @@ def die(how):
         os._exit(3)
     elif how == "abort":
         comm().Abort(5)
+        time.sleep(60)  # MPICH's returns when mpiexec is gone before it has answered
     else:
         os.kill(os.getpid(), how)
 
