@@ -19,6 +19,11 @@
 #define SETTLE_NS UINT64_C(50000000)
 /* Without inotify, and where files cannot be made. */
 #define AGAIN_NS UINT64_C(2000000000)
+/*
+ * A private pool's, which are no temptation to another start, are watched from then on: most of such pools have
+ * ended before, and to end a watch takes the kernel up to 15 ms, as much as all else of a pool's end.
+ */
+#define PRIVATE_NS UINT64_C(1000000000)
 /* Another start that has the lock for a moment finds us, and lets go: no more than this many are in a row. */
 #define REFUSED_MAX 40
 
@@ -76,12 +81,10 @@ static bool watch_folders(int inotify, const char *folder)
 	return all;
 }
 
-void px_files_watch(struct px_supervisor *s)
+static void watch(struct px_supervisor *s)
 {
 	struct px_files *files = &s->files;
 
-	if (s->options->lock_fd < 0)
-		return;
 	unwatch(s);
 	files->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (files->inotify >= 0 &&
@@ -92,6 +95,16 @@ void px_files_watch(struct px_supervisor *s)
 	}
 	if (files->inotify < 0)
 		look_in(s, AGAIN_NS);
+}
+
+void px_files_begin(struct px_supervisor *s)
+{
+	if (s->options->lock_fd < 0)
+		return;
+	if (px_runtime_is_private(&s->options->runtime))
+		look_in(s, PRIVATE_NS);
+	else
+		watch(s);
 }
 
 static bool connection_there(const struct px_supervisor *s)
@@ -146,27 +159,24 @@ static void cannot(struct px_supervisor *s, int rc)
 
 void px_files_restore(struct px_supervisor *s)
 {
+	bool gone = !all_there(s);
 	int rc;
 
-	if (s->closing)
+	if (s->closing || (!gone && s->files.inotify >= 0))
 		return;
-	if (all_there(s)) {
-		if (s->files.inotify < 0)
-			look_in(s, AGAIN_NS);
-		return;
-	}
-	rc = put_back(s);
+	rc = gone ? put_back(s) : 0;
 	if (rc < 0) {
 		cannot(s, rc);
 		return;
 	}
 	s->files.refused = 0;
 	s->files.told = false;
-	px_files_watch(s);
-	/* What was deleted since it was put back, and before it was watched. */
+	watch(s);
+	/* What was deleted since it was looked for, and before it was watched. */
 	s->turn.files = !all_there(s);
-	px_log(&s->log, "files of the pool were deleted from %s, and are put back",
-	       s->options->runtime.folder);
+	if (gone)
+		px_log(&s->log, "files of the pool were deleted from %s, and are put back",
+		       s->options->runtime.folder);
 }
 
 bool px_files_ours(const struct px_supervisor *s)

@@ -20,7 +20,7 @@
 struct px_supervisor;
 
 struct px_files {
-	int inotify; /* -1: the kernel gives none; then the timer looks */
+	int inotify; /* -1: not yet, or the kernel gives none; then the timer looks */
 	struct px_watch watch;
 	struct px_timer timer;
 	unsigned refused; /* how often in a row another process had the lock */
@@ -28,7 +28,7 @@ struct px_files {
 };
 
 /* When all files that there are to be at first have been made. */
-void px_files_watch(struct px_supervisor *s);
+void px_files_begin(struct px_supervisor *s);
 /* A phase of the turn: looks, and puts back what is gone. */
 void px_files_restore(struct px_supervisor *s);
 /* Whether the folder is this pool's, so that it may be cleaned; takes it back if it is nobody's. */

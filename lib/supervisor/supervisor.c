@@ -304,7 +304,7 @@ static int begin(struct px_supervisor *s)
 	if (rc == 0)
 		rc = px_connections_open(s);
 	if (rc == 0)
-		px_files_watch(s);
+		px_files_begin(s);
 	s->engines_asked = engines;
 	/* Of an empty pool the starter is told at once. */
 	s->turn.answer = options->empty;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,16 @@ def test_verbs_agree_and_files_come_back(world, what):
     world("stop")
     wait_until(lambda: gone(pid))
     assert not set(world.left()) - {"log"}
+
+
+def test_those_of_a_private_pool_come_back_too():
+    with pxrun.Cluster(n=1, preload=[]) as rc:
+        home = pathlib.Path(rc.connection_file).parent
+        for _ in range(2):  # once before it is watched
+            shutil.rmtree(home)
+            wait_until(lambda: all((home / name).exists() for name in FILES))
+        assert "put back" in (home / "log").read_text()
+    wait_until(lambda: not home.exists())
 
 
 @pytest.mark.parametrize("what", WHAT)

@@ -25,9 +25,8 @@ _states: list[Any] = []
 def watched() -> Iterator[None]:
     """With statement: notes the generators that are made in it, by modules that are imported."""
     import random
-    import secrets  # from which numpy takes what it seeds generators with
 
-    seed, setstate, randbits = random.Random.seed, random.Random.setstate, secrets.randbits
+    seed, setstate, randbits = random.Random.seed, random.Random.setstate, random.SystemRandom.getrandbits
     drawn: set[int] = set()
 
     def note_seed(self: Any, a: Any = None, version: int = 2) -> None:
@@ -40,20 +39,26 @@ def watched() -> Iterator[None]:
         setstate(self, state)
         _random.pop(id(self), None)
 
-    def note_bits(k: int) -> int:
-        bits = randbits(k)
+    def note_bits(self: Any, k: int) -> int:
+        bits = randbits(self, k)
         drawn.add(bits)
         return bits
 
-    random.Random.seed, random.Random.setstate, secrets.randbits = note_seed, note_state, note_bits  # type: ignore
+    def take_randbits() -> None:
+        """Modules have a method of before, bound to a generator."""
+        for name in ("secrets", "numpy.random.bit_generator"):
+            if hasattr(sys.modules.get(name), "randbits"):
+                setattr(sys.modules[name], "randbits", random.SystemRandom().getrandbits)
+
+    random.Random.seed, random.Random.setstate, random.SystemRandom.getrandbits = note_seed, note_state, note_bits  # type: ignore
+    # numpy seeds generators with what it takes from secrets, which is imported then: it takes as long as all of ours
+    take_randbits()
     try:
         yield
     finally:
-        random.Random.seed, random.Random.setstate, secrets.randbits = seed, setstate, randbits  # type: ignore
-        numpys = sys.modules.get("numpy.random.bit_generator")
-        if numpys is not None:
-            if getattr(numpys, "randbits", None) is note_bits:
-                numpys.randbits = randbits  # type: ignore[attr-defined]
+        random.Random.seed, random.Random.setstate, random.SystemRandom.getrandbits = seed, setstate, randbits  # type: ignore
+        take_randbits()
+        if "numpy.random.bit_generator" in sys.modules:
             try:
                 _find_numpys(sys.modules["numpy.random"], drawn)
             except AttributeError as error:
