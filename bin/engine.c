@@ -72,11 +72,14 @@ static int take(void *ctx, int option, const char *value)
 	}
 }
 
-/* The rank of this process in the world of an mpiexec, of whatever MPI; UINT64_MAX: there is none. */
+/*
+ * The rank of this process in the world of an mpiexec, of whatever MPI; UINT64_MAX: there is none. Slurm's batch
+ * scripts have a SLURM_PROCID too, but only srun makes steps.
+ */
 static uint64_t rank(void)
 {
-	static const char *const variables[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
-						 "SLURM_PROCID" };
+	const char *const variables[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+					  getenv("SLURM_STEP_NUM_TASKS") ? "SLURM_PROCID" : "" };
 	uint64_t found;
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {

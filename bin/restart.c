@@ -3,8 +3,10 @@
  * restart.c - `pxrun restart`: gives engines a new process with an empty namespace.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bin/engine_call.h"
+#include "pool/json.h"
 #include "shm/error.h"
 #include "shm/os.h"
 
@@ -58,6 +60,21 @@ static int await(struct px_client *client, uint32_t engine, const struct px_engi
 			       engine, (int)(SERVE_NS / 1000000000));
 }
 
+/* The ranks of an MPI world are restarted together, whichever is named. */
+static int add_world(struct px_engine_call *call)
+{
+	char *status = NULL;
+	int rc = px_client_status_json(call->client, &status);
+	const char *pool = rc < 0 ? NULL : px_json_parse(status);
+
+	if (pool && px_json_number(px_json_member(pool, "mpiexec"), 0) > 0) {
+		call->targets.count = 0;
+		rc = px_targets_find(call->client, &call->targets);
+	}
+	free(status);
+	return rc;
+}
+
 static int run(int argc, char **argv)
 {
 	struct px_engine_status before[PX_ENGINES_MAX];
@@ -65,6 +82,8 @@ static int run(int argc, char **argv)
 	int code = px_engine_call_begin(&px_verb_restart, argc, argv, NULL, &call), rc = 0;
 	size_t asked = 0;
 
+	if (code < 0)
+		rc = add_world(&call);
 	while (code < 0 && rc == 0 && asked < call.targets.count) {
 		rc = ask(call.client, call.targets.ids[asked], &before[asked]);
 		asked += rc == 0;
@@ -86,7 +105,7 @@ const struct px_verb px_verb_restart = {
 	.run = run,
 	.help = "usage: pxrun restart [OPTION...] [ID...]\n"
 		"Ends the engines' processes, starts others under the same ids, with empty namespaces,\n"
-		"and waits until they serve.\n\n"
+		"and waits until they serve. Those that are ranks of MPI are restarted together.\n\n"
 		"  -t, --targets IDS      'all' (default) or ids of engines, such as 0,2\n"
 		"  -p, --profile NAME     which pool (default: $PXRUN_PROFILE, else 'default')\n",
 };

@@ -95,6 +95,7 @@ static void restart(struct px_connection *c, const struct px_control *head)
 	}
 	if (!px_pending_add(c, head, all ? 0 : e->id, all ? s->engines_count : 1))
 		return;
+	px_world_hurry(s);
 	for (uint32_t i = 0; i < s->engines_count; i++)
 		if ((all && s->engines[i]->origin != PX_ENGINE_JOINED) || s->engines[i] == e)
 			px_engine_stop(s->engines[i], true);

@@ -44,6 +44,12 @@ int px_world_begin(struct px_supervisor *s)
 			PX_EINVAL,
 			"launcher: mpi and max_tasks or max_memory: a rank of MPI cannot be "
 			"renewed without ending what the others do; leave one of the two out");
+	/* A profile may have them for pools that ask for the launcher when they start. */
+	if (!s->world.on && (settings->values[PX_SETTING_MPIEXEC].source == PX_FROM_OPTION ||
+			     settings->values[PX_SETTING_MPI_ARGS].source == PX_FROM_OPTION))
+		return px_fail(PX_EINVAL,
+			       "mpiexec and mpi_args are for engines that are ranks of MPI: add "
+			       "--launcher mpi, or engines='mpi' of Cluster()");
 	return 0;
 }
 
@@ -123,13 +129,15 @@ static void explain_mpiexec(struct px_supervisor *s, pid_t pid, const struct px_
 		snprintf(w->why, sizeof(w->why),
 			 "Open MPI has fewer slots on this machine than the %u engines that are "
 			 "to start: ask for fewer, or let several share a processor by `mpi_args: "
-			 "--oversubscribe` in the profile, or --mpi-args=--oversubscribe",
+			 "--oversubscribe` in the profile, --mpi-args=--oversubscribe, or "
+			 "Cluster(mpi_args='--oversubscribe')",
 			 s->engines_count);
 	else if (strstr(w->begun, "run as root"))
 		snprintf(w->why, sizeof(w->why),
 			 "Open MPI starts no programs for root: start the pool as another user, or "
-			 "insist by `mpi_args: --allow-run-as-root` in the profile, or "
-			 "--mpi-args=--allow-run-as-root");
+			 "insist by `mpi_args: --allow-run-as-root` in the profile, "
+			 "--mpi-args=--allow-run-as-root, or "
+			 "Cluster(mpi_args='--allow-run-as-root')");
 	else if (!w->served && w->refused[0])
 		snprintf(w->why, sizeof(w->why), "%s", w->refused);
 	else {
@@ -318,6 +326,14 @@ static void back_off_over(void *ctx)
 
 	s->world.state = PX_WORLD_ABSENT;
 	s->turn.start = true;
+}
+
+void px_world_hurry(struct px_supervisor *s)
+{
+	if (s->world.state != PX_WORLD_BACKOFF)
+		return;
+	px_loop_timer_stop(s->loop, &s->world.timer);
+	back_off_over(s);
 }
 
 /* Those that have not joined will not, and nobody is to wait for them. */

@@ -59,6 +59,8 @@ struct px_world {
 int px_world_begin(struct px_supervisor *s);
 /* The phase of the turn: starts a world if all its engines wait. A failure is handled inside. */
 void px_world_start(struct px_supervisor *s);
+/* Somebody has asked for engines: a delay before the next world is over. */
+void px_world_hurry(struct px_supervisor *s);
 /* The phase of the turn: handles the end of mpiexec. */
 void px_world_reap(struct px_supervisor *s);
 /* Marks that mpiexec has ended. */

@@ -83,9 +83,15 @@ def test_ids_are_given_as_asked_for(command, rc):
 
 @pytest.mark.parametrize("variable", ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"])
 def test_a_rank_has_its_number_as_id(command, rc, variable):
-    env = {**command.env, variable: "2"}
+    env = {**command.env, variable: "2", "SLURM_STEP_NUM_TASKS": "3"}
     process = subprocess.Popen(["pxrun", "engine"], env=env, stderr=subprocess.DEVNULL)
     wait_until(lambda: len(command.status()["engines"]) == 3 and command.status()["engines"][2]["pid"] == process.pid)
+
+
+def test_a_batch_script_of_slurm_is_no_rank(command, rc):
+    env = {**command.env, "SLURM_PROCID": "0"}
+    process = subprocess.Popen(["pxrun", "engine"], env=env, stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(command.status()["engines"]) == 2 and command.status()["engines"][1]["pid"] == process.pid)
 
 
 @pytest.mark.parametrize("arguments, code, words", [

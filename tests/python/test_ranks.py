@@ -283,7 +283,30 @@ def test_restart_while_one_rank_serves_and_another_starts(command, tmp_path):
     wait_until(lambda: of_engines(command, "state") == ["up", "up"])
 
 
+def test_restart_of_a_rank_waits_for_all(command):
+    start_fake(command, "")
+    words = command("restart", "1").stdout
+    assert re.fullmatch(r"engine 0: process \d+ serves in place of \d+\nengine 1: process \d+ serves in place of \d+\n", words)
+
+
+def test_restart_does_not_wait_for_a_world_s_delay(command):
+    start_fake(command, "")
+    for deaths in range(1, 9):  # then another is to be started after 3.2 s
+        wait_until(lambda: of_engines(command, "state") == ["up", "up"])
+        os.kill(of_engines(command, "pid")[0], signal.SIGKILL)
+        wait_until(lambda: of_engines(command, "restarts") == [deaths, deaths])
+    began = time.monotonic()
+    command("restart")
+    assert time.monotonic() - began < 2.8
+    assert of_engines(command, "state") == ["up", "up"]
+
+
 # --- what can be wrong ---
+
+
+@pytest.mark.parametrize("option", [["--mpiexec", "mpiexec"], ["--mpi-args=-v"]])
+def test_options_of_ranks_are_for_ranks(command, option):
+    assert "add --launcher mpi, or engines='mpi'" in command("start", "-d", "-n", "1", *option, code=USAGE).stderr
 
 
 def test_mpiexec_that_is_missing_is_named(command):
