@@ -164,8 +164,10 @@ static int show_exception(struct px_result *result, size_t index)
 		fprintf(stderr, "[%u:execute]: as on engine %u: ", engine,
 			px_result_engine(result, i));
 		px_visible_write(ename, stderr);
-		fputs(": ", stderr);
-		px_visible_write(evalue, stderr);
+		if (*evalue) {
+			fputs(": ", stderr);
+			px_visible_write(evalue, stderr);
+		}
 		fputc('\n', stderr);
 		return PX_EXIT_FAILED;
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bin/amount.h"
 #include "bin/command.h"
@@ -68,12 +69,18 @@ static struct text pid_text(const char *object)
 
 /* --- the table --- */
 
-static unsigned count_items(const char *array)
+/* Of the clients, this command is none that anybody asks for. */
+static bool is_other(const char *client)
+{
+	return number(client, "pid") != getpid();
+}
+
+static unsigned count_others(const char *clients)
 {
 	unsigned count = 0;
 
-	for (const char *item = px_json_first(array); item; item = px_json_next(item))
-		count++;
+	for (const char *c = px_json_first(clients); c; c = px_json_next(c))
+		count += is_other(c);
 	return count;
 }
 
@@ -105,7 +112,7 @@ static void print_pool(const char *pool)
 	const char *segment = px_json_member(pool, "segment");
 	const char *python = px_json_first(px_json_member(pool, "python"));
 	char executable[1024];
-	unsigned clients = count_items(px_json_member(pool, "clients"));
+	unsigned clients = count_others(px_json_member(pool, "clients"));
 
 	printf("pool '%s': %s for %s, process %.0f\n", word(pool, "profile").at,
 	       word(pool, "state").at, px_amount_seconds(number(pool, "uptime")).at,
@@ -145,12 +152,13 @@ static void print_engines(const char *engines)
 
 static void print_clients(const char *clients)
 {
-	if (!px_json_first(clients))
+	if (!count_others(clients))
 		return;
 	printf("\n%6s %8s  %41s %9s %9s\n", "CLIENT", "PID", "", "ARRAYS", "WARM");
 	for (const char *c = px_json_first(clients); c; c = px_json_next(c))
-		printf("%6.0f %8.0f  %41s %9s %9s\n", number(c, "slot"), number(c, "pid"), "",
-		       arrays_text(c).at, warm_text(c).at);
+		if (is_other(c))
+			printf("%6.0f %8.0f  %41s %9s %9s\n", number(c, "slot"), number(c, "pid"), "",
+			       arrays_text(c).at, warm_text(c).at);
 }
 
 static int print_table(const char *json)

@@ -327,10 +327,10 @@ int px_settings_unknown(const char *what, const char *kind, const char *name,
 	const struct px_setting *meant = nearest(name, who);
 	char names[400];
 
-	list_names(who, names, sizeof(names));
 	if (meant)
-		return px_fail(PX_EINVAL, "%s '%.80s', did you mean '%s'? The %ss are %s", what,
-			       name, name_for(meant, who), kind, names);
+		return px_fail(PX_EINVAL, "%s '%.80s', did you mean '%s'?", what, name,
+			       name_for(meant, who));
+	list_names(who, names, sizeof(names));
 	return px_fail(PX_EINVAL, "%s '%.80s': the %ss are %s", what, name, kind, names);
 }
 

@@ -252,8 +252,7 @@ static void parse_unknown_key_says_keys(void **state)
 {
 	static const struct bad cases[] = {
 		{ "engines: 4\nengine: 4",
-		  "test.yaml:2:1: unknown key 'engine', did you mean 'engines'? The keys are "
-		  "engines, arena, quota, " },
+		  "test.yaml:2:1: unknown key 'engine', did you mean 'engines'?" },
 		{ "colour: red", "unknown key 'colour': the keys are engines" },
 		{ "sys_path: /", "unknown key 'sys_path': the keys are engines" },
 		{ "engines: 4\n\n# again\nengines: 5",

@@ -126,13 +126,15 @@ static void unknown_name_suggests_the_nearest(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		snprintf(meant, sizeof(meant), "did you mean '%s'? The keys are engines, arena, ",
+		snprintf(meant, sizeof(meant), "unknown key '%s', did you mean '%s'?", pairs[i][0],
 			 pairs[i][1]);
 		assert_fails(px_settings_unknown("unknown key", "key", pairs[i][0], PX_OF_PROFILE),
 			     meant);
 	}
 	assert_fails(px_settings_unknown("no", "setting", "engines", PX_OF_PYTHON),
-		     "no 'engines', did you mean 'n'? The settings are n, arena, quota");
+		     "no 'engines', did you mean 'n'?");
+	assert_fails(px_settings_unknown("no", "setting", "nonsense", PX_OF_PYTHON),
+		     "no 'nonsense': the settings are n, arena, quota");
 	assert_fails(px_settings_unknown("no", "key", "nonsense", PX_OF_PROFILE),
 		     "no 'nonsense': the keys are engines, arena, quota, ");
 	assert_non_null(strstr(px_last_error(), " and "));

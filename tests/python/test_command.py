@@ -369,6 +369,11 @@ def test_status(pool):
     assert table.startswith("pool 'default': up for ")
     for engine in status["engines"]:
         assert re.search(rf"^ +{engine['id']} +{engine['pid']}  up ", table, re.M)
+    # the command is none of them
+    assert "0 clients" in table and "CLIENT" not in table
+    with Client(str(pool.runtime / "pxrun" / "default" / "connection.json")):
+        table = pool("status").stdout
+    assert "1 client\n" in table and re.search(rf"^ +\d+ +{os.getpid()} ", table, re.M)
 
 
 def test_ps_shows_pool_and_engine(pxrun):

@@ -166,3 +166,4 @@ def test_exec_shows_equal_tracebacks_once(pool):
     words = pool("exec", "1 / 0", code=FAILED).stderr
     assert words.count("Traceback") == 1
     assert "[1:execute]: as on engine 0: ZeroDivisionError: division by zero\n" in words
+    assert "[1:execute]: as on engine 0: KeyError\n" in pool("exec", "raise KeyError", code=FAILED).stderr

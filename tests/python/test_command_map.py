@@ -281,6 +281,7 @@ def test_columns_of_lines_in_a_command(pxmap):
     assert pxmap("-C", r"[;|]", "-c", "echo {2}-{1}", input="a b ; $HOME|x\nc\n").stdout == "$HOME-a b\n-c\n"
     assert pxmap("--colsep", r"\t", "-c", "echo {3/.}", ":::", "a\tb\tc/d.e").stdout == "d\n"
     assert pxmap("-c", "echo {} | grep -E 'a{2}'", ":::", "aa").stdout == "aa\n"  # lines have none
+    assert pxmap("-c", "echo {1} {1/}", input="a/b c\n").stdout == "a/b c b c\n"  # but for the line itself
     assert "'(' is no regular expression" in pxmap("-C", "(", "-c", "echo", ":::", "a", code=FAILED).stderr
 
 
@@ -341,6 +342,7 @@ def test_a_failure_in_a_module_shows_where(pxmap):
 
 def test_a_missing_import_is_hinted_at(pxmap):
     assert "(--init 'import colorsys' imports it)" in pxmap("colorsys.x", ":::", "1", code=FAILED).stderr
+    assert "(--init 'import gzip' imports it; a shell command is behind -c: -c gzip)" in pxmap("gzip", ":::", "1", code=FAILED).stderr
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -169,7 +169,8 @@ class _Command:
     def __init__(self, template: str, split: Callable[[str], list[str]] | None, names: list[str]) -> None:
         self.split = split
         self.columns = {name: index for index, name in enumerate(names) if name}
-        of = "|".join([r"[1-9]\d*"] + [re.escape(name) for name in self.columns]) if split else ""
+        # without columns, {1} is the record, as in parallel
+        of = "|".join([r"[1-9]\d*" if split else "1"] + [re.escape(name) for name in self.columns])
         self.replaced = re.compile(_REPLACED % (of + "|"))
         self.template = template if self.replaced.search(template) else template + " {}"
 
@@ -500,9 +501,12 @@ def _hint(error: BaseException) -> str:
     name = getattr(error, "name", None) if type(error) is NameError else None
     if not name:
         return ""
+    hints = []
     if importlib.util.find_spec(name):
-        return f" (--init 'import {name}' imports it)"
-    return f" (a shell command is behind -c: -c {name})" if _is_command(name) else ""
+        hints.append(f"--init 'import {name}' imports it")
+    if _is_command(name):
+        hints.append(f"a shell command is behind -c: -c {name}")
+    return f" ({'; '.join(hints)})" if hints else ""
 
 
 _jobs: collections.OrderedDict[str, Job] = collections.OrderedDict()
