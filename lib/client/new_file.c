@@ -89,16 +89,28 @@ static int begin_beside(const char *path, struct px_new_file *file)
 	return 0;
 }
 
-/* Gives a file that has none the name that it has for a moment. */
-static int name_it(struct px_new_file *file)
+static int put_in_place(const struct px_new_file *file)
+{
+	if (rename(file->temporary, file->place) < 0)
+		return px_fail_errno("writing '%s'", file->path);
+	return 0;
+}
+
+/*
+ * A file without a name cannot take that of another at once: it has one of its own until the next system call, and
+ * who is killed between the two leaves a whole file under it.
+ */
+static int put_nameless_in_place(struct px_new_file *file)
 {
 	char self[40];
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", file->fd);
 	if (linkat(AT_FDCWD, self, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) < 0)
 		return px_fail_errno("writing '%s'", file->path);
+	if (put_in_place(file) == 0)
+		return 0;
 	file->nameless = false;
-	return 0;
+	return PX_ESYSTEM;
 }
 
 int px_new_file_begin(const char *path, struct px_new_file *out)
@@ -132,11 +144,11 @@ int px_write_all(int fd, const void *data, size_t bytes, const char *path)
 int px_new_file_end(struct px_new_file *file, int rc)
 {
 	if (rc == 0 && file->nameless)
-		rc = name_it(file);
+		rc = put_nameless_in_place(file);
 	if (close(file->fd) < 0 && rc == 0)
 		rc = px_fail_errno("writing '%s'", file->path);
-	if (rc == 0 && file->place[0] && rename(file->temporary, file->place) < 0)
-		rc = px_fail_errno("writing '%s'", file->path);
+	if (rc == 0 && file->place[0] && !file->nameless)
+		rc = put_in_place(file);
 	if (rc < 0 && file->place[0] && !file->nameless)
 		(void)unlink(file->temporary);
 	return rc;

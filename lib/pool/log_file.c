@@ -91,7 +91,15 @@ static void exchange(int old, const char *path)
 		(void)fchmod(old, 0400);
 }
 
-/* Nothing while another process does it. */
+/* Whether the path is still that file's: only who has the file's lock gives it to another. */
+static bool named(const char *path, const struct stat *file)
+{
+	struct stat now;
+
+	return lstat(path, &now) == 0 && now.st_dev == file->st_dev && now.st_ino == file->st_ino;
+}
+
+/* Nothing while another process does it, or when it has since the file was looked at. */
 static void rotate(const struct stat *file, const char *path)
 {
 	/* Opened again: engines share the first descriptor's description, and so its locks. */
@@ -99,7 +107,7 @@ static void rotate(const struct stat *file, const char *path)
 
 	if (again < 0)
 		return;
-	if (flock(again, LOCK_EX | LOCK_NB) == 0 && same_file(again, file))
+	if (flock(again, LOCK_EX | LOCK_NB) == 0 && same_file(again, file) && named(path, file))
 		exchange(again, path);
 	close(again);
 }
