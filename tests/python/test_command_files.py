@@ -73,7 +73,7 @@ def test_those_of_a_private_pool_come_back_too():
         for _ in range(2):  # once before it is watched
             shutil.rmtree(home)
             wait_until(lambda: all((home / name).exists() for name in FILES))
-        wait_until(lambda: "put back" in (home / "log").read_text())
+        wait_until(lambda: (home / "log").exists() and "put back" in (home / "log").read_text())
     wait_until(lambda: not home.exists())
 
 
