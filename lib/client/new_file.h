@@ -5,7 +5,8 @@
  * Who:     any thread.
  * Where:   a file of a disk has no name, or another one, until it is whole.
  * Blocks:  while it writes.
- * Death:   a file of that name stays as it was.
+ * Death:   a file of that name stays as it was. Between the two system calls that put a new one in its place, that is
+ *          left beside it, whole.
  */
 #ifndef PX_NEW_FILE_H
 #define PX_NEW_FILE_H

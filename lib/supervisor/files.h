@@ -27,7 +27,7 @@ struct px_files {
 	bool told;        /* that files cannot be put back */
 };
 
-/* When all files that there are to be at first have been made. */
+/* When all files that there are to be at first have been made. Those of a private pool are watched a second later. */
 void px_files_begin(struct px_supervisor *s);
 /* A phase of the turn: looks, and puts back what is gone. */
 void px_files_restore(struct px_supervisor *s);

@@ -25,7 +25,7 @@ struct px_supervisor;
  *   ABSENT  -> RUNNING     all engines wait
  *   RUNNING -> ABSENT      mpiexec has ended
  *   RUNNING -> BACKOFF     … soon after its start, once more
- *   BACKOFF -> ABSENT      the delay is over
+ *   BACKOFF -> ABSENT      the delay is over, or somebody asks for a restart
  */
 enum px_world_state { PX_WORLD_ABSENT, PX_WORLD_RUNNING, PX_WORLD_BACKOFF };
 

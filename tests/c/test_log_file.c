@@ -149,8 +149,7 @@ static void renew_by_another_process_is_left_to_it(void **state)
 	assert_int_equal(size_of(path), 0);
 }
 
-/* Nobody is left in a file that grows on: whoever died amid it had not marked it yet. */
-static int other_one = -1;
+static int other_one = -1; /* the descriptor of another process; -1: none */
 
 /* In place of libc's: where another process is to be quicker, it is done by then. */
 int flock(int fd, int operation)
@@ -177,6 +176,7 @@ static void renew_by_another_since_the_look_is_not_done_again(void **state)
 	assert_int_equal(size_of(path), 4);
 }
 
+/* Nobody is left in a file that grows on: whoever died amid it had not marked it yet. */
 static void renew_after_a_death_amid_it(void **state)
 {
 	int log = open_log(), engine = dup(log), new;
@@ -285,13 +285,13 @@ int main(void)
 		cmocka_unit_test(renew_keeps_what_there_was),
 		cmocka_unit_test(renew_follows_others),
 		cmocka_unit_test(renew_by_another_process_is_left_to_it),
+		cmocka_unit_test(renew_by_another_since_the_look_is_not_done_again),
 		cmocka_unit_test(renew_after_a_death_amid_it),
 		cmocka_unit_test(renew_of_one_that_was_deleted_makes_it),
 		cmocka_unit_test(renew_without_a_folder_goes_on_with_the_old_one),
 		cmocka_unit_test(renew_does_not_follow_a_link),
 		cmocka_unit_test(renew_without_a_name_does_nothing),
 		cmocka_unit_test(many_writers_tear_no_lines),
-		cmocka_unit_test(renew_by_another_since_the_look_is_not_done_again),
 	};
 
 	return run_cases(tests, NULL, NULL);

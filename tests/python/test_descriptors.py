@@ -51,14 +51,14 @@ def test_descriptors_of_engines_lie_high(rc):
 
 def test_descriptors_of_clients_lie_high(rc):
     code = textwrap.dedent("""
-        import os, sys, time, test_descriptors, pxrun
+        import os, sys, test_descriptors, threading, pxrun
         before = set(test_descriptors.numbers())
         rc = pxrun.Client(sys.argv[1])
-        rc[:].apply_async(os.getpid).add_done_callback(print)
+        called = threading.Event()
+        rc[:].apply_async(os.getpid).add_done_callback(lambda _: called.set())
+        assert called.wait(20)  # or else the thread of callbacks may have a module open that it imports
         rc[:].apply_sync(os.getpid)
         own = set(test_descriptors.numbers()) - before
-        time.sleep(0.3)
-        own &= set(test_descriptors.numbers())  # not the file of a module that the callbacks' thread imports
         assert own and all(200 <= fd < 1024 for fd in own), own
     """)
     done = in_client(rc, code)

@@ -289,7 +289,7 @@ def test_restart_of_a_rank_waits_for_all(command):
     assert re.fullmatch(r"engine 0: process \d+ serves in place of \d+\nengine 1: process \d+ serves in place of \d+\n", words)
 
 
-def test_restart_does_not_wait_for_a_world_s_delay(command):
+def test_restart_ends_the_delay_of_a_world(command):
     start_fake(command, "")
     for deaths in range(1, 9):  # then another is to be started after 3.2 s
         wait_until(lambda: of_engines(command, "state") == ["up", "up"])

@@ -45,13 +45,13 @@ def watched() -> Iterator[None]:
         return bits
 
     def take_randbits() -> None:
-        """Modules have a method of before, bound to a generator."""
+        """Gives the modules that have a bound getrandbits() of their own the one that is in force."""
         for name in ("secrets", "numpy.random.bit_generator"):
             if hasattr(sys.modules.get(name), "randbits"):
                 setattr(sys.modules[name], "randbits", random.SystemRandom().getrandbits)
 
     random.Random.seed, random.Random.setstate, random.SystemRandom.getrandbits = note_seed, note_state, note_bits  # type: ignore
-    # numpy seeds generators with what it takes from secrets, which is imported then: it takes as long as all of ours
+    # numpy takes its seeds from secrets. That is left for it to import: it takes 3 ms, more where OpenSSL is not in memory
     take_randbits()
     try:
         yield
