@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "shm/error.h"
+#include "supervisor/process.h"
 
 /* When a rank aborts, mpiexec ends all: so long that one has to be seen to end by itself, before the others are. */
 #define ABORT_MS 1000
@@ -71,13 +72,36 @@ static void on_sigterm(int number)
 	told = 1;
 }
 
-/*
- * What stays, with the end of a pipe whose other one only the engine has. It keeps nothing else open: MPICH
- * learns of a rank's end as the last process that has its socket ends.
- */
-static _Noreturn void stand(int end)
+/* Closes all but these two, and the standard streams. */
+static void close_others(int one, int other)
 {
-	struct pollfd engine = { .fd = end };
+	unsigned low = (unsigned)(one < other ? one : other),
+		 high = (unsigned)(one < other ? other : one);
+
+	if (low > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		(void)close_range(low + 1, high - 1, 0);
+	(void)close_range(high + 1, ~0U, 0);
+}
+
+/* The socket by which MPICH learns of a rank's end, once the last process that has it ends; else the one given. */
+static int mpich_socket(int otherwise)
+{
+	const char *number = getenv("PMI_FD");
+	int fd = number ? atoi(number) : 0;
+
+	return fd > STDERR_FILENO ? fd : otherwise;
+}
+
+/*
+ * What stays, with the end of a pipe whose other one only the engine has, and with MPICH's socket: closed by the
+ * engine alone, it would have the others ended before the engine has ended wholly, and the supervisor
+ * would see one of them end first.
+ */
+static _Noreturn void stand(pid_t pid, int end)
+{
+	struct pollfd engine = { .fd = px_pidfd_open(pid), .events = POLLIN };
 	struct sigaction action = { .sa_handler = on_sigterm };
 	sigset_t none, terminate;
 
@@ -88,9 +112,11 @@ static _Noreturn void stand(int end)
 	/* Only ppoll() is interrupted by it, so that none comes unnoticed between a look and a wait. */
 	(void)sigprocmask(SIG_SETMASK, &terminate, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
-	if (dup2(end, STDIN_FILENO) >= 0) {
+	if (engine.fd < 0) /* it has ended */
+		_exit(EXIT_SUCCESS);
+	if (dup2(engine.fd, STDIN_FILENO) >= 0) {
 		engine.fd = STDIN_FILENO;
-		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+		close_others(end, mpich_socket(end));
 	}
 	while (!told && ppoll(&engine, 1, NULL, &none) < 0 && errno == EINTR)
 		;
@@ -116,28 +142,41 @@ static int wait_for_parent(pid_t middle, pid_t supervisor, int lifeline)
 		       (int)getppid());
 }
 
+/* The process in between: forks the engine, says its pid, or that it has none and why, and returns in it. */
+static void fork_again(int report)
+{
+	pid_t engine = fork();
+
+	if (engine == 0)
+		return;
+	if (engine < 0)
+		engine = -errno;
+	_exit(write(report, &engine, sizeof(engine)) != sizeof(engine));
+}
+
 int px_rank_fork(pid_t supervisor, int *lifeline)
 {
-	int ends[2], status = 0, rc;
-	pid_t middle, engine;
+	int ends[2], report[2], rc;
+	pid_t middle, engine = -ECHILD;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
 		return px_fail_errno("making a pipe for an engine");
 	middle = fork();
 	if (middle < 0)
 		return px_fail_errno("forking an engine");
 	if (middle > 0) {
 		close(ends[0]);
-		(void)waitpid(middle, &status, 0);
-		if (status != 0)
+		close(report[1]);
+		(void)waitpid(middle, NULL, 0);
+		if (read(report[0], &engine, sizeof(engine)) != sizeof(engine) || engine < 0)
 			return px_fail(PX_ESYSTEM, "an engine could not be forked: %s",
-				       strerror(WEXITSTATUS(status)));
-		stand(ends[1]);
+				       strerror(-engine));
+		stand(engine, ends[1]);
 	}
 	middle = getpid();
-	engine = fork();
-	if (engine != 0)
-		_exit(engine < 0 ? errno : 0);
+	fork_again(report[1]);
+	close(report[0]);
+	close(report[1]);
 	close(ends[1]);
 	rc = wait_for_parent(middle, supervisor, *lifeline);
 	*lifeline = ends[0];

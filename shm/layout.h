@@ -123,7 +123,7 @@ struct px_header_shm {
 	uint64_t spin_ns; /* the measured cost of a wake-up: how long to spin before sleeping */
 	_Atomic uint64_t members_seq;   /* bumped after any change of a slot or an engine */
 	_Atomic uint32_t engines_count; /* ids given so far: 0 .. count-1 */
-	/* Bumped when an extent is refused: engines give back what they keep warm. */
+	/* Bumped when an extent is refused: who waits, or works for others, gives back what it keeps warm. */
 	_Atomic uint64_t wanted_seq;
 	_Atomic uint32_t closing; /* 1: the pool stops, and its engines do for that */
 };

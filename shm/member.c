@@ -425,13 +425,18 @@ int px_member_sweep(struct px_segment *segment,
 	return left;
 }
 
+void px_member_wake_all(struct px_segment *segment)
+{
+	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
+		if (LOAD(segment->members[slot].state) != PX_SLOT_FREE)
+			px_doorbell_wake(&segment->bells[slot]);
+}
+
 void px_member_announce(struct px_segment *segment)
 {
 	/* SYNC members.seq: release; partner: look_at_members(), px_client_read_all(). */
 	atomic_fetch_add_explicit(&segment->rw.header->members_seq, 1, memory_order_release);
 	PX_KILLPOINT("member.announce.counted"); /* dead here: the pool ends */
 	/* Announced or not: one that has died may have taken the announcement, and not rung. */
-	for (uint32_t slot = 0; slot < PX_MEMBERS_MAX; slot++)
-		if (LOAD(segment->members[slot].state) != PX_SLOT_FREE)
-			px_doorbell_wake(&segment->bells[slot]);
+	px_member_wake_all(segment);
 }

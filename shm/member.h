@@ -85,7 +85,9 @@ void px_member_mark_dead(struct px_segment *segment, struct px_member_id id,
  */
 int px_member_sweep(struct px_segment *segment,
 		    void (*freed)(void *ctx, uint32_t slot, uint64_t units), void *ctx);
-/* Bumps members_seq and rings every live member's bell. After each change. */
+/* Wakes all that sleep. */
+void px_member_wake_all(struct px_segment *segment);
+/* Bumps members_seq and wakes all. After each change. */
 void px_member_announce(struct px_segment *segment);
 
 #endif

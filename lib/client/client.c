@@ -385,8 +385,7 @@ uint64_t px_client_trim(struct px_client *client)
 
 	if (px_client_begin(client) < 0)
 		return 0;
-	px_endpoint_collect_all(client->endpoint);
-	bytes = px_arena_trim(client->endpoint->arena, 0);
+	bytes = px_endpoint_trim(client->endpoint);
 	px_client_leave(client);
 	return bytes;
 }

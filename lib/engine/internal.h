@@ -39,10 +39,9 @@ struct px_loop {
 	uint32_t outboxes;
 	uint32_t turn; /* whose tasks come next: an index into clients */
 	uint64_t seen_seq;
-	uint64_t wanted_seq; /* as seen: who was refused memory */
-	uint64_t idle_ns;    /* since when there is no work; of the clock of px_os */
-	bool gave_back;      /* warm memory, since then */
-	uint64_t looked_ns;  /* when it last looked at its descriptors, after a request */
+	uint64_t idle_ns;   /* since when there is no work; of the clock of px_os */
+	bool gave_back;     /* warm memory, since then */
+	uint64_t looked_ns; /* when it last looked at its descriptors, after a request */
 };
 
 /* --- answer.c --- */

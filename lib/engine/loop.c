@@ -326,28 +326,6 @@ static bool ends(const struct px_loop *loop)
 	return told_to_stop(loop) || loop->engine->closed;
 }
 
-/* Others can make better use of the memory that is kept warm. */
-static void give_back(struct px_loop *loop)
-{
-	for (uint32_t i = 0; i < loop->count; i++)
-		if (loop->clients[i].link)
-			px_link_collect(loop->clients[i].link);
-	(void)px_arena_trim(loop->engine->endpoint->arena, 0);
-}
-
-/* If somebody was refused memory. */
-static void look_at_wishes(struct px_loop *loop)
-{
-	/* SYNC memory.wanted: acquire; partner: ask_back(). */
-	uint64_t seq = atomic_load_explicit(&loop->engine->endpoint->segment->header->wanted_seq,
-					    memory_order_acquire);
-
-	if (seq == loop->wanted_seq)
-		return;
-	loop->wanted_seq = seq;
-	give_back(loop);
-}
-
 /* One task, of the next client in turn that has any: direct requests come between two tasks. */
 static bool take_task(struct px_loop *loop)
 {
@@ -381,7 +359,7 @@ static bool round_of_turns(struct px_loop *loop)
 	bool served = false;
 
 	look_at_members(loop);
-	look_at_wishes(loop);
+	px_endpoint_heed(loop->engine->endpoint);
 	for (uint32_t i = 0; i < loop->count && !ends(loop); i++) {
 		/* It stays in the list: taken anew, its ring would be read from the beginning. */
 		if (!serve_client(loop, &loop->clients[i], &served))
@@ -413,11 +391,10 @@ static int work_waits(void *ctx)
 
 	if (told_to_stop(loop))
 		return 1;
-	/* Relaxed: look_at_members() and look_at_wishes() look again. */
+	/* Relaxed: look_at_members() looks again. */
 	if (atomic_load_explicit(&segment->header->members_seq, memory_order_relaxed) !=
 		    loop->seen_seq ||
-	    atomic_load_explicit(&segment->header->wanted_seq, memory_order_relaxed) !=
-		    loop->wanted_seq)
+	    px_endpoint_wanted(loop->engine->endpoint))
 		return 1;
 	for (uint32_t i = 0; i < loop->count; i++)
 		if (needs_service(loop, &loop->clients[i]))
@@ -452,7 +429,8 @@ static int take_nap(void *ctx)
 		loop->clients[i].blind = false;
 	if (!loop->gave_back && px_os.now_ns() - loop->idle_ns >= GIVE_BACK_NS) {
 		loop->gave_back = true;
-		give_back(loop);
+		/* Others can make better use of it. */
+		(void)px_endpoint_trim(loop->engine->endpoint);
 	}
 	/* A reply that needs memory of the arena is tried again: no bell is rung when there is some. */
 	return loop->outboxes ? 1 : 0;

@@ -44,9 +44,9 @@ static void sleep_ns(uint64_t ns)
 }
 
 /*
- * When it is refused, engines that have nothing to do give back what they keep warm, if that may be
- * enough, which takes some milliseconds: it is asked for again then, but not by who has just done so
- * in vain.
+ * When it is refused, engines that have nothing to do and clients that wait give back what they keep warm,
+ * if that may be enough, which takes some milliseconds: it is asked for again then, but not by who has just
+ * done so in vain.
  */
 static int insist_on_extent(struct px_endpoint *endpoint, uint64_t bytes, struct px_packet *packet)
 {

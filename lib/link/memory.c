@@ -61,6 +61,31 @@ int px_endpoint_pack(struct px_endpoint *endpoint, const void *data, uint64_t by
 	return px_endpoint_copy(endpoint, data, bytes, out);
 }
 
+uint64_t px_endpoint_trim(struct px_endpoint *endpoint)
+{
+	px_endpoint_collect_all(endpoint);
+	return px_arena_trim(endpoint->arena, 0);
+}
+
+bool px_endpoint_wanted(const struct px_endpoint *endpoint)
+{
+	/* Relaxed: px_endpoint_heed() looks again. */
+	return atomic_load_explicit(&endpoint->segment->header->wanted_seq, memory_order_relaxed) !=
+	       endpoint->heeded_seq;
+}
+
+void px_endpoint_heed(struct px_endpoint *endpoint)
+{
+	/* SYNC memory.wanted: acquire; partner: ask_back(). */
+	uint64_t seq =
+		atomic_load_explicit(&endpoint->segment->header->wanted_seq, memory_order_acquire);
+
+	if (seq == endpoint->heeded_seq)
+		return;
+	endpoint->heeded_seq = seq;
+	(void)px_endpoint_trim(endpoint);
+}
+
 void px_parts_free(struct px_part *parts, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)

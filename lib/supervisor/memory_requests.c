@@ -5,9 +5,8 @@
 #include "supervisor/memory_requests.h"
 
 #include "machine/budget.h"
-#include "shm/doorbell.h"
 #include "shm/error.h"
-#include "supervisor/engine.h"
+#include "shm/member.h"
 #include "supervisor/supervision.h"
 #include "supervisor/supervisor.h"
 
@@ -35,27 +34,22 @@ int px_memory_request_reply(int socket, const struct px_control *head, int code,
 	return rc == PX_EPOOL ? 0 : rc;
 }
 
-/* What engines keep warm is given back: whoever was refused asks again. */
+/* What the others keep warm is given back, by those that wait: whoever was refused asks again. */
 static void ask_back(struct px_supervisor *s)
 {
-	/* SYNC memory.wanted: release; partner: look_at_wishes(). */
+	/* SYNC memory.wanted: release; partner: px_endpoint_heed(). */
 	atomic_fetch_add_explicit(&s->segment->rw.header->wanted_seq, 1, memory_order_release);
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->member.epoch)
-			px_doorbell_wake(&s->segment->bells[s->engines[i]->member.slot]);
+	px_member_wake_all(s->segment);
 }
 
-/* Whether there would be enough if all other engines gave back what they have. */
-static bool engines_can_help(const struct px_supervisor *s, struct px_member_id member,
-			     uint64_t bytes)
+/* Whether there would be enough if all others gave back what they have. */
+static bool others_can_help(const struct px_supervisor *s, struct px_member_id member,
+			    uint64_t bytes)
 {
-	uint64_t by_slot[PX_MEMBERS_MAX] = { 0 }, theirs = 0;
+	uint64_t by_slot[PX_MEMBERS_MAX] = { 0 };
+	uint64_t theirs = px_extents_used(&s->extents, by_slot) - by_slot[member.slot];
 	struct px_budget budget;
 
-	(void)px_extents_used(&s->extents, by_slot);
-	for (uint32_t i = 0; i < s->engines_count; i++)
-		if (s->engines[i]->member.epoch && s->engines[i]->member.slot != member.slot)
-			theirs += by_slot[s->engines[i]->member.slot];
 	px_extents_budget(&s->extents, &budget);
 	return theirs && bytes <= budget.have + theirs;
 }
@@ -73,7 +67,7 @@ static int extent_get(struct px_supervisor *s, int socket, struct px_member_id m
 				      px_settings_number(s->options->settings, PX_SETTING_QUOTA));
 	if (rc == 0) {
 		rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
-		help = rc == PX_ENOMEM && head->b == 1 && engines_can_help(s, member, head->a);
+		help = rc == PX_ENOMEM && head->b == 1 && others_can_help(s, member, head->a);
 	}
 	if (rc == 0) {
 		px_ahead_mark(s);

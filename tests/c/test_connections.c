@@ -144,7 +144,7 @@ static void memory_is_asked_back_where_that_helps(void **state)
 	stop(pool);
 }
 
-static void memory_is_not_asked_back_of_engines_that_have_none(void **state)
+static void memory_is_asked_back_of_other_clients_and_not_where_nobody_has_any(void **state)
 {
 	struct pool *pool = *state;
 	struct attached a, b;
@@ -155,9 +155,12 @@ static void memory_is_not_asked_back_of_engines_that_have_none(void **state)
 	b = attach(pool);
 	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 60 << 20, 1), 0);
 	before = wanted(&b);
-	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 8 << 20, 1), PX_ENOMEM);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 8 << 20, 1), PX_ENOMEM);
 	assert_int_equal(packet.head.a, 0);
 	assert_int_equal(wanted(&b), before);
+	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 8 << 20, 1), PX_ENOMEM);
+	assert_int_equal(packet.head.a, 1);
+	assert_int_equal(wanted(&b), before + 1);
 	detach(&a);
 	detach(&b);
 	stop(pool);
@@ -336,7 +339,7 @@ int main(void)
 		POOL_CASE(signal_reaches_the_engine),
 		POOL_CASE(extents_belong_to_who_asked),
 		POOL_CASE(memory_is_asked_back_where_that_helps),
-		POOL_CASE(memory_is_not_asked_back_of_engines_that_have_none),
+		POOL_CASE(memory_is_asked_back_of_other_clients_and_not_where_nobody_has_any),
 		POOL_CASE(ping_is_answered_by_the_pool),
 		POOL_CASE(stranger_may_ask_but_gets_no_memory),
 		POOL_CASE(hello_twice_is_refused),

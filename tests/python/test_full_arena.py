@@ -57,6 +57,13 @@ def test_results_have_room(small, arrays):
     assert [float(array[1]) for array in found] == [2.0 * i for i in range(10)]
 
 
+def test_what_a_waiting_client_keeps_warm_is_there_for_results(small):
+    """It cannot let go of it in advance: what was an argument may be one again."""
+    for _ in range(3):
+        assert small[0].apply_sync(len, bytearray(20 << 20)) == 20 << 20
+        assert len(small[0].apply_sync(bytearray, 20 << 20)) == 20 << 20
+
+
 def test_one_that_is_too_large_is_refused_while_others_wait(small, arrays):
     view = small.load_balanced_view()
     ars = [view.apply_async(second_of, array) for array in arrays[:8]]

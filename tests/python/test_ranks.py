@@ -166,6 +166,22 @@ def test_a_rank_that_dies_takes_its_world_along(world, how, words):
     assert [engine["restarts"] for engine in status(world)["engines"]] == [1, 1, 1]
 
 
+def close_slowly_and_last():
+    """Makes the kernel free a GiB between the closing of MPI's socket and this process's end."""
+    memory = os.memfd_create("slow")
+    os.posix_fallocate(memory, 0, 1 << 30)
+    os.dup2(memory, 0)
+    os.close(memory)
+
+
+def test_the_first_to_die_is_named_though_another_ends_sooner(world):
+    pids = world[:].apply_sync(lambda: comm().Get_rank() is None or os.getpid())
+    world[1].apply_sync(close_slowly_and_last)
+    with pytest.raises(error.EngineError) as died:
+        world[1].apply_sync(die, signal.SIGKILL)
+    assert f"engine 1 (process {pids[1]}) was killed by SIGKILL (signal 9)" in str(died.value)
+
+
 def test_abort_ends_the_world_and_names_the_code(world):
     ar = world[:].apply_async(lambda: die("abort") if comm().Get_rank() == 1 else comm().Barrier())
     texts = all_fail(ar)
