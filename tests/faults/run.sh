@@ -7,6 +7,10 @@ test "$PXRUN_KILLPOINTS" = yes || {
 	echo "no kill points in this build: configure with --enable-killpoints"
 	exit 77
 }
+# Over and over, where there is time.
+if test "$PXRUN_SOAK" = yes; then
+	set -- --hits 1,2,3,100 --random 1000 "$@"
+fi
 if test -n "$PXRUN_SANITIZE_PRELOAD"; then
 	LD_PRELOAD=$PXRUN_SANITIZE_PRELOAD
 	export LD_PRELOAD
