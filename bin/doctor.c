@@ -38,6 +38,7 @@ static const struct {
 	{ "python", px_doctor_python },
 	{ "numpy", px_doctor_numpy },
 	{ "modules", px_doctor_modules },
+	{ "mpi", px_doctor_mpi },
 	{ "pools", px_doctor_pools },
 	{ "a pool", px_doctor_trial },
 };

@@ -51,6 +51,8 @@ px_doctor_check px_doctor_processors, px_doctor_memory, px_doctor_processes, px_
 	px_doctor_address_space, px_doctor_file_size;
 /* doctor_python.c; the first fills in `facts` */
 px_doctor_check px_doctor_python, px_doctor_numpy, px_doctor_modules;
+/* doctor_mpi.c */
+px_doctor_check px_doctor_mpi;
 /* doctor_pool.c; the first reads the settings, the last starts a pool and stops it */
 px_doctor_check px_doctor_settings, px_doctor_folder, px_doctor_pools, px_doctor_trial;
 

@@ -5,11 +5,13 @@
 #include "bin/engine_call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "bin/process_name.h"
 #include "machine/wall_clock.h"
+#include "pool/json.h"
 #include "shm/error.h"
 
 /* --- the command line --- */
@@ -86,6 +88,18 @@ int px_engine_call_begin(const struct px_verb *verb, int argc, char **argv,
 	if (rc == 0)
 		rc = px_targets_find(out->client, &out->targets);
 	return rc < 0 ? px_command_fail(rc) : -1;
+}
+
+int px_engine_call_is_world(const struct px_engine_call *call)
+{
+	char *status = NULL;
+	int rc = px_client_status_json(call->client, &status);
+	const char *pool = rc < 0 ? NULL : px_json_parse(status);
+
+	if (pool)
+		rc = px_json_number(px_json_member(pool, "mpiexec"), 0) > 0;
+	free(status);
+	return rc;
 }
 
 void px_engine_call_end(struct px_engine_call *call)

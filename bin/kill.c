@@ -90,17 +90,32 @@ static int await(struct px_client *client, uint32_t engine, int pid, struct px_e
 	}
 }
 
-static int end_one(struct px_client *client, uint32_t engine, int signal)
+static int look(struct px_client *client, uint32_t engine, int *pid)
 {
 	struct px_engine_status status = { .size = sizeof(status) };
-	int rc = px_client_engine_status(client, engine, &status), pid = status.pid;
+	int rc = px_client_engine_status(client, engine, &status);
 
-	if (rc == 0 && !pid)
+	*pid = rc == 0 ? status.pid : 0;
+	if (rc == 0 && !*pid)
 		rc = px_fail(PX_EENGINE, "engine %u has no process at the moment", engine);
-	if (rc == 0)
+	return rc;
+}
+
+/* To that process alone: it may have ended with its world, and another may have its place. */
+static int send_to(struct px_client *client, uint32_t engine, int pid, int signal)
+{
+	int now, rc = look(client, engine, &now);
+
+	if (rc == 0 && now == pid)
 		rc = px_client_signal(client, engine, signal, 0);
-	if (rc == 0 && ends(signal))
-		rc = await(client, engine, pid, &status);
+	return rc == PX_EENGINE && ends(signal) ? 0 : rc;
+}
+
+static int say(struct px_client *client, uint32_t engine, int pid, int signal)
+{
+	struct px_engine_status status = { .size = sizeof(status) };
+	int rc = ends(signal) ? await(client, engine, pid, &status) : 0;
+
 	if (rc < 0)
 		return rc;
 	if (!ends(signal))
@@ -111,6 +126,62 @@ static int end_one(struct px_client *client, uint32_t engine, int signal)
 		printf("engine %u: process %d has ended, and another one is started\n", engine,
 		       pid);
 	return 0;
+}
+
+/* Adds those that end because others do: all of an MPI world, whichever is named. */
+static int add_world(struct px_engine_call *call)
+{
+	struct px_targets all = { .count = 0 };
+	int rc = px_engine_call_is_world(call);
+
+	if (rc == 1)
+		rc = px_targets_find(call->client, &all);
+	for (size_t i = 0; rc == 0 && i < all.count; i++) {
+		size_t at = 0;
+
+		while (at < call->targets.count && call->targets.ids[at] != all.ids[i])
+			at++;
+		if (at == call->targets.count)
+			call->targets.ids[call->targets.count++] = all.ids[i];
+	}
+	return rc;
+}
+
+/* Sends the first `named` their signals; pid 0: there is nothing to wait for. An exit code. */
+static int send_all(struct px_engine_call *call, size_t named, int signal, int *pids)
+{
+	int code = PX_EXIT_OK;
+
+	/* All are looked at before any ends: it may take others along. */
+	for (size_t i = 0; i < call->targets.count; i++)
+		if (look(call->client, call->targets.ids[i], &pids[i]) < 0 && i < named)
+			code = px_command_fail(PX_EENGINE);
+	for (size_t i = 0; i < named; i++) {
+		int rc = pids[i] ? send_to(call->client, call->targets.ids[i], pids[i], signal) : 0;
+
+		if (rc < 0) {
+			code = px_command_fail(rc);
+			pids[i] = 0;
+		}
+	}
+	return code;
+}
+
+static int kill_all(struct px_engine_call *call, int signal)
+{
+	int pids[PX_ENGINES_MAX];
+	size_t named = call->targets.count;
+	int rc = ends(signal) ? add_world(call) : 0, code;
+
+	if (rc < 0)
+		return px_command_fail(rc);
+	code = send_all(call, named, signal, pids);
+	for (size_t i = 0; i < call->targets.count; i++) {
+		rc = pids[i] ? say(call->client, call->targets.ids[i], pids[i], signal) : 0;
+		if (rc < 0)
+			code = px_command_fail(rc);
+	}
+	return code;
 }
 
 static int run(int argc, char **argv)
@@ -124,15 +195,8 @@ static int run(int argc, char **argv)
 
 	read_short_signals(argc, argv, &room);
 	code = px_engine_call_begin(&px_verb_kill, argc, argv, &own, &call);
-	if (code < 0) {
-		code = PX_EXIT_OK;
-		for (size_t i = 0; i < call.targets.count; i++) {
-			int rc = end_one(call.client, call.targets.ids[i], killing.signal);
-
-			if (rc < 0)
-				code = px_command_fail(rc);
-		}
-	}
+	if (code < 0)
+		code = kill_all(&call, killing.signal);
 	px_engine_call_end(&call);
 	return code;
 }
@@ -143,7 +207,7 @@ const struct px_verb px_verb_kill = {
 	.run = run,
 	.help = "usage: pxrun kill [OPTION...] [ID...]\n"
 		"Kills the engines' processes, and waits until the pool has noticed. Its restart policy\n"
-		"says whether others are started.\n\n"
+		"says whether others are started. Ranks of MPI take their whole world along.\n\n"
 		"  -s, --signal SIGNAL    a name or number, instead of KILL; also as -9 or -INT\n"
 		"  -t, --targets IDS      'all' (default) or ids of engines, such as 0,2\n"
 		"  -p, --profile NAME     which pool (default: $PXRUN_PROFILE, else 'default')\n",

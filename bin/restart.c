@@ -63,16 +63,12 @@ static int await(struct px_client *client, uint32_t engine, const struct px_engi
 /* The ranks of an MPI world are restarted together, whichever is named. */
 static int add_world(struct px_engine_call *call)
 {
-	char *status = NULL;
-	int rc = px_client_status_json(call->client, &status);
-	const char *pool = rc < 0 ? NULL : px_json_parse(status);
+	int rc = px_engine_call_is_world(call);
 
-	if (pool && px_json_number(px_json_member(pool, "mpiexec"), 0) > 0) {
-		call->targets.count = 0;
-		rc = px_targets_find(call->client, &call->targets);
-	}
-	free(status);
-	return rc;
+	if (rc != 1)
+		return rc;
+	call->targets.count = 0;
+	return px_targets_find(call->client, &call->targets);
 }
 
 static int run(int argc, char **argv)

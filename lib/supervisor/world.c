@@ -332,6 +332,7 @@ void px_world_hurry(struct px_supervisor *s)
 {
 	if (s->world.state != PX_WORLD_BACKOFF)
 		return;
+	px_log(&s->log, "the next MPI world starts at once, as it is asked for");
 	px_loop_timer_stop(s->loop, &s->world.timer);
 	back_off_over(s);
 }

@@ -13,7 +13,7 @@ import pytest
 from command import FAILED, OK, USAGE, own_command
 
 NAMES = ["profile", "runtime folder", "kernel", "futex", "event loop", "shared memory", "huge pages", "processors",
-         "memory", "processes", "descriptors", "address space", "file size", "python", "numpy", "modules", "pools", "a pool"]
+         "memory", "processes", "descriptors", "address space", "file size", "python", "numpy", "modules", "mpi", "pools", "a pool"]
 
 
 @pytest.fixture
@@ -136,6 +136,22 @@ def test_broken_numpy_is_a_problem(pxrun):
     pxrun.profile(f"preload: ''\nenv: {{PYTHONPATH: {pxrun.folder}/lib:{os.environ.get('PYTHONPATH', '')}}}\n")
     found = examine(pxrun, code=FAILED)["numpy"]
     assert found["state"] == "problem" and "a torn library" in found["found"]
+
+
+@pytest.mark.parametrize("mpiexec, found, advice", [
+    ("mpiexec.none", "no program 'mpiexec.none', no mpi4py", "install Open MPI"),
+    ("/bin/true", "/bin/true, no mpi4py", "install mpi4py"),
+])
+def test_missing_mpi_is_a_problem_where_it_is_asked_for(pxrun, mpiexec, found, advice):
+    fake_python(pxrun, """echo '{"executable": "x", "python": "3.11.2", "numpy": null, "optional": {}}'""")
+    with open(pxrun.config / "default.yaml", "a") as profile:
+        profile.write(f"mpiexec: {mpiexec}\n")
+    line = examine(pxrun, code=FAILED)["mpi"]
+    assert line["state"] == "ok" and line["found"] == f"{found}; only launcher: mpi needs them"
+    with open(pxrun.config / "default.yaml", "a") as profile:
+        profile.write("launcher: mpi\n")
+    line = examine(pxrun, code=FAILED)["mpi"]
+    assert line["state"] == "problem" and line["found"] == found and advice in line["advice"]
 
 
 def test_runtime_folder_is_looked_at(pxrun):

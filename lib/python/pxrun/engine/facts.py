@@ -9,7 +9,7 @@ import sys
 from .. import _pxrun
 
 #: What engines use if it is there, but numpy, which is imported.
-_OPTIONAL = ("cloudpickle", "ipython", "ipykernel", "jupyter-console", "tqdm")
+_OPTIONAL = ("cloudpickle", "ipython", "ipykernel", "jupyter-console", "tqdm", "mpi4py")
 
 
 def _numpy():
