@@ -90,15 +90,37 @@ int px_engine_call_begin(const struct px_verb *verb, int argc, char **argv,
 	return rc < 0 ? px_command_fail(rc) : -1;
 }
 
-int px_engine_call_is_world(const struct px_engine_call *call)
+/* 1: the engines are the ranks of one MPI world. */
+static int is_world(struct px_client *client)
 {
 	char *status = NULL;
-	int rc = px_client_status_json(call->client, &status);
+	int rc = px_client_status_json(client, &status);
 	const char *pool = rc < 0 ? NULL : px_json_parse(status);
 
 	if (pool)
 		rc = px_json_number(px_json_member(pool, "mpiexec"), 0) > 0;
 	free(status);
+	return rc;
+}
+
+static bool is_named(const struct px_targets *targets, uint32_t engine)
+{
+	for (size_t i = 0; i < targets->count; i++)
+		if (targets->ids[i] == engine)
+			return true;
+	return false;
+}
+
+int px_engine_call_add_world(struct px_engine_call *call)
+{
+	struct px_targets all = { .count = 0 };
+	int rc = is_world(call->client);
+
+	if (rc == 1)
+		rc = px_targets_find(call->client, &all);
+	for (size_t i = 0; rc == 0 && i < all.count; i++)
+		if (!is_named(&call->targets, all.ids[i]))
+			call->targets.ids[call->targets.count++] = all.ids[i];
 	return rc;
 }
 

@@ -25,8 +25,11 @@ struct px_engine_call {
 int px_engine_call_begin(const struct px_verb *verb, int argc, char **argv,
 			 const struct px_own_options *own, struct px_engine_call *out);
 void px_engine_call_end(struct px_engine_call *call);
-/* 1: the engines are the ranks of one MPI world, and end together. PX_EPOOL. */
-int px_engine_call_is_world(const struct px_engine_call *call);
+/*
+ * Adds to those that are named, behind them, what ends and begins with them: if engines are the ranks of an MPI
+ * world, all others. An error of px_client_status_json().
+ */
+int px_engine_call_add_world(struct px_engine_call *call);
 /* Between two looks at what changes. */
 void px_engine_call_nap(void);
 

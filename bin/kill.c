@@ -71,9 +71,9 @@ static bool ends(int signal)
 }
 
 /* Waits until the pool has noticed that the process is gone. */
-static int await(struct px_client *client, uint32_t engine, int pid, struct px_engine_status *now)
+static int await(struct px_client *client, uint32_t engine, int pid, uint64_t until_ns,
+		 struct px_engine_status *now)
 {
-	uint64_t until_ns = px_os.now_ns() + END_NS;
 	int rc;
 
 	for (;;) {
@@ -101,20 +101,22 @@ static int look(struct px_client *client, uint32_t engine, int *pid)
 	return rc;
 }
 
-/* To that process alone: it may have ended with its world, and another may have its place. */
+/* Nothing, if it has ended with its world since it was looked at, and another may have its place. */
 static int send_to(struct px_client *client, uint32_t engine, int pid, int signal)
 {
 	int now, rc = look(client, engine, &now);
 
 	if (rc == 0 && now == pid)
 		rc = px_client_signal(client, engine, signal, 0);
+	else if (rc == 0)
+		rc = px_fail(PX_EENGINE, "engine %u: process %d has ended", engine, pid);
 	return rc == PX_EENGINE && ends(signal) ? 0 : rc;
 }
 
-static int say(struct px_client *client, uint32_t engine, int pid, int signal)
+static int say(struct px_client *client, uint32_t engine, int pid, int signal, uint64_t until_ns)
 {
 	struct px_engine_status status = { .size = sizeof(status) };
-	int rc = ends(signal) ? await(client, engine, pid, &status) : 0;
+	int rc = ends(signal) ? await(client, engine, pid, until_ns, &status) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -128,34 +130,18 @@ static int say(struct px_client *client, uint32_t engine, int pid, int signal)
 	return 0;
 }
 
-/* Adds those that end because others do: all of an MPI world, whichever is named. */
-static int add_world(struct px_engine_call *call)
-{
-	struct px_targets all = { .count = 0 };
-	int rc = px_engine_call_is_world(call);
-
-	if (rc == 1)
-		rc = px_targets_find(call->client, &all);
-	for (size_t i = 0; rc == 0 && i < all.count; i++) {
-		size_t at = 0;
-
-		while (at < call->targets.count && call->targets.ids[at] != all.ids[i])
-			at++;
-		if (at == call->targets.count)
-			call->targets.ids[call->targets.count++] = all.ids[i];
-	}
-	return rc;
-}
-
 /* Sends the first `named` their signals; pid 0: there is nothing to wait for. An exit code. */
 static int send_all(struct px_engine_call *call, size_t named, int signal, int *pids)
 {
 	int code = PX_EXIT_OK;
 
 	/* All are looked at before any ends: it may take others along. */
-	for (size_t i = 0; i < call->targets.count; i++)
-		if (look(call->client, call->targets.ids[i], &pids[i]) < 0 && i < named)
-			code = px_command_fail(PX_EENGINE);
+	for (size_t i = 0; i < call->targets.count; i++) {
+		int rc = look(call->client, call->targets.ids[i], &pids[i]);
+
+		if (rc < 0 && i < named)
+			code = px_command_fail(rc);
+	}
 	for (size_t i = 0; i < named; i++) {
 		int rc = pids[i] ? send_to(call->client, call->targets.ids[i], pids[i], signal) : 0;
 
@@ -171,13 +157,16 @@ static int kill_all(struct px_engine_call *call, int signal)
 {
 	int pids[PX_ENGINES_MAX];
 	size_t named = call->targets.count;
-	int rc = ends(signal) ? add_world(call) : 0, code;
+	int rc = ends(signal) ? px_engine_call_add_world(call) : 0, code;
+	uint64_t until_ns;
 
 	if (rc < 0)
 		return px_command_fail(rc);
 	code = send_all(call, named, signal, pids);
+	until_ns = px_os.now_ns() + END_NS;
 	for (size_t i = 0; i < call->targets.count; i++) {
-		rc = pids[i] ? say(call->client, call->targets.ids[i], pids[i], signal) : 0;
+		rc = pids[i] ? say(call->client, call->targets.ids[i], pids[i], signal, until_ns) :
+			       0;
 		if (rc < 0)
 			code = px_command_fail(rc);
 	}

@@ -112,8 +112,10 @@ static _Noreturn void stand(pid_t pid, int end)
 	/* Only ppoll() is interrupted by it, so that none comes unnoticed between a look and a wait. */
 	(void)sigprocmask(SIG_SETMASK, &terminate, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
-	if (engine.fd < 0) /* it has ended */
+	if (engine.fd < 0 && errno == ESRCH)
 		_exit(EXIT_SUCCESS);
+	if (engine.fd < 0) /* this one is closed soon enough */
+		engine.fd = end;
 	if (dup2(engine.fd, STDIN_FILENO) >= 0) {
 		engine.fd = STDIN_FILENO;
 		close_others(end, mpich_socket(end));

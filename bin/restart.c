@@ -3,10 +3,8 @@
  * restart.c - `pxrun restart`: gives engines a new process with an empty namespace.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "bin/engine_call.h"
-#include "pool/json.h"
 #include "shm/error.h"
 #include "shm/os.h"
 
@@ -60,17 +58,6 @@ static int await(struct px_client *client, uint32_t engine, const struct px_engi
 			       engine, (int)(SERVE_NS / 1000000000));
 }
 
-/* The ranks of an MPI world are restarted together, whichever is named. */
-static int add_world(struct px_engine_call *call)
-{
-	int rc = px_engine_call_is_world(call);
-
-	if (rc != 1)
-		return rc;
-	call->targets.count = 0;
-	return px_targets_find(call->client, &call->targets);
-}
-
 static int run(int argc, char **argv)
 {
 	struct px_engine_status before[PX_ENGINES_MAX];
@@ -79,7 +66,7 @@ static int run(int argc, char **argv)
 	size_t asked = 0;
 
 	if (code < 0)
-		rc = add_world(&call);
+		rc = px_engine_call_add_world(&call);
 	while (code < 0 && rc == 0 && asked < call.targets.count) {
 		rc = ask(call.client, call.targets.ids[asked], &before[asked]);
 		asked += rc == 0;

@@ -256,6 +256,7 @@ static int extents_grow(struct px_arena *arena, uint64_t bytes)
 	return rc;
 }
 
+/* The books; the memory stays mapped. */
 static void extent_free(struct px_extent *extent)
 {
 	while (extent->first) {
@@ -264,9 +265,44 @@ static void extent_free(struct px_extent *extent)
 		extent->first = block->behind;
 		free(block);
 	}
-	px_segment_unmap(extent->at, extent->bytes);
 	free(extent->starts);
 	free(extent);
+}
+
+/* Whole units that no block covers any more. */
+static uint64_t give_back(struct px_arena *arena, uint64_t offset, uint8_t *at, uint64_t bytes)
+{
+	(void)px_segment_punch_mapped(at, bytes);
+	px_segment_unmap(at, bytes);
+	PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
+	arena->source.put(arena->source.ctx, offset, bytes);
+	return bytes;
+}
+
+/* The free units at the end of an extent in use: a few small blocks, for rings, would keep all of a large one. */
+static uint64_t trim_tail(struct px_arena *arena, struct px_extent *extent)
+{
+	struct px_arena_block *tail = extent->first;
+	uint64_t keep, bytes;
+
+	while (tail->behind)
+		tail = tail->behind;
+	if (tail->used)
+		return 0;
+	keep = up(tail->offset - extent->offset, PX_UNIT_BYTES);
+	if (keep >= extent->bytes)
+		return 0;
+	bytes = extent->bytes - keep;
+	bin_remove(arena, tail);
+	tail->bytes -= bytes;
+	if (tail->bytes) {
+		bin_push(arena, tail);
+	} else {
+		tail->before->behind = NULL;
+		free(tail);
+	}
+	extent->bytes = keep;
+	return give_back(arena, extent->offset + keep, extent->at + keep, bytes);
 }
 
 /* With the lock. As px_arena_trim(). */
@@ -278,8 +314,10 @@ static uint64_t trim(struct px_arena *arena, uint64_t keep_bytes)
 	for (place = &arena->extents; *place;) {
 		struct px_extent *extent = *place;
 		uint64_t offset = extent->offset, bytes = extent->bytes;
+		uint8_t *at = extent->at;
 
 		if (extent->first->used || extent->first->behind) {
+			given += keep_bytes ? 0 : trim_tail(arena, extent);
 			place = &extent->next;
 			continue;
 		}
@@ -289,12 +327,9 @@ static uint64_t trim(struct px_arena *arena, uint64_t keep_bytes)
 			continue;
 		}
 		*place = extent->next;
-		given += bytes;
 		bin_remove(arena, extent->first);
-		(void)px_segment_punch_mapped(extent->at, bytes);
 		extent_free(extent);
-		PX_KILLPOINT("arena.trim.punched"); /* dead here: the sweep takes it back */
-		arena->source.put(arena->source.ctx, offset, bytes);
+		given += give_back(arena, offset, at, bytes);
 	}
 	if (!arena->extents)
 		arena->next_bytes = PX_UNIT_BYTES;
@@ -369,7 +404,8 @@ static void publish_usage(struct px_arena *arena)
 			      memory_order_relaxed);
 }
 
-static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct px_arena_block **out)
+static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, bool earnest,
+		struct px_arena_block **out)
 {
 	struct px_arena_block *block = find_free(arena, bytes, align), *rest;
 	uint64_t start;
@@ -379,7 +415,7 @@ static int take(struct px_arena *arena, uint64_t bytes, uint64_t align, struct p
 		rc = extents_grow(arena, bytes);
 		if (rc == PX_ENOMEM && trim(arena, 0) > 0)
 			rc = extents_grow(arena, bytes);
-		if (rc == PX_ENOMEM && arena->refused)
+		if (rc == PX_ENOMEM && arena->refused && earnest)
 			rc = extent_get(arena, up(bytes, PX_UNIT_BYTES), true);
 		if (rc < 0)
 			return rc;
@@ -440,6 +476,7 @@ void px_arena_free(struct px_arena *arena)
 		struct px_extent *extent = arena->extents;
 
 		arena->extents = extent->next;
+		px_segment_unmap(extent->at, extent->bytes);
 		extent_free(extent);
 	}
 	free(arena->hash);
@@ -453,7 +490,21 @@ static uint64_t alignment(uint64_t bytes)
 	return bytes >= PX_REGION_LARGE_BYTES ? PX_PAGE_BYTES : PX_LINE_BYTES;
 }
 
-int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at)
+/* If the source has refused it, what peers have let go of is looked for without the lock. */
+static int take_or_reclaim(struct px_arena *arena, uint64_t bytes, uint64_t align,
+			   struct px_arena_block **out)
+{
+	int rc = take(arena, bytes, align, false, out);
+
+	if (rc != PX_ENOMEM || !arena->refused)
+		return rc;
+	pthread_mutex_unlock(&arena->lock);
+	arena->source.reclaim(arena->source.ctx);
+	pthread_mutex_lock(&arena->lock);
+	return take(arena, bytes, align, true, out);
+}
+
+int px_arena_get(struct px_arena *arena, uint64_t bytes, bool reclaims, uint64_t *offset, void **at)
 {
 	uint64_t align = alignment(bytes);
 	struct px_arena_block *block;
@@ -467,7 +518,9 @@ int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void 
 			(unsigned long long)(bytes >> 20),
 			(unsigned long long)(arena->segment->arena_bytes >> 20));
 	pthread_mutex_lock(&arena->lock);
-	rc = take(arena, up(bytes, align), align, &block);
+	rc = reclaims && arena->source.reclaim ?
+		     take_or_reclaim(arena, up(bytes, align), align, &block) :
+		     take(arena, up(bytes, align), align, true, &block);
 	publish_usage(arena);
 	if (rc == 0) {
 		*offset = block->offset;
@@ -499,6 +552,15 @@ uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes)
 	publish_usage(arena);
 	pthread_mutex_unlock(&arena->lock);
 	return given;
+}
+
+void px_arena_trim_if_idle(struct px_arena *arena)
+{
+	if (pthread_mutex_trylock(&arena->lock) != 0)
+		return;
+	(void)trim(arena, 0);
+	publish_usage(arena);
+	pthread_mutex_unlock(&arena->lock);
 }
 
 void px_arena_usage(struct px_arena *arena, struct px_arena_usage *out)

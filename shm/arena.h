@@ -28,6 +28,8 @@ struct px_extent_source {
 	 */
 	int (*get)(void *ctx, uint64_t bytes, bool earnest, uint64_t *offset, uint64_t *got);
 	void (*put)(void *ctx, uint64_t offset, uint64_t bytes);
+	/* Frees regions that peers have let go of, if there are any: before it is asked in earnest. NULL. */
+	void (*reclaim)(void *ctx);
 	void *ctx;
 };
 
@@ -45,15 +47,21 @@ void px_arena_free(struct px_arena *arena);
 void px_arena_before_fork(struct px_arena *arena);
 void px_arena_after_fork(struct px_arena *arena);
 
-/* For rings: the same memory without the handle. */
-int px_arena_get(struct px_arena *arena, uint64_t bytes, uint64_t *offset, void **at);
+/*
+ * For rings: the same memory without the handle. reclaims: the source may be asked to, for the caller has no lock that
+ * it needs.
+ */
+int px_arena_get(struct px_arena *arena, uint64_t bytes, bool reclaims, uint64_t *offset,
+		 void **at);
 void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes);
 
 /*
- * Gives wholly free extents back to the source, but keeps `keep_bytes` of them
- * warm. Returns the bytes given back.
+ * Gives wholly free extents back to the source, but keeps `keep_bytes` of them warm; if that is 0, free units at
+ * the end of others as well. Returns the bytes given back.
  */
 uint64_t px_arena_trim(struct px_arena *arena, uint64_t keep_bytes);
+/* All of them; but nothing if another thread has the arena: it may be asking the source, which can take long. */
+void px_arena_trim_if_idle(struct px_arena *arena);
 
 /* Bytes from an address to the end of the extent that it lies in, 0: in none. Takes no lock. */
 uint64_t px_arena_mapped(const struct px_arena *arena, const void *at);

@@ -87,7 +87,7 @@ int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out
 
 	if (!region)
 		return px_fail(PX_ENOMEM, "no private memory for a region");
-	rc = px_arena_get(arena, bytes, &region->offset, &region->at);
+	rc = px_arena_get(arena, bytes, true, &region->offset, &region->at);
 	if (rc < 0) {
 		free(region);
 		return rc;

@@ -526,6 +526,5 @@ void px_client_read_all(struct px_client *client)
 	if (px_tasks_any(client))
 		read_tasks(client);
 	/* What has just been read may leave memory that an engine needs for the next reply. */
-	if (px_endpoint_wanted(client->endpoint))
-		px_endpoint_heed(client->endpoint);
+	px_endpoint_heed(client->endpoint);
 }

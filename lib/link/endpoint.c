@@ -102,9 +102,15 @@ static void extent_put(void *ctx, uint64_t offset, uint64_t bytes)
 	px_endpoint_tell(ctx, PX_CONTROL_EXTENT_PUT, offset, bytes);
 }
 
+static void reclaim(void *ctx)
+{
+	px_endpoint_collect_all(ctx);
+}
+
 static int chunk_get(void *ctx, uint64_t bytes, uint64_t *offset, void **at)
 {
-	return px_arena_get(ctx, bytes, offset, at);
+	/* The endpoint's lock is taken, and who sends collects by itself. */
+	return px_arena_get(ctx, bytes, false, offset, at);
 }
 
 static void chunk_put(void *ctx, uint64_t offset, void *at, uint64_t bytes)
@@ -183,7 +189,8 @@ int px_endpoint_open(struct px_segment *segment, struct px_member_id self, int c
 	atomic_init(&endpoint->holds, 1);
 	pthread_mutex_init(&endpoint->lock, NULL);
 	pthread_mutex_init(&endpoint->control_lock, NULL);
-	rc = px_arena_new(segment, (struct px_extent_source){ extent_get, extent_put, endpoint },
+	rc = px_arena_new(segment,
+			  (struct px_extent_source){ extent_get, extent_put, reclaim, endpoint },
 			  &endpoint->block->usage, &endpoint->arena);
 	if (rc < 0)
 		goto no_arena;

@@ -46,7 +46,7 @@ struct px_endpoint {
 	struct px_doorbell_shm *bell;
 	struct px_arena *arena;
 	uint64_t vain_ns; /* with the arena's lock: when memory was last asked for again in vain */
-	uint64_t heeded_seq; /* px_endpoint_heed(): who was refused memory, as seen */
+	uint64_t heeded_seq; /* who was refused memory, as seen; of the thread that calls px_endpoint_heed() */
 	int control;      /* the socket to the supervisor */
 	struct px_descriptor_id control_id;
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
@@ -204,8 +204,9 @@ void px_endpoint_collect_all(struct px_endpoint *endpoint);
 /* The same, and gives back what the arena keeps warm. The bytes given back. */
 uint64_t px_endpoint_trim(struct px_endpoint *endpoint);
 /*
- * Whether a member was refused memory that others may keep warm, and this one has not heeded it yet; heeds it by
- * px_endpoint_trim(). By one thread at a time, whenever it looks for news: its bell is rung.
+ * Whether a member was refused memory that others may keep warm, and this one has not heeded it yet; heeds it:
+ * as px_endpoint_trim(), but waits for no other thread. By one thread at a time (a client's has its lock),
+ * whenever it looks for news: its bell is rung.
  */
 bool px_endpoint_wanted(const struct px_endpoint *endpoint);
 void px_endpoint_heed(struct px_endpoint *endpoint);

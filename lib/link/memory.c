@@ -83,7 +83,9 @@ void px_endpoint_heed(struct px_endpoint *endpoint)
 	if (seq == endpoint->heeded_seq)
 		return;
 	endpoint->heeded_seq = seq;
-	(void)px_endpoint_trim(endpoint);
+	px_endpoint_collect_all(endpoint);
+	/* Who was refused may be another thread of this process, and asks again: it has trimmed before. */
+	px_arena_trim_if_idle(endpoint->arena);
 }
 
 void px_parts_free(struct px_part *parts, uint32_t count)

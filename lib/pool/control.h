@@ -52,7 +52,7 @@ enum px_control_type {
 	/* client or engine -> supervisor */
 	/* a = bytes, b: 0 if less will do, or memory of one's own can be given back instead, else which
 	 * time it is asked for; reply: a = offset, b = bytes, c = this type. Refused the first time:
-	 * a = 1 if all others are asked to give back what they keep warm, and that may be enough */
+	 * a = 1 if all are asked to give back what they keep warm, and that may be enough */
 	PX_CONTROL_EXTENT_GET,
 	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */
 	PX_CONTROL_SWEEP,      /* a link to a dead member was closed. No reply */

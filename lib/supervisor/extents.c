@@ -234,6 +234,7 @@ int px_extents_put(struct px_extents *extents, uint32_t owner, uint64_t offset, 
 			       "%llu bytes at offset %llu are not whole units of this member's",
 			       (unsigned long long)bytes, (unsigned long long)offset);
 	set_owner(extents, from / UNIT, bytes / UNIT, 0);
+	extents->returned++;
 	PX_KILLPOINT("supervisor.extent.returned"); /* dead here: the pool ends */
 	return 0;
 }

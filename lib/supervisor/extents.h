@@ -18,6 +18,9 @@ struct px_extents {
 	const char *root; /* of the kernel's files, as in cgroup.h */
 	/* Units that are nobody's, and whose pages are there already, [ahead, ahead_end): see px_extents_touch(). */
 	uint64_t ahead, ahead_end;
+	uint64_t returned; /* how often any were taken back */
+	/* Plus 1, when a member had all others asked to give back what they keep warm; 0: never. */
+	uint64_t asked_at[PX_MEMBERS_MAX];
 };
 
 /*

@@ -35,23 +35,29 @@ int px_memory_request_reply(int socket, const struct px_control *head, int code,
 }
 
 /* What the others keep warm is given back, by those that wait: whoever was refused asks again. */
-static void ask_back(struct px_supervisor *s)
+static void ask_back(struct px_supervisor *s, struct px_member_id member)
 {
+	s->extents.asked_at[member.slot] = s->extents.returned + 1;
 	/* SYNC memory.wanted: release; partner: px_endpoint_heed(). */
 	atomic_fetch_add_explicit(&s->segment->rw.header->wanted_seq, 1, memory_order_release);
 	px_member_wake_all(s->segment);
 }
 
-/* Whether there would be enough if all others gave back what they have. */
+/*
+ * Whether there would be enough if all others gave back what they have. They are not asked again by who has
+ * asked them in vain, with nothing returned since: of two that are refused, each would wake the other for ever.
+ */
 static bool others_can_help(const struct px_supervisor *s, struct px_member_id member,
 			    uint64_t bytes)
 {
 	uint64_t by_slot[PX_MEMBERS_MAX] = { 0 };
-	uint64_t theirs = px_extents_used(&s->extents, by_slot) - by_slot[member.slot];
+	uint64_t theirs = px_extents_used(&s->extents, by_slot);
 	struct px_budget budget;
 
+	theirs -= by_slot[member.slot];
 	px_extents_budget(&s->extents, &budget);
-	return theirs && bytes <= budget.have + theirs;
+	return theirs && bytes <= budget.have + theirs &&
+	       s->extents.asked_at[member.slot] != s->extents.returned + 1;
 }
 
 /* What only is tried is nothing to speak of, and once is enough of what is asked for again. */
@@ -76,7 +82,7 @@ static int extent_get(struct px_supervisor *s, int socket, struct px_member_id m
 	if (head->b == 1 || rc != PX_ENOMEM)
 		px_log(&s->log, "%s: %s", what, px_last_error());
 	if (help)
-		ask_back(s);
+		ask_back(s, member);
 	return px_memory_request_reply(socket, head, rc, px_last_error(), help, 0);
 }
 

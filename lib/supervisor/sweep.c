@@ -24,8 +24,10 @@ static bool sweep(struct px_supervisor *s)
 	bool changed = false;
 
 	s->sweep.lingering = (uint32_t)px_member_sweep(s->segment, freed, &changed);
-	if (changed)
+	if (changed) {
+		s->extents.returned++;
 		px_member_announce(s->segment);
+	}
 	return changed;
 }
 

@@ -325,16 +325,23 @@ static void back_off_over(void *ctx)
 	struct px_supervisor *s = ctx;
 
 	s->world.state = PX_WORLD_ABSENT;
+	s->world.delay_ns = 0;
 	s->turn.start = true;
 }
 
 void px_world_hurry(struct px_supervisor *s)
 {
-	if (s->world.state != PX_WORLD_BACKOFF)
+	struct px_world *w = &s->world;
+
+	/* It is decided when a world falls, and begins when its mpiexec has ended. */
+	if (!w->delay_ns)
 		return;
 	px_log(&s->log, "the next MPI world starts at once, as it is asked for");
-	px_loop_timer_stop(s->loop, &s->world.timer);
-	back_off_over(s);
+	w->delay_ns = 0;
+	if (w->state == PX_WORLD_BACKOFF) {
+		px_loop_timer_stop(s->loop, &w->timer);
+		back_off_over(s);
+	}
 }
 
 /* Those that have not joined will not, and nobody is to wait for them. */

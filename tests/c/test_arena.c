@@ -88,7 +88,8 @@ static int setup(void **state)
 	world.taken_max = UNITS;
 	world.os = px_os;
 	if (px_segment_create(ARENA_BYTES, true, &world.segment) ||
-	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+	    px_arena_new(world.segment,
+			 (struct px_extent_source){ .get = source_get, .put = source_put },
 			 &world.usage, &world.arena))
 		return -1;
 	px_os.madvise = madvise_scripted;
@@ -432,11 +433,39 @@ static void trim_keeps_extents_in_use(void **state)
 
 	(void)state;
 	px_region_release(b);
-	assert_int_equal(px_arena_trim(world.arena, 0), 2 * PX_UNIT_BYTES);
+	/* The third one has as many units as the others together and one more, of which only the first is in use. */
+	assert_int_equal(px_arena_trim(world.arena, 0), (2 + 3) * PX_UNIT_BYTES);
 	memset(a->at, 1, a->bytes);
 	memset(small->at, 2, small->bytes);
 	px_region_release(a);
 	px_region_release(small);
+}
+
+static void trim_gives_back_the_free_end_of_an_extent_in_use(void **state)
+{
+	struct px_region *a = region(3 * PX_UNIT_BYTES), *small = region(64), *large;
+
+	(void)state;
+	assert_int_equal(px_arena_trim(world.arena, 0), PX_UNIT_BYTES); /* of the second one */
+	px_region_release(a);
+	a = region(PX_UNIT_BYTES + 1);
+	assert_int_equal(world.taken_units, 3 + 1);
+	/* Where something is to be kept warm, that is. */
+	assert_int_equal(px_arena_trim(world.arena, 8 * PX_UNIT_BYTES), 0);
+	assert_int_equal(px_arena_trim(world.arena, 0), PX_UNIT_BYTES);
+	assert_int_equal(world.taken_units, 2 + 1);
+	assert_int_equal(usage().extent_bytes, 3 * PX_UNIT_BYTES);
+	memset(a->at, 1, a->bytes);
+	/* What is free before the cut is used, and found, as before. */
+	large = region(PX_UNIT_BYTES / 2);
+	assert_int_equal(world.taken_units, 2 + 1);
+	memset(large->at, 2, large->bytes);
+	assert_int_equal(px_arena_trim(world.arena, 0), 0);
+	px_region_release(a);
+	px_region_release(large);
+	px_region_release(small);
+	assert_int_equal(px_arena_trim(world.arena, 0), 3 * PX_UNIT_BYTES);
+	assert_int_equal(world.taken_units, 0);
 }
 
 static void trim_keeps_so_many_warm(void **state)
@@ -652,7 +681,8 @@ static void get_and_put_need_no_handle(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 100; i++) {
-		assert_int_equal(px_arena_get(world.arena, 64 + i * 512, &offsets[i], &at), 0);
+		assert_int_equal(px_arena_get(world.arena, 64 + i * 512, false, &offsets[i], &at),
+				 0);
 		assert_memory_equal(world.segment->base + offsets[i], at, 64);
 	}
 	assert_int_equal(usage().regions, 0);
@@ -688,7 +718,7 @@ static void put_wrong_offset_is_noticed(void **state)
 #ifdef NDEBUG
 	skip();
 #endif
-	assert_int_equal(px_arena_get(world.arena, 1000, &offset, &at), 0);
+	assert_int_equal(px_arena_get(world.arena, 1000, false, &offset, &at), 0);
 	assert_true(put_aborts(offset + 64, 1000));
 	assert_true(put_aborts(offset + UINT64_C(0x1000000), 1000));
 	assert_true(put_aborts(offset, 1100));
@@ -817,7 +847,8 @@ static void find_knows_no_small_regions_and_no_rings(void **state)
 
 	(void)state;
 	assert_null(found(small->at, 8, &skip));
-	assert_int_equal(px_arena_get(world.arena, 2 * PX_REGION_LARGE_BYTES, &offset, &at), 0);
+	assert_int_equal(px_arena_get(world.arena, 2 * PX_REGION_LARGE_BYTES, false, &offset, &at),
+			 0);
 	assert_null(found(at, 8, &skip));
 	px_arena_put(world.arena, offset, 2 * PX_REGION_LARGE_BYTES);
 	px_region_release(small);
@@ -928,6 +959,7 @@ int main(void)
 		CASE(madvise_fails_at_any_step_leaks_nothing),
 		CASE(trim_gives_pages_and_units_back),
 		CASE(trim_keeps_extents_in_use),
+		CASE(trim_gives_back_the_free_end_of_an_extent_in_use),
 		CASE(trim_keeps_so_many_warm),
 		CASE(new_after_release_is_the_warmest),
 		CASE(new_and_release_in_turn_uses_one_place),

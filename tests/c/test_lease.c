@@ -81,7 +81,8 @@ static int setup_closed(void **state)
 	    px_member_join(world.segment, PX_MEMBER_ENGINE, 0, &world.holder) ||
 	    map_block(world.owner.slot, &world.owner_block) ||
 	    map_block(world.holder.slot, &world.holder_block) ||
-	    px_arena_new(world.segment, (struct px_extent_source){ source_get, source_put, NULL },
+	    px_arena_new(world.segment,
+			 (struct px_extent_source){ .get = source_get, .put = source_put },
 			 &world.usage, &world.arena))
 		return -1;
 	px_member_live(world.segment, world.owner, getpid());

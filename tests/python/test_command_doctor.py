@@ -154,6 +154,14 @@ def test_missing_mpi_is_a_problem_where_it_is_asked_for(pxrun, mpiexec, found, a
     assert line["state"] == "problem" and line["found"] == found and advice in line["advice"]
 
 
+def test_mpi4py_is_not_called_missing_by_an_interpreter_that_fails(pxrun):
+    fake_python(pxrun, "exit 1")
+    with open(pxrun.config / "default.yaml", "a") as profile:
+        profile.write("launcher: mpi\nmpiexec: /bin/true\n")
+    line = examine(pxrun, code=FAILED)["mpi"]
+    assert (line["state"], line["found"]) == ("ok", "/bin/true, mpi4py not looked for")
+
+
 def test_runtime_folder_is_looked_at(pxrun):
     pxrun.runtime.chmod(0o755)
     found = examine(pxrun)["runtime folder"]

@@ -64,6 +64,13 @@ def test_what_a_waiting_client_keeps_warm_is_there_for_results(small):
         assert len(small[0].apply_sync(bytearray, 20 << 20)) == 20 << 20
 
 
+def test_results_that_one_client_has_let_go_of_leave_room_for_anothers():
+    with pxrun.Cluster(n=1, arena="32M") as rc, pxrun.Client(rc.profile) as other:
+        for _ in range(3):
+            assert len(rc[0].apply_sync(bytearray, 20 << 20)) == 20 << 20
+            assert len(other[0].apply_sync(bytearray, 24 << 20)) == 24 << 20
+
+
 def test_one_that_is_too_large_is_refused_while_others_wait(small, arrays):
     view = small.load_balanced_view()
     ars = [view.apply_async(second_of, array) for array in arrays[:8]]
