@@ -91,7 +91,8 @@ static int mpich_socket(int otherwise)
 	const char *number = getenv("PMI_FD");
 	int fd = number ? atoi(number) : 0;
 
-	return fd > STDERR_FILENO ? fd : otherwise;
+	/* It was inherited; what has that number by chance is closed on exec. */
+	return fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0 ? fd : otherwise;
 }
 
 /*
