@@ -490,21 +490,25 @@ static uint64_t alignment(uint64_t bytes)
 	return bytes >= PX_REGION_LARGE_BYTES ? PX_PAGE_BYTES : PX_LINE_BYTES;
 }
 
-/* If the source has refused it, what peers have let go of is looked for without the lock. */
-static int take_or_reclaim(struct px_arena *arena, uint64_t bytes, uint64_t align,
+/* With the lock, but not while the source reclaims. */
+static int take_in_earnest(struct px_arena *arena, uint64_t bytes, uint64_t align, bool reclaims,
 			   struct px_arena_block **out)
 {
-	int rc = take(arena, bytes, align, false, out);
+	int rc;
 
-	if (rc != PX_ENOMEM || !arena->refused)
-		return rc;
-	pthread_mutex_unlock(&arena->lock);
-	arena->source.reclaim(arena->source.ctx);
-	pthread_mutex_lock(&arena->lock);
+	if (reclaims && arena->source.reclaim) {
+		rc = take(arena, bytes, align, false, out);
+		if (rc != PX_ENOMEM || !arena->refused)
+			return rc;
+		pthread_mutex_unlock(&arena->lock);
+		arena->source.reclaim(arena->source.ctx);
+		pthread_mutex_lock(&arena->lock);
+	}
 	return take(arena, bytes, align, true, out);
 }
 
-int px_arena_get(struct px_arena *arena, uint64_t bytes, bool reclaims, uint64_t *offset, void **at)
+int px_arena_get(struct px_arena *arena, uint64_t bytes, enum px_arena_how how, uint64_t *offset,
+		 void **at)
 {
 	uint64_t align = alignment(bytes);
 	struct px_arena_block *block;
@@ -517,10 +521,11 @@ int px_arena_get(struct px_arena *arena, uint64_t bytes, bool reclaims, uint64_t
 			"in the profile, or --arena (C: arena_bytes)",
 			(unsigned long long)(bytes >> 20),
 			(unsigned long long)(arena->segment->arena_bytes >> 20));
+	bytes = up(bytes, align);
 	pthread_mutex_lock(&arena->lock);
-	rc = reclaims && arena->source.reclaim ?
-		     take_or_reclaim(arena, up(bytes, align), align, &block) :
-		     take(arena, up(bytes, align), align, true, &block);
+	rc = how == PX_ARENA_TRY ?
+		     take(arena, bytes, align, false, &block) :
+		     take_in_earnest(arena, bytes, align, how == PX_ARENA_RECLAIM, &block);
 	publish_usage(arena);
 	if (rc == 0) {
 		*offset = block->offset;

@@ -47,11 +47,13 @@ void px_arena_free(struct px_arena *arena);
 void px_arena_before_fork(struct px_arena *arena);
 void px_arena_after_fork(struct px_arena *arena);
 
-/*
- * For rings: the same memory without the handle. reclaims: the source may be asked to, for the caller has no lock that
- * it needs.
- */
-int px_arena_get(struct px_arena *arena, uint64_t bytes, bool reclaims, uint64_t *offset,
+enum px_arena_how {
+	PX_ARENA_TRY,     /* other memory will do: nobody is asked for this in earnest */
+	PX_ARENA_EARNEST, /* for a caller with a lock that the source's reclaim() needs */
+	PX_ARENA_RECLAIM, /* after the source has reclaimed what it could, in earnest */
+};
+/* For rings: the same memory without the handle. */
+int px_arena_get(struct px_arena *arena, uint64_t bytes, enum px_arena_how how, uint64_t *offset,
 		 void **at);
 void px_arena_put(struct px_arena *arena, uint64_t offset, uint64_t bytes);
 

@@ -80,14 +80,15 @@ struct px_region *px_region_find(struct px_arena *arena, const void *at, uint64_
 	return region;
 }
 
-int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out)
+static int region_get(struct px_arena *arena, uint64_t bytes, enum px_arena_how how,
+		      struct px_region **out)
 {
 	struct px_region *region = malloc(sizeof(*region));
 	int rc;
 
 	if (!region)
 		return px_fail(PX_ENOMEM, "no private memory for a region");
-	rc = px_arena_get(arena, bytes, true, &region->offset, &region->at);
+	rc = px_arena_get(arena, bytes, how, &region->offset, &region->at);
 	if (rc < 0) {
 		free(region);
 		return rc;
@@ -101,6 +102,16 @@ int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out
 	atomic_fetch_add_explicit(&arena->regions, 1, memory_order_relaxed);
 	*out = region;
 	return 0;
+}
+
+int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out)
+{
+	return region_get(arena, bytes, PX_ARENA_RECLAIM, out);
+}
+
+int px_region_try(struct px_arena *arena, uint64_t bytes, struct px_region **out)
+{
+	return region_get(arena, bytes, PX_ARENA_TRY, out);
 }
 
 void px_region_hold(struct px_region *region)

@@ -27,6 +27,8 @@ struct px_region {
 
 /* A new region of bytes > 0, held once. PX_ENOMEM in the source's words. */
 int px_region_new(struct px_arena *arena, uint64_t bytes, struct px_region **out);
+/* The same where other memory will do: nobody is asked to give some back. */
+int px_region_try(struct px_arena *arena, uint64_t bytes, struct px_region **out);
 /*
  * The large region in which `bytes` bytes at that address lie, held once more, and where in it
  * they begin; NULL: none of this arena. The caller must be using that memory, so that the region

@@ -21,13 +21,11 @@
 
 /* An extent that is refused is asked for so often again: after 1, 2, 4, 8 and 16 ms. */
 #define INSISTS 5
-#define VAIN_NS UINT64_C(1000000000)
 
-/* attempt: as the b of PX_CONTROL_EXTENT_GET. */
-static int ask_extent(struct px_endpoint *endpoint, uint64_t bytes, uint64_t attempt,
+static int ask_extent(struct px_endpoint *endpoint, uint64_t bytes, enum px_extent_ask how,
 		      struct px_packet *packet)
 {
-	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes, .b = attempt };
+	struct px_control call = { .type = PX_CONTROL_EXTENT_GET, .a = bytes, .b = how };
 	int rc;
 
 	pthread_mutex_lock(&endpoint->control_lock);
@@ -45,21 +43,20 @@ static void sleep_ns(uint64_t ns)
 
 /*
  * When it is refused, engines that have nothing to do and clients that wait give back what they keep warm,
- * if that may be enough, which takes some milliseconds: it is asked for again then, but not by who has just
- * done so in vain.
+ * if that may be enough and there is news since this one last asked, which takes some milliseconds: it is asked for
+ * again then.
  */
 static int insist_on_extent(struct px_endpoint *endpoint, uint64_t bytes, struct px_packet *packet)
 {
-	int rc = ask_extent(endpoint, bytes, 1, packet);
+	int rc = ask_extent(endpoint, bytes, PX_EXTENT_FIRST, packet);
 
-	if (rc != PX_ENOMEM || !packet->head.a || px_os.now_ns() - endpoint->vain_ns < VAIN_NS)
+	if (rc != PX_ENOMEM || !packet->head.a)
 		return rc;
 	for (uint64_t again = 1; rc == PX_ENOMEM && again <= INSISTS; again++) {
 		sleep_ns(UINT64_C(500000) << again);
-		rc = ask_extent(endpoint, bytes, 1 + again, packet);
+		rc = ask_extent(endpoint, bytes, again < INSISTS ? PX_EXTENT_AGAIN : PX_EXTENT_LAST,
+				packet);
 	}
-	if (rc == PX_ENOMEM)
-		endpoint->vain_ns = px_os.now_ns();
 	return rc;
 }
 
@@ -73,7 +70,7 @@ static int extent_get(void *ctx, uint64_t bytes, bool earnest, uint64_t *offset,
 		return px_fail(PX_ENOMEM, "no private memory for a packet");
 	if (rc == 0)
 		rc = earnest ? insist_on_extent(endpoint, bytes, packet) :
-			       ask_extent(endpoint, bytes, 0, packet);
+			       ask_extent(endpoint, bytes, PX_EXTENT_TRY, packet);
 	if (rc == 0) {
 		*offset = packet->head.a;
 		*got = packet->head.b;
@@ -110,7 +107,7 @@ static void reclaim(void *ctx)
 static int chunk_get(void *ctx, uint64_t bytes, uint64_t *offset, void **at)
 {
 	/* The endpoint's lock is taken, and who sends collects by itself. */
-	return px_arena_get(ctx, bytes, false, offset, at);
+	return px_arena_get(ctx, bytes, PX_ARENA_EARNEST, offset, at);
 }
 
 static void chunk_put(void *ctx, uint64_t offset, void *at, uint64_t bytes)

@@ -45,7 +45,6 @@ struct px_endpoint {
 	struct px_block_shm *block; /* ours, writable */
 	struct px_doorbell_shm *bell;
 	struct px_arena *arena;
-	uint64_t vain_ns; /* with the arena's lock: when memory was last asked for again in vain */
 	uint64_t heeded_seq; /* who was refused memory, as seen; of the thread that calls px_endpoint_heed() */
 	int control;      /* the socket to the supervisor */
 	struct px_descriptor_id control_id;
@@ -252,6 +251,8 @@ void px_incoming_free(struct px_incoming *in);
 
 /* A region for the caller's own code to work in, until px_endpoint_hide(). PX_ENOMEM. */
 int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out);
+/* The same where other memory will do: at once, and nobody is asked to give some back. */
+int px_endpoint_show_spare(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out);
 /* The caller's code no longer uses it. Any thread, also after px_endpoint_close(). */
 void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region);
 /*

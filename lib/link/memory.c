@@ -9,16 +9,29 @@
 #include "shm/copy.h"
 #include "shm/error.h"
 
+static void show(struct px_endpoint *endpoint, struct px_region *region)
+{
+	atomic_store_explicit(&region->shown, true, memory_order_relaxed);
+	atomic_fetch_add_explicit(&endpoint->shown, 1, memory_order_relaxed);
+	px_endpoint_hold(endpoint);
+}
+
 int px_endpoint_show(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out)
 {
 	int rc = px_region_new(endpoint->arena, bytes, out);
 
-	if (rc < 0)
-		return rc;
-	atomic_store_explicit(&(*out)->shown, true, memory_order_relaxed);
-	atomic_fetch_add_explicit(&endpoint->shown, 1, memory_order_relaxed);
-	px_endpoint_hold(endpoint);
-	return 0;
+	if (rc == 0)
+		show(endpoint, *out);
+	return rc;
+}
+
+int px_endpoint_show_spare(struct px_endpoint *endpoint, uint64_t bytes, struct px_region **out)
+{
+	int rc = px_region_try(endpoint->arena, bytes, out);
+
+	if (rc == 0)
+		show(endpoint, *out);
+	return rc;
 }
 
 void px_endpoint_hide(struct px_endpoint *endpoint, struct px_region *region)

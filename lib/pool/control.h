@@ -28,6 +28,14 @@
 /* Of the lines of which whoever starts a pool is warned, with the NUL. */
 #define PX_WARNINGS_BYTES 1024
 
+/* How an extent is asked for. */
+enum px_extent_ask {
+	PX_EXTENT_TRY,   /* less will do, or memory of one's own can be given back instead */
+	PX_EXTENT_FIRST, /* in earnest: others may be asked for it */
+	PX_EXTENT_AGAIN, /* … and have been */
+	PX_EXTENT_LAST,  /* … and if it is refused now, somebody is told */
+};
+
 enum px_control_type {
 	PX_CONTROL_REPLY = 1,
 	/* client -> supervisor */
@@ -50,8 +58,7 @@ enum px_control_type {
 	PX_CONTROL_WHY, /* a = engine id; reply at once: PX_EENGINE and how it went, if it is gone for
 	                    good; PX_EPOOL while the pool stops; else 0 */
 	/* client or engine -> supervisor */
-	/* a = bytes, b: 0 if less will do, or memory of one's own can be given back instead, else which
-	 * time it is asked for; reply: a = offset, b = bytes, c = this type. Refused the first time:
+	/* a = bytes, b = enum px_extent_ask; reply: a = offset, b = bytes, c = this type. Refused the first time:
 	 * a = 1 if all are asked to give back what they keep warm, and that may be enough */
 	PX_CONTROL_EXTENT_GET,
 	PX_CONTROL_EXTENT_PUT, /* a = offset, b = bytes; punched by the sender already. No reply */

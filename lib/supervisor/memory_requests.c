@@ -60,7 +60,7 @@ static bool others_can_help(const struct px_supervisor *s, struct px_member_id m
 	       s->extents.asked_at[member.slot] != s->extents.returned + 1;
 }
 
-/* What only is tried is nothing to speak of, and once is enough of what is asked for again. */
+/* Logged is what somebody is told: not what only is tried, or is asked for again. */
 static int extent_get(struct px_supervisor *s, int socket, struct px_member_id member,
 		      const char *what, const struct px_control *head)
 {
@@ -73,13 +73,14 @@ static int extent_get(struct px_supervisor *s, int socket, struct px_member_id m
 				      px_settings_number(s->options->settings, PX_SETTING_QUOTA));
 	if (rc == 0) {
 		rc = px_extents_get(&s->extents, member.slot, head->a, &offset, &got);
-		help = rc == PX_ENOMEM && head->b == 1 && others_can_help(s, member, head->a);
+		help = rc == PX_ENOMEM && head->b == PX_EXTENT_FIRST &&
+		       others_can_help(s, member, head->a);
 	}
 	if (rc == 0) {
 		px_ahead_mark(s);
 		return px_memory_request_reply(socket, head, 0, NULL, offset, got);
 	}
-	if (head->b == 1 || rc != PX_ENOMEM)
+	if (head->b == PX_EXTENT_LAST || (head->b == PX_EXTENT_FIRST && !help) || rc != PX_ENOMEM)
 		px_log(&s->log, "%s: %s", what, px_last_error());
 	if (help)
 		ask_back(s, member);

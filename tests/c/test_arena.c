@@ -681,7 +681,8 @@ static void get_and_put_need_no_handle(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 100; i++) {
-		assert_int_equal(px_arena_get(world.arena, 64 + i * 512, false, &offsets[i], &at),
+		assert_int_equal(px_arena_get(world.arena, 64 + i * 512, PX_ARENA_EARNEST,
+					      &offsets[i], &at),
 				 0);
 		assert_memory_equal(world.segment->base + offsets[i], at, 64);
 	}
@@ -718,7 +719,7 @@ static void put_wrong_offset_is_noticed(void **state)
 #ifdef NDEBUG
 	skip();
 #endif
-	assert_int_equal(px_arena_get(world.arena, 1000, false, &offset, &at), 0);
+	assert_int_equal(px_arena_get(world.arena, 1000, PX_ARENA_EARNEST, &offset, &at), 0);
 	assert_true(put_aborts(offset + 64, 1000));
 	assert_true(put_aborts(offset + UINT64_C(0x1000000), 1000));
 	assert_true(put_aborts(offset, 1100));
@@ -847,7 +848,8 @@ static void find_knows_no_small_regions_and_no_rings(void **state)
 
 	(void)state;
 	assert_null(found(small->at, 8, &skip));
-	assert_int_equal(px_arena_get(world.arena, 2 * PX_REGION_LARGE_BYTES, false, &offset, &at),
+	assert_int_equal(px_arena_get(world.arena, 2 * PX_REGION_LARGE_BYTES, PX_ARENA_EARNEST,
+				      &offset, &at),
 			 0);
 	assert_null(found(at, 8, &skip));
 	px_arena_put(world.arena, offset, 2 * PX_REGION_LARGE_BYTES);

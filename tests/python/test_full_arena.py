@@ -71,6 +71,17 @@ def test_results_that_one_client_has_let_go_of_leave_room_for_anothers():
             assert len(other[0].apply_sync(bytearray, 24 << 20)) == 24 << 20
 
 
+def test_a_refusal_is_no_reason_for_the_next():
+    with pxrun.Cluster(n=2, arena="32M") as rc:
+        for _ in range(3):
+            held = pxrun.zeros(20 << 20, "u1")
+            with pytest.raises(pxrun.ArenaError):
+                rc[0].apply_sync(bytearray, 18 << 20)
+            del held
+            assert len(pxrun.zeros(24 << 20, "u1")) == 24 << 20  # and is kept warm
+            assert len(rc[0].apply_sync(bytearray, 18 << 20)) == 18 << 20
+
+
 def test_one_that_is_too_large_is_refused_while_others_wait(small, arrays):
     view = small.load_balanced_view()
     ars = [view.apply_async(second_of, array) for array in arrays[:8]]

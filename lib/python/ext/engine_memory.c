@@ -51,7 +51,7 @@ void *px_numpy_get(size_t bytes)
 
 	if (!engine || !may_have(engine->endpoint, bytes))
 		return NULL;
-	return px_endpoint_show(engine->endpoint, bytes, &region) == 0 ? region->at : NULL;
+	return px_endpoint_show_spare(engine->endpoint, bytes, &region) == 0 ? region->at : NULL;
 }
 
 /* The region that begins there, held once more; NULL: none. */
