@@ -42,7 +42,7 @@ static bool find_program(const char *name, char out[PATH_MAX])
 	return false;
 }
 
-/* "mpi4py 3.1.4"; whether it is not known to be missing. */
+/* "mpi4py 3.1.4"; false: it is missing. */
 static bool find_module(const struct px_doctor *doctor, char out[80])
 {
 	const char *facts = px_json_parse(doctor->facts), *optional;

@@ -285,7 +285,10 @@ struct px_memory {
 	uint64_t arena_bytes, free_bytes; /* all of it, and what belongs to nobody */
 };
 PX_PUBLIC int px_client_memory(struct px_client *client, struct px_memory *memory);
-/* Gives unused memory of this client back to the pool. Returns the bytes. */
+/*
+ * Gives unused memory of this client back to the pool. Returns the bytes. When others are short of it, calls that wait
+ * do so by themselves.
+ */
 PX_PUBLIC uint64_t px_client_trim(struct px_client *client);
 
 /* --- values --- */

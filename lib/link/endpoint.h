@@ -45,8 +45,8 @@ struct px_endpoint {
 	struct px_block_shm *block; /* ours, writable */
 	struct px_doorbell_shm *bell;
 	struct px_arena *arena;
-	uint64_t heeded_seq; /* who was refused memory, as seen; of the thread that calls px_endpoint_heed() */
-	int control;      /* the socket to the supervisor */
+	uint64_t heeded_seq; /* wanted_seq as seen; of the thread that calls px_endpoint_heed() */
+	int control;         /* the socket to the supervisor */
 	struct px_descriptor_id control_id;
 	pthread_mutex_t lock;         /* links and rings; recursive use is a bug */
 	pthread_mutex_t control_lock; /* one call at a time */

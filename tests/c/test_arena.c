@@ -1,137 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tests/c/case.h"
+/*
+ * test_arena.c - regions: their places, their reuse, threads, and how they are found by address.
+ */
+#include "tests/c/arena_case.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shm/error.h"
-#include "shm/os.h"
-#include "shm/region.h"
-
-#define UNITS 160
-#define ARENA_BYTES ((uint64_t)UNITS * PX_UNIT_BYTES)
-#define LARGE_BYTES (64 * 1024)
-#define EXTENT_MAX_BYTES (UINT64_C(64) << 20)
-#define GETS_MAX 256
-
-/* A segment, an arena in it, and the source of its extents. */
-static struct world {
-	struct px_segment *segment;
-	struct px_usage_shm usage;
-	struct px_arena *arena;
-	bool taken[UNITS];
-	uint64_t taken_units, taken_max; /* the source says no beyond */
-	uint64_t asked[GETS_MAX];        /* bytes of each call of source_get() */
-	bool earnest[GETS_MAX];          /* and how */
-	unsigned asks, shift;            /* of the offsets given: a range that cannot be mapped */
-	_Atomic int advices;             /* of several threads */
-	int fail_at, fail_how;           /* the fail_at-th madvise returns fail_how */
-	struct px_os os;
-} world;
-
-static int source_get(void *ctx, uint64_t bytes, bool earnest, uint64_t *offset, uint64_t *got)
-{
-	uint64_t units = bytes / PX_UNIT_BYTES, first, run = 0;
-
-	(void)ctx;
-	assert_int_equal(bytes % PX_UNIT_BYTES, 0);
-	assert_true(units > 0);
-	world.earnest[world.asks % GETS_MAX] = earnest;
-	world.asked[world.asks++ % GETS_MAX] = bytes;
-	if (world.taken_units + units > world.taken_max)
-		return px_fail(PX_ENOMEM, "no: %llu units are out",
-			       (unsigned long long)world.taken_units);
-	for (first = 0; first < UNITS && run < units; first++)
-		run = world.taken[first] ? 0 : run + 1;
-	if (run < units)
-		return px_fail(PX_ENOMEM, "no: all is in pieces");
-	first -= units;
-	memset(&world.taken[first], true, units);
-	world.taken_units += units;
-	*offset = world.segment->arena_offset + first * PX_UNIT_BYTES + world.shift;
-	*got = bytes;
-	return 0;
-}
-
-static void source_put(void *ctx, uint64_t offset, uint64_t bytes)
-{
-	uint64_t first = (offset - world.segment->arena_offset) / PX_UNIT_BYTES;
-
-	(void)ctx;
-	for (uint64_t i = first; i < first + bytes / PX_UNIT_BYTES; i++) {
-		assert_true(world.taken[i]);
-		world.taken[i] = false;
-		world.taken_units--;
-	}
-}
-
-static int madvise_scripted(void *at, size_t bytes, int advice)
-{
-	int nth = atomic_fetch_add(&world.advices, 1) + 1;
-
-	return nth == world.fail_at ? world.fail_how : world.os.madvise(at, bytes, advice);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	memset(&world, 0, sizeof(world));
-	world.taken_max = UNITS;
-	world.os = px_os;
-	if (px_segment_create(ARENA_BYTES, true, &world.segment) ||
-	    px_arena_new(world.segment,
-			 (struct px_extent_source){ .get = source_get, .put = source_put },
-			 &world.usage, &world.arena))
-		return -1;
-	px_os.madvise = madvise_scripted;
-	return 0;
-}
-
-/* Every case ends with nothing in use, and then every unit must come back. */
-static int teardown(void **state)
-{
-	struct px_arena_usage usage;
-	uint64_t given = world.taken_units * PX_UNIT_BYTES;
-	int rc = 0;
-
-	(void)state;
-	world.fail_at = 0;
-	px_arena_usage(world.arena, &usage);
-	if (usage.regions || usage.used_bytes || usage.extent_bytes != given)
-		rc = -1;
-	if (px_arena_trim(world.arena, 0) != given || world.taken_units)
-		rc = -1;
-	px_arena_free(world.arena);
-	px_segment_detach(world.segment);
-	px_os = world.os;
-	return rc;
-}
-
-static struct px_region *region(uint64_t bytes)
-{
-	struct px_region *r = NULL;
-
-	assert_int_equal(px_region_new(world.arena, bytes, &r), 0);
-	assert_int_equal(r->bytes, bytes);
-	return r;
-}
-
-static struct px_arena_usage usage(void)
-{
-	struct px_arena_usage u;
-
-	px_arena_usage(world.arena, &u);
-	return u;
-}
 
 static uint64_t padded(uint64_t bytes)
 {
@@ -139,15 +21,6 @@ static uint64_t padded(uint64_t bytes)
 
 	return (bytes + align - 1) / align * align;
 }
-
-static uint64_t file_bytes(void)
-{
-	struct stat file;
-
-	assert_int_equal(fstat(world.segment->fd, &file), 0);
-	return (uint64_t)file.st_blocks * 512;
-}
-
 static uint64_t random_next(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -174,7 +47,7 @@ static void new_each_size_is_aligned_and_padded(void **state)
 			assert_int_equal(usage().used_bytes, PX_LINE_BYTES + padded(bytes));
 			px_region_release(r);
 			px_region_release(odd);
-			px_arena_trim(world.arena, 0);
+			px_arena_trim(arena_world.arena, 0);
 		}
 }
 
@@ -184,7 +57,7 @@ static void new_region_is_seen_by_readers_at_its_offset(void **state)
 
 	(void)state;
 	memset(r->at, 0x5a, r->bytes);
-	assert_memory_equal(world.segment->base + r->offset, r->at, r->bytes);
+	assert_memory_equal(arena_world.segment->base + r->offset, r->at, r->bytes);
 	px_region_release(r);
 }
 
@@ -193,8 +66,8 @@ static void new_no_bytes_is_refused(void **state)
 	struct px_region *r;
 
 	(void)state;
-	assert_int_equal(px_region_new(world.arena, 0, &r), PX_EINVAL);
-	assert_int_equal(world.asks, 0);
+	assert_int_equal(px_region_new(arena_world.arena, 0, &r), PX_EINVAL);
+	assert_int_equal(arena_world.asks, 0);
 }
 
 static void new_larger_than_arena_says_no_memory(void **state)
@@ -202,10 +75,10 @@ static void new_larger_than_arena_says_no_memory(void **state)
 	struct px_region *r;
 
 	(void)state;
-	assert_int_equal(px_region_new(world.arena, ARENA_BYTES + 1, &r), PX_ENOMEM);
-	assert_int_equal(px_region_new(world.arena, UINT64_MAX, &r), PX_ENOMEM);
+	assert_int_equal(px_region_new(arena_world.arena, ARENA_BYTES + 1, &r), PX_ENOMEM);
+	assert_int_equal(px_region_new(arena_world.arena, UINT64_MAX, &r), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "arena:"));
-	assert_int_equal(world.asks, 0);
+	assert_int_equal(arena_world.asks, 0);
 }
 
 static void release_last_hold_gives_memory_back(void **state)
@@ -221,266 +94,6 @@ static void release_last_hold_gives_memory_back(void **state)
 	px_region_release(r);
 	assert_int_equal(usage().regions, 0);
 	assert_int_equal(usage().used_bytes, 0);
-}
-
-/* --- extents */
-
-static void extents_double_up_to_a_cap(void **state)
-{
-	struct px_region *regions[UNITS];
-	uint64_t next = PX_UNIT_BYTES;
-	unsigned count = 0, asks = 0;
-
-	(void)state;
-	while (world.taken_units < UNITS / 2) {
-		regions[count++] = region(PX_UNIT_BYTES);
-		if (world.asks == asks)
-			continue;
-		assert_int_equal(world.asked[asks++], next);
-		if (next < EXTENT_MAX_BYTES)
-			next *= 2;
-	}
-	assert_int_equal(usage().extents, asks);
-	while (count > 0)
-		px_region_release(regions[--count]);
-}
-
-static void extent_for_a_large_region_has_what_it_needs(void **state)
-{
-	struct px_region *r = region(20 * (uint64_t)PX_UNIT_BYTES + 1);
-
-	(void)state;
-	assert_int_equal(world.asks, 1);
-	assert_int_equal(world.asked[0], 21 * PX_UNIT_BYTES);
-	px_region_release(r);
-}
-
-static void extent_doubled_refused_takes_what_is_needed(void **state)
-{
-	struct px_region *a, *b, *c;
-
-	(void)state;
-	world.taken_max = 4;
-	a = region(PX_UNIT_BYTES);
-	b = region(2 * PX_UNIT_BYTES);
-	assert_int_equal(world.asked[1], 2 * PX_UNIT_BYTES);
-	c = region(PX_UNIT_BYTES);
-	assert_int_equal(world.asks, 4);
-	assert_int_equal(world.asked[2], 4 * PX_UNIT_BYTES);
-	assert_int_equal(world.asked[3], PX_UNIT_BYTES);
-	for (unsigned i = 0; i < world.asks; i++)
-		assert_false(world.earnest[i]);
-	px_region_release(a);
-	px_region_release(b);
-	px_region_release(c);
-}
-
-static void extent_needed_is_asked_for_in_earnest_when_all_else_failed(void **state)
-{
-	struct px_region *a, *b, *c = NULL;
-
-	(void)state;
-	world.taken_max = 3;
-	a = region(PX_UNIT_BYTES);
-	b = region(2 * PX_UNIT_BYTES);
-	world.asks = 0;
-	assert_int_equal(px_region_new(world.arena, PX_UNIT_BYTES, &c), PX_ENOMEM);
-	assert_int_equal(world.asks,
-			 3); /* twice the last one; what is needed; the same in earnest */
-	for (unsigned i = 0; i < world.asks; i++)
-		assert_int_equal(world.earnest[i], i == 2);
-	assert_int_equal(world.asked[2], PX_UNIT_BYTES);
-	/* Memory of its own that nobody uses is given back before. */
-	px_region_release(a);
-	world.asks = 0;
-	assert_int_equal(px_region_new(world.arena, 2 * PX_UNIT_BYTES, &c), PX_ENOMEM);
-	assert_int_equal(world.taken_units, 2);
-	assert_int_equal(world.asks, 5);
-	for (unsigned i = 0; i < world.asks; i++)
-		assert_int_equal(world.earnest[i], i == 4);
-	px_region_release(b);
-}
-
-static void new_source_empty_says_why_and_recovers(void **state)
-{
-	struct px_region *a, *b = NULL;
-
-	(void)state;
-	world.taken_max = 1;
-	a = region(PX_UNIT_BYTES);
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(px_region_new(world.arena, 64, &b), PX_ENOMEM);
-		assert_string_equal(px_last_error(), "no: 1 units are out");
-		assert_null(b);
-	}
-	px_region_release(a);
-	a = region(PX_UNIT_BYTES);
-	px_region_release(a);
-	world.taken_max = 2;
-	a = region(PX_UNIT_BYTES);
-	b = region(64);
-	px_region_release(a);
-	px_region_release(b);
-}
-
-static void extent_not_reserved_is_put_back(void **state)
-{
-	struct px_region *r = NULL;
-
-	(void)state;
-	world.fail_how = -EFAULT;
-	world.fail_at = 1;
-	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
-	assert_non_null(strstr(px_last_error(), "memory"));
-	world.fail_how = -EIO;
-	world.fail_at = atomic_load(&world.advices) + 1;
-	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
-	assert_non_null(strstr(px_last_error(), strerror(EIO)));
-	assert_null(r);
-	assert_int_equal(world.taken_units, 0);
-	assert_int_equal(usage().extents, 0);
-	px_region_release(region(64));
-}
-
-static void extent_reserve_interrupted_is_tried_again(void **state)
-{
-	(void)state;
-	world.fail_how = -EINTR;
-	world.fail_at = 1;
-	px_region_release(region(64));
-	assert_int_equal(atomic_load(&world.advices), 2);
-}
-
-static void extent_not_mapped_is_put_back(void **state)
-{
-	struct px_region *r = NULL;
-
-	(void)state;
-	world.shift = 1;
-	assert_int_equal(px_region_new(world.arena, 64, &r), PX_ENOMEM);
-	assert_non_null(strstr(px_last_error(), "mapping"));
-	assert_null(r);
-	assert_int_equal(world.taken_units, 0);
-	world.shift = 0;
-	px_region_release(region(64));
-}
-
-/* Some growing, some shrinking; returns the number of refusals. */
-static unsigned day_in_the_life(void)
-{
-	struct px_region *regions[12] = { NULL };
-	unsigned refused = 0;
-
-	for (unsigned i = 0; i < 12; i++) {
-		int rc = px_region_new(world.arena, (i + 1) * PX_UNIT_BYTES / 2, &regions[i]);
-
-		assert_true(rc == 0 || rc == PX_ENOMEM);
-		refused += rc != 0;
-		if (i % 3 == 2 && regions[i - 1]) {
-			px_region_release(regions[i - 1]);
-			regions[i - 1] = NULL;
-			px_arena_trim(world.arena, PX_UNIT_BYTES);
-		}
-	}
-	for (unsigned i = 0; i < 12; i++)
-		if (regions[i])
-			px_region_release(regions[i]);
-	px_arena_trim(world.arena, 0);
-	return refused;
-}
-
-static void madvise_fails_at_any_step_leaks_nothing(void **state)
-{
-	int steps;
-
-	(void)state;
-	assert_int_equal(day_in_the_life(), 0);
-	steps = atomic_load(&world.advices);
-	assert_true(steps > 6);
-	world.fail_how = -EFAULT;
-	for (int step = 1; step <= steps; step++) {
-		atomic_store(&world.advices, 0);
-		world.fail_at = step;
-		(void)day_in_the_life();
-		assert_true(atomic_load(&world.advices) >= step);
-		assert_int_equal(world.taken_units, 0);
-		assert_int_equal(usage().extent_bytes, 0);
-		assert_int_equal(usage().used_bytes, 0);
-	}
-}
-
-/* --- trim */
-
-static void trim_gives_pages_and_units_back(void **state)
-{
-	uint64_t before = file_bytes();
-	struct px_region *r = region(3 * PX_UNIT_BYTES);
-
-	(void)state;
-	assert_true(file_bytes() >= before + 3 * PX_UNIT_BYTES);
-	px_region_release(r);
-	assert_int_equal(world.taken_units, 3);
-	assert_int_equal(px_arena_trim(world.arena, 0), 3 * PX_UNIT_BYTES);
-	assert_int_equal(world.taken_units, 0);
-	assert_int_equal(file_bytes(), before);
-	assert_int_equal(px_arena_trim(world.arena, 0), 0);
-}
-
-static void trim_keeps_extents_in_use(void **state)
-{
-	struct px_region *a = region(PX_UNIT_BYTES), *b = region(2 * PX_UNIT_BYTES);
-	struct px_region *small = region(64);
-
-	(void)state;
-	px_region_release(b);
-	/* The third one has as many units as the others together and one more, of which only the first is in use. */
-	assert_int_equal(px_arena_trim(world.arena, 0), (2 + 3) * PX_UNIT_BYTES);
-	memset(a->at, 1, a->bytes);
-	memset(small->at, 2, small->bytes);
-	px_region_release(a);
-	px_region_release(small);
-}
-
-static void trim_gives_back_the_free_end_of_an_extent_in_use(void **state)
-{
-	struct px_region *a = region(3 * PX_UNIT_BYTES), *small = region(64), *large;
-
-	(void)state;
-	assert_int_equal(px_arena_trim(world.arena, 0), PX_UNIT_BYTES); /* of the second one */
-	px_region_release(a);
-	a = region(PX_UNIT_BYTES + 1);
-	assert_int_equal(world.taken_units, 3 + 1);
-	/* Where something is to be kept warm, that is. */
-	assert_int_equal(px_arena_trim(world.arena, 8 * PX_UNIT_BYTES), 0);
-	assert_int_equal(px_arena_trim(world.arena, 0), PX_UNIT_BYTES);
-	assert_int_equal(world.taken_units, 2 + 1);
-	assert_int_equal(usage().extent_bytes, 3 * PX_UNIT_BYTES);
-	memset(a->at, 1, a->bytes);
-	/* What is free before the cut is used, and found, as before. */
-	large = region(PX_UNIT_BYTES / 2);
-	assert_int_equal(world.taken_units, 2 + 1);
-	memset(large->at, 2, large->bytes);
-	assert_int_equal(px_arena_trim(world.arena, 0), 0);
-	px_region_release(a);
-	px_region_release(large);
-	px_region_release(small);
-	assert_int_equal(px_arena_trim(world.arena, 0), 3 * PX_UNIT_BYTES);
-	assert_int_equal(world.taken_units, 0);
-}
-
-static void trim_keeps_so_many_warm(void **state)
-{
-	struct px_region *a = region(PX_UNIT_BYTES), *b = region(2 * PX_UNIT_BYTES);
-
-	(void)state;
-	px_region_release(a);
-	px_region_release(b);
-	assert_int_equal(px_arena_trim(world.arena, 3 * PX_UNIT_BYTES), 0);
-	assert_int_equal(px_arena_trim(world.arena, 2 * PX_UNIT_BYTES), PX_UNIT_BYTES);
-	assert_int_equal(usage().extent_bytes, 2 * PX_UNIT_BYTES);
-	assert_int_equal(world.asks, 2);
-	px_region_release(region(2 * PX_UNIT_BYTES));
-	assert_int_equal(world.asks, 2);
 }
 
 /* --- reuse */
@@ -526,7 +139,7 @@ static void new_and_release_in_turn_uses_one_place(void **state)
 		assert_int_equal(r->offset, offset);
 	}
 	px_region_release(r);
-	assert_int_equal(world.asks, 1);
+	assert_int_equal(arena_world.asks, 1);
 }
 
 /* A bin holds blocks that differ by up to a quarter: the one that fits may come last. */
@@ -538,7 +151,7 @@ static void new_finds_the_one_block_that_fits(void **state)
 	unsigned count = 0;
 
 	(void)state;
-	world.taken_max = 1;
+	arena_world.taken_max = 1;
 	fits = region(1216);
 	walls[40] = region(64);
 	offset = fits->offset;
@@ -547,7 +160,7 @@ static void new_finds_the_one_block_that_fits(void **state)
 		walls[i] = region(64);
 	}
 	bytes = PX_UNIT_BYTES - usage().used_bytes;
-	while (bytes >= 1024 && px_region_new(world.arena, 1024, &rest[count]) == 0)
+	while (bytes >= 1024 && px_region_new(arena_world.arena, 1024, &rest[count]) == 0)
 		count++;
 	bytes = PX_UNIT_BYTES - usage().used_bytes;
 	if (bytes > 0)
@@ -583,7 +196,7 @@ static void release_in_any_order_makes_one_block(void **state)
 		}
 		px_region_release(region(PX_UNIT_BYTES));
 	}
-	assert_int_equal(world.asks, 1);
+	assert_int_equal(arena_world.asks, 1);
 }
 
 /* --- against a model: who has which line */
@@ -615,7 +228,7 @@ static void check_stamp(const struct px_region *r, uint64_t value)
 
 static void check_and_mark(uint8_t *lines, const struct px_region *r, bool used)
 {
-	uint64_t first = (r->offset - world.segment->arena_offset) / PX_LINE_BYTES;
+	uint64_t first = (r->offset - arena_world.segment->arena_offset) / PX_LINE_BYTES;
 	uint64_t count = padded(r->bytes) / PX_LINE_BYTES;
 
 	assert_true(first + count <= LINES);
@@ -633,13 +246,13 @@ static void random_operations_never_overlap(void **state)
 
 	(void)state;
 	assert_non_null(lines);
-	world.taken_max = UNITS / 4;
+	arena_world.taken_max = UNITS / 4;
 	for (unsigned op = 0; op < 200000; op++) {
 		bool grows = random_next(&seed) % 64 < ((op / 20000) % 2 ? 28u : 36u);
 
 		if (grows && count < LIVE_MAX) {
 			uint64_t bytes = random_size(&seed);
-			int rc = px_region_new(world.arena, bytes, &live[count]);
+			int rc = px_region_new(arena_world.arena, bytes, &live[count]);
 
 			if (rc) {
 				assert_int_equal(rc, PX_ENOMEM);
@@ -660,10 +273,11 @@ static void random_operations_never_overlap(void **state)
 			live[i] = live[--count];
 		}
 		if (op % 1000 == 0) {
-			px_arena_trim(world.arena, random_next(&seed) % (8 * PX_UNIT_BYTES));
+			px_arena_trim(arena_world.arena, random_next(&seed) % (8 * PX_UNIT_BYTES));
 			assert_int_equal(usage().used_bytes, used);
 			assert_int_equal(usage().regions, count);
-			assert_int_equal(usage().extent_bytes, world.taken_units * PX_UNIT_BYTES);
+			assert_int_equal(usage().extent_bytes,
+					 arena_world.taken_units * PX_UNIT_BYTES);
 		}
 	}
 	assert_true(refused > 0);
@@ -681,14 +295,14 @@ static void get_and_put_need_no_handle(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 100; i++) {
-		assert_int_equal(px_arena_get(world.arena, 64 + i * 512, PX_ARENA_EARNEST,
+		assert_int_equal(px_arena_get(arena_world.arena, 64 + i * 512, PX_ARENA_EARNEST,
 					      &offsets[i], &at),
 				 0);
-		assert_memory_equal(world.segment->base + offsets[i], at, 64);
+		assert_memory_equal(arena_world.segment->base + offsets[i], at, 64);
 	}
 	assert_int_equal(usage().regions, 0);
 	for (unsigned i = 0; i < 100; i++)
-		px_arena_put(world.arena, offsets[i], 64 + i * 512);
+		px_arena_put(arena_world.arena, offsets[i], 64 + i * 512);
 }
 
 /* Whether a wrong px_arena_put() ends in an assertion; in a child. */
@@ -703,7 +317,7 @@ static bool put_aborts(uint64_t offset, uint64_t bytes)
 		signal(SIGABRT, SIG_DFL);
 		setrlimit(RLIMIT_CORE, &no_core);
 		close(STDERR_FILENO);
-		px_arena_put(world.arena, offset, bytes);
+		px_arena_put(arena_world.arena, offset, bytes);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -719,12 +333,12 @@ static void put_wrong_offset_is_noticed(void **state)
 #ifdef NDEBUG
 	skip();
 #endif
-	assert_int_equal(px_arena_get(world.arena, 1000, PX_ARENA_EARNEST, &offset, &at), 0);
+	assert_int_equal(px_arena_get(arena_world.arena, 1000, PX_ARENA_EARNEST, &offset, &at), 0);
 	assert_true(put_aborts(offset + 64, 1000));
 	assert_true(put_aborts(offset + UINT64_C(0x1000000), 1000));
 	assert_true(put_aborts(offset, 1100));
 	assert_false(put_aborts(offset, 1000));
-	px_arena_put(world.arena, offset, 1000);
+	px_arena_put(arena_world.arena, offset, 1000);
 	assert_true(put_aborts(offset, 1000));
 }
 
@@ -752,13 +366,13 @@ static void *use_arena(void *arg)
 			}
 			px_region_release(*place);
 			*place = NULL;
-		} else if (px_region_new(world.arena, 8 + (r >> 8) % 8000, place) == 0) {
+		} else if (px_region_new(arena_world.arena, 8 + (r >> 8) % 8000, place) == 0) {
 			*(uint64_t *)(*place)->at = (*place)->offset ^ *(uint64_t *)arg;
 		} else {
 			wrong++;
 		}
 		if (op % 500 == 0)
-			px_arena_trim(world.arena, PX_UNIT_BYTES);
+			px_arena_trim(arena_world.arena, PX_UNIT_BYTES);
 	}
 	for (unsigned i = 0; i < 32; i++)
 		if (mine[i])
@@ -810,7 +424,7 @@ static void threads_release_last_hold_once(void **state)
 
 static struct px_region *found(const uint8_t *at, uint64_t bytes, uint64_t *skip)
 {
-	struct px_region *r = px_region_find(world.arena, at, bytes, skip);
+	struct px_region *r = px_region_find(arena_world.arena, at, bytes, skip);
 
 	if (r)
 		px_region_release(r);
@@ -848,11 +462,11 @@ static void find_knows_no_small_regions_and_no_rings(void **state)
 
 	(void)state;
 	assert_null(found(small->at, 8, &skip));
-	assert_int_equal(px_arena_get(world.arena, 2 * PX_REGION_LARGE_BYTES, PX_ARENA_EARNEST,
-				      &offset, &at),
+	assert_int_equal(px_arena_get(arena_world.arena, 2 * PX_REGION_LARGE_BYTES,
+				      PX_ARENA_EARNEST, &offset, &at),
 			 0);
 	assert_null(found(at, 8, &skip));
-	px_arena_put(world.arena, offset, 2 * PX_REGION_LARGE_BYTES);
+	px_arena_put(arena_world.arena, offset, 2 * PX_REGION_LARGE_BYTES);
 	px_region_release(small);
 }
 
@@ -870,7 +484,7 @@ static void find_among_many(void **state)
 		if (r[i]) {
 			px_region_release(r[i]);
 			r[i] = NULL;
-		} else if (px_region_new(world.arena,
+		} else if (px_region_new(arena_world.arena,
 					 PX_REGION_LARGE_BYTES + (uint64_t)(rand_r(&seed) % 99999),
 					 &r[i]) < 0) {
 			r[i] = NULL;
@@ -893,7 +507,7 @@ static void fork_makes_what_is_shown_private(void **state)
 	struct px_region *shown = region(3 * PX_REGION_LARGE_BYTES),
 			 *lent = region(PX_REGION_LARGE_BYTES);
 	struct px_region *live = region(PX_REGION_LARGE_BYTES);
-	const uint8_t *file = world.segment->base;
+	const uint8_t *file = arena_world.segment->base;
 
 	(void)state;
 	atomic_store(&shown->shown, true);
@@ -901,8 +515,8 @@ static void fork_makes_what_is_shown_private(void **state)
 	live->live = true;
 	memset(shown->at, 1, shown->bytes);
 	for (int i = 0; i < 2; i++) {
-		px_arena_before_fork(world.arena);
-		px_arena_after_fork(world.arena);
+		px_arena_before_fork(arena_world.arena);
+		px_arena_after_fork(arena_world.arena);
 	}
 	assert_true(shown->forked && !lent->forked && !live->forked);
 	((uint8_t *)shown->at)[70000] = 2;
@@ -920,28 +534,6 @@ static void fork_makes_what_is_shown_private(void **state)
 	px_region_release(lent);
 	px_region_release(live);
 }
-
-/* A client that keeps much memory in small pieces for reuse still gets a large one. */
-static void new_gives_warm_memory_back_first(void **state)
-{
-	struct px_region *r[8], *large;
-
-	(void)state;
-	world.taken_max = 24;
-	for (int i = 0; i < 8; i++)
-		r[i] = region(2 * PX_UNIT_BYTES);
-	for (int i = 0; i < 8; i++)
-		px_region_release(r[i]);
-	large = region(20 * PX_UNIT_BYTES);
-	assert_true(usage().given_back_bytes > 0);
-	assert_int_equal(atomic_load(&world.usage.given_back), usage().given_back_bytes);
-	assert_int_equal(atomic_load(&world.usage.used), 20 * PX_UNIT_BYTES);
-	px_region_release(large);
-	assert_int_equal(atomic_load(&world.usage.used), 0);
-}
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest cases[] = {
@@ -950,19 +542,6 @@ int main(void)
 		CASE(new_no_bytes_is_refused),
 		CASE(new_larger_than_arena_says_no_memory),
 		CASE(release_last_hold_gives_memory_back),
-		CASE(extents_double_up_to_a_cap),
-		CASE(extent_for_a_large_region_has_what_it_needs),
-		CASE(extent_doubled_refused_takes_what_is_needed),
-		CASE(extent_needed_is_asked_for_in_earnest_when_all_else_failed),
-		CASE(new_source_empty_says_why_and_recovers),
-		CASE(extent_not_reserved_is_put_back),
-		CASE(extent_reserve_interrupted_is_tried_again),
-		CASE(extent_not_mapped_is_put_back),
-		CASE(madvise_fails_at_any_step_leaks_nothing),
-		CASE(trim_gives_pages_and_units_back),
-		CASE(trim_keeps_extents_in_use),
-		CASE(trim_gives_back_the_free_end_of_an_extent_in_use),
-		CASE(trim_keeps_so_many_warm),
 		CASE(new_after_release_is_the_warmest),
 		CASE(new_and_release_in_turn_uses_one_place),
 		CASE(new_finds_the_one_block_that_fits),
@@ -974,7 +553,6 @@ int main(void)
 		CASE(find_knows_no_small_regions_and_no_rings),
 		CASE(find_among_many),
 		CASE(fork_makes_what_is_shown_private),
-		CASE(new_gives_warm_memory_back_first),
 		CASE(threads_share_an_arena),
 		CASE(threads_release_last_hold_once),
 	};

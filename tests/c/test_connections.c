@@ -92,15 +92,16 @@ static void extents_belong_to_who_asked(void **state)
 
 	start(pool);
 	a = attach(pool);
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 100000, 0), 0);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 100000, PX_EXTENT_TRY), 0);
 	offset = packet.head.a;
 	bytes = packet.head.b;
 	assert_int_equal(bytes % PX_UNIT_BYTES, 0);
 	assert_true(px_segment_owned(a.segment, offset, bytes, a.self.slot));
 	assert_int_equal((int)number(px_json_member(status(a.fd), "arena"), "used"), (int)bytes);
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, UINT64_C(1) << 40, 0), PX_ENOMEM);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, UINT64_C(1) << 40, PX_EXTENT_TRY),
+			 PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "arena"));
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 0, 0), PX_EINVAL);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 0, PX_EXTENT_TRY), PX_EINVAL);
 	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_PUT, offset + 64, bytes), PX_EINVAL);
 	struct px_control head = { .type = PX_CONTROL_EXTENT_PUT, .a = offset, .b = bytes };
 	assert_int_equal(px_control_send(a.fd, &head, NULL, NULL, 0), 0);
@@ -127,18 +128,18 @@ static void memory_is_asked_back_where_that_helps(void **state)
 	assert_int_equal((int)number(px_json_member(status(a.fd), "arena"), "used"), 16 << 20);
 	before = wanted(&a);
 	/* Something else will do. */
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, 0), PX_ENOMEM);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, PX_EXTENT_TRY), PX_ENOMEM);
 	assert_int_equal(packet.head.a, 0);
 	/* All that engines have would not be enough; it is the quota that refuses. */
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 62 * mib, 1), PX_ENOMEM);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 62 * mib, PX_EXTENT_FIRST), PX_ENOMEM);
 	assert_non_null(strstr(px_last_error(), "quota"));
 	assert_int_equal(packet.head.a, 0);
 	assert_int_equal(wanted(&a), before);
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, 1), PX_ENOMEM);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, PX_EXTENT_FIRST), PX_ENOMEM);
 	assert_int_equal(packet.head.a, 1);
 	assert_int_equal(wanted(&a), before + 1);
 	/* Once is enough. */
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, 2), PX_ENOMEM);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 56 * mib, PX_EXTENT_AGAIN), PX_ENOMEM);
 	assert_int_equal(wanted(&a), before + 1);
 	detach(&a);
 	stop(pool);
@@ -153,12 +154,12 @@ static void memory_is_asked_back_of_other_clients_and_not_where_nobody_has_any(v
 	start(pool);
 	a = attach(pool);
 	b = attach(pool);
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 60 << 20, 1), 0);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 60 << 20, PX_EXTENT_FIRST), 0);
 	before = wanted(&b);
-	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 8 << 20, 1), PX_ENOMEM);
+	assert_int_equal(ask(a.fd, PX_CONTROL_EXTENT_GET, 8 << 20, PX_EXTENT_FIRST), PX_ENOMEM);
 	assert_int_equal(packet.head.a, 0);
 	assert_int_equal(wanted(&b), before);
-	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 8 << 20, 1), PX_ENOMEM);
+	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 8 << 20, PX_EXTENT_FIRST), PX_ENOMEM);
 	assert_int_equal(packet.head.a, 1);
 	assert_int_equal(wanted(&b), before + 1);
 	detach(&a);
@@ -185,7 +186,7 @@ static void stranger_may_ask_but_gets_no_memory(void **state)
 
 	start(pool);
 	fd = dial(pool);
-	assert_int_equal(ask(fd, PX_CONTROL_EXTENT_GET, 4096, 0), PX_EINVAL);
+	assert_int_equal(ask(fd, PX_CONTROL_EXTENT_GET, 4096, PX_EXTENT_TRY), PX_EINVAL);
 	assert_int_equal(ask(fd, PX_CONTROL_HELLO, 77, 0), PX_EVERSION);
 	assert_int_equal(ask(fd, PX_CONTROL_FORK, 0, 0), PX_EINVAL);
 	assert_int_equal(ask(fd, 4711, 0, 0), PX_EINVAL);
@@ -223,7 +224,7 @@ static void client_that_detaches_is_swept(void **state)
 	start(pool);
 	a = attach(pool);
 	b = attach(pool);
-	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 4096, 0), 0);
+	assert_int_equal(ask(b.fd, PX_CONTROL_EXTENT_GET, 4096, PX_EXTENT_TRY), 0);
 	detach(&b);
 	await_sweep(a.fd);
 	assert_int_equal(px_member_read(a.segment, b.self.slot, &member), 0);
@@ -247,7 +248,7 @@ static void client_killed_is_swept_though_its_child_holds_the_socket(void **stat
 	if (client == 0) {
 		struct attached b = attach(pool);
 
-		if (ask(b.fd, PX_CONTROL_EXTENT_GET, 4096, 0) < 0)
+		if (ask(b.fd, PX_CONTROL_EXTENT_GET, 4096, PX_EXTENT_TRY) < 0)
 			_exit(1);
 		child = fork();
 		if (child == 0) {
